@@ -1,0 +1,1 @@
+"""Sources: one outside system each, behind one small protocol. No Prefect here."""

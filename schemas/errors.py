@@ -1,0 +1,83 @@
+"""Every error class of the house; its class decides whether a retry can help and which code the command exits with."""
+
+from typing import ClassVar
+
+
+class HashpivotError(Exception):
+    """Base of all our errors. The message is one line: what was found, what was expected, what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class TransientError(HashpivotError):
+    """Worth another try: a time-out, a rate limit, another run in progress."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h, so that cron wrappers know to come back
+
+
+class TerminalError(HashpivotError):
+    """Trying again cannot help."""
+
+
+class SettingsError(TerminalError):
+    """A setting, a profile or an argument that cannot be used."""
+
+    exit_code = 2
+
+    def __init__(self, setting: str, value: object, expected: str, remedy: str) -> None:
+        self.setting, self.value, self.expected, self.remedy = setting, value, expected, remedy
+        super().__init__(f"{setting}: found {value!r}, expected {expected}; {remedy}")
+
+
+class BadInputError(TerminalError):
+    """Something a source said that cannot be believed. Nothing of it was stored."""
+
+    exit_code = 3
+
+    def __init__(self, place: str, value: object, expected: str, remedy: str) -> None:
+        self.place, self.value, self.expected, self.remedy = place, value, expected, remedy
+        super().__init__(f"{place}: found {value!r}, expected {expected}; {remedy}")
+
+
+class ContractError(TerminalError):
+    """A frame broke its schema at one of the doors; nothing was stored or published."""
+
+    exit_code = 4
+
+    def __init__(self, table: str, failures: int, first: str) -> None:
+        self.table, self.failures, self.first = table, failures, first
+        super().__init__(f"{table}: {failures} contract failure(s), first: {first}; nothing of it was stored")
+
+
+class QualityError(TerminalError):
+    """A check of the finished tables failed; the last good publication stays."""
+
+    exit_code = 5
+
+    def __init__(self, failed: list[str]) -> None:
+        self.failed = failed
+        super().__init__(
+            f"publication stopped by {len(failed)} failed check(s): {'; '.join(failed)}; the last publication stays"
+        )
+
+
+class NothingToPublishError(TerminalError):
+    """No day could be built from what the sources said."""
+
+    exit_code = 6
+
+
+class WarehouseBusyError(TransientError):
+    """Another process holds the working database."""
+
+    def __init__(self, path: str, detail: str) -> None:
+        self.path, self.detail = path, detail
+        super().__init__(
+            f"{path}: held by another process ({detail}), expected to be free; wait for the other run to end"
+        )
+
+
+class WarehouseError(TerminalError):
+    """The working database or a publication cannot be used as it is."""
+
+    exit_code = 7

@@ -1,0 +1,122 @@
+"""The words a published column is written in: Metric, Example, and the decorator that builds one from a function."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from inspect import cleandoc
+from typing import Any, TypeAlias
+
+import polars as pl
+
+from schemas.units import Unit
+
+Scalar: TypeAlias = float | int | str | bool | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A worked example: what the columns hold over consecutive days, and what the metric is on the last of them.
+
+    `given` maps a column to one value a day, oldest first; a single scalar stands for the same value on every day.
+    `within` is the absolute tolerance, needed where the source of the example printed a rounded figure.
+    """
+
+    given: Mapping[str, Sequence[Scalar] | Scalar]
+    gives: Scalar
+    within: float = 1e-9
+    source: str = "worked by hand"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One published column: its expression and everything that is said about it."""
+
+    name: str
+    unit: Unit
+    dtype: pl.DataType
+    expr: pl.Expr
+    description: str
+    error: str
+    null_rule: str | None
+    examples: tuple[Example, ...]
+    ge: float | None
+    le: float | None
+    labels: tuple[str, ...] | None
+    history_days: int
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Columns the expression reads, so lineage is never typed by hand."""
+        return tuple(name for name in dict.fromkeys(self.expr.meta.root_names()) if name != self.name)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the column is an observed fact that passes through, not something derived."""
+        return not self.inputs
+
+    @property
+    def nullable(self) -> bool:
+        """A metric may be NULL if and only if its null rule says when."""
+        return self.null_rule is not None
+
+
+def metric(
+    *,
+    unit: Unit,
+    dtype: type[pl.DataType] | pl.DataType,
+    error: str,
+    null_rule: str | None,
+    examples: Sequence[Example] = (),
+    ge: float | None = None,
+    le: float | None = None,
+    labels: tuple[str, ...] | None = None,
+    history_days: int = 1,
+) -> Callable[[Callable[[], pl.Expr]], Metric]:
+    """Turn a function that returns an expression into the Metric of the same name.
+
+    The docstring becomes the published description. `null_rule` says when the value is NULL, None means never.
+    `history_days` is how many days, the present one included, the expression looks at. Raises `TypeError` when a
+    fact is missing: the description, the unit in the name, or the worked example of a derived column.
+    """
+
+    def build(function: Callable[[], pl.Expr]) -> Metric:
+        name = function.__name__
+        if not function.__doc__:
+            raise TypeError(f"metric {name} has no docstring, so its column would have no description")
+        if not unit.fits(name):
+            raise TypeError(f"metric {name} is in {unit.label}, so its name must end in {' or '.join(unit.endings)}")
+        built = Metric(
+            name=name,
+            unit=unit,
+            dtype=dtype() if isinstance(dtype, type) else dtype,
+            expr=function(),
+            description=" ".join(cleandoc(function.__doc__).split()),
+            error=error,
+            null_rule=null_rule,
+            examples=tuple(examples),
+            ge=ge,
+            le=le,
+            labels=labels,
+            history_days=history_days,
+        )
+        if not built.is_given and not built.examples:
+            raise TypeError(f"metric {name} is derived from {', '.join(built.inputs)} but has no worked example")
+        return built
+
+    return build
+
+
+def frame_of(example: Example, **extra: Any) -> pl.DataFrame:
+    """Lay the `given` of an example out as a frame, one row a consecutive day from 2024-06-01 on."""
+    lengths = {len(v) for v in example.given.values() if isinstance(v, Sequence) and not isinstance(v, str)}
+    if len(lengths) > 1:
+        raise ValueError(f"columns of one example have different lengths: {sorted(lengths)}")
+    days = lengths.pop() if lengths else 1
+    columns = {
+        name: values if isinstance(values, Sequence) and not isinstance(values, str) else [values] * days
+        for name, values in example.given.items()
+    }
+    start = pl.date(2024, 6, 1)
+    frame = pl.DataFrame(columns | extra, strict=False)
+    if "day" in frame.columns:
+        return frame
+    return frame.select(pl.date_range(start, start + pl.duration(days=days - 1), "1d").alias("day"), pl.all())

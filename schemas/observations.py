@@ -1,0 +1,128 @@
+"""What comes in: the frames a source yields, before anything is derived from them."""
+
+import math
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import pandera.polars as pa
+import polars as pl
+
+from schemas.enforce import enforce
+from schemas.series import SERIES
+from schemas.suppliers import SUPPLIERS
+
+UTC_TIME = pl.Datetime("us", "UTC")
+
+
+class ObservedTable(StrEnum):
+    """The three shapes an observation can have; also the names of the raw tables."""
+
+    BLOCK = "block"
+    DAILY_VALUE = "daily_value"
+    EXCHANGE_FLOW = "exchange_flow"
+
+
+
+
+def _within_bounds(data: pa.PolarsData) -> pl.LazyFrame:
+    """One boolean a row: the value lies where `schemas.series` allows. NaN and infinities never do."""
+    bounds = pl.LazyFrame(
+        [{"series": s.name, "ge": s.ge, "le": s.le if s.le is not None else math.inf, "above": s.above} for s in SERIES.values()],
+        schema={"series": pl.String, "ge": pl.Float64, "le": pl.Float64, "above": pl.Boolean},
+    )
+    value = pl.col("value")
+    inside = value.is_finite() & (value <= pl.col("le")) & (value >= pl.col("ge")) & ~(pl.col("above") & (value == pl.col("ge")))
+    return data.lazyframe.join(bounds, on="series", how="left", maintain_order="left").select(inside.fill_null(False))
+
+
+BLOCK = pa.DataFrameSchema(
+    {
+        "height": pa.Column(pl.Int64, pa.Check.ge(0), unique=True, description="Height of the block in the chain"),
+        "block_at": pa.Column(UTC_TIME, description="Time in the block header, as the miner set it; may step backward"),
+        "difficulty": pa.Column(pl.Float64, pa.Check.gt(0), nullable=True, description="Difficulty the block met"),
+        "subsidy_claimed_sat": pa.Column(
+            pl.Int64, pa.Check.ge(0), nullable=True, description="Coinbase outputs less fees"
+        ),
+        "fees_sat": pa.Column(pl.Int64, pa.Check.ge(0), nullable=True, description="Fees of the block's transactions"),
+        "pool": pa.Column(pl.String, nullable=True, description="Pool that made the block, 'unknown' if not told"),
+    },
+    strict=True,
+    ordered=True,
+    name="block",
+)
+"""One row a block. NULL means that the source does not say, never zero."""
+
+DAILY_VALUE = pa.DataFrameSchema(
+    {
+        "series": pa.Column(pl.String, pa.Check.isin(sorted(SERIES)), description="Name in `schemas.series`"),
+        "day": pa.Column(pl.Date, description="UTC day the value describes"),
+        "value": pa.Column(pl.Float64, description="Value in the unit of the series"),
+    },
+    checks=pa.Check(_within_bounds, name="value within the bounds of its series"),
+    strict=True,
+    ordered=True,
+    unique=["series", "day"],
+    name="daily_value",
+)
+"""One row a series and day. A day a source says nothing about has no row."""
+
+EXCHANGE_FLOW = pa.DataFrameSchema(
+    {
+        "day": pa.Column(pl.Date, description="UTC day of the transfers"),
+        "exchange": pa.Column(pl.String, description="Exchange that received the coins"),
+        "pool": pa.Column(pl.String, description="Pool whose wallets sent them"),
+        "transfer_sat": pa.Column(pl.Int64, pa.Check.ge(0), description="Coins transferred"),
+        "transfer_count": pa.Column(pl.Int64, pa.Check.ge(0), description="Transactions that carried them"),
+        "top10_sat": pa.Column(pl.Int64, pa.Check.ge(0), description="The ten largest of those transactions, summed"),
+    },
+    strict=True,
+    ordered=True,
+    unique=["day", "exchange", "pool"],
+    name="exchange_flow",
+)
+"""One row a day, exchange and pool with at least one transfer; `covered` days without a row had none."""
+
+OBSERVED = {
+    ObservedTable.BLOCK: BLOCK,
+    ObservedTable.DAILY_VALUE: DAILY_VALUE,
+    ObservedTable.EXCHANGE_FLOW: EXCHANGE_FLOW,
+}
+
+KEYS = {
+    ObservedTable.BLOCK: ("height",),
+    ObservedTable.DAILY_VALUE: ("series", "day"),
+    ObservedTable.EXCHANGE_FLOW: ("day", "exchange", "pool"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Validated rows of one table that one source stated at one moment, with where they came from.
+
+    `origin` is a path or an address without secrets, `sha256` the digest of the bytes that were read. A batch is
+    checked when it is made: an instance that exists may be stored.
+    """
+
+    source: str
+    table: ObservedTable
+    origin: str
+    sha256: str
+    observed_at: datetime
+    rows: pl.DataFrame
+
+    def __post_init__(self) -> None:
+        if self.source not in SUPPLIERS:
+            raise ValueError(f"unknown source {self.source!r}, expected one of {', '.join(sorted(SUPPLIERS))}")
+        if self.observed_at.utcoffset() is None:
+            raise ValueError(f"observed_at {self.observed_at} of {self.origin} has no time zone, expected UTC")
+        enforce(self.rows, OBSERVED[self.table])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something a source met that is no error but that the reader of the tables should know."""
+
+    source: str
+    origin: str
+    message: str

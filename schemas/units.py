@@ -1,0 +1,50 @@
+"""The closed list of units, each with the endings a column in that unit may have."""
+
+from enum import Enum
+from typing import Final
+
+SAT_PER_BTC: Final = 100_000_000
+SECONDS_PER_DAY: Final = 86_400
+HOURS_PER_DAY: Final = 24
+HASHES_PER_DIFFICULTY: Final = 2**32
+HASHES_PER_EXAHASH: Final = 10**18
+HASHES_PER_PETAHASH: Final = 10**15
+TERAHASH_PER_EXAHASH: Final = 10**6
+GIGAHASH_PER_EXAHASH: Final = 10**9
+PETAHASH_PER_EXAHASH: Final = 10**3
+PERCENT: Final = 100
+
+
+class Unit(Enum):
+    """A unit of measure: what is printed beside a number, and how the name of its column ends."""
+
+    BTC = ("BTC", ("_btc",))
+    SAT = ("satoshi", ("_sat",))
+    USD = ("USD", ("_usd",))
+    COUNT = ("count", ("_count",))
+    PERCENT = ("percent", ("_pct",))
+    RATIO = ("ratio", ("_ratio",))
+    SCORE = ("points", ("_score",))
+    SCORE_PART = ("points of 100", ("score_income_level", "score_income_change", "score_hashrate", "score_margin",
+                                    "score_selling"))
+    STANDARD_DEVIATIONS = ("standard deviations", ("_zscore",))
+    DIFFICULTY = ("difficulty", ("difficulty",))
+    EXAHASH_PER_SECOND = ("EH/s", ("_ehs",))
+    USD_PER_PETAHASH_DAY = ("USD per PH/s per day", ("_usd_per_phs_day",))
+    USD_PER_MEGAWATT_HOUR = ("USD/MWh", ("_usd_per_mwh",))
+    USD_PER_MEGAWATT_YEAR = ("USD per MW per year", ("_usd_per_mw_year",))
+    JOULE_PER_TERAHASH = ("J/TH", ("_j_per_th",))
+    MEGAWATT = ("MW", ("_mw",))
+    YEARS = ("years", ("_years",))
+    RANK = ("rank", ("_rank",))
+    DAY = ("UTC day", ("day", "_on"))
+    YES_NO = ("yes or no", ("",))
+    LABEL = ("label", ("",))
+
+    def __init__(self, label: str, endings: tuple[str, ...]) -> None:
+        self.label = label
+        self.endings = endings
+
+    def fits(self, name: str) -> bool:
+        """Whether a column of this unit may be called `name`."""
+        return any(name == ending or name.endswith(ending) for ending in self.endings)

@@ -1,0 +1,1 @@
+"""One module a topic, one function a published column."""

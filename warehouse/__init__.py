@@ -1,0 +1,1 @@
+"""Storage: the only package that knows DuckDB and the files a run leaves behind."""
