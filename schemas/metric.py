@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from inspect import cleandoc
 from typing import Any, TypeAlias
 
@@ -9,7 +10,7 @@ import polars as pl
 
 from schemas.units import Unit
 
-Scalar: TypeAlias = float | int | str | bool | None
+Scalar: TypeAlias = float | int | str | bool | date | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

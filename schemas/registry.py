@@ -1,0 +1,433 @@
+"""The curated registry: one hand-written schema a table, published with its descriptions as column comments."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import pandera.polars as pa
+import polars as pl
+
+from schemas.units import Unit
+
+CUSTOMER_CONTRACT: Final = ("contract", "extension")
+"""Kinds of deal that bind a customer, so that their power and value count."""
+OTHER_ANNOUNCEMENT: Final = ("letter_of_intent", "joint_venture", "acquisition")
+"""Kinds of deal kept for the record, which carry neither power nor value."""
+BACKSTOP: Final = ("guarantee", "letter_of_credit")
+"""Kinds of credit support by which a third party pays when the tenant does not."""
+OTHER_SUPPORT: Final = ("prepayment", "equity_right")
+GPU_CLOUD: Final = "gpu_cloud"
+LEASE_TYPES: Final = ("nnn", "modified_gross", "colo_other", GPU_CLOUD, "other")
+TERMINATED: Final = "terminated"
+UNVERIFIED: Final = "unverified"
+COMPANY_GUIDANCE: Final = "company"
+
+_FIRST_DAY: Final = date(2009, 1, 3)
+_LAST_DAY: Final = date(2049, 12, 31)
+_MILLION: Final = 1_000_000
+_TRILLION: Final = 1_000_000 * _MILLION
+_POWER_LIMIT_MW: Final = 20_000
+_EFFICIENCY_TOLERANCE: Final = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """Something that must be true of every row: what it says, and the expression that is false where it is broken.
+
+    A comparison with an unknown cell is NULL and breaks nothing.
+    """
+
+    says: str
+    holds: pl.Expr
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns the rule reads, for the message about a row that breaks it."""
+        return tuple(dict.fromkeys(self.holds.meta.root_names()))
+
+    def check(self) -> pa.Check:
+        """The same rule as a check of the whole frame."""
+        holds = self.holds.fill_null(True)
+        return pa.Check(lambda data: data.lazyframe.select(holds), name=self.says, error=self.says)
+
+
+def _column(dtype: type[pl.DataType], says: str, unit: str, checks: Sequence[pa.Check], *, optional: bool) -> pa.Column:
+    return pa.Column(dtype, list(checks), nullable=optional, description=says, metadata={"unit": unit})
+
+
+def _text(says: str, *, optional: bool = False) -> pa.Column:
+    # A stray blank would make two names of one company, and the sums by company would split in silence.
+    trimmed = pa.Check.str_matches(r"^\S(.*\S)?$", error="text without blanks at its ends")
+    return _column(pl.String, says, Unit.LABEL.label, [trimmed], optional=optional)
+
+
+def _pattern(says: str, pattern: str, expected: str, *, optional: bool = False) -> pa.Column:
+    check = pa.Check.str_matches(pattern, error=expected)
+    return _column(pl.String, says, Unit.LABEL.label, [check], optional=optional)
+
+
+def _choice(says: str, *values: str, optional: bool = False) -> pa.Column:
+    check = pa.Check.isin(values, error=f"one of {', '.join(values)}")
+    return _column(pl.String, says, Unit.LABEL.label, [check], optional=optional)
+
+
+def _day(says: str, *, optional: bool = False) -> pa.Column:
+    check = pa.Check.in_range(_FIRST_DAY, _LAST_DAY, error=f"a day from {_FIRST_DAY} to {_LAST_DAY}")
+    return _column(pl.Date, says, Unit.DAY.label, [check], optional=optional)
+
+
+def _number(says: str, unit: str, least: float, most: float, *, optional: bool = False) -> pa.Column:
+    # Both bounds, always: NaN sorts above every number, so a lower bound alone would let it pass.
+    check = pa.Check.in_range(least, most, error=f"{unit} from {least} to {most}")
+    return _column(pl.Float64, says, unit, [check], optional=optional)
+
+
+def _whole(says: str, unit: str, least: int, most: int, *, optional: bool = False) -> pa.Column:
+    check = pa.Check.in_range(least, most, error=f"{unit} from {least} to {most}")
+    return _column(pl.Int64, says, unit, [check], optional=optional)
+
+
+def _usd(says: str, *, optional: bool = False, least: int = _MILLION) -> pa.Column:
+    # At least a million, so that a figure typed in millions is refused.
+    return _whole(says, Unit.USD.label, least, _TRILLION, optional=optional)
+
+
+def _megawatt(says: str) -> pa.Column:
+    return _number(says, Unit.MEGAWATT.label, 0.1, _POWER_LIMIT_MW, optional=True)
+
+
+def _ticker() -> pa.Column:
+    says = "Stock ticker; NULL for a private company"
+    return _pattern(says, r"^[A-Z]{1,5}$", "up to five capital letters", optional=True)
+
+
+def _cik() -> pa.Column:
+    return _whole("SEC Central Index Key; NULL where not known", "number", 1, 9_999_999_999, optional=True)
+
+
+def _source_url() -> pa.Column:
+    says = "Address of the text the row rests on; NULL means from memory or from a text without an address"
+    return _pattern(says, r"^https?://\S+$", "an address that starts with http:// or https://", optional=True)
+
+
+def _notes(*, optional: bool) -> pa.Column:
+    return _text("What is sourced, derived or doubtful about the row", optional=optional)
+
+
+def _url_read() -> pa.Column:
+    says = (
+        "'read': stored text of that address was read; 'cited': another text that was read quotes it; NULL: no address"
+    )
+    return _choice(says, "read", "cited", optional=True)
+
+
+def _provenance(*, notes_optional: bool) -> dict[str, pa.Column]:
+    """The columns most tables end with: where the row comes from, what to know about it, whether it was read."""
+    return {"source_url": _source_url(), "notes": _notes(optional=notes_optional), "url_read": _url_read()}
+
+
+def _at_most(low: str, high: str) -> Rule:
+    return Rule(says=f"{low} at most {high}", holds=pl.col(low) <= pl.col(high))
+
+
+def _not_after(earlier: str, later: str) -> Rule:
+    return Rule(says=f"{earlier} not after {later}", holds=pl.col(earlier) <= pl.col(later))
+
+
+_PROVENANCE_RULES: Final = (
+    Rule(
+        says="url_read given exactly where source_url is",
+        holds=pl.col("source_url").is_null() == pl.col("url_read").is_null(),
+    ),
+    Rule(
+        says="notes say where a row without source_url comes from",
+        holds=pl.col("source_url").is_not_null() | pl.col("notes").is_not_null(),
+    ),
+)
+
+ROW_RULES: Final[dict[str, tuple[Rule, ...]]] = {
+    "conversion_deal": (
+        _at_most("critical_it_mw", "gross_mw"),
+        _at_most("contract_value_usd", "with_extensions_value_usd"),
+        Rule(
+            says="backstop_usd at most the value it stands behind",
+            holds=pl.col("backstop_usd") <= pl.coalesce("with_extensions_value_usd", "contract_value_usd"),
+        ),
+        Rule(
+            says="no power and no value unless a customer is bound",
+            holds=pl.col("kind").is_in(CUSTOMER_CONTRACT)
+            | pl.all_horizontal(
+                pl.col("critical_it_mw", "gross_mw", "contract_value_usd", "with_extensions_value_usd").is_null()
+            ),
+        ),
+        Rule(
+            says="an extension adds no power",
+            holds=(pl.col("kind") != "extension") | (pl.col("critical_it_mw").is_null() & pl.col("gross_mw").is_null()),
+        ),
+        _not_after("announced_on", "ended_on"),
+        _not_after("announced_on", "expected_full_delivery"),
+        _not_after("expected_start", "expected_full_delivery"),
+        Rule(
+            says="ended_on given exactly where status is terminated",
+            holds=(pl.col("status") == TERMINATED) == pl.col("ended_on").is_not_null(),
+        ),
+        Rule(
+            says="confidence unverified where source_url is empty",
+            holds=pl.col("source_url").is_not_null() | (pl.col("confidence") == UNVERIFIED),
+        ),
+        *_PROVENANCE_RULES,
+    ),
+    "credit_support": _PROVENANCE_RULES,
+    "site": _PROVENANCE_RULES,
+    "capex_quarter": (
+        Rule(
+            says="period_end is the last day of a month",
+            holds=pl.col("period_end") == pl.col("period_end").dt.month_end(),
+        ),
+        *_PROVENANCE_RULES,
+    ),
+    "capex_guidance": (_at_most("low_usd", "high_usd"), *_PROVENANCE_RULES),
+    "miner_fleet": _PROVENANCE_RULES,
+    "asic_model": (
+        Rule(
+            says=f"j_per_th within {_EFFICIENCY_TOLERANCE:.0%} of watts / ths",
+            holds=(pl.col("watts") / pl.col("ths") / pl.col("j_per_th") - 1).abs() <= _EFFICIENCY_TOLERANCE,
+        ),
+        *_PROVENANCE_RULES,
+    ),
+}
+"""What must be true between the cells of one row, by table. The schemas below check the same rules."""
+
+
+def _schema(name: str, says: str, key: Sequence[str], columns: dict[str, pa.Column]) -> pa.DataFrameSchema:
+    return pa.DataFrameSchema(
+        columns,
+        checks=[rule.check() for rule in ROW_RULES[name]],
+        strict=True,
+        ordered=True,
+        unique=list(key),
+        name=name,
+        description=says,
+    )
+
+
+CONVERSION_DEAL: Final = _schema(
+    "conversion_deal",
+    "One row an announced deal that turns a miner's power to AI, tranches and extensions as rows of their own",
+    ["deal_id"],
+    {
+        "deal_id": _pattern(
+            "Short name of the deal: company, tenant or site, month",
+            r"^[A-Z0-9]+(-[A-Z0-9]+)*$",
+            "capital letters and digits joined by hyphens",
+        ),
+        "announced_on": _day(
+            "Day the deal was first announced; where the notes call the day remembered, only its month is sourced. "
+            "A deal without it counts on no day",
+            optional=True,
+        ),
+        "kind": _choice(
+            "What was announced: 'contract' or 'extension' bind a customer; 'letter_of_intent', 'joint_venture' and "
+            "'acquisition' do not, and carry neither power nor value",
+            *CUSTOMER_CONTRACT,
+            *OTHER_ANNOUNCEMENT,
+        ),
+        "lease_type": _choice(
+            "How the customer pays: 'nnn' is a triple-net lease, 'gpu_cloud' includes the servers and is not "
+            "comparable with a lease; NULL where the sources do not say",
+            *LEASE_TYPES,
+            optional=True,
+        ),
+        "miner": _text("Company that supplies the power and the building"),
+        "ticker": _ticker(),
+        "site": _text("Site or building the deal is about"),
+        "state_or_country": _text("State of the United States, Canadian province or country"),
+        "tenant": _text("Party that signs the contract; NULL where there is none yet", optional=True),
+        "end_customer": _text("Party that uses the capacity behind the tenant, where told", optional=True),
+        "critical_it_mw": _megawatt(
+            "Power delivered to servers, storage and network, without cooling and losses; NULL where not stated"
+        ),
+        "gross_mw": _megawatt(
+            "Power the site draws or is contracted for with the utility; NULL where not stated, never computed from "
+            "critical power"
+        ),
+        "term_years": _number("Base term, without extension options", Unit.YEARS.label, 0.1, 99, optional=True),
+        "contract_value_usd": _usd(
+            "Undiscounted revenue of the base term as the company states it, or as the notes derive it; NULL where "
+            "not disclosed",
+            optional=True,
+        ),
+        "with_extensions_value_usd": _usd("The same with every extension option taken", optional=True),
+        "backstop_provider": _text("Who supports the credit of the tenant, and how", optional=True),
+        "backstop_usd": _usd(
+            "Guarantees and letters of credit behind this deal whose amount is disclosed, as `credit_support` lists "
+            "them; NULL where there is none or no amount is disclosed",
+            optional=True,
+        ),
+        "warrants_or_equity_note": _text("Equity that changed hands with the deal", optional=True),
+        "expected_start": _day(
+            "First capacity expected or delivered; a quarter is its first or last day", optional=True
+        ),
+        "expected_full_delivery": _day("Last capacity expected or delivered", optional=True),
+        "status": _choice(
+            "Where the deal stands at the last edit of the registry, not on the day of announcement",
+            "announced",
+            "under_construction",
+            "delivering",
+            TERMINATED,
+        ),
+        "ended_on": _day(
+            "Day a terminated deal ended, or was reported to have; from that day on it does not count", optional=True
+        ),
+        "source_url": _source_url(),
+        "source_kind": _choice("What kind of text the source is", "8-K", "press release", "news"),
+        "confidence": _choice(
+            "'confirmed': the parties' own text or two independent ones; 'reported': one secondary text; "
+            "'unverified': memory, or a text with no address",
+            "confirmed",
+            "reported",
+            UNVERIFIED,
+        ),
+        "notes": _notes(optional=False),
+        "url_read": _url_read(),
+    },
+)
+
+CREDIT_SUPPORT: Final = _schema(
+    "credit_support",
+    "One row a promise by which a party other than the tenant carries the risk of a deal, or money paid up front",
+    ["deal_id", "provider", "kind"],
+    {
+        "provider": _text("Party that gives the support"),
+        "beneficiary": _text("Miner that is supported, and through which contract"),
+        "deal_id": _text("Deal it belongs to, in `conversion_deal`"),
+        "kind": _choice(
+            "'guarantee' and 'letter_of_credit' stand behind what the tenant owes; 'prepayment' is the customer's own "
+            "money; 'equity_right' is a right to buy shares",
+            *BACKSTOP,
+            *OTHER_SUPPORT,
+        ),
+        "amount_usd": _usd(
+            "Amount or cap of the support, an increment where the notes say so; NULL where none is disclosed, 0 where "
+            "it is stated to be none",
+            least=0,
+            optional=True,
+        ),
+        "announced_on": _day("Day it became public; without it the row counts on no day", optional=True),
+    }
+    | _provenance(notes_optional=False),
+)
+
+SITE: Final = _schema(
+    "site",
+    "One row a power site of a miner or former miner, as known at the last edit of the registry",
+    ["site", "operator"],
+    {
+        "site": _text("Name of the site"),
+        "operator": _text("Company that runs it"),
+        "ticker": _ticker(),
+        "location": _text("County or town, state or province"),
+        "grid": _text("Grid operator or utility; from the location where the source does not name it", optional=True),
+        "energized_mw": _megawatt("Power available today; for some sites generation or mere access, see the notes"),
+        "pipeline_mw": _megawatt("Power planned or approved, the energised part included where the notes say so"),
+        "current_use": _choice(
+            "What the power does: 'mining', 'converting' to AI, 'hpc' already, or 'pipeline' with no load yet",
+            "mining",
+            "converting",
+            "hpc",
+            "pipeline",
+        ),
+        "conversion_status": _text("Last known step toward AI use", optional=True),
+    }
+    | _provenance(notes_optional=True),
+)
+
+CAPEX_QUARTER: Final = _schema(
+    "capex_quarter",
+    "One row a company and quarter of capital expenditure actually spent; the basis differs by company, see the notes",
+    ["company", "period_end"],
+    {
+        "company": _text("Company that spends"),
+        "cik": _cik(),
+        "fiscal_year": _whole("The company's own fiscal year", "year", 2009, 2049),
+        "fiscal_quarter": _choice("The company's own fiscal quarter", "Q1", "Q2", "Q3", "Q4"),
+        "period_end": _day("Last day of the quarter; use it to align companies"),
+        "capex_usd": _usd("Capital expenditure of the quarter"),
+    }
+    | _provenance(notes_optional=False),
+)
+
+CAPEX_GUIDANCE: Final = _schema(
+    "capex_guidance",
+    "One row an announcement of what a company means to spend in a year; the latest one stands",
+    ["company", "calendar_or_fiscal_year", "basis", "announced_on"],
+    {
+        "company": _text("Company the figure is about"),
+        "calendar_or_fiscal_year": _pattern(
+            "Year the figure is about: CY for a calendar year, FY for the company's own fiscal year",
+            r"^(CY|FY)20\d\d$",
+            "CY or FY and a year, like CY2026",
+        ),
+        "basis": _choice(
+            "Whose figure it is: the 'company' itself, or an 'analyst' where the company gave none",
+            COMPANY_GUIDANCE,
+            "analyst",
+        ),
+        "low_usd": _usd("Low end of the range, equal to the high end of a single figure"),
+        "high_usd": _usd("High end of the range"),
+        "announced_on": _day("Day of the announcement; without it the row counts on no day", optional=True),
+    }
+    | _provenance(notes_optional=True),
+)
+
+MINER_FLEET: Final = _schema(
+    "miner_fleet",
+    "One row a miner and date on which it stated figures of its fleet",
+    ["miner", "as_of"],
+    {
+        "miner": _text("Company"),
+        "ticker": _ticker(),
+        "cik": _cik(),
+        "as_of": _day("Day the figures describe"),
+        "energized_hashrate_ehs": _number(
+            "Hash rate of the machines switched on", Unit.EXAHASH_PER_SECOND.label, 0, 5_000, optional=True
+        ),
+        "fleet_efficiency_j_per_th": _number(
+            "Energy the fleet spends per terahash", Unit.JOULE_PER_TERAHASH.label, 1, 200, optional=True
+        ),
+        "power_capacity_mw": _megawatt("Power developed, contracted or used: see the notes for which"),
+        "power_cost_usd_per_kwh": _number("Price paid for energy", "USD/kWh", 0, 1, optional=True),
+        "btc_held": _number("Bitcoin on the balance sheet", Unit.BTC.label, 0, 21_000_000, optional=True),
+    }
+    | _provenance(notes_optional=True),
+)
+
+ASIC_MODEL: Final = _schema(
+    "asic_model",
+    "One row a mining machine as its maker rates it",
+    ["model"],
+    {
+        "model": _text("Name of the machine, cooling and hash rate variant included"),
+        "maker": _text("Company that makes it"),
+        "released": _day("First day of the month of release, mostly remembered: take it as three months either way"),
+        "ths": _number("Rated hash rate", "TH/s", 1, 10_000),
+        "watts": _number("Rated power at the wall", "W", 100, 100_000),
+        "j_per_th": _number("Rated energy per terahash", Unit.JOULE_PER_TERAHASH.label, 1, 200),
+    }
+    | _provenance(notes_optional=False),
+)
+
+REGISTRY: Final = {
+    schema.name: schema
+    for schema in (
+        CONVERSION_DEAL,
+        CREDIT_SUPPORT,
+        SITE,
+        CAPEX_QUARTER,
+        CAPEX_GUIDANCE,
+        MINER_FLEET,
+        ASIC_MODEL,
+    )
+}
+"""Published registry tables by name; the CSV of a table has its name and its columns."""

@@ -1,0 +1,29 @@
+"""What a row is: its day, who it comes from, whether it may still move."""
+
+import polars as pl
+
+from schemas.metric import metric
+from schemas.units import Unit
+
+
+@metric(unit=Unit.DAY, dtype=pl.Date, error="Exact.", null_rule=None)
+def day() -> pl.Expr:
+    """UTC day from 00:00:00 to 23:59:59, by the running maximum of block header times where blocks are known."""
+    return pl.col("day")
+
+
+@metric(unit=Unit.LABEL, dtype=pl.String, error="Exact.", null_rule=None)
+def sources() -> pl.Expr:
+    """Sources whose observations the row rests on, comma-separated; empty on a day that nobody describes."""
+    return pl.col("sources")
+
+
+@metric(
+    unit=Unit.YES_NO,
+    dtype=pl.Boolean,
+    error="A re-organisation deeper than six blocks, or a vendor's revision, may still move a final day.",
+    null_rule=None,
+)
+def is_final() -> pl.Expr:
+    """Whether the day is over by two hours and, where blocks are known, buried under six blocks of later days."""
+    return pl.col("is_final")

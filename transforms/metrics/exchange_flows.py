@@ -1,0 +1,82 @@
+"""Coins that miners send to each exchange, from each pool and from all of them."""
+
+import polars as pl
+
+from schemas.metric import Example, metric
+from schemas.units import SAT_PER_BTC, Unit
+from transforms.metrics.miner_flows import LABELS_ERROR, LOWER_BOUND
+from transforms.windows import ratio
+
+
+@metric(unit=Unit.LABEL, dtype=pl.String, error=LABELS_ERROR, null_rule=None)
+def exchange() -> pl.Expr:
+    """Exchange that received the coins, or 'all'."""
+    return pl.col("exchange")
+
+
+@metric(unit=Unit.LABEL, dtype=pl.String, error=LABELS_ERROR, null_rule=None)
+def pool() -> pl.Expr:
+    """Pool whose wallets sent the coins, or 'all'."""
+    return pl.col("pool")
+
+
+@metric(
+    unit=Unit.BTC,
+    dtype=pl.Float64,
+    error=LABELS_ERROR + LOWER_BOUND,
+    null_rule=None,
+    ge=0,
+    examples=[Example(given={"transfer_sat": 48_000_000_000}, gives=480.0)],
+)
+def miner_to_exchange_btc() -> pl.Expr:
+    """Coins that the pool's wallets sent to the exchange on the day."""
+    return pl.col("transfer_sat") / SAT_PER_BTC
+
+
+@metric(
+    unit=Unit.COUNT,
+    dtype=pl.Int64,
+    error=LABELS_ERROR + LOWER_BOUND,
+    null_rule=None,
+    ge=0,
+    examples=[Example(given={"transfer_count": 12}, gives=12)],
+)
+def miner_to_exchange_count() -> pl.Expr:
+    """Transactions that carried the coins."""
+    return pl.col("transfer_count")
+
+
+@metric(
+    unit=Unit.BTC,
+    dtype=pl.Float64,
+    error=LABELS_ERROR + LOWER_BOUND,
+    null_rule="NULL when there was no transaction.",
+    ge=0,
+    examples=[Example(given={"miner_to_exchange_btc": 480.0, "miner_to_exchange_count": 12}, gives=40.0)],
+)
+def miner_to_exchange_mean_btc() -> pl.Expr:
+    """Mean size of those transactions."""
+    return ratio(pl.col("miner_to_exchange_btc"), pl.col("miner_to_exchange_count"))
+
+
+@metric(
+    unit=Unit.BTC,
+    dtype=pl.Float64,
+    error=LABELS_ERROR + LOWER_BOUND,
+    null_rule="NULL in the rows of all pools or all exchanges: the largest ten of several parts are not known from theirs.",
+    ge=0,
+    examples=[Example(given={"top10_sat": 47_100_000_000}, gives=471.0)],
+)
+def miner_to_exchange_top10_btc() -> pl.Expr:
+    """The ten largest of those transactions, summed."""
+    return pl.col("top10_sat") / SAT_PER_BTC
+
+
+METRICS = (
+    exchange,
+    pool,
+    miner_to_exchange_btc,
+    miner_to_exchange_count,
+    miner_to_exchange_mean_btc,
+    miner_to_exchange_top10_btc,
+)

@@ -1,0 +1,263 @@
+"""Coins leaving miners and coins miners send to exchanges. Moving coins is not selling them."""
+
+import polars as pl
+
+from schemas.metric import Example, metric
+from schemas.units import SAT_PER_BTC, Unit
+from transforms.windows import MAD_TO_SD, mean_over, median_and_mad_before, ratio, sd_over, sum_over
+
+YEAR_DAYS = 365
+MONTH_DAYS = 30
+BURST_WINDOW_DAYS = 90
+BURST_LEAST_SPREAD = 0.10
+"""Floor of the spread of log flows, for windows that are mostly zero."""
+BURST_ZSCORE = 3.5
+BURST_EXTREME_ZSCORE = 6.0
+BURST_LEAST_OF_ISSUANCE = 0.5
+RECYCLING_RATIO = 1.5
+LEAST_SPREAD = 1e-9
+"""Standard deviations below this are rounding, not variation."""
+
+LABELS_ERROR = (
+    "Depends on who is labelled a miner: two vendors differ by 100 %, and history moves when labels do. "
+)
+LOWER_BOUND = "Unlabelled exchange addresses are missing."
+
+
+@metric(
+    unit=Unit.BTC,
+    dtype=pl.Float64,
+    error=LABELS_ERROR,
+    null_rule="NULL when the miner flow source states none.",
+    ge=0,
+    examples=[Example(given={"miner_outflow_sat": 6_000_000_000.0}, gives=60.0, source="100 in, 39.99 back, 0.01 fee")],
+)
+def miner_outflow_btc() -> pl.Expr:
+    """Coins that left miner wallets on the day, change and transfers among them taken out."""
+    return pl.col("miner_outflow_sat") / SAT_PER_BTC
+
+
+@metric(
+    unit=Unit.USD,
+    dtype=pl.Float64,
+    error=LABELS_ERROR,
+    null_rule="NULL when the outflow or the price is.",
+    ge=0,
+    examples=[Example(given={"miner_outflow_btc": 60.0, "price_usd": 66_000.0}, gives=3_960_000.0)],
+)
+def miner_outflow_usd() -> pl.Expr:
+    """Coins that left miner wallets on the day, at the price of the day."""
+    return pl.col("miner_outflow_btc") * pl.col("price_usd")
+
+
+@metric(
+    unit=Unit.RATIO,
+    dtype=pl.Float64,
+    error=LABELS_ERROR + "Short texts call this ratio alone the Miners' Position Index.",
+    null_rule="NULL with fewer than 329 of 365 days of outflow in USD.",
+    ge=0,
+    history_days=YEAR_DAYS,
+    examples=[Example(given={"miner_outflow_usd": [10.0] * 364 + [24.0]}, gives=24 / (10 + 14 / 365))],
+)
+def mpi_ratio() -> pl.Expr:
+    """Outflow in USD over its mean of 365 days, today included."""
+    return ratio(pl.col("miner_outflow_usd"), mean_over(pl.col("miner_outflow_usd"), YEAR_DAYS))
+
+
+@metric(
+    unit=Unit.STANDARD_DEVIATIONS,
+    dtype=pl.Float64,
+    error=LABELS_ERROR + "Flows are heavy-tailed, so one outlier widens the yardstick for a year.",
+    null_rule="NULL with fewer than 329 of 365 days of the ratio, or when it never varied.",
+    history_days=2 * YEAR_DAYS,
+    examples=[
+        Example(
+            given={"mpi_ratio": [1.016209 - 0.545971, 1.016209 + 0.545971] * 182 + [2.40]},
+            gives=2.51,
+            within=0.005,
+            source="2.40 in a year of mean 1.02 and deviation 0.55, today included",
+        ),
+        Example(given={"mpi_ratio": [1.0] * 365}, gives=None, source="no variation, no score"),
+    ],
+)
+def mpi_zscore() -> pl.Expr:
+    """Miners' Position Index: outflow ratio in standard deviations from its mean of 365 days, today included."""
+    position = pl.col("mpi_ratio")
+    spread = sd_over(position, YEAR_DAYS)
+    return pl.when(spread > LEAST_SPREAD).then((position - mean_over(position, YEAR_DAYS)) / spread)
+
+
+@metric(
+    unit=Unit.BTC,
+    dtype=pl.Float64,
+    error=LABELS_ERROR + LOWER_BOUND,
+    null_rule="NULL when the miner flow source states none.",
+    ge=0,
+    examples=[Example(given={"miner_to_exchange_sat": 48_000_000_000.0}, gives=480.0)],
+)
+def miner_to_exchange_btc() -> pl.Expr:
+    """Coins that miner wallets sent to exchanges on the day."""
+    return pl.col("miner_to_exchange_sat") / SAT_PER_BTC
+
+
+@metric(
+    unit=Unit.COUNT,
+    dtype=pl.Int64,
+    error=LABELS_ERROR + LOWER_BOUND,
+    null_rule="NULL when the miner flow source states none.",
+    ge=0,
+)
+def miner_to_exchange_count() -> pl.Expr:
+    """Transactions that carried coins from miner wallets to exchanges on the day."""
+    return pl.col("miner_to_exchange_count")
+
+
+@metric(
+    unit=Unit.BTC,
+    dtype=pl.Float64,
+    error=LABELS_ERROR + LOWER_BOUND,
+    null_rule="NULL when the flow or the count is, or there was no transaction.",
+    ge=0,
+    examples=[
+        Example(given={"miner_to_exchange_btc": 480.0, "miner_to_exchange_count": 12.0}, gives=40.0),
+        Example(given={"miner_to_exchange_btc": 0.0, "miner_to_exchange_count": 0.0}, gives=None, source="a quiet day"),
+    ],
+)
+def miner_to_exchange_mean_btc() -> pl.Expr:
+    """Mean size of a transaction from miner wallets to exchanges: total over count."""
+    return ratio(pl.col("miner_to_exchange_btc"), pl.col("miner_to_exchange_count"))
+
+
+@metric(
+    unit=Unit.RATIO,
+    dtype=pl.Float64,
+    error=LABELS_ERROR + "Above 1.5 the flow must hold coins that were sent more than once.",
+    null_rule="NULL with fewer than 27 of 30 days of flow or issuance.",
+    ge=0,
+    history_days=MONTH_DAYS,
+    examples=[
+        Example(
+            given={"miner_to_exchange_btc": [5_833.333333333333] * 30, "issuance_btc": [406.25] * 30},
+            gives=14.4,
+            within=0.05,
+            source="175,000 BTC in a month of 130 blocks a day",
+        )
+    ],
+)
+def miner_to_exchange_of_issuance_30d_ratio() -> pl.Expr:
+    """Coins sent to exchanges over coins issued, both summed over thirty days."""
+    return ratio(sum_over(pl.col("miner_to_exchange_btc"), MONTH_DAYS), sum_over(pl.col("issuance_btc"), MONTH_DAYS))
+
+
+@metric(
+    unit=Unit.YES_NO,
+    dtype=pl.Boolean,
+    error="The limit of 1.5 is our judgement.",
+    null_rule="NULL when the ratio to issuance is.",
+    examples=[
+        Example(given={"miner_to_exchange_of_issuance_30d_ratio": 14.4}, gives=True),
+        Example(given={"miner_to_exchange_of_issuance_30d_ratio": 1.5}, gives=False),
+    ],
+)
+def miner_to_exchange_recycling_suspected() -> pl.Expr:
+    """Whether the flow of thirty days is more than one and a half times what was issued, so that it cannot be sales."""
+    return pl.col("miner_to_exchange_of_issuance_30d_ratio") > RECYCLING_RATIO
+
+
+@metric(
+    unit=Unit.SCORE,
+    dtype=pl.Float64,
+    error=LABELS_ERROR + "A floor of 0.10 replaces the spread where most days are zero.",
+    null_rule="NULL with fewer than 81 of the 90 days before.",
+    history_days=BURST_WINDOW_DAYS + 1,
+    examples=[
+        Example(
+            given={"miner_to_exchange_btc": [45.1] * 45 + [79.7] * 45 + [480.0]},
+            gives=4.97,
+            within=0.02,
+            source="median of logs 4.11 (about 60 BTC), deviation 0.28, today 480 BTC",
+        ),
+        Example(
+            given={"miner_to_exchange_btc": [0.0] * 90 + [1.718281828459045]},
+            gives=10.0,
+            source="a silent quarter: ln(e) over the floor of 0.10",
+        ),
+    ],
+)
+def miner_to_exchange_burst_score() -> pl.Expr:
+    """Robust score of the log flow to exchanges against the ninety days before, today left out."""
+    flow = pl.col("miner_to_exchange_btc").log1p()
+    median, deviation = median_and_mad_before(flow, BURST_WINDOW_DAYS)
+    spread = pl.max_horizontal(MAD_TO_SD * deviation, pl.lit(BURST_LEAST_SPREAD))
+    return pl.when(deviation.is_not_null()).then((flow - median) / spread)
+
+
+@metric(
+    unit=Unit.YES_NO,
+    dtype=pl.Boolean,
+    error="3.5 is the customary cut of a robust score; the share of issuance is our judgement.",
+    null_rule="NULL when the burst score, the flow or issuance is.",
+    history_days=MONTH_DAYS,
+    examples=[
+        Example(
+            given={
+                "miner_to_exchange_burst_score": 4.97,
+                "miner_to_exchange_btc": [480.0] * 30,
+                "issuance_btc": [450.0] * 30,
+            },
+            gives=True,
+        ),
+        Example(
+            given={
+                "miner_to_exchange_burst_score": 4.97,
+                "miner_to_exchange_btc": [200.0] * 30,
+                "issuance_btc": [450.0] * 30,
+            },
+            gives=False,
+            source="less than half of a day's issuance",
+        ),
+        Example(
+            given={
+                "miner_to_exchange_burst_score": 3.4,
+                "miner_to_exchange_btc": [480.0] * 30,
+                "issuance_btc": [450.0] * 30,
+            },
+            gives=False,
+        ),
+    ],
+)
+def miner_to_exchange_burst() -> pl.Expr:
+    """Whether the flow to exchanges jumped: score 3.5 or more, and at least half of the mean daily issuance."""
+    large = pl.col("miner_to_exchange_btc") >= BURST_LEAST_OF_ISSUANCE * mean_over(pl.col("issuance_btc"), MONTH_DAYS)
+    return (pl.col("miner_to_exchange_burst_score") >= BURST_ZSCORE) & large
+
+
+@metric(
+    unit=Unit.YES_NO,
+    dtype=pl.Boolean,
+    error="The cut at 6 is our judgement.",
+    null_rule="NULL when the burst is.",
+    examples=[
+        Example(given={"miner_to_exchange_burst": True, "miner_to_exchange_burst_score": 6.0}, gives=True),
+        Example(given={"miner_to_exchange_burst": False, "miner_to_exchange_burst_score": 6.0}, gives=False),
+    ],
+)
+def miner_to_exchange_burst_extreme() -> pl.Expr:
+    """Whether the day is a burst with a score of 6 or more."""
+    return pl.col("miner_to_exchange_burst") & (pl.col("miner_to_exchange_burst_score") >= BURST_EXTREME_ZSCORE)
+
+
+METRICS = (
+    miner_outflow_btc,
+    miner_outflow_usd,
+    mpi_zscore,
+    mpi_ratio,
+    miner_to_exchange_btc,
+    miner_to_exchange_count,
+    miner_to_exchange_mean_btc,
+    miner_to_exchange_of_issuance_30d_ratio,
+    miner_to_exchange_recycling_suspected,
+    miner_to_exchange_burst_score,
+    miner_to_exchange_burst,
+    miner_to_exchange_burst_extreme,
+)

@@ -1,0 +1,151 @@
+"""Price, blocks, issuance, fees and revenue: what miners are paid."""
+
+import polars as pl
+
+from schemas.metric import Example, metric
+from schemas.units import PERCENT, SAT_PER_BTC, Unit
+from transforms.windows import mean_over, ratio
+
+SPEC_DAY = {"issuance_sat": 45_625_000_000.0, "fees_sat": 400_000_000.0}
+"""A day of 146 blocks: 456.25 BTC issued, 4.00 BTC of fees."""
+
+
+@metric(
+    unit=Unit.USD,
+    dtype=pl.Float64,
+    error="One daily price of one supplier; venues differ by tenths of a percent, on violent days by several.",
+    null_rule="NULL when the price source states none.",
+    ge=0,
+)
+def price_usd() -> pl.Expr:
+    """Price of one bitcoin, as the price source gives it for the UTC day."""
+    return pl.col("price_usd")
+
+
+@metric(
+    unit=Unit.COUNT,
+    dtype=pl.Int64,
+    error="Exact for final days.",
+    null_rule="NULL when the chain source states none, or holds only a part of the day's blocks.",
+    ge=0,
+)
+def block_count() -> pl.Expr:
+    """Blocks of the day."""
+    return pl.col("block_count")
+
+
+@metric(
+    unit=Unit.BTC,
+    dtype=pl.Float64,
+    error="Exact to the satoshi for final days.",
+    null_rule="NULL when the chain source states none.",
+    ge=0,
+    examples=[Example(given={"issuance_sat": 45_625_000_000.0}, gives=456.25, source="146 blocks of 3.125 BTC")],
+)
+def issuance_btc() -> pl.Expr:
+    """Subsidy that the blocks of the day claimed, without fees."""
+    return pl.col("issuance_sat") / SAT_PER_BTC
+
+
+@metric(
+    unit=Unit.USD,
+    dtype=pl.Float64,
+    error="As good as the one daily price; block-level pricing differs by several percent on violent days.",
+    null_rule="NULL when issuance or price is.",
+    ge=0,
+    examples=[Example(given={"issuance_btc": 456.25, "price_usd": 66_000.0}, gives=30_112_500.0)],
+)
+def issuance_usd() -> pl.Expr:
+    """Issuance of the day at the price of the day."""
+    return pl.col("issuance_btc") * pl.col("price_usd")
+
+
+@metric(
+    unit=Unit.BTC,
+    dtype=pl.Float64,
+    error="Exact for final days; fees paid outside the chain are invisible.",
+    null_rule="NULL when the chain source states none.",
+    ge=0,
+    examples=[Example(given={"fees_sat": 400_000_000.0}, gives=4.0, source="460.25 BTC of outputs less 456.25 claimed")],
+)
+def fees_btc() -> pl.Expr:
+    """Transaction fees paid to the blocks of the day."""
+    return pl.col("fees_sat") / SAT_PER_BTC
+
+
+@metric(
+    unit=Unit.BTC,
+    dtype=pl.Float64,
+    error="Exact to the satoshi for final days.",
+    null_rule="NULL when issuance or fees are.",
+    ge=0,
+    examples=[Example(given=SPEC_DAY, gives=460.25)],
+)
+def miner_revenue_btc() -> pl.Expr:
+    """Issuance plus fees of the day."""
+    return (pl.col("issuance_sat") + pl.col("fees_sat")) / SAT_PER_BTC
+
+
+@metric(
+    unit=Unit.USD,
+    dtype=pl.Float64,
+    error="As good as the one daily price.",
+    null_rule="NULL when revenue in BTC or the price is.",
+    ge=0,
+    examples=[Example(given={"miner_revenue_btc": 460.25, "price_usd": 66_000.0}, gives=30_376_500.0)],
+)
+def miner_revenue_usd() -> pl.Expr:
+    """Issuance plus fees of the day at the price of the day."""
+    return pl.col("miner_revenue_btc") * pl.col("price_usd")
+
+
+@metric(
+    unit=Unit.PERCENT,
+    dtype=pl.Float64,
+    error="Exact for final days; free of the price.",
+    null_rule="NULL when fees are, or miners earned nothing.",
+    ge=0,
+    le=100,
+    examples=[
+        Example(given={"fees_btc": 4.0, "miner_revenue_btc": 460.25}, gives=0.869, within=0.0005),
+        Example(given={"fees_btc": 0.0, "miner_revenue_btc": 456.25}, gives=0.0, source="no fees is a share of 0 %"),
+        Example(given={"fees_btc": 0.0, "miner_revenue_btc": 0.0}, gives=None, source="no revenue has no shares"),
+    ],
+)
+def fee_share_pct() -> pl.Expr:
+    """Fees as a share of the day's miner revenue."""
+    return PERCENT * ratio(pl.col("fees_btc"), pl.col("miner_revenue_btc"))
+
+
+@metric(
+    unit=Unit.PERCENT,
+    dtype=pl.Float64,
+    error="Exact for final days; free of the price.",
+    null_rule="NULL with fewer than 7 of 7 days of fees and revenue.",
+    ge=0,
+    le=100,
+    history_days=7,
+    examples=[
+        Example(
+            given={"fees_btc": [4.0] * 6 + [32.0], "miner_revenue_btc": [400.0] * 6 + [800.0]},
+            gives=100 * 56 / 3200,
+            source="ratio of the means, not mean of the ratios",
+        )
+    ],
+)
+def fee_share_7d_pct() -> pl.Expr:
+    """Mean fees of seven days as a share of the mean miner revenue of the same days."""
+    return PERCENT * ratio(mean_over(pl.col("fees_btc"), 7), mean_over(pl.col("miner_revenue_btc"), 7))
+
+
+METRICS = (
+    price_usd,
+    block_count,
+    issuance_btc,
+    issuance_usd,
+    fees_btc,
+    miner_revenue_btc,
+    miner_revenue_usd,
+    fee_share_pct,
+    fee_share_7d_pct,
+)

@@ -1,0 +1,113 @@
+"""From what several sources said to one value a day: precedence by series, conflicts counted, never mixed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import polars as pl
+
+from schemas.series import SERIES, Group
+from transforms.calendar import spine
+
+CONFLICT_TOLERANCE: Final = 0.001
+"""Relative difference from which two sources are said to disagree about a day."""
+
+CONFLICTS: Final = pl.Schema(
+    {
+        "series": pl.String,
+        "chosen_source": pl.String,
+        "other_source": pl.String,
+        "compared_count": pl.Int64,
+        "conflict_count": pl.Int64,
+        "median_difference_pct": pl.Float64,
+        "largest_difference_pct": pl.Float64,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """One value a day and series.
+
+    `days`: gap-free calendar, one column a series of `schemas.series` (all NULL where nobody states it) and `sources`,
+    the comma-separated sources of the day. `chosen`: the source of each series. `conflicts`: one row a series and other
+    source, comparing it with the chosen one.
+    """
+
+    days: pl.DataFrame
+    chosen: Mapping[str, str]
+    conflicts: pl.DataFrame
+
+
+def resolve(values: pl.DataFrame, precedence: Mapping[Group, Sequence[str]]) -> Resolved:
+    """Pick one source for each series and lay the values out by day.
+
+    `values`: long, (`source`, `series`, `day`, `value`), one row a key. A series is taken whole from the first source
+    of its group's precedence that states it at all: two vendors' flows differ by 100 %, so a gap of one is never
+    filled from another. Sources that the precedence does not list are not used.
+    """
+    rank = pl.DataFrame(
+        [
+            {"series": series.name, "source": source, "rank": position}
+            for series in SERIES.values()
+            for position, source in enumerate(precedence.get(series.group, ()))
+        ],
+        schema={"series": pl.String, "source": pl.String, "rank": pl.Int64},
+    )
+    ranked = values.join(rank, on=["series", "source"], how="inner", validate="m:1")
+    choice = (
+        ranked.group_by("series")
+        .agg(pl.col("source").sort_by("rank").first())
+        .sort("series")
+    )
+    chosen = ranked.join(choice, on=["series", "source"], how="semi")
+    return Resolved(
+        days=_by_day(chosen),
+        chosen=dict(choice.iter_rows()),
+        conflicts=_conflicts(chosen, ranked.join(choice, on=["series", "source"], how="anti")),
+    )
+
+
+def _by_day(chosen: pl.DataFrame) -> pl.DataFrame:
+    """Lay long values out on the calendar, one column a series."""
+    if chosen.is_empty():
+        empty = {"day": pl.Date} | dict.fromkeys(SERIES, pl.Float64) | {"sources": pl.String}
+        return pl.DataFrame(schema=empty)
+    wide = chosen.pivot("series", index="day", values="value")
+    sources = chosen.select("day", "source").unique().sort("day", "source").group_by("day").agg("source")
+    days = spine(wide["day"].min(), wide["day"].max())  # type: ignore[arg-type]
+    return (
+        days.join(wide, on="day", how="left", validate="1:1")
+        .join(sources, on="day", how="left", validate="1:1")
+        .sort("day")
+        .select(
+            "day",
+            *(pl.col(name) if name in wide.columns else pl.lit(None, pl.Float64).alias(name) for name in SERIES),
+            pl.col("source").list.join(",").fill_null("").alias("sources"),
+        )
+    )
+
+
+def _conflicts(chosen: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
+    """Compare what other sources say of the same series and days with the chosen values."""
+    difference = (pl.col("value") - pl.col("chosen_value")).abs() / pl.max_horizontal(
+        pl.col("value").abs(), pl.col("chosen_value").abs()
+    )
+    return (
+        others.join(
+            chosen.select("series", "day", pl.col("source").alias("chosen_source"), pl.col("value").alias("chosen_value")),
+            on=["series", "day"],
+            how="inner",
+            validate="m:1",
+        )
+        .with_columns(difference.fill_nan(0).alias("difference"))  # both exactly zero: no difference
+        .group_by("series", "chosen_source", pl.col("source").alias("other_source"))
+        .agg(
+            pl.len().cast(pl.Int64).alias("compared_count"),
+            (pl.col("difference") > CONFLICT_TOLERANCE).sum().cast(pl.Int64).alias("conflict_count"),
+            (pl.col("difference").median() * 100).alias("median_difference_pct"),
+            (pl.col("difference").max() * 100).alias("largest_difference_pct"),
+        )
+        .sort("series", "other_source")
+        .cast(CONFLICTS)  # type: ignore[arg-type]
+    )

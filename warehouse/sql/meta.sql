@@ -1,0 +1,42 @@
+-- What the publication says about itself. Times are UTC.
+create schema meta;
+
+create table meta.tables (
+    table_name varchar, description varchar, key_columns varchar, row_count bigint,
+    first_day date, last_day date, sources varchar, licence varchar
+);
+comment on table meta.tables is 'One row a published table: what a row is, its key, how much there is, from whom, under which terms.';
+
+create table meta.columns (
+    table_name varchar, column_name varchar, position integer, data_type varchar, unit varchar,
+    description varchar, error varchar, null_rule varchar, inputs varchar, sources varchar
+);
+comment on table meta.columns is 'One row a published column: unit, meaning, how wrong it can be, when it is NULL, what it is made from.';
+
+create table meta.sources (
+    source varchar, title varchar, licence varchar, delay varchar, trust varchar, address varchar,
+    used_for varchar, row_count bigint, first_day date, last_day date, last_observed_at timestamp
+);
+comment on table meta.sources is 'One row a supplier of data: terms, delay, trust, and what this publication took from it.';
+
+create table meta.runs (
+    run_id varchar, profile varchar, day date, version varchar, started_at timestamp, ended_at timestamp,
+    status varchar, error varchar, observed_count bigint, new_count bigint, revised_count bigint, publication varchar
+);
+comment on table meta.runs is 'One row a run that led up to this publication, the newest last.';
+
+create table meta.quality (
+    check_name varchar, table_name varchar, severity varchar, passed boolean,
+    value double, expected varchar, detail varchar
+);
+comment on table meta.quality is 'One row a check of this publication. A failed error stops a publication, a failed warning does not; a notice says what a source left out.';
+
+create table meta.nulls (
+    table_name varchar, column_name varchar, reason varchar, first_day date, last_day date, row_count bigint
+);
+comment on table meta.nulls is 'Why values are NULL: one row a column, reason and unbroken range of days.';
+
+create table meta.revisions (
+    source varchar, item varchar, day date, revision smallint, value_before double, value_after double, observed_at timestamp
+);
+comment on table meta.revisions is 'Observations a source changed after it first stated them. Nothing is overwritten: earlier values are kept.';

@@ -1,0 +1,54 @@
+"""SQL lives in .sql files; this reads them, and turns frames into something DuckDB can scan."""
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import duckdb
+import polars as pl
+
+
+@cache
+def statement(name: str) -> str:
+    """Text of `warehouse/sql/<name>.sql`."""
+    return files("warehouse").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+
+
+def quoted(identifier: str) -> str:
+    """An identifier of ours in quotes, for the few statements that cannot bind one."""
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def text(value: str) -> str:
+    """A string literal, for the few statements that cannot bind one: comments and ATTACH."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+class ArrowStream:
+    """A Polars frame as nothing but an Arrow stream.
+
+    DuckDB recognises a Polars frame and then asks pyarrow to convert it; given only the stream interface it scans the
+    same memory without that dependency of forty megabytes.
+    """
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self._frame = frame
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self._frame.__arrow_c_stream__(requested_schema)
+
+
+def frame(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
+    """The rows of a relation; naive timestamps of ours are UTC and say so from here on."""
+    rows = pl.DataFrame(relation)
+    return rows.with_columns(
+        pl.col(name).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+        for name, dtype in rows.schema.items()
+        if isinstance(dtype, pl.Datetime)
+    )
+
+
+def scalar(connection: duckdb.DuckDBPyConnection, query: str, *values: Any) -> Any:
+    """The one value of a query that gives one row of one column."""
+    row = connection.execute(query, list(values)).fetchone()
+    return None if row is None else row[0]

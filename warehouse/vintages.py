@@ -1,0 +1,82 @@
+"""Append-only observations: what each source said, every version of it, and the newest version of each key."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import duckdb
+import polars as pl
+
+from schemas.observations import UTC_TIME, Batch, ObservedTable
+from warehouse.statements import ArrowStream, frame, scalar, statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appended:
+    """What one batch added: rows it held, keys never seen before, keys whose value changed."""
+
+    row_count: int
+    new_count: int
+    revised_count: int
+
+
+def append(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str) -> Appended:
+    """Store the rows of `batch` that say something new, in one transaction.
+
+    A row equal to the newest revision of its key adds nothing; a changed one becomes the next revision.
+    """
+    incoming = batch.rows
+    if batch.table is ObservedTable.BLOCK:
+        incoming = incoming.with_columns(pl.col("block_at").dt.replace_time_zone(None))
+    connection.begin()
+    try:
+        batch_id = scalar(connection, "select coalesce(max(batch_id), 0) + 1 from raw.batch")
+        connection.register("incoming", ArrowStream(incoming))
+        connection.execute(
+            statement(f"append_{batch.table}"), {"source": batch.source, "batch_id": batch_id}
+        )
+        connection.unregister("incoming")
+        added = connection.execute(statement(f"count_{batch.table}"), [batch_id]).fetchone() or (0, 0)
+        counted = Appended(row_count=incoming.height, new_count=added[0], revised_count=added[1])
+        connection.execute(
+            statement("insert_batch"),
+            [
+                batch_id,
+                run_id,
+                batch.source,
+                batch.table.value,
+                batch.origin,
+                batch.sha256,
+                batch.observed_at.replace(tzinfo=None),
+                counted.row_count,
+                counted.new_count,
+                counted.revised_count,
+            ],
+        )
+        connection.commit()
+    except BaseException:
+        connection.rollback()
+        raise
+    return counted
+
+
+def latest_blocks(connection: duckdb.DuckDBPyConnection, precedence: Sequence[str]) -> tuple[str | None, pl.DataFrame]:
+    """Blocks of the first source in `precedence` that has any, newest revisions, sorted by height.
+
+    Returns the source, or None with an empty frame.
+    """
+    have = {row[0] for row in connection.execute("select distinct source from raw.block").fetchall()}
+    source = next((s for s in precedence if s in have), None)
+    rows = frame(connection.sql(statement("latest_blocks"), params=[source]))
+    return source, rows.with_columns(pl.col("block_at").cast(UTC_TIME))
+
+
+def latest_values(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Newest revision of every daily value: (`source`, `series`, `day`, `value`), sorted."""
+    return frame(connection.sql(statement("latest_values")))
+
+
+def latest_flows(connection: duckdb.DuckDBPyConnection, precedence: Sequence[str]) -> tuple[str | None, pl.DataFrame]:
+    """Exchange flows of the first source in `precedence` that has any, newest revisions, sorted by key."""
+    have = {row[0] for row in connection.execute("select distinct source from raw.exchange_flow").fetchall()}
+    source = next((s for s in precedence if s in have), None)
+    return source, frame(connection.sql(statement("latest_flows"), params=[source]))

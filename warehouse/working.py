@@ -1,0 +1,88 @@
+"""The private working database: opened by one process at a time, brought to the present schema by migrations."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+import duckdb
+
+from schemas.errors import WarehouseBusyError, WarehouseError
+
+
+@contextmanager
+def open_working(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the working database at `path`, creating and migrating it as needed.
+
+    Raises `WarehouseBusyError` while another process has it open, `WarehouseError` when it is not a database of ours.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        connection = duckdb.connect(str(path))
+    except duckdb.IOException as error:
+        if "lock" in str(error):
+            raise WarehouseBusyError(str(path), _holder(str(error))) from error
+        raise WarehouseError(
+            f"{path}: found {_one_line(error)!r}, expected a readable DuckDB file; move it away and run a backfill"
+        ) from error
+    except duckdb.Error as error:
+        raise WarehouseError(
+            f"{path}: found {_one_line(error)!r}, expected a DuckDB file; move it away and run a backfill"
+        ) from error
+    try:
+        path.chmod(0o600)
+        migrate(connection)
+        yield connection
+    finally:
+        connection.close()
+
+
+def migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Apply the migrations that are not applied yet, each in one transaction; return their names.
+
+    Raises `WarehouseError` when an applied migration has changed since, or is unknown to this version.
+    """
+    connection.execute("create table if not exists migration (name varchar primary key, sha256 varchar not null)")
+    applied = dict(connection.execute("select name, sha256 from migration").fetchall())
+    known = {
+        entry.name: entry.read_text(encoding="utf-8")
+        for entry in files("warehouse").joinpath("migrations").iterdir()
+        if entry.name.endswith(".sql")
+    }
+    if unknown := sorted(set(applied) - set(known)):
+        raise WarehouseError(
+            f"working database: found migration {unknown[0]!r}, expected only those of this version; "
+            "it was written by a newer hashpivot, upgrade this one"
+        )
+    added = []
+    for name in sorted(known):
+        digest = hashlib.sha256(known[name].encode()).hexdigest()
+        if name in applied:
+            if applied[name] != digest:
+                raise WarehouseError(
+                    f"working database: found another text of migration {name!r}, expected the applied one; "
+                    "restore the file and write a new migration instead"
+                )
+            continue
+        connection.begin()
+        try:
+            connection.execute(known[name])
+            connection.execute("insert into migration values (?, ?)", [name, digest])
+            connection.commit()
+        except duckdb.Error:
+            connection.rollback()
+            raise
+        added.append(name)
+    return added
+
+
+def _holder(message: str) -> str:
+    """Which process DuckDB says has the lock."""
+    found = re.search(r"PID (\d+)", message)
+    return f"process {found[1]}" if found else "another process"
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
