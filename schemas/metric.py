@@ -11,6 +11,7 @@ import polars as pl
 from schemas.units import Unit
 
 Scalar: TypeAlias = float | int | str | bool | date | None
+Given: TypeAlias = Mapping[str, Sequence[Scalar] | Scalar]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,7 +22,7 @@ class Example:
     `within` is the absolute tolerance, needed where the source of the example printed a rounded figure.
     """
 
-    given: Mapping[str, Sequence[Scalar] | Scalar]
+    given: Given
     gives: Scalar
     within: float = 1e-9
     source: str = "worked by hand"

@@ -23,16 +23,22 @@ class ObservedTable(StrEnum):
     EXCHANGE_FLOW = "exchange_flow"
 
 
-
-
 def _within_bounds(data: pa.PolarsData) -> pl.LazyFrame:
     """One boolean a row: the value lies where `schemas.series` allows. NaN and infinities never do."""
     bounds = pl.LazyFrame(
-        [{"series": s.name, "ge": s.ge, "le": s.le if s.le is not None else math.inf, "above": s.above} for s in SERIES.values()],
+        [
+            {"series": s.name, "ge": s.ge, "le": s.le if s.le is not None else math.inf, "above": s.above}
+            for s in SERIES.values()
+        ],
         schema={"series": pl.String, "ge": pl.Float64, "le": pl.Float64, "above": pl.Boolean},
     )
     value = pl.col("value")
-    inside = value.is_finite() & (value <= pl.col("le")) & (value >= pl.col("ge")) & ~(pl.col("above") & (value == pl.col("ge")))
+    inside = (
+        value.is_finite()
+        & (value <= pl.col("le"))
+        & (value >= pl.col("ge"))
+        & ~(pl.col("above") & (value == pl.col("ge")))
+    )
     return data.lazyframe.join(bounds, on="series", how="left", maintain_order="left").select(inside.fill_null(False))
 
 

@@ -1,4 +1,4 @@
-"""What goes out: published schemas and column facts, built from metrics or from reference schemas, never listed twice."""
+"""What goes out: published schemas and column facts, built from metrics or reference schemas, never listed twice."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +37,9 @@ class TableFacts:
     source: str | None = None
 
 
-def schema_of(name: str, key: Sequence[str], metrics: Sequence[Metric], truths: Mapping[str, pl.Expr]) -> pa.DataFrameSchema:
+def schema_of(
+    name: str, key: Sequence[str], metrics: Sequence[Metric], truths: Mapping[str, pl.Expr]
+) -> pa.DataFrameSchema:
     """Build the Pandera schema that the published table of these metrics must pass.
 
     `truths`: named expressions that must be true, or NULL, in every row.

@@ -29,6 +29,7 @@ _MILLION: Final = 1_000_000
 _TRILLION: Final = 1_000_000 * _MILLION
 _POWER_LIMIT_MW: Final = 20_000
 _EFFICIENCY_TOLERANCE: Final = 0.02
+_POWER_AND_VALUE: Final = ("critical_it_mw", "gross_mw", "contract_value_usd", "with_extensions_value_usd")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,6 +147,11 @@ _PROVENANCE_RULES: Final = (
     ),
 )
 
+_JUDGED_WITHOUT_SOURCE: Final = Rule(
+    says="confidence judgement where source_url is empty",
+    holds=pl.col("source_url").is_not_null() | (pl.col("confidence") == "judgement"),
+)
+
 ROW_RULES: Final[dict[str, tuple[Rule, ...]]] = {
     "conversion_deal": (
         _at_most("critical_it_mw", "gross_mw"),
@@ -157,9 +163,7 @@ ROW_RULES: Final[dict[str, tuple[Rule, ...]]] = {
         Rule(
             says="no power and no value unless a customer is bound",
             holds=pl.col("kind").is_in(CUSTOMER_CONTRACT)
-            | pl.all_horizontal(
-                pl.col("critical_it_mw", "gross_mw", "contract_value_usd", "with_extensions_value_usd").is_null()
-            ),
+            | pl.all_horizontal(pl.col(name).is_null() for name in _POWER_AND_VALUE),
         ),
         Rule(
             says="an extension adds no power",
@@ -195,6 +199,12 @@ ROW_RULES: Final[dict[str, tuple[Rule, ...]]] = {
             holds=(pl.col("watts") / pl.col("ths") / pl.col("j_per_th") - 1).abs() <= _EFFICIENCY_TOLERANCE,
         ),
         *_PROVENANCE_RULES,
+    ),
+    "fleet_efficiency": (_not_after("as_of", "known_at"), _JUDGED_WITHOUT_SOURCE),
+    "power_price": (
+        _not_after("as_of", "known_at"),
+        _at_most("power_usd_per_mwh", "all_in_usd_per_mwh"),
+        _JUDGED_WITHOUT_SOURCE,
     ),
 }
 """What must be true between the cells of one row, by table. The schemas below check the same rules."""
@@ -418,6 +428,57 @@ ASIC_MODEL: Final = _schema(
     | _provenance(notes_optional=False),
 )
 
+
+def _estimate_dates() -> dict[str, pa.Column]:
+    """The two dates of an estimate: what it describes, and from when on anybody could know it."""
+    return {
+        "as_of": _day("Day the estimate describes"),
+        "known_at": _day("Day it was published; no earlier day may use it"),
+    }
+
+
+def _estimate_source() -> dict[str, pa.Column]:
+    return {
+        "source": _text("Who made the estimate"),
+        "source_url": _source_url(),
+        "confidence": _choice(
+            "'confirmed': two texts agree; 'reported': one text; 'judgement': our own choice",
+            "confirmed",
+            "reported",
+            "judgement",
+        ),
+        "notes": _notes(optional=True),
+    }
+
+
+FLEET_EFFICIENCY: Final = _schema(
+    "fleet_efficiency",
+    "One row a dated estimate of what a fleet spends per terahash; a day uses the newest one published by then",
+    ["fleet", "as_of", "known_at"],
+    {
+        **_estimate_dates(),
+        "fleet": _choice(
+            "'network' for all machines together; 'new' and 'old' are fixed yardsticks", "network", "new", "old"
+        ),
+        "efficiency_j_per_th": _number("Energy per terahash", Unit.JOULE_PER_TERAHASH.label, 1, 500),
+        "pue_ratio": _number("Energy of the site over energy of the machines, 1 where already included", "ratio", 1, 2),
+        "method": _text("How the estimate was made"),
+        **_estimate_source(),
+    },
+)
+
+POWER_PRICE: Final = _schema(
+    "power_price",
+    "One row a dated estimate of what miners pay for energy and in all; a day uses the newest one published by then",
+    ["as_of", "known_at"],
+    {
+        **_estimate_dates(),
+        "power_usd_per_mwh": _number("Price of energy", Unit.USD_PER_MEGAWATT_HOUR.label, 5, 500),
+        "all_in_usd_per_mwh": _number("Cash cost, energy and operations", Unit.USD_PER_MEGAWATT_HOUR.label, 5, 500),
+        **_estimate_source(),
+    },
+)
+
 REGISTRY: Final = {
     schema.name: schema
     for schema in (
@@ -428,6 +489,8 @@ REGISTRY: Final = {
         CAPEX_GUIDANCE,
         MINER_FLEET,
         ASIC_MODEL,
+        FLEET_EFFICIENCY,
+        POWER_PRICE,
     )
 }
 """Published registry tables by name; the CSV of a table has its name and its columns."""

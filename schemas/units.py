@@ -25,8 +25,10 @@ class Unit(Enum):
     PERCENT = ("percent", ("_pct",))
     RATIO = ("ratio", ("_ratio",))
     SCORE = ("points", ("_score",))
-    SCORE_PART = ("points of 100", ("score_income_level", "score_income_change", "score_hashrate", "score_margin",
-                                    "score_selling"))
+    SCORE_PART = (
+        "points of 100",
+        ("score_income_level", "score_income_change", "score_hashrate", "score_margin", "score_selling"),
+    )
     STANDARD_DEVIATIONS = ("standard deviations", ("_zscore",))
     DIFFICULTY = ("difficulty", ("difficulty",))
     EXAHASH_PER_SECOND = ("EH/s", ("_ehs",))

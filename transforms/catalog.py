@@ -7,8 +7,21 @@ from typing import Final
 import polars as pl
 
 from schemas.metric import Metric
-from transforms.metrics import conversion, cost, day, exchange_flows, hashprice, hashrate, miner_flows, pools, puell
-from transforms.metrics import regime, score, supply, sustainability
+from transforms.metrics import (
+    conversion,
+    cost,
+    day,
+    exchange_flows,
+    hashprice,
+    hashrate,
+    miner_flows,
+    pools,
+    puell,
+    regime,
+    score,
+    supply,
+    sustainability,
+)
 
 SATOSHI_BTC: Final = 1e-8
 EXACT: Final = 1e-9
@@ -53,12 +66,13 @@ CAPITULATION_DAILY: Final = Table(
             (pl.col("miner_revenue_btc") - pl.col("issuance_btc") - pl.col("fees_btc")).abs() <= SATOSHI_BTC
         ),
         "mean transfer times count is the total": (
-            (pl.col("miner_to_exchange_mean_btc") * pl.col("miner_to_exchange_count") - pl.col("miner_to_exchange_btc"))
-            .abs() <= SATOSHI_BTC
+            (
+                pl.col("miner_to_exchange_mean_btc") * pl.col("miner_to_exchange_count")
+                - pl.col("miner_to_exchange_btc")
+            ).abs()
+            <= SATOSHI_BTC
         ),
-        "the parts of the score add up": (
-            (pl.sum_horizontal(_PARTS) - pl.col("capitulation_score")).abs() <= EXACT
-        ),
+        "the parts of the score add up": ((pl.sum_horizontal(_PARTS) - pl.col("capitulation_score")).abs() <= EXACT),
         "miners send no more to exchanges than leaves them, but for labels": (
             (pl.col("miner_to_exchange_btc") >= 0) & (pl.col("miner_outflow_btc") >= 0)
         ),
@@ -70,7 +84,9 @@ POOL_DAILY: Final = Table(
     description="Blocks and shares of each mining pool: one row a UTC day and pool.",
     key=("day", "pool"),
     metrics=(day.day, *pools.METRICS, day.is_final, day.sources),
-    truths={"a window of 1,008 blocks lies inside one of 4,320": pl.col("block_1008_count") <= pl.col("block_4320_count")},
+    truths={
+        "a window of 1,008 blocks lies inside one of 4,320": pl.col("block_1008_count") <= pl.col("block_4320_count")
+    },
 )
 
 EXCHANGE_FLOW_DAILY: Final = Table(

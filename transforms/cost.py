@@ -26,7 +26,9 @@ def _as_known(calendar: pl.DataFrame, rows: pl.DataFrame, names: dict[str, str])
     published = rows.sort("known_at", "as_of")
     newest = published.filter(pl.col("as_of") >= pl.col("as_of").cum_max()).unique("known_at", keep="last")
     return calendar.join_asof(
-        newest.select(pl.col("known_at").alias("day"), *(pl.col(old).alias(new) for old, new in names.items())).sort("day"),
+        newest.select(pl.col("known_at").alias("day"), *(pl.col(old).alias(new) for old, new in names.items())).sort(
+            "day"
+        ),
         on="day",
         strategy="backward",
     )

@@ -71,8 +71,9 @@ def _running_totals(blocks: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
     asked = pl.concat([pl.Series([0]), *(days[name].drop_nulls() for name in days.columns if name != "day")])
     ordinals = asked.unique().sort()
     made = blocks.select(pl.col("pool").fill_null("unknown")).with_columns(
-        ordinals.gather(ordinals.search_sorted(pl.int_range(1, blocks.height + 1, eager=True).clip(upper_bound=ordinals[-1])))
-        .alias("ordinal"),
+        ordinals.gather(
+            ordinals.search_sorted(pl.int_range(1, blocks.height + 1, eager=True).clip(upper_bound=ordinals[-1]))
+        ).alias("ordinal"),
     )
     counts = made.slice(0, ordinals[-1]).group_by("ordinal", "pool").agg(pl.len().cast(pl.Int64).alias("count"))
     return (

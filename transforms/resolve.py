@@ -55,11 +55,7 @@ def resolve(values: pl.DataFrame, precedence: Mapping[Group, Sequence[str]]) -> 
         schema={"series": pl.String, "source": pl.String, "rank": pl.Int64},
     )
     ranked = values.join(rank, on=["series", "source"], how="inner", validate="m:1")
-    choice = (
-        ranked.group_by("series")
-        .agg(pl.col("source").sort_by("rank").first())
-        .sort("series")
-    )
+    choice = ranked.group_by("series").agg(pl.col("source").sort_by("rank").first()).sort("series")
     chosen = ranked.join(choice, on=["series", "source"], how="semi")
     return Resolved(
         days=_by_day(chosen),
@@ -95,7 +91,9 @@ def _conflicts(chosen: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
     )
     return (
         others.join(
-            chosen.select("series", "day", pl.col("source").alias("chosen_source"), pl.col("value").alias("chosen_value")),
+            chosen.select(
+                "series", "day", pl.col("source").alias("chosen_source"), pl.col("value").alias("chosen_value")
+            ),
             on=["series", "day"],
             how="inner",
             validate="m:1",
@@ -109,5 +107,5 @@ def _conflicts(chosen: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
             (pl.col("difference").max() * 100).alias("largest_difference_pct"),
         )
         .sort("series", "other_source")
-        .cast(CONFLICTS)  # type: ignore[arg-type]
+        .cast(CONFLICTS)
     )

@@ -3,9 +3,11 @@
 import csv
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from io import StringIO
 from pathlib import Path
 from typing import Final
 
@@ -60,10 +62,9 @@ class _Sheet:
 
     def refusal(self, row: int, columns: tuple[str, ...], expected: str) -> BadInputError:
         """The error that names the cells `columns` of one row, counted from 0."""
-        cells = self.rows.select(columns).row(row)
-        found: object = (
-            cells[0] if len(cells) == 1 else ", ".join(f"{n}={c}" for n, c in zip(columns, cells, strict=True))
-        )
+        cells = [str(c) if isinstance(c, date) else c for c in self.rows.select(columns).row(row)]
+        told = ", ".join(f"{name}={cell}" for name, cell in zip(columns, cells, strict=True))
+        found = cells[0] if len(cells) == 1 else told
         return BadInputError(_place(self.file, self.lines[row], columns), found, expected, "correct the row")
 
 
@@ -88,7 +89,7 @@ def _read(folder: Traversable | Path, table: str) -> _Sheet:
         text = _bytes(folder, file).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise BadInputError(f"{file} byte {error.start}", error.reason, "UTF-8", "save the file as UTF-8") from error
-    reader = csv.reader(text.splitlines(keepends=True), strict=True)
+    reader = csv.reader(StringIO(text, newline=""), strict=True)
     rows: list[list[str]] = []
     lines: list[int] = []
     try:
@@ -136,13 +137,13 @@ def _checked(sheet: _Sheet) -> _Sheet:
     """The sheet with its cells typed and every check of its schema passed."""
     table = sheet.file.removesuffix(".csv")
     schema = REGISTRY[table]
-    for name, column in schema.columns.items():
-        dtype = column.dtype.type
-        typed = sheet.rows.with_columns(_typed(name, dtype))
+    types = {name: column.dtype.type for name, column in schema.columns.items()}
+    typed = sheet.rows.with_columns(_typed(name, dtype) for name, dtype in types.items())
+    for name, dtype in types.items():
         lost = (typed[name].is_null() & sheet.rows[name].is_not_null()).arg_true()
         if lost.len():
-            raise sheet.refusal(lost[0], (name,), _WRITTEN_AS[type(dtype)])
-        sheet = _Sheet(file=sheet.file, rows=typed, lines=sheet.lines)
+            raise sheet.refusal(lost[0], (name,), _WRITTEN_AS[dtype])
+    sheet = replace(sheet, rows=typed)
     try:
         schema.validate(sheet.rows, lazy=True)
     except SchemaErrors as error:
@@ -150,7 +151,7 @@ def _checked(sheet: _Sheet) -> _Sheet:
     return sheet
 
 
-def _typed(name: str, dtype: pl.DataType) -> pl.Expr:
+def _typed(name: str, dtype: type[pl.DataType]) -> pl.Expr:
     cell = pl.col(name)
     # Without the pattern the parser would also take 2026-2-5, which sorts and compares as another text elsewhere.
     iso = pl.when(cell.str.contains(r"^\d{4}-\d{2}-\d{2}$")).then(cell)

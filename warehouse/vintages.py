@@ -31,9 +31,7 @@ def append(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str) -> 
     try:
         batch_id = scalar(connection, "select coalesce(max(batch_id), 0) + 1 from raw.batch")
         connection.register("incoming", ArrowStream(incoming))
-        connection.execute(
-            statement(f"append_{batch.table}"), {"source": batch.source, "batch_id": batch_id}
-        )
+        connection.execute(statement(f"append_{batch.table}"), {"source": batch.source, "batch_id": batch_id})
         connection.unregister("incoming")
         added = connection.execute(statement(f"count_{batch.table}"), [batch_id]).fetchone() or (0, 0)
         counted = Appended(row_count=incoming.height, new_count=added[0], revised_count=added[1])

@@ -72,7 +72,11 @@ def revenue_usd_per_mwh() -> pl.Expr:
     ge=0,
     examples=[
         Example(
-            given={"hashprice_usd_per_phs_day": 33.31, "new_fleet_efficiency_j_per_th": 18.0, "new_fleet_pue_ratio": 1.0},
+            given={
+                "hashprice_usd_per_phs_day": 33.31,
+                "new_fleet_efficiency_j_per_th": 18.0,
+                "new_fleet_pue_ratio": 1.0,
+            },
             gives=77.1,
             within=0.05,
         )
@@ -91,7 +95,11 @@ def new_fleet_revenue_usd_per_mwh() -> pl.Expr:
     ge=0,
     examples=[
         Example(
-            given={"hashprice_usd_per_phs_day": 36.0, "old_fleet_efficiency_j_per_th": 30.0, "old_fleet_pue_ratio": 1.0},
+            given={
+                "hashprice_usd_per_phs_day": 36.0,
+                "old_fleet_efficiency_j_per_th": 30.0,
+                "old_fleet_pue_ratio": 1.0,
+            },
             gives=50.0,
         )
     ],

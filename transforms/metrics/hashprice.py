@@ -3,7 +3,14 @@
 import polars as pl
 
 from schemas.metric import Example, metric
-from schemas.units import HASHES_PER_DIFFICULTY, HASHES_PER_PETAHASH, PETAHASH_PER_EXAHASH, SAT_PER_BTC, SECONDS_PER_DAY, Unit
+from schemas.units import (
+    HASHES_PER_DIFFICULTY,
+    HASHES_PER_PETAHASH,
+    PETAHASH_PER_EXAHASH,
+    SAT_PER_BTC,
+    SECONDS_PER_DAY,
+    Unit,
+)
 from transforms.calendar import FEE_WINDOW_BLOCKS, FEE_WINDOW_LEAST_BLOCKS
 from transforms.windows import ratio
 
@@ -73,7 +80,7 @@ def fees_per_block_btc() -> pl.Expr:
     ],
 )
 def hashprice_usd_per_phs_day() -> pl.Expr:
-    """Expected daily revenue of one PH/s: mean subsidy and recent fees of a block, at the day's difficulty and price."""
+    """Expected daily revenue of one PH/s: subsidy and recent fees of a block, at the day's difficulty and price."""
     blocks_per_day = ratio(
         pl.lit(float(HASHES_PER_PETAHASH * SECONDS_PER_DAY)), pl.col("difficulty") * HASHES_PER_DIFFICULTY
     )

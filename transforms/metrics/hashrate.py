@@ -74,7 +74,9 @@ def hashrate_ehs() -> pl.Expr:
     error="Assumes that blocks are found as a Poisson process.",
     null_rule="NULL when the block count is NULL or zero.",
     ge=0,
-    examples=[Example(given={"block_count": 1_319.0}, gives=5.4, within=0.01, source="the 5.4 % printed for 1,319 blocks")],
+    examples=[
+        Example(given={"block_count": 1_319.0}, gives=5.4, within=0.01, source="the 5.4 % printed for 1,319 blocks")
+    ],
 )
 def hashrate_error_pct() -> pl.Expr:
     """Half width of the 95 % interval of the day's hash rate that block luck alone leaves."""
@@ -145,13 +147,15 @@ def hash_ribbon_spread_pct() -> pl.Expr:
     history_days=60,
     examples=[
         Example(given={"hash_ribbon_spread_pct": [0.5, -1.0, -2.0, -4.02]}, gives="capitulation"),
-        Example(given={"hash_ribbon_spread_pct": [0.5, -1.0, -0.9, -4.02]}, gives="normal", source="two days are not three"),
+        Example(
+            given={"hash_ribbon_spread_pct": [0.5, -1.0, -0.9, -4.02]}, gives="normal", source="two days are not three"
+        ),
         Example(given={"hash_ribbon_spread_pct": [-2.0, -2.0, -2.0, -0.5, -0.5, -0.5]}, gives="capitulation"),
         Example(given={"hash_ribbon_spread_pct": [-2.0, -2.0, -2.0, 0.0, 0.1, 0.2]}, gives="normal"),
     ],
 )
 def hash_ribbon_state() -> pl.Expr:
-    """Capitulation from the third day in a row with a spread of -1 % or less, to the third in a row with 0 % or more."""
+    """Capitulation from the third day in a row with a spread of -1 % or less to the third with 0 % or more."""
     spread = pl.col("hash_ribbon_spread_pct")
     turned = (
         pl.when(held_for(spread <= RIBBON_ENTER_PCT, RIBBON_HELD_DAYS))

@@ -18,9 +18,7 @@ RECYCLING_RATIO = 1.5
 LEAST_SPREAD = 1e-9
 """Standard deviations below this are rounding, not variation."""
 
-LABELS_ERROR = (
-    "Depends on who is labelled a miner: two vendors differ by 100 %, and history moves when labels do. "
-)
+LABELS_ERROR = "Depends on who is labelled a miner: two vendors differ by 100 %, and history moves when labels do. "
 LOWER_BOUND = "Unlabelled exchange addresses are missing."
 
 

@@ -101,7 +101,7 @@ def pool_share_1008_pct() -> pl.Expr:
     examples=[Example(given={"day": SAME_DAY, "block_4320_count": [1_296, 900]}, gives=2)],
 )
 def pool_share_4320_rank() -> pl.Expr:
-    """Position of the pool by its share of the last 4,320 blocks, 1 for the largest; equal pools share the better one."""
+    """Position of the pool by its share of the last 4,320 blocks, 1 for the largest; equal pools share a rank."""
     return pl.col("block_4320_count").rank("min", descending=True).over("day")
 
 

@@ -87,7 +87,7 @@ def puell_difficulty_adjusted_ratio() -> pl.Expr:
     ],
 )
 def puell_zone() -> pl.Expr:
-    """Zone of the Puell Multiple: deep stress up to 0.5, stress 0.6, pressure 0.8, normal 1.5, comfortable 3, then hot."""
+    """Zone of the Puell Multiple: deep stress to 0.5, stress 0.6, pressure 0.8, normal 1.5, comfortable 3, then hot."""
     puell = pl.col("puell_issuance_ratio")
     return (
         pl.when(puell <= 0.5)

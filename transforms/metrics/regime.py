@@ -1,11 +1,11 @@
 """The regime: four kinds of stress, another house's rule, and a state with hysteresis that says why it holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import polars as pl
 
-from schemas.metric import Example, metric
+from schemas.metric import Example, Given, Scalar, metric
 from schemas.units import Unit
 from transforms.windows import mean_over
 
@@ -201,7 +201,7 @@ def capitulation_coverage_ratio() -> pl.Expr:
     ],
 )
 def deep_sign_count() -> pl.Expr:
-    """Signs of a deep capitulation: Glassnode's rule, selling stress, cost coverage up to 0.9, Puell Multiple up to 0.6."""
+    """Signs of a deep capitulation: Glassnode's rule, selling stress, coverage up to 0.9, Puell Multiple up to 0.6."""
     signs = (
         pl.col("rule_glassnode_risk"),
         pl.col("stress_selling"),
@@ -255,17 +255,17 @@ def _states(days: pl.Series) -> pl.Series:
     return pl.Series(list(_walk(days)), dtype=pl.String)
 
 
-def _days(**conditions: object) -> dict[str, object]:
+def _days(**conditions: Sequence[Scalar] | Scalar) -> Given:
     """Conditions of example days; those not given are known and quiet."""
     quiet = {"stress_hashrate": False, "stress_income": False, "stress_margin": False, "deep_sign_count": 0}
-    return {"is_final": True} | quiet | conditions
+    return {"is_final": True, **quiet, **conditions}
 
 
 @metric(
     unit=Unit.LABEL,
     dtype=pl.String,
     error=JUDGEMENT + "Late by three days by construction, and by three more where the ribbon decides.",
-    null_rule="NULL on a day that is not final, when hash-rate stress is unknown, or when both income and margin stress are.",
+    null_rule="NULL when the day is not final, hash-rate stress is unknown, or both income and margin stress are.",
     labels=STATES,
     history_days=HELD_DAYS,
     examples=[
@@ -298,7 +298,9 @@ def _days(**conditions: object) -> dict[str, object]:
             source="a state lasts three days",
         ),
         Example(given=_days(stress_hashrate=None), gives=None),
-        Example(given=_days(stress_income=None, stress_margin=None), gives=None, source="no word on income is not calm"),
+        Example(
+            given=_days(stress_income=None, stress_margin=None), gives=None, source="no word on income is not calm"
+        ),
         Example(given=_days(stress_income=None), gives="normal", source="the state rests on what is known"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.metric import Example, metric
+from schemas.metric import Example, Given, metric
 from schemas.units import PERCENT, Unit
 from transforms.windows import mean_over
 
@@ -43,7 +43,7 @@ MARGIN: Final = Component("cost_coverage_ratio", 1.25, 0.85, 0.20)
 SELLING: Final = Component("mpi_zscore", 1, 3, 0.15)
 COMPONENTS: Final = (INCOME_LEVEL, INCOME_CHANGE, HASHRATE, MARGIN, SELLING)
 
-SEED_DAY = {
+SEED_DAY: Final[Given] = {
     "puell_issuance_ratio": [0.69] * 7,
     "revenue_change_30d_pct": -30.0,
     "hash_ribbon_spread_pct": -4.0,
@@ -60,7 +60,9 @@ def _contribution(component: Component) -> pl.Expr:
     return pl.when(known >= LEAST_WEIGHT - ROUNDING).then(points)
 
 
-SCORE_ERROR = "Limits and weights are our judgement. As good as its five inputs; a missing one hands its weight to the others."
+SCORE_ERROR = (
+    "Limits and weights are our judgement. As good as its five inputs; a missing one hands its weight to the others."
+)
 SCORE_NULL = "NULL when its own input is, or when less than 0.6 of the weight is known."
 
 
@@ -104,14 +106,14 @@ def score_income_change() -> pl.Expr:
     history_days=WEEK_DAYS,
     examples=[
         Example(given=SEED_DAY, gives=15.0),
-        Example(given=SEED_DAY | {"mpi_zscore": None}, gives=15.0 / 0.85, source="unknown weight is shared out"),
+        Example(given={**SEED_DAY, **{"mpi_zscore": None}}, gives=15.0 / 0.85, source="unknown weight is shared out"),
         Example(
-            given=SEED_DAY | {"mpi_zscore": None, "puell_issuance_ratio": [None] * 7},
+            given={**SEED_DAY, **{"mpi_zscore": None, "puell_issuance_ratio": [None] * 7}},
             gives=15.0 / 0.6,
             source="0.6 of the weight is enough",
         ),
         Example(
-            given=SEED_DAY | {"cost_coverage_ratio": None, "puell_issuance_ratio": [None] * 7},
+            given={**SEED_DAY, **{"cost_coverage_ratio": None, "puell_issuance_ratio": [None] * 7}},
             gives=None,
             source="0.55 of the weight is not",
         ),

@@ -66,7 +66,9 @@ def issuance_usd() -> pl.Expr:
     error="Exact for final days; fees paid outside the chain are invisible.",
     null_rule="NULL when the chain source states none.",
     ge=0,
-    examples=[Example(given={"fees_sat": 400_000_000.0}, gives=4.0, source="460.25 BTC of outputs less 456.25 claimed")],
+    examples=[
+        Example(given={"fees_sat": 400_000_000.0}, gives=4.0, source="460.25 BTC of outputs less 456.25 claimed")
+    ],
 )
 def fees_btc() -> pl.Expr:
     """Transaction fees paid to the blocks of the day."""

@@ -117,7 +117,9 @@ def revenue_less_difficulty_change_30d_pct() -> pl.Expr:
     examples=[
         Example(given={"issuance_btc": 456.25, "block_count": 146.0}, gives=4),
         Example(given={"issuance_btc": 50 * 100.0, "block_count": 100.0}, gives=0),
-        Example(given={"issuance_btc": 50 * 6.25 + 90 * 3.125, "block_count": 140.0}, gives=4, source="the halving day"),
+        Example(
+            given={"issuance_btc": 50 * 6.25 + 90 * 3.125, "block_count": 140.0}, gives=4, source="the halving day"
+        ),
         Example(given={"issuance_btc": 899.9999, "block_count": 144.0}, gives=3, source="a few satoshi left unclaimed"),
     ],
 )

@@ -1,0 +1,63 @@
+# Two commands for a visitor: `make daily` and `make test`. `make check` is everything that guards a commit.
+PYTHON ?= python3
+BIN := .venv/bin
+HASHED := --quiet --disable-pip-version-check --require-hashes --no-deps
+
+.PHONY: help setup daily test check lint format lock bench clean
+
+help:  ## Say what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/.runtime: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+		|| { echo "error: $$($(PYTHON) --version), expected Python 3.11 to 3.13; set PYTHON=python3.12 or so"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install $(HASHED) -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.dev: .venv/.runtime requirements-dev.lock
+	$(BIN)/python -m pip install $(HASHED) -r requirements-dev.lock
+	@touch $@
+
+setup: .venv/.runtime  ## Make .venv from the hashed lock
+
+daily: .venv/.runtime  ## One full daily run with the default profile
+	$(BIN)/hashpivot daily
+
+test: .venv/.dev .venv/.reader  ## Run every test
+	$(BIN)/python -m pytest
+
+# An old DuckDB in an environment of its own: publications must stay readable by the drivers of BI tools.
+.venv/.reader: tests/warehouse/reader.lock .venv/.runtime
+	$(PYTHON) -m venv .venv/reader
+	.venv/reader/bin/python -m pip install $(HASHED) -r tests/warehouse/reader.lock
+	@touch $@
+
+lint: .venv/.dev  ## Format, lint, types, import contracts, dictionary
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/hashpivot dictionary --check
+
+check: lint test  ## Everything that guards a commit
+
+format: .venv/.dev  ## Put the code in its form and refresh generated pages
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/hashpivot dictionary
+
+bench: .venv/.dev  ## Measure against pandas and hand-written SQL
+	$(BIN)/python -m benchmarks
+
+lock: .venv/.dev  ## Resolve the dependencies anew, for Python 3.11 to 3.13
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate --extra build pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	echo "duckdb==1.2.2" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate --output-file tests/warehouse/reader.lock -
+
+clean:  ## Remove the environment and build output
+	rm -rf .venv build

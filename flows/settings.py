@@ -1,0 +1,113 @@
+"""What the outside decides: environment and profile, read once at the edge and passed down."""
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.errors import SettingsError
+from schemas.series import Group
+from schemas.suppliers import SUPPLIERS
+
+SOURCE_NAMES = ("simulated", "files")
+
+
+class Settings(BaseSettings):
+    """Settings from `HASHPIVOT_*`; a command-line option overrides its variable."""
+
+    model_config = SettingsConfigDict(env_prefix="HASHPIVOT_", frozen=True, extra="ignore")
+
+    home: Path = Field(Path("data"), description="Folder that holds everything a run writes")
+    profile: str = Field("demo", description="Name of a built-in profile, or path of a TOML file")
+    files_dir: Path | None = Field(None, description="Folder the files source reads")
+    simulated_seed: int = Field(7, ge=0, description="Seed of the simulated chain")
+    keep_publications: int = Field(3, ge=1, le=1000, description="Versions of the publication that are kept")
+
+    @property
+    def working_database(self) -> Path:
+        """The writer's private database."""
+        return self.home / "warehouse" / "working.duckdb"
+
+    @property
+    def published(self) -> Path:
+        """Folder of the publications."""
+        return self.home / "published"
+
+    @property
+    def lock_file(self) -> Path:
+        """Held for the length of a run."""
+        return self.home / "run.lock"
+
+    @property
+    def scheduler_home(self) -> Path:
+        """Where the scheduler keeps its own state when it has no other place."""
+        return self.home / "prefect"
+
+
+SourceName = Annotated[str, Field(pattern="^(" + "|".join(SOURCE_NAMES) + ")$")]
+
+
+class Profile(BaseModel):
+    """Which sources are asked, and whose word counts for which group of series."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    sources: tuple[SourceName, ...] = Field(min_length=1)
+    precedence: dict[Group, tuple[str, ...]]
+
+
+def read_settings(**given: Any) -> Settings:
+    """Settings from the environment with the options that were `given`, None meaning not given.
+
+    Raises `SettingsError` naming the first setting that cannot be used.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "HASHPIVOT_" + "_".join(str(part) for part in first["loc"]).upper()
+        raise SettingsError(name, first["input"], first["msg"], "correct the variable or the option") from error
+
+
+def profile_names() -> list[str]:
+    """Names of the built-in profiles."""
+    return sorted(
+        f.name.removesuffix(".toml") for f in files("flows").joinpath("profiles").iterdir() if f.name.endswith(".toml")
+    )
+
+
+def read_profile(name: str) -> Profile:
+    """A built-in profile by name, or a user's own by the path of its TOML file.
+
+    Raises `SettingsError` where there is none, or where it says something this version does not know.
+    """
+    known = profile_names()
+    own = Path(name)
+    if name in known:
+        text = files("flows").joinpath("profiles", f"{name}.toml").read_text(encoding="utf-8")
+    elif own.suffix == ".toml" and own.is_file():
+        text = own.read_text(encoding="utf-8")
+    else:
+        raise SettingsError(
+            "profile", name, f"one of {', '.join(known)} or a TOML file", "name another or write the file"
+        )
+    try:
+        profile = Profile.model_validate({"name": own.stem, **tomllib.loads(text)})
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        line = " ".join(str(error).split())[:200]
+        raise SettingsError("profile", name, "a table of sources and precedence", f"correct it: {line}") from error
+    for group, sources in profile.precedence.items():
+        for source in sources:
+            if source not in SUPPLIERS:
+                raise SettingsError(
+                    f"profile {profile.name}, precedence.{group}",
+                    source,
+                    f"one of {', '.join(sorted(SUPPLIERS))}",
+                    "rename it",
+                )
+    return profile

@@ -1,0 +1,105 @@
+"""CryptoQuant's web exports: one metric a CSV file, `date,<metric>`, amounts in BTC, hash rate in GH/s.
+
+Source: https://userguide.cryptoquant.com/. The files name neither asset nor entity, so where a file still carries the
+vendor's name for it, that name may say that it is not about all of Bitcoin.
+"""
+
+from collections.abc import Sequence
+from datetime import date
+from hashlib import sha256
+from pathlib import PurePath
+from typing import Final
+
+import polars as pl
+
+from flows.sources.files.daily_csv import AS_STORED, BTC, GIGAHASH_PER_SECOND, Column, DailyCsv, daily_values
+from flows.sources.files.reading import Reading
+from schemas.observations import ObservedTable
+from schemas.series import SERIES, Group
+from schemas.suppliers import CRYPTOQUANT_EXPORT
+from schemas.units import Unit
+
+_SERIES: Final = {
+    "Miner Outflow (Total)": "miner_outflow_sat",
+    "Miner Outflow (Mean)": "miner_outflow_mean_sat",
+    "Miner Outflow (Top10)": "miner_outflow_top10_sat",
+    "Miner Inflow (Total)": "miner_inflow_sat",
+    "Miner to Exchange Flow (Total)": "miner_to_exchange_sat",
+    "Miner to Exchange Flow (Mean)": "miner_to_exchange_mean_sat",
+    "Miner to Exchange Transactions": "miner_to_exchange_count",
+    "Exchange to Miner Flow (Total)": "exchange_to_miner_sat",
+    "Exchange Inflow (Total)": "exchange_inflow_sat",
+    "Exchange Inflow (Mean)": "exchange_inflow_mean_sat",
+    "Exchange Inflow (Top10)": "exchange_inflow_top10_sat",
+    "Exchange Outflow (Total)": "exchange_outflow_sat",
+    "Exchange Reserve": "exchange_reserve_sat",
+    "Difficulty": "difficulty",
+    "Hashrate": "reported_hashrate_ehs",
+    "Blocks Mined": "block_count",
+    "Block Rewards": "reward_sat",
+    "Block Rewards USD": "reward_usd",
+}
+_FLOWS: Final = (Group.MINER_FLOWS, Group.EXCHANGE_FLOWS)
+_CELL_UNITS: Final = {Unit.SAT: BTC, Unit.EXAHASH_PER_SECOND: GIGAHASH_PER_SECOND}
+_NOTHING_YET: Final = ("reward_usd", "difficulty")
+"""Series outside the exchange flows that hold zeros from before there was anything to measure."""
+
+
+def _column(header: str) -> Column:
+    series = SERIES[_SERIES[header]]
+    return Column(
+        header=header,
+        series=series.name,
+        unit=_CELL_UNITS.get(series.unit, AS_STORED),
+        zero_before_start=series.group is Group.EXCHANGE_FLOWS or series.name in _NOTHING_YET,
+    )
+
+
+def recognised(header: Sequence[str]) -> bool:
+    """Whether these are the columns of a CryptoQuant export of a metric that is a series here, hourly ones included.
+
+    Some metrics have everyday names, so the first column has to be about time as well.
+    """
+    return len(header) > 1 and header[1] in _SERIES and header[0].lower().startswith("date")
+
+
+def of_one_entity(origin: str) -> bool:
+    """Whether the vendor's own file name, if the file still has it, says less than all of Bitcoin.
+
+    The vendor writes `Bitcoin <metric> - <All Miners, All Exchanges> - Day.csv`.
+    """
+    title, *scope = PurePath(origin).stem.split(" - ")
+    if not scope or not scope.pop().startswith("Day"):
+        return False
+    entities = [entity.strip() for part in scope for entity in part.split(",")]
+    return not title.startswith("Bitcoin ") or not all(entity.startswith("All ") for entity in entities)
+
+
+def read(origin: str, content: bytes, header: Sequence[str], today: date) -> Reading:
+    """What the file states, without the last day of a flow.
+
+    Chain metrics appear once their day is over. Flows run on through the day of the download, whose row is partial and
+    looks like any other: nothing in the file, and no other file, proves a last row complete, so a flow's never counts.
+    Raises `BadInputError` at the topmost row that cannot be believed.
+    """
+    column = _column(header[1])
+    is_flow = SERIES[column.series].group in _FLOWS
+    kind = DailyCsv(day_header="date", columns=(column,), partial=_day_of_download if is_flow else _complete)
+    rows, last_day, notices = daily_values(origin, content, kind, today)
+    return Reading(
+        source=CRYPTOQUANT_EXPORT.name,
+        table=ObservedTable.DAILY_VALUE,
+        origin=origin,
+        sha256=sha256(content).hexdigest(),
+        last_day=last_day,
+        rows=rows,
+        notices=tuple(notices),
+    )
+
+
+def _day_of_download(last: pl.DataFrame) -> str | None:
+    return "flows run into the day of the download, so the last row is partial"
+
+
+def _complete(last: pl.DataFrame) -> str | None:
+    return None

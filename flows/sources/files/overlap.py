@@ -1,0 +1,64 @@
+"""People keep an older and a newer export of one metric side by side; here the newer one gets the last word."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+import polars as pl
+
+from flows.sources.files.reading import Reading
+from schemas.errors import BadInputError
+from schemas.observations import KEYS, ObservedTable
+
+FEWEST_SHARED_COUNT: Final = 30
+"""So many shared days or heights are needed to say that two files are not about the same thing."""
+STRANGERS_RATIO: Final = 0.5
+"""Vendors revise history by some percent. Where the middle value is off by half, or half of the block times differ,
+one of the files is about another asset, another entity or another chain."""
+
+
+def newest_wins(readings: Sequence[Reading]) -> list[Reading]:
+    """The readings without rows that a newer file of the same source states too; such a loss adds a notice.
+
+    Newer is what runs to the later day, or of two that end on one day, what has the later origin. Raises
+    `BadInputError` where two files state the same series or heights but cannot be about the same thing.
+    """
+    kept: list[Reading] = []
+    for reading in sorted(readings, key=lambda each: (each.last_day, each.origin), reverse=True):
+        rows, notices = reading.rows, list(reading.notices)
+        for newer in kept:
+            if (newer.source, newer.table) != (reading.source, reading.table):
+                continue
+            keys = list(KEYS[reading.table])
+            shared = reading.rows.join(newer.rows, on=keys, suffix="_newer")
+            if shared.is_empty():
+                continue
+            _refuse_strangers(reading, newer, shared)
+            said = [name for name in reading.rows.columns if name not in keys]
+            differ = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_newer")) for name in said)
+            count = shared.filter(differ).height
+            notices.append(
+                f"{shared.height} of its rows are also in {newer.origin}, which is newer and wins; {count} differ"
+            )
+            rows = rows.join(newer.rows, on=keys, how="anti", maintain_order="left")
+        kept.append(replace(reading, rows=rows, notices=tuple(notices)))
+    return kept
+
+
+def _refuse_strangers(reading: Reading, newer: Reading, shared: pl.DataFrame) -> None:
+    if reading.table is ObservedTable.BLOCK:
+        subject, gap = pl.lit("block"), (pl.col("block_at") != pl.col("block_at_newer")).cast(pl.Float64).mean()
+    else:
+        value, other = pl.col("value"), pl.col("value_newer")
+        apart = pl.when(value != other).then((value - other).abs() / pl.max_horizontal(value, other)).otherwise(0.0)
+        subject, gap = pl.col("series"), apart.median()
+    strangers = (
+        shared.group_by(subject.alias("subject"))
+        .agg(gap.alias("gap"), pl.len().alias("shared"))
+        .filter((pl.col("gap") > STRANGERS_RATIO) & (pl.col("shared") >= FEWEST_SHARED_COUNT))
+        .sort("subject")
+    )
+    if not strangers.is_empty():
+        found = f"{strangers['subject'][0]} unlike that in {newer.origin}"
+        expected = "two exports of the same thing to agree in most rows"
+        raise BadInputError(reading.origin, found, expected, "take the file out that is not about all of Bitcoin")

@@ -1,0 +1,555 @@
+"""A chain of our own: an invented market told by a table of dates, from which a seed draws blocks, prices and flows.
+
+Everything here is made up. Dates, prices and hash rates have the size of the real ones so that the metrics move through
+their usual range, but no row says anything about the market, a pool or an exchange.
+
+Trap: an earlier day must never depend on how far the run goes, or a later run would rewrite history. So each attribute
+draws from a random stream of its own, in the order of time, and nothing is scaled by a total over the run.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from enum import IntEnum, unique
+from hashlib import sha256
+from itertools import accumulate
+from typing import Any, Final, NamedTuple, Self, TypeAlias
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from flows.sources.protocol import Request
+from schemas.errors import SettingsError
+from schemas.observations import DAILY_VALUE, EXCHANGE_FLOW, UTC_TIME, Batch, Notice, ObservedTable
+from schemas.suppliers import SIMULATED
+from schemas.units import HASHES_PER_DIFFICULTY, HASHES_PER_EXAHASH, SAT_PER_BTC, SECONDS_PER_DAY
+from transforms.chain import (
+    BLOCK_SPACING_S,
+    BLOCKS_PER_HALVING,
+    BLOCKS_PER_RETARGET,
+    DIFFICULTY_1_TARGET,
+    POW_LIMIT,
+    decode_compact,
+    difficulty,
+    encode_compact,
+    retarget,
+    subsidy_sat,
+    subsidy_sat_expr,
+)
+
+Floats: TypeAlias = NDArray[np.float64]
+Integers: TypeAlias = NDArray[np.int64]
+
+
+class Turn(NamedTuple):
+    """A turning point of the invented market. Between two of them everything runs straight on a log scale."""
+
+    day: date
+    price_usd: float
+    hashrate_ehs: float
+    fees_btc_per_block: float
+
+
+SCENARIO: Final = (
+    Turn(date(2009, 1, 3), 0.001, 7.2e-12, 1e-6),
+    Turn(date(2010, 7, 15), 0.06, 1.5e-9, 1e-4),
+    Turn(date(2011, 6, 8), 25, 1e-5, 0.03),
+    Turn(date(2011, 11, 18), 2.5, 8.5e-6, 0.01),
+    Turn(date(2013, 4, 9), 180, 6e-5, 0.3),
+    Turn(date(2013, 7, 5), 70, 1.8e-4, 0.2),
+    Turn(date(2013, 12, 4), 1_000, 7e-3, 0.15),
+    Turn(date(2015, 1, 14), 210, 0.28, 0.1),
+    Turn(date(2016, 7, 9), 650, 1.5, 0.4),
+    Turn(date(2017, 12, 17), 18_000, 14, 4),
+    Turn(date(2018, 11, 10), 6_300, 52, 0.15),
+    Turn(date(2018, 12, 15), 3_500, 37, 0.15),
+    Turn(date(2019, 7, 1), 10_800, 66, 0.3),
+    # The demo begins here: a calm winter, then the squeeze of a halving.
+    Turn(date(2019, 10, 24), 9_000, 92, 0.18),
+    Turn(date(2020, 5, 10), 9_400, 118, 0.4),
+    Turn(date(2020, 6, 5), 9_500, 105, 0.5),
+    Turn(date(2020, 10, 20), 12_000, 134, 0.5),
+    Turn(date(2021, 1, 8), 32_000, 152, 0.5),
+    Turn(date(2021, 4, 14), 46_000, 182, 0.5),
+    Turn(date(2021, 7, 20), 36_000, 176, 0.2),
+    Turn(date(2021, 11, 9), 59_000, 214, 0.12),
+    # First capitulation: the price loses two thirds in seven months, hash rate follows weeks later.
+    Turn(date(2022, 3, 28), 46_000, 232, 0.1),
+    Turn(date(2022, 5, 5), 38_000, 244, 0.12),
+    Turn(date(2022, 6, 18), 18_500, 236, 0.12),
+    Turn(date(2022, 7, 28), 20_000, 170, 0.1),
+    Turn(date(2022, 9, 5), 20_500, 176, 0.1),
+    Turn(date(2022, 11, 10), 20_000, 248, 0.12),
+    # A long calm climb through the next halving.
+    Turn(date(2023, 7, 10), 30_000, 375, 0.2),
+    Turn(date(2023, 10, 15), 28_500, 425, 0.15),
+    Turn(date(2024, 3, 14), 70_000, 590, 0.5),
+    Turn(date(2024, 4, 20), 64_000, 625, 0.5),
+    Turn(date(2024, 7, 7), 58_000, 580, 0.12),
+    Turn(date(2024, 10, 15), 66_000, 690, 0.08),
+    Turn(date(2024, 12, 17), 100_000, 775, 0.08),
+    # An outage with no reason in income: a storm takes a fifth of the machines for two months.
+    Turn(date(2025, 1, 14), 98_000, 790, 0.06),
+    Turn(date(2025, 1, 24), 99_000, 625, 0.06),
+    Turn(date(2025, 3, 4), 95_000, 640, 0.05),
+    Turn(date(2025, 3, 20), 92_000, 800, 0.05),
+    Turn(date(2025, 8, 13), 118_000, 960, 0.05),
+    Turn(date(2025, 10, 6), 128_000, 1_080, 0.04),
+    # Second capitulation: more than half in four months, below the cash cost of the fleet.
+    Turn(date(2025, 11, 21), 88_000, 1_100, 0.03),
+    Turn(date(2026, 2, 5), 59_000, 1_010, 0.025),
+    Turn(date(2026, 3, 10), 63_000, 790, 0.02),
+    Turn(date(2026, 4, 15), 71_000, 810, 0.025),
+    Turn(date(2026, 6, 10), 89_000, 980, 0.03),
+    Turn(date(2026, 7, 25), 103_000, 1_040, 0.03),
+    # Third: the state in which the demo ends.
+    Turn(date(2026, 9, 10), 85_000, 1_080, 0.03),
+    Turn(date(2026, 10, 20), 67_000, 1_030, 0.025),
+    Turn(date(2026, 11, 30), 65_000, 840, 0.02),
+    Turn(date(2027, 2, 1), 70_000, 830, 0.02),
+    Turn(date(2027, 5, 1), 90_000, 1_010, 0.03),
+    Turn(date(2028, 4, 15), 125_000, 1_400, 0.05),
+    Turn(date(2030, 1, 1), 180_000, 1_800, 0.05),
+)
+"""The whole story. After the last turn everything stays where it is."""
+
+SQUEEZES: Final = (
+    (date(2014, 12, 20), date(2015, 2, 10)),
+    (date(2018, 11, 14), date(2019, 1, 10)),
+    (date(2020, 5, 12), date(2020, 6, 10)),
+    (date(2022, 5, 10), date(2022, 8, 5)),
+    (date(2025, 11, 15), date(2026, 3, 20)),
+    (date(2026, 9, 20), date(2027, 1, 15)),
+)
+"""First and last day on which miners sell in bursts because they must."""
+
+FEE_SPIKES: Final = (
+    (date(2017, 12, 10), date(2017, 12, 30), 2.0),
+    (date(2021, 2, 18), date(2021, 3, 3), 2.5),
+    (date(2023, 5, 4), date(2023, 5, 13), 9.0),
+    (date(2023, 12, 12), date(2023, 12, 24), 10.0),
+    (date(2024, 6, 6), date(2024, 6, 10), 6.0),
+    (date(2025, 12, 4), date(2025, 12, 9), 5.0),
+)
+"""First and last day of a rush for block space, and how many times the usual fees it pays."""
+
+POOL_WEIGHT_DAYS: Final = (date(2009, 1, 3), date(2012, 1, 1), date(2019, 10, 1), date(2022, 6, 1), date(2024, 6, 1),
+                           date(2026, 12, 1))  # fmt: skip
+POOL_WEIGHTS: Final = {
+    "sim-alder": (0, 10, 15, 19, 27, 30),
+    "sim-birch": (0, 0, 12, 17, 24, 19),
+    "sim-cedar": (0, 25, 17, 14, 11, 12),
+    "sim-fir": (0, 0, 6, 13, 13, 11),
+    "sim-hazel": (0, 20, 11, 9, 4, 3),
+    "sim-juniper": (0, 0, 0, 3, 7, 9),
+    "sim-larch": (0, 0, 10, 6, 3, 2),
+    "sim-maple": (0, 0, 0, 0, 2, 6),
+    "sim-oak": (0, 12, 8, 5, 2, 1),
+    "sim-pine": (0, 0, 0, 4, 3, 3),
+    "sim-rowan": (0, 8, 9, 5, 0, 0),
+    "sim-spruce": (0, 15, 7, 0, 0, 0),
+    "sim-willow": (0, 6, 4, 2, 1, 1),
+    "sim-yew": (0, 0, 0, 2, 2, 2),
+    "unknown": (100, 4, 1, 1, 1, 1),
+}
+"""Weight of each pool on each of `POOL_WEIGHT_DAYS`, straight lines in between; zero is a pool that does not exist."""
+
+EXCHANGE_WEIGHTS: Final = {
+    "sim-exchange-a": 0.40,
+    "sim-exchange-b": 0.22,
+    "sim-exchange-c": 0.15,
+    "sim-exchange-d": 0.10,
+    "sim-exchange-e": 0.08,
+    "sim-exchange-f": 0.05,
+}
+"""Part of the coins sent to exchanges that each receives."""
+
+FIRST_EXCHANGE_DAY: Final = date(2011, 1, 1)
+
+PRICE_WANDER: Final = (0.95, 0.022)
+"""Part of yesterday's distance from the scenario that is left today, and the daily shock to it, in logarithms."""
+HASHRATE_WANDER: Final = (0.90, 0.008)
+POOL_WANDER: Final = (0.98, 0.03)
+
+CLOCK_EVERY_BLOCKS: Final = 3
+CLOCK_AHEAD_RATIO: Final = 0.025
+CLOCK_AHEAD_MEAN_S: Final = 600
+CLOCK_AHEAD_LIMIT_S: Final = 7_000
+"""Below the two hours that consensus allows, with room for headers of the same second."""
+
+UNDERCLAIM_RATIO: Final = 5e-5
+UNDERCLAIM_LIMIT_SAT: Final = 1_000
+EMPTY_BLOCK_RATIO: Final = 0.004
+FEE_SPREAD: Final = 0.8
+"""Standard deviation of the logarithm of the fees of a block."""
+HALVING_FEE_FACTOR: Final = 12.0
+HALVING_FEE_FADE_BLOCKS: Final = 500
+
+TRANSFERS_PER_DAY: Final = 120
+SOLD_RATIO: Final = 0.35
+"""Part of the issuance of an ordinary day that miners send to exchanges."""
+OTHER_OUTFLOW_RATIO: Final = 0.45
+PAIR_SPREAD: Final = 0.6
+DAY_SPREAD: Final = 0.22
+BURST_RATIO_IN_SQUEEZE: Final = 0.09
+BURST_RATIO: Final = 0.002
+BURST_FACTOR: Final = (5.0, 20.0)
+TOP_TRANSFERS: Final = 10
+TOP_CONCENTRATION: Final = 0.6
+"""Transfers differ in size: the ten largest of n hold (10 / n) to this power of the coins."""
+TOP10_RATIO: Final = (0.15, 0.55)
+"""Part of a day's outflow that its ten largest transactions carry, from and to."""
+EXCHANGE_TURNOVER_BTC: Final = 28_000
+
+BLOCKS_PER_DAY: Final = SECONDS_PER_DAY // BLOCK_SPACING_S
+PRICE_DIGITS: Final = 8
+"""Significant digits kept, so that the last bit of a machine's `exp` does not show."""
+
+
+@unique
+class Stream(IntEnum):
+    """One random stream an attribute. A number, once given, stays: changing it rewrites every history."""
+
+    EFFORT = 0
+    CLOCK = 1
+    UNDERCLAIM = 2
+    FEES = 3
+    EMPTY_BLOCK = 4
+    POOL = 5
+    POOL_WANDER = 6
+    PRICE = 7
+    HASHRATE = 8
+    BURST = 9
+    BURST_SIZE = 10
+    TRANSFER_COUNT = 11
+    TRANSFER_SIZE = 12
+    SELLING = 13
+    OTHER_OUTFLOW = 14
+    MINER_INFLOW = 15
+    EXCHANGE_INFLOW = 16
+    EXCHANGE_OUTFLOW = 17
+    OUTFLOW_TOP10 = 18
+
+
+class Arrivals(NamedTuple):
+    """Blocks in the order of their heights: when each was found, what its header says, and how hard it was."""
+
+    found_s: Floats
+    header_s: Integers
+    difficulty: Floats
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Simulated:
+    """The same chain for the same seed, as far as the moment of the request.
+
+    Blocks run from `first_day` 00:00 UTC to `now`, daily values and flows cover whole days only. `since` leaves out
+    what lies before it: for blocks by the latest header time so far, so that no height is missing in between. A later
+    `now` adds rows and changes none. "Same" means the same release of NumPy: it may change what a seed draws.
+
+    Raises `SettingsError` for a first height at which no difficulty period begins, or a negative seed.
+    """
+
+    seed: int = 7
+    first_height: int = 600_768
+    first_day: date = date(2019, 10, 24)
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise SettingsError("seed", self.seed, "zero or more", "choose another seed")
+        if self.first_height < 0 or self.first_height % BLOCKS_PER_RETARGET:
+            raise SettingsError(
+                "first_height",
+                self.first_height,
+                f"a multiple of {BLOCKS_PER_RETARGET}",
+                f"try {max(self.first_height, 0) // BLOCKS_PER_RETARGET * BLOCKS_PER_RETARGET}",
+            )
+
+    @classmethod
+    def whole_chain(cls, seed: int = 7) -> Self:
+        """From block 0 in January 2009 on, about a million blocks by late 2026."""
+        return cls(seed=seed, first_height=0, first_day=date(2009, 1, 3))
+
+    @property
+    def name(self) -> str:
+        """Short name for logs and profiles."""
+        return SIMULATED.name
+
+    def observe(self, request: Request) -> Iterator[Batch | Notice]:
+        """Yield one batch a table; a table without a row in the range is left out."""
+        now = request.now.astimezone(UTC)
+        day_count = (now.date() - self.first_day).days + 1
+        if day_count <= 0:
+            return
+        days = self.first_day.toordinal() + np.arange(day_count)
+        arrivals = self._arrivals(days, now)
+        shares = self._pool_shares(days)
+
+        since = request.since or self.first_day
+        through = min(request.through, now.date() - timedelta(days=1))
+        whole_days = pl.col("day").is_between(since, through)
+        latest_at = pl.col("block_at").cum_max()
+        midnight = datetime(since.year, since.month, since.day, tzinfo=UTC)
+
+        flows = self._flows(days, arrivals, shares)
+        daily = self._daily(days, arrivals, flows)
+        for table, rows in (
+            (ObservedTable.BLOCK, self._blocks(days, arrivals, shares).filter(latest_at >= midnight)),
+            (ObservedTable.DAILY_VALUE, daily.filter(whole_days)),
+            (ObservedTable.EXCHANGE_FLOW, flows.filter(whole_days)),
+        ):
+            if not rows.is_empty():
+                yield Batch(
+                    source=self.name,
+                    table=table,
+                    origin=f"{self.name}:seed={self.seed}",
+                    sha256=sha256(rows.write_csv().encode()).hexdigest(),
+                    observed_at=request.now,
+                    rows=rows,
+                )
+
+    def _stream(self, stream: Stream) -> np.random.Generator:
+        """What `SeedSequence.spawn` would give as child number `stream`, without making the others."""
+        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.seed, spawn_key=(stream,))))
+
+    def _arrivals(self, days: Integers, now: datetime) -> Arrivals:
+        """Find blocks up to `now`, one difficulty period at a time because each depends on the header times before it.
+
+        Finding a block takes an exponential amount of work. Dividing work by a hash rate that changes would be wrong
+        within a block, so the work is added up and looked up in the work that the network has done by each midnight.
+        """
+        effort, clock = self._stream(Stream.EFFORT), self._stream(Stream.CLOCK)
+        hashrate_ehs = _along(days, "hashrate_ehs") * _wander(
+            self._stream(Stream.HASHRATE).standard_normal(days.size), *HASHRATE_WANDER
+        )
+        midnights_s = _unix_s(self.first_day) + np.arange(days.size + 1.0) * SECONDS_PER_DAY
+        network_exahash = np.concatenate(([0.0], np.cumsum(hashrate_ehs * SECONDS_PER_DAY)))
+
+        expected_difficulty = float(hashrate_ehs[0]) * HASHES_PER_EXAHASH * BLOCK_SPACING_S / HASHES_PER_DIFFICULTY
+        easiest = decode_compact(encode_compact(POW_LIMIT))
+        target = decode_compact(encode_compact(min(int(DIFFICULTY_1_TARGET / expected_difficulty), easiest)))
+
+        periods: list[Arrivals] = []
+        done_exahash, latest_s = 0.0, 0
+        while not periods or periods[-1].found_s.size == BLOCKS_PER_RETARGET:
+            block_exahash = difficulty(target) * HASHES_PER_DIFFICULTY / HASHES_PER_EXAHASH
+            work_exahash = done_exahash + block_exahash * np.cumsum(effort.standard_exponential(BLOCKS_PER_RETARGET))
+            found_s = np.interp(work_exahash, network_exahash, midnights_s, right=np.inf)
+            found_s = found_s[found_s <= now.timestamp()]
+            honest_s = _strictly_after(latest_s, np.floor(found_s).astype(np.int64))
+            header_s = honest_s + _seconds_ahead(clock)[: found_s.size]
+            periods.append(Arrivals(found_s, header_s, np.full(found_s.size, difficulty(target))))
+            if found_s.size == BLOCKS_PER_RETARGET:
+                target = retarget(target, int(header_s[0]), int(header_s[-1]))
+                done_exahash, latest_s = float(work_exahash[-1]), int(honest_s[-1])
+
+        header_s = np.concatenate([period.header_s for period in periods])
+        # A clock that runs ahead may put a header after `now`. The chain ends before it, so that no height is missing.
+        past = np.minimum.accumulate(header_s <= now.timestamp())
+        return Arrivals(
+            found_s=np.concatenate([period.found_s for period in periods])[past],
+            header_s=header_s[past],
+            difficulty=np.concatenate([period.difficulty for period in periods])[past],
+        )
+
+    def _blocks(self, days: Integers, arrivals: Arrivals, shares: Floats) -> pl.DataFrame:
+        """One row a block, as `BLOCK` wants it."""
+        count = arrivals.found_s.size
+        heights = self.first_height + np.arange(count)
+        day_index = self._day_index(arrivals.found_s)
+
+        # One draw decides both whether a block claims less and by how much, so each block costs the stream the same.
+        draw = self._stream(Stream.UNDERCLAIM).random(count) / UNDERCLAIM_RATIO
+        unclaimed_sat = np.where(draw < 1, 1 + np.floor(draw * UNDERCLAIM_LIMIT_SAT), 0).astype(np.int64)
+
+        usual_sat = (_along(days, "fees_btc_per_block") * _fee_rush(days) * SAT_PER_BTC)[day_index]
+        since_halving = np.where(heights < BLOCKS_PER_HALVING, np.inf, heights % BLOCKS_PER_HALVING)
+        halving_rush = 1 + HALVING_FEE_FACTOR * np.exp(-since_halving / HALVING_FEE_FADE_BLOCKS)
+        spread = np.exp(FEE_SPREAD * self._stream(Stream.FEES).standard_normal(count) - FEE_SPREAD**2 / 2)
+        paid = self._stream(Stream.EMPTY_BLOCK).random(count) >= EMPTY_BLOCK_RATIO
+        fees_sat = np.where(paid, usual_sat * halving_rush * spread, 0).astype(np.int64)
+
+        draw = self._stream(Stream.POOL).random(count)
+        below = np.cumsum(shares, axis=1)[:, :-1]
+        pool_index = np.zeros(count, dtype=np.int64)
+        for bound in below.T:
+            pool_index += draw >= bound[day_index]
+
+        allowed_sat = subsidy_sat_expr(pl.col("height"))
+        return pl.DataFrame({"height": heights, "unclaimed_sat": unclaimed_sat, "fees_sat": fees_sat}).select(
+            "height",
+            pl.from_epoch(pl.Series(arrivals.header_s), "s").cast(UTC_TIME).alias("block_at"),
+            pl.Series("difficulty", arrivals.difficulty),
+            pl.max_horizontal(allowed_sat - pl.col("unclaimed_sat"), 0).alias("subsidy_claimed_sat"),
+            "fees_sat",
+            pl.Series(list(POOL_WEIGHTS)).gather(pool_index).alias("pool"),
+        )
+
+    def _flows(self, days: Integers, arrivals: Arrivals, shares: Floats) -> pl.DataFrame:
+        """One row a day, exchange and pool that sent something, as `EXCHANGE_FLOW` wants it."""
+        pools = [pool for pool in POOL_WEIGHTS if pool != "unknown"]
+        known = shares[:, [list(POOL_WEIGHTS).index(pool) for pool in pools]]
+        pairs = known[:, None, :] * np.array(list(EXCHANGE_WEIGHTS.values()))[None, :, None]
+
+        burst = self._burst_factor(days)
+        # A burst is both more transfers and larger ones.
+        swelling = np.sqrt(burst) * (days >= FIRST_EXCHANGE_DAY.toordinal())
+        count = self._stream(Stream.TRANSFER_COUNT).poisson(TRANSFERS_PER_DAY * pairs * swelling[:, None, None])
+        size_sat = self._issuance_sat(days, arrivals) * SOLD_RATIO / TRANSFERS_PER_DAY * swelling
+        size_sat *= np.exp(DAY_SPREAD * self._stream(Stream.SELLING).standard_normal(days.size))
+        spread = np.exp(PAIR_SPREAD * self._stream(Stream.TRANSFER_SIZE).standard_normal(pairs.shape))
+
+        transfer_sat = np.ceil(count * size_sat[:, None, None] * spread).astype(np.int64)
+        top_ratio = (TOP_TRANSFERS / np.maximum(count, TOP_TRANSFERS)) ** TOP_CONCENTRATION
+        top10_sat = np.where(top_ratio < 1, np.floor(transfer_sat * top_ratio), transfer_sat).astype(np.int64)
+
+        sent = np.nonzero(count)
+        day_index, exchange_index, pool_index = sent
+        return pl.DataFrame(
+            {
+                "day": _dates(days).gather(day_index),
+                "exchange": pl.Series(list(EXCHANGE_WEIGHTS)).gather(exchange_index),
+                "pool": pl.Series(pools).gather(pool_index),
+                "transfer_sat": transfer_sat[sent],
+                "transfer_count": count[sent],
+                "top10_sat": top10_sat[sent],
+            },
+            schema_overrides={"transfer_count": pl.Int64},
+        ).select(list(EXCHANGE_FLOW.columns))
+
+    def _daily(self, days: Integers, arrivals: Arrivals, flows: pl.DataFrame) -> pl.DataFrame:
+        """One row a day and series, as `DAILY_VALUE` wants it."""
+        issuance_sat = self._issuance_sat(days, arrivals)
+        trading = days >= FIRST_EXCHANGE_DAY.toordinal()
+        turnover_sat = np.where(trading, float(EXCHANGE_TURNOVER_BTC * SAT_PER_BTC), 0.0)
+        wander = _wander(self._stream(Stream.PRICE).standard_normal(days.size), *PRICE_WANDER)
+        price_usd = pl.Series(_along(days, "price_usd") * wander).round_sig_figs(PRICE_DIGITS)
+
+        sent = flows.group_by("day").agg(
+            pl.col("transfer_sat").sum().alias("miner_to_exchange_sat"),
+            pl.col("transfer_count").sum().alias("miner_to_exchange_count"),
+            pl.col("top10_sat").max().alias("largest_top10_sat"),
+        )
+        other_sat = OTHER_OUTFLOW_RATIO * issuance_sat * np.sqrt(self._burst_factor(days))
+        to_exchange = pl.col("miner_to_exchange_sat")
+        outflow = pl.col("miner_outflow_sat")
+        return (
+            pl.DataFrame({"day": _dates(days), "price_usd": price_usd})
+            .join(sent, on="day", how="left", validate="1:1", maintain_order="left")
+            # The flows of every day are known, so a day without a row had none.
+            .with_columns(pl.col(sent.columns).exclude("day").fill_null(0))
+            .with_columns(
+                self._noisy(Stream.MINER_INFLOW, issuance_sat),
+                self._noisy(Stream.OTHER_OUTFLOW, other_sat),
+                self._noisy(Stream.EXCHANGE_INFLOW, turnover_sat),
+                self._noisy(Stream.EXCHANGE_OUTFLOW, turnover_sat),
+                pl.Series("top10_ratio", self._stream(Stream.OUTFLOW_TOP10).uniform(*TOP10_RATIO, days.size)),
+            )
+            .select(
+                "day",
+                "price_usd",
+                (to_exchange + pl.col("other_outflow")).alias("miner_outflow_sat"),
+                pl.col("miner_inflow").alias("miner_inflow_sat"),
+                to_exchange,
+                "miner_to_exchange_count",
+                (to_exchange + pl.col("exchange_inflow")).alias("exchange_inflow_sat"),
+                pl.col("exchange_outflow").alias("exchange_outflow_sat"),
+                "largest_top10_sat",
+                "top10_ratio",
+            )
+            .with_columns(
+                # No pair can have sent more in ten transactions than all miners together did.
+                pl.max_horizontal("largest_top10_sat", (outflow * pl.col("top10_ratio")).cast(pl.Int64)).alias(
+                    "miner_outflow_top10_sat"
+                )
+            )
+            .drop("largest_top10_sat", "top10_ratio")
+            .cast({pl.Int64: pl.Float64})
+            .unpivot(index="day", variable_name="series")
+            .sort("day", "series")
+            .select(list(DAILY_VALUE.columns))
+        )
+
+    def _pool_shares(self, days: Integers) -> Floats:
+        """Part of the hash rate of each pool on each day: a row a day, a column a pool, each row sums to one."""
+        stops = [day.toordinal() for day in POOL_WEIGHT_DAYS]
+        weights = np.column_stack([np.interp(days, stops, weights) for weights in POOL_WEIGHTS.values()])
+        weights *= _wander(self._stream(Stream.POOL_WANDER).standard_normal(weights.shape), *POOL_WANDER)
+        shares: Floats = weights / weights.sum(axis=1, keepdims=True)
+        return shares
+
+    def _burst_factor(self, days: Integers) -> Floats:
+        """How many times the usual amount miners sell on each day; mostly one."""
+        squeezed = np.any([_within(days, first, last) for first, last in SQUEEZES], axis=0)
+        burst = self._stream(Stream.BURST).random(days.size) < np.where(squeezed, BURST_RATIO_IN_SQUEEZE, BURST_RATIO)
+        return np.where(burst, self._stream(Stream.BURST_SIZE).uniform(*BURST_FACTOR, days.size), 1.0)
+
+    def _issuance_sat(self, days: Integers, arrivals: Arrivals) -> Floats:
+        """Coins that a day of average luck issues, by the subsidy of its first block."""
+        first_blocks = np.searchsorted(self._day_index(arrivals.found_s), np.arange(days.size))
+        return np.array([float(BLOCKS_PER_DAY * subsidy_sat(self.first_height + int(index))) for index in first_blocks])
+
+    def _day_index(self, found_s: Floats) -> Integers:
+        """How many days after `first_day` each block was found."""
+        return ((found_s - _unix_s(self.first_day)) // SECONDS_PER_DAY).astype(np.int64)
+
+    def _noisy(self, stream: Stream, usual_sat: Floats) -> pl.Series:
+        """Whole satoshi around `usual_sat`, named after the stream."""
+        noise = np.exp(DAY_SPREAD * self._stream(stream).standard_normal(usual_sat.size))
+        return pl.Series(stream.name.lower(), np.floor(usual_sat * noise).astype(np.int64))
+
+
+def _along(days: Integers, attribute: str) -> Floats:
+    """One attribute of the scenario on each day."""
+    stops = [turn.day.toordinal() for turn in SCENARIO]
+    levels = np.log([getattr(turn, attribute) for turn in SCENARIO])
+    level: Floats = np.exp(np.interp(days, stops, levels))
+    return level
+
+
+def _wander(shocks: Floats, kept: float, shock: float) -> Floats:
+    """A factor around one that strays and returns, one step a row of `shocks`."""
+    steps: Iterable[Any] = accumulate(shock * shocks, lambda stray, step: kept * stray + step)
+    factors: Floats = np.exp(np.array(list(steps)))
+    return factors
+
+
+def _fee_rush(days: Integers) -> Floats:
+    """How many times the usual fees blocks pay on each day."""
+    rush = np.ones(days.size)
+    for first, last, factor in FEE_SPIKES:
+        rush[_within(days, first, last)] = factor
+    return rush
+
+
+def _strictly_after(latest_s: int, times_s: Integers) -> Integers:
+    """Move each time to at least a second after the one before it, the first one after `latest_s`."""
+    position = np.arange(times_s.size)
+    return np.maximum(np.maximum.accumulate(times_s - position), latest_s + 1) + position
+
+
+def _seconds_ahead(clock: np.random.Generator) -> Integers:
+    """How far the clock of each block of a difficulty period runs ahead; mostly not at all.
+
+    Only every third block may be ahead. So at most four of eleven headers in a row are, their median is the time of an
+    honest one, and every later block passes the median-time-past rule without a repair.
+    """
+    draw = clock.random(BLOCKS_PER_RETARGET) / CLOCK_AHEAD_RATIO
+    wrong = (draw < 1) & (np.arange(BLOCKS_PER_RETARGET) % CLOCK_EVERY_BLOCKS == 0)
+    ahead_s = np.zeros(BLOCKS_PER_RETARGET, dtype=np.int64)
+    # A draw below one is uniform again, so its logarithm is the exponential delay: one draw a block, wrong or not.
+    ahead_s[wrong] = np.minimum(-CLOCK_AHEAD_MEAN_S * np.log1p(-draw[wrong]), CLOCK_AHEAD_LIMIT_S)
+    return ahead_s
+
+
+def _within(days: Integers, first: date, last: date) -> NDArray[np.bool_]:
+    return (days >= first.toordinal()) & (days <= last.toordinal())
+
+
+def _dates(days: Integers) -> pl.Series:
+    return pl.Series((days - date(1970, 1, 1).toordinal()).astype(np.int32)).cast(pl.Date)
+
+
+def _unix_s(day: date) -> int:
+    return (day - date(1970, 1, 1)).days * SECONDS_PER_DAY

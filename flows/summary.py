@@ -1,0 +1,127 @@
+"""The readable summary of a publication: today's state, the score with its parts, the main figures, the conversion."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from warehouse.reading import query
+
+PARTS: Final = (
+    ("income level", "score_income_level", 25),
+    ("income change", "score_income_change", 15),
+    ("hash rate", "score_hashrate", 25),
+    ("margin", "score_margin", 20),
+    ("selling", "score_selling", 15),
+)
+FIGURES: Final = (
+    ("Price", "price_usd", "{:,.0f} USD"),
+    ("Miner revenue", "miner_revenue_usd", "{:,.0f} USD a day"),
+    ("Revenue change, 30 days", "revenue_change_30d_pct", "{:+.1f} %"),
+    ("Puell Multiple", "puell_issuance_ratio", "{:.2f}"),
+    ("Miners' Position Index", "mpi_zscore", "{:+.2f}"),
+    ("Miners to exchanges", "miner_to_exchange_btc", "{:,.0f} BTC"),
+    ("  mean transaction", "miner_to_exchange_mean_btc", "{:,.1f} BTC"),
+    ("Hash rate, 7 days", "hashrate_7d_ehs", "{:,.0f} EH/s"),
+    ("Hash ribbon spread", "hash_ribbon_spread_pct", "{:+.2f} %"),
+    ("Hashprice", "hashprice_usd_per_phs_day", "{:.2f} USD per PH/s per day"),
+    ("Revenue per MWh", "revenue_usd_per_mwh", "{:.1f} USD"),
+    ("Cost coverage", "cost_coverage_ratio", "{:.2f}"),
+)
+CONVERSION: Final = (
+    ("Deals", "deal_count", "{:,.0f}"),
+    ("Critical IT power leased", "contracted_critical_it_mw", "{:,.0f} MW"),
+    ("Contract value", "contracted_value_usd", "{:,.0f} USD"),
+    ("Credit backstops", "backstop_usd", "{:,.0f} USD"),
+    ("  of these Google", "google_backstop_usd", "{:,.0f} USD"),
+    ("AI capex guidance, this year", "capex_guidance_usd", "{:,.0f} USD"),
+)
+BAR_CELLS: Final = 20
+
+
+def summary(published: Path) -> RenderableType:
+    """Render the newest described day of the publication under `published`."""
+    newest = _row(published, "select * from capitulation_daily order by capitulation_score is null, day desc limit 1")
+    last_day = _row(published, "select max(day) as day from capitulation_daily")["day"]
+    before = _row(published, "select * from capitulation_daily where day = ?::date - 30", [newest["day"]])
+    conversion = _row(published, "select * from conversion_daily order by day desc limit 1")
+    parts: list[RenderableType] = [
+        _headline(newest, last_day),
+        _score(newest),
+        Text(),
+        _figures(newest, before),
+        Text(),
+    ]
+    parts += [Text(f"AI conversion, as announced up to {conversion['day']} (curated registry)", "bold")]
+    parts += [_list(conversion, CONVERSION)]
+    return Group(*parts)
+
+
+def _row(published: Path, sql: str, values: Sequence[Any] = ()) -> dict[str, Any]:
+    names, rows = query(published, sql, list(values))
+    return dict(zip(names, rows[0], strict=True)) if rows else {}
+
+
+def _headline(day: dict[str, Any], last_day: Any) -> Text:
+    state = (day["capitulation_state"] or "unknown").replace("_", " ")
+    line = Text(f"Bitcoin miners on {day['day']}: ", "bold").append(state, "bold reverse")
+    if day["sources"] == "simulated":
+        line.append("  simulated data", "bold yellow")
+    if not day["is_final"]:
+        line.append("  not final yet", "yellow")
+    if last_day != day["day"]:
+        line.append(
+            f"\n{day['day']} is the newest day with a score; rows go on to {last_day} with what is known", "dim"
+        )
+    return line
+
+
+def _score(day: dict[str, Any]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(justify="left")
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_column(style="dim")
+    table.add_row(
+        "Capitulation score",
+        _number(day["capitulation_score"], "{:.1f}"),
+        _bar(day["capitulation_score"], 100),
+        "of 100",
+    )
+    for label, column, most in PARTS:
+        table.add_row(f"  {label}", _number(day[column], "{:.1f}"), _bar(day[column], most), f"of {most}")
+    return table
+
+
+def _bar(value: float | None, most: float) -> str:
+    filled = round(BAR_CELLS * min((value or 0) / most, 1))
+    return "█" * filled + "░" * (BAR_CELLS - filled)
+
+
+def _figures(day: dict[str, Any], before: dict[str, Any]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(justify="right")
+    table.add_column(justify="right", style="dim")
+    table.add_row(Text("Figure", "bold"), Text("the day", "bold"), "30 days before")
+    for label, column, shape in FIGURES:
+        table.add_row(label, _number(day[column], shape), _number(before.get(column), shape))
+    zone = (day["sustainability_zone"] or "unknown").replace("_", " ")
+    table.add_row("Sustainability", zone, (before.get("sustainability_zone") or "unknown").replace("_", " "))
+    return table
+
+
+def _list(row: dict[str, Any], lines: Sequence[tuple[str, str, str]]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column()
+    table.add_column(justify="right")
+    for label, column, shape in lines:
+        table.add_row(label, _number(row[column], shape))
+    return table
+
+
+def _number(value: Any, shape: str) -> str:
+    return "unknown" if value is None else shape.format(value)

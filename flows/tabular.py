@@ -1,0 +1,76 @@
+"""Rows on a terminal, or as JSON for a program."""
+
+import json
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from schemas.errors import TerminalError
+from warehouse.reading import query
+from warehouse.statements import quoted
+
+NARROW_COLUMNS = 8
+"""More columns than this do not fit a terminal as a table, so each row is laid out downwards."""
+
+
+def show_tables(published: Path) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Name, size and days of every published table."""
+    return query(
+        published, "select table_name, row_count, first_day, last_day, sources from meta.tables order by table_name"
+    )
+
+
+def show_table(
+    published: Path, table: str, columns: Sequence[str], limit: int
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The newest rows of one table; raises `TerminalError` naming the table or column that does not exist."""
+    _, known = query(published, "select column_name from meta.columns where table_name = ? order by position", [table])
+    names = [row[0] for row in known]
+    if not names:
+        tables = ", ".join(row[0] for row in show_tables(published)[1])
+        raise TerminalError(f"table: found {table!r}, expected one of {tables}; correct the name")
+    for column in columns:
+        if column not in names:
+            raise TerminalError(
+                f"column of {table}: found {column!r}, expected one of {', '.join(names)}; correct the name"
+            )
+    picked = ", ".join(quoted(name) for name in (columns or names))
+    newest = ' order by "day" desc' if "day" in names else ""
+    return query(published, f"select {picked} from {quoted(table)}{newest} limit {limit:d}")
+
+
+def print_rows(names: Sequence[str], rows: Sequence[tuple[Any, ...]], *, as_json: bool) -> None:
+    """Print rows as a table, downwards where they are wide, or as a JSON list of objects."""
+    if as_json:
+        click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2, default=_plain))
+        return
+    console = Console()
+    if len(names) > NARROW_COLUMNS:
+        for row in rows:
+            table = Table.grid(padding=(0, 2))
+            for name, value in zip(names, row, strict=True):
+                table.add_row(name, _cell(value))
+            console.print(table)
+            console.print()
+        return
+    table = Table(*names, box=None, pad_edge=False, header_style="bold")
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row))
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, float):
+        return f"{value:,.4f}" if abs(value) < 1_000 else f"{value:,.2f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _plain(value: Any) -> str:
+    return value.isoformat() if isinstance(value, date | datetime) else str(value)

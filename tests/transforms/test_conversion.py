@@ -1,0 +1,353 @@
+"""The conversion days tell what had been announced by each day, and nothing that had not."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from itertools import permutations
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from schemas.registry import BACKSTOP, CUSTOMER_CONTRACT, OTHER_ANNOUNCEMENT, OTHER_SUPPORT, REGISTRY
+from transforms.conversion import conversion_days
+from transforms.derive import derive
+from transforms.metrics.conversion import METRICS
+from warehouse.registry import load_registry
+
+FIRST, LAST = date(2024, 3, 6), date(2026, 11, 22)
+
+Row = dict[str, Any]
+
+
+def table(name: str, rows: list[Row]) -> pl.DataFrame:
+    """Rows of a registry table, every cell that is not given NULL."""
+    types = {column: schema.dtype.type for column, schema in REGISTRY[name].columns.items()}
+    return pl.DataFrame([dict.fromkeys(types) | row for row in rows], schema=types)
+
+
+def registry(
+    *, deals: Sequence[Row] = (), supports: Sequence[Row] = (), guidance: Sequence[Row] = ()
+) -> dict[str, pl.DataFrame]:
+    return {
+        "conversion_deal": table("conversion_deal", list(deals)),
+        "credit_support": table("credit_support", list(supports)),
+        "capex_guidance": table("capex_guidance", list(guidance)),
+    }
+
+
+def deal(**cells: Any) -> Row:
+    return {"deal_id": "A", "kind": "contract", "confidence": "confirmed", "announced_on": date(2025, 1, 10)} | cells
+
+
+def support(**cells: Any) -> Row:
+    return {
+        "deal_id": "A",
+        "provider": "Google",
+        "kind": "guarantee",
+        "amount_usd": 1_000_000,
+        "announced_on": date(2025, 1, 10),
+    } | cells
+
+
+def guidance(**cells: Any) -> Row:
+    return {
+        "company": "Amazon",
+        "calendar_or_fiscal_year": "CY2026",
+        "basis": "company",
+        "low_usd": 100,
+        "high_usd": 120,
+        "announced_on": date(2026, 2, 5),
+    } | cells
+
+
+def published(tables: Mapping[str, pl.DataFrame], first: date = FIRST, last: date = LAST) -> dict[date, dict[str, Any]]:
+    days = derive(conversion_days(tables, first, last), METRICS)
+    return {row["day"]: row for row in days.iter_rows(named=True)}
+
+
+@pytest.fixture(scope="module")
+def real() -> dict[str, pl.DataFrame]:
+    return load_registry()
+
+
+@pytest.fixture(scope="module")
+def days(real: dict[str, pl.DataFrame]) -> dict[date, dict[str, Any]]:
+    return published(real)
+
+
+def test_google_backstop_is_what_was_announced_by_the_day(days: dict[date, dict[str, Any]]) -> None:
+    told = {
+        date(2025, 8, 13): 0,
+        date(2025, 8, 14): 1.8e9,
+        date(2025, 8, 18): 3.2e9,
+        date(2025, 9, 25): 4.6e9,
+        date(2025, 10, 28): 5.9e9,  # Lake Mariner, Barber Lake and Abernathy
+        date(2025, 11, 20): 6.233e9,
+        date(2026, 2, 6): 6.233e9,
+    }
+    assert {day: days[day]["google_backstop_usd"] for day in told} == told
+
+
+def test_capex_guidance_on_the_day_of_the_article_is_three_companies_own(days: dict[date, dict[str, Any]]) -> None:
+    row = days[date(2026, 2, 5)]
+    assert row["capex_guidance_company_count"] == 3
+    assert (row["capex_guidance_low_usd"], row["capex_guidance_usd"], row["capex_guidance_high_usd"]) == (
+        490e9,
+        505e9,
+        520e9,
+    )
+
+
+def test_capex_guidance_after_july_2026_is_four_companies(days: dict[date, dict[str, Any]]) -> None:
+    row = days[date(2026, 7, 30)]
+    assert (row["capex_guidance_low_usd"], row["capex_guidance_high_usd"]) == (720e9, 760e9)
+    assert row["capex_guidance_company_count"] == 4
+
+
+def test_capex_guidance_is_null_before_the_first_word_on_the_year(days: dict[date, dict[str, Any]]) -> None:
+    for day in (date(2025, 10, 28), date(2026, 1, 1), date(2026, 1, 27)):
+        assert days[day]["capex_guidance_usd"] is None
+        assert days[day]["capex_guidance_low_usd"] is None
+        assert days[day]["capex_guidance_company_count"] == 0
+    assert days[date(2025, 12, 31)]["capex_guidance_usd"] == 288e9
+    assert days[date(2026, 1, 28)]["capex_guidance_usd"] == 125e9
+
+
+def test_lease_of_245_mw_adds_245_from_the_day_it_is_known(days: dict[date, dict[str, Any]]) -> None:
+    before, after = days[date(2025, 12, 16)], days[date(2025, 12, 17)]
+    assert after["contracted_critical_it_mw"] - before["contracted_critical_it_mw"] == 245
+    assert after["contracted_gross_mw"] - before["contracted_gross_mw"] == 330
+    assert after["contracted_value_usd"] - before["contracted_value_usd"] == 7.0e9
+    assert after["deal_count"] - before["deal_count"] == 1
+    assert after["backstop_usd"] == before["backstop_usd"]
+    assert after["backstop_undisclosed_count"] - before["backstop_undisclosed_count"] == 1
+
+
+def test_last_day_holds_the_totals_of_the_registry(days: dict[date, dict[str, Any]]) -> None:
+    row = days[LAST]
+    assert (row["deal_count"], row["other_announcement_count"]) == (46, 5)
+    assert (row["contracted_critical_it_mw"], row["contracted_critical_it_sourced_mw"]) == (6051, 5869)
+    assert (row["contracted_value_usd"], row["contracted_value_sourced_usd"]) == (194.671e9, 188.646e9)
+    assert row["lease_usd_per_mw_year"] == pytest.approx(1.95e6, abs=0.005e6)
+
+
+def test_only_guarantees_and_letters_of_credit_are_backstops(
+    real: dict[str, pl.DataFrame], days: dict[date, dict[str, Any]]
+) -> None:
+    others = real["credit_support"].filter(pl.col("kind").is_in(OTHER_SUPPORT))
+    assert {"NVIDIA", "Microsoft", "Core42", "Nscale"} <= set(others["provider"])
+    assert days[LAST]["backstop_usd"] - days[LAST]["google_backstop_usd"] == 1.3e9  # Bitdeer's letter of credit
+    for day in others["announced_on"]:
+        assert days[day]["backstop_usd"] == days[day - timedelta(days=1)]["backstop_usd"]
+
+
+def test_merger_that_was_voted_down_leaves_on_its_last_day(days: dict[date, dict[str, Any]]) -> None:
+    counts = [days[date(2025, m, d)]["other_announcement_count"] for m, d in ((7, 6), (7, 7), (10, 29), (10, 30))]
+    assert counts == [0, 1, 2, 1]
+
+
+def test_nothing_announced_is_zero_and_what_has_no_value_is_null() -> None:
+    row = published(registry(deals=[deal()]), date(2025, 1, 9), date(2025, 1, 9))[date(2025, 1, 9)]
+    nulls = {name for name, value in row.items() if value is None}
+    assert nulls == {
+        "mean_term_years",
+        "lease_usd_per_mw_year",
+        "capex_guidance_usd",
+        "capex_guidance_low_usd",
+        "capex_guidance_high_usd",
+    }
+    assert all(value == 0 for name, value in row.items() if name != "day" and name not in nulls)
+
+
+def test_empty_registry_gives_every_day() -> None:
+    assert list(published(registry(), date(2024, 2, 27), date(2024, 3, 2))) == [
+        date(2024, 2, 27) + timedelta(days=n) for n in range(5)
+    ]
+
+
+def test_last_day_before_the_first_is_refused() -> None:
+    with pytest.raises(ValueError, match="2025-01-01 is before the first day 2025-01-02"):
+        conversion_days(registry(), date(2025, 1, 2), date(2025, 1, 1))
+
+
+def test_registry_older_than_the_first_day_is_counted_on_it() -> None:
+    day = date(2026, 3, 1)
+    row = published(registry(deals=[deal(critical_it_mw=7.0)], guidance=[guidance()]), day, day)[day]
+    assert (row["contracted_critical_it_mw"], row["capex_guidance_usd"]) == (7, 110)
+
+
+def test_row_without_a_day_counts_on_no_day() -> None:
+    tables = registry(
+        deals=[deal(announced_on=None, critical_it_mw=10.0)],
+        supports=[support(announced_on=None)],
+        guidance=[guidance(announced_on=None)],
+    )
+    last = published(tables)[LAST]
+    assert (last["deal_count"], last["contracted_critical_it_mw"], last["backstop_usd"]) == (0, 0, 0)
+    assert last["capex_guidance_company_count"] == 0
+
+
+def test_terminated_deal_takes_its_power_and_backstop_with_it() -> None:
+    ended = date(2025, 6, 1)
+    tables = registry(
+        deals=[deal(critical_it_mw=0.1, ended_on=ended), deal(deal_id="B", critical_it_mw=0.2, ended_on=ended)],
+        supports=[support()],
+    )
+    rows = published(tables)
+    before, after = rows[ended - timedelta(days=1)], rows[ended]
+    assert (before["deal_count"], before["backstop_usd"]) == (2, 1_000_000)
+    assert (after["deal_count"], after["backstop_usd"], after["contracted_critical_it_mw"]) == (0, 0, 0)
+
+
+def test_support_announced_after_its_deal_counts_from_its_own_day() -> None:
+    rows = published(registry(deals=[deal()], supports=[support(announced_on=date(2025, 3, 1))]))
+    assert (rows[date(2025, 2, 28)]["backstop_usd"], rows[date(2025, 3, 1)]["backstop_usd"]) == (0, 1_000_000)
+
+
+def test_unknown_power_is_counted_as_undisclosed_except_in_an_extension() -> None:
+    rows = published(registry(deals=[deal(), deal(deal_id="B", kind="extension", term_years=20.0)]))
+    assert rows[LAST]["critical_it_mw_undisclosed_count"] == 1
+    assert rows[LAST]["contract_value_undisclosed_count"] == 2
+    assert rows[LAST]["mean_term_years"] is None
+
+
+def test_gpu_cloud_is_left_out_of_the_lease_price_but_not_of_the_value() -> None:
+    terms = {"critical_it_mw": 100.0, "term_years": 10.0}
+    tables = registry(
+        deals=[
+            deal(contract_value_usd=2_000_000_000, **terms),
+            deal(deal_id="B", contract_value_usd=9_000_000_000, lease_type="gpu_cloud", **terms),
+        ]
+    )
+    row = published(tables)[LAST]
+    assert (row["contracted_value_usd"], row["lease_usd_per_mw_year"]) == (11e9, 2e6)
+
+
+def test_companys_latest_word_replaces_its_earlier_one_and_ends_with_its_year() -> None:
+    rows = published(
+        registry(
+            guidance=[
+                guidance(announced_on=date(2025, 11, 1)),
+                guidance(announced_on=date(2026, 5, 1), low_usd=90, high_usd=90),
+                guidance(announced_on=date(2026, 6, 1), low_usd=999, high_usd=999, basis="analyst"),
+                guidance(announced_on=date(2026, 6, 2), low_usd=999, high_usd=999, calendar_or_fiscal_year="FY2026"),
+                guidance(announced_on=date(2026, 6, 3), low_usd=7, high_usd=7, calendar_or_fiscal_year="CY2027"),
+            ]
+        ),
+        date(2025, 10, 1),
+        date(2028, 1, 1),
+    )
+    told = {
+        date(2025, 12, 31): None,  # it was about a year that had not begun
+        date(2026, 1, 1): 110,
+        date(2026, 4, 30): 110,
+        date(2026, 5, 1): 90,
+        date(2026, 12, 31): 90,
+        date(2027, 1, 1): 7,
+        date(2027, 12, 31): 7,
+        date(2028, 1, 1): None,
+    }
+    assert {day: rows[day]["capex_guidance_usd"] for day in told} == told
+
+
+WINDOW = (date(2025, 1, 1), date(2025, 3, 31))
+window_days = st.dates(*WINDOW)
+amounts = st.none() | st.integers(1, 10**11)
+deal_rows = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from([*CUSTOMER_CONTRACT, *OTHER_ANNOUNCEMENT]),
+        "confidence": st.sampled_from(["confirmed", "reported", "unverified"]),
+        "lease_type": st.none() | st.sampled_from(["nnn", "gpu_cloud"]),
+        "announced_on": st.none() | window_days,
+        "ended_on": st.none() | window_days,
+        "critical_it_mw": st.none() | st.floats(0.1, 2000),
+        "gross_mw": st.none() | st.floats(0.1, 2000),
+        "term_years": st.none() | st.floats(0.5, 30),
+        "contract_value_usd": amounts,
+    }
+)
+support_rows = st.fixed_dictionaries(
+    {
+        "provider": st.sampled_from(["Google", "AMD"]),
+        "kind": st.sampled_from([*BACKSTOP, *OTHER_SUPPORT]),
+        "amount_usd": amounts,
+        "announced_on": st.none() | window_days,
+    }
+)
+guidance_rows = st.fixed_dictionaries(
+    {
+        "company": st.sampled_from(["Amazon", "Alphabet", "Meta"]),
+        "calendar_or_fiscal_year": st.sampled_from(["CY2024", "CY2025", "FY2025", "CY2026"]),
+        "basis": st.sampled_from(["company", "analyst"]),
+        "low_usd": st.integers(1, 10**11),
+        "high_usd": st.integers(10**11, 10**12),
+        "announced_on": st.none() | window_days,
+    }
+)
+
+
+@st.composite
+def registries(draw: st.DrawFn) -> dict[str, pl.DataFrame]:
+    deals = [row | {"deal_id": f"D-{n}"} for n, row in enumerate(draw(st.lists(deal_rows, max_size=12)))]
+    names = [row["deal_id"] for row in deals]
+    supports = draw(st.lists(support_rows, max_size=6)) if names else []
+    supports = [row | {"deal_id": draw(st.sampled_from(names))} for row in supports]
+    said_once = ("company", "calendar_or_fiscal_year", "basis", "announced_on")
+    said = draw(st.lists(guidance_rows, max_size=8, unique_by=lambda row: tuple(row[name] for name in said_once)))
+    return registry(deals=deals, supports=supports, guidance=said)
+
+
+@given(tables=registries(), day=window_days)
+def test_nothing_announced_after_a_day_changes_it_or_a_day_before(tables: dict[str, pl.DataFrame], day: date) -> None:
+    known = {name: rows.filter(pl.col("announced_on") <= day) for name, rows in tables.items()}
+    known["conversion_deal"] = known["conversion_deal"].with_columns(
+        pl.when(pl.col("ended_on") <= day).then(pl.col("ended_on"))
+    )
+    # A support whose deal is not announced yet stands on its own day.
+    unannounced = tables["conversion_deal"].filter((pl.col("announced_on") <= day).not_().fill_null(True))
+    known["conversion_deal"] = pl.concat(
+        [known["conversion_deal"], unannounced.with_columns(pl.lit(None, pl.Date).alias("announced_on"))]
+    )
+    assert_frame_equal(
+        conversion_days(known, WINDOW[0], day), conversion_days(tables, WINDOW[0], day), check_exact=True
+    )
+
+
+@given(tables=registries(), seed=st.integers(0, 2**32))
+def test_order_of_registry_rows_does_not_matter(tables: dict[str, pl.DataFrame], seed: int) -> None:
+    shuffled = {name: rows.sample(fraction=1, shuffle=True, seed=seed) for name, rows in tables.items()}
+    assert_frame_equal(conversion_days(shuffled, *WINDOW), conversion_days(tables, *WINDOW), check_exact=True)
+
+
+def test_sum_is_taken_in_one_order_because_floats_are_not_associative() -> None:
+    deals = [deal(deal_id=f"D-{n}", critical_it_mw=mw) for n, mw in enumerate((1e16, 1.0, -1e16))]
+    sums = {
+        published(registry(deals=[deals[n] for n in order]), LAST, LAST)[LAST]["contracted_critical_it_mw"]
+        for order in permutations(range(3))
+    }
+    assert len(sums) == 1
+
+
+@given(tables=registries(), cut=window_days)
+def test_a_day_does_not_depend_on_where_the_calendar_begins_or_ends(tables: dict[str, pl.DataFrame], cut: date) -> None:
+    whole = conversion_days(tables, *WINDOW)
+    parts = [conversion_days(tables, WINDOW[0], cut), conversion_days(tables, cut, WINDOW[1]).slice(1)]
+    assert_frame_equal(pl.concat(parts), whole, check_exact=True)
+
+
+@given(tables=registries())
+def test_parts_do_not_exceed_their_whole(tables: dict[str, pl.DataFrame]) -> None:
+    days = derive(conversion_days(tables, *WINDOW), METRICS)
+    parts = {
+        "google_backstop_usd": "backstop_usd",
+        "contracted_critical_it_sourced_mw": "contracted_critical_it_mw",
+        "contracted_value_sourced_usd": "contracted_value_usd",
+        "critical_it_mw_undisclosed_count": "deal_count",
+        "contract_value_undisclosed_count": "deal_count",
+        "capex_guidance_low_usd": "capex_guidance_high_usd",
+    }
+    for part, whole in parts.items():
+        assert (days[part] <= days[whole] * (1 + 1e-12)).all(), part

@@ -1,0 +1,311 @@
+"""The packaged registry is sound and adds up; a registry with one thing wrong is refused by name, line and value."""
+
+import csv
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from schemas.errors import BadInputError
+from schemas.registry import CUSTOMER_CONTRACT, GPU_CLOUD, REGISTRY, ROW_RULES, UNVERIFIED
+from warehouse.registry import REFERENCE, load_registry, registry_digest
+
+Table = list[list[str]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for table in REGISTRY:
+        (tmp_path / f"{table}.csv").write_bytes(REFERENCE.joinpath(f"{table}.csv").read_bytes())
+    return tmp_path
+
+
+def rewrite(folder: Path, table: str, change: Callable[[Table], object]) -> None:
+    path = folder / f"{table}.csv"
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    change(rows)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def set_cell(folder: Path, table: str, key: str, column: str, value: str) -> int:
+    """Write one cell of the first row that holds the cell `key`; return the line it is on."""
+    line = 0
+
+    def change(rows: Table) -> None:
+        nonlocal line
+        line = next(i for i, row in enumerate(rows) if key in row) + 1
+        rows[line - 1][rows[0].index(column)] = value
+
+    rewrite(folder, table, change)
+    return line
+
+
+def live_deals() -> pl.DataFrame:
+    return load_registry()["conversion_deal"].filter(pl.col("ended_on").is_null())
+
+
+@pytest.mark.parametrize(
+    ("year", "rows", "critical_it_mw", "value_bn_usd"),
+    [(2024, 7, 578, 8.83), (2025, 20, 2421, 75.20), (2026, 24, 3052, 110.65)],
+)
+def test_deals_of_a_year_add_up_to_the_totals_of_the_notes(
+    year: int, rows: int, critical_it_mw: float, value_bn_usd: float
+) -> None:
+    deals = live_deals().filter(pl.col("announced_on").dt.year() == year)
+    assert deals.height == rows
+    assert deals["critical_it_mw"].sum() == critical_it_mw
+    assert deals["contract_value_usd"].sum() / 1e9 == pytest.approx(value_bn_usd, abs=0.006)
+
+
+def test_all_deals_add_up_to_the_totals_of_the_notes() -> None:
+    deals = live_deals()
+    sourced = deals.filter(pl.col("confidence") != UNVERIFIED)
+    assert (deals.height, deals["critical_it_mw"].sum(), deals["contract_value_usd"].sum()) == (
+        51,
+        6051,
+        194_671_000_000,
+    )
+    assert (sourced["critical_it_mw"].sum(), sourced["contract_value_usd"].sum()) == (5869, 188_646_000_000)
+    assert deals.filter(pl.col("kind").is_in(CUSTOMER_CONTRACT)).height == 46
+
+
+def test_applied_digital_and_gpu_cloud_hold_the_parts_the_notes_tell() -> None:
+    deals = live_deals()
+    applied = deals.filter(pl.col("ticker") == "APLD")
+    cloud = deals.filter(pl.col("lease_type") == GPU_CLOUD, pl.col("ticker") == "IREN")
+    assert (applied["critical_it_mw"].sum(), applied["contract_value_usd"].sum()) == (1410, 36_200_000_000)
+    assert cloud["contract_value_usd"].sum() == 15_900_000_000
+
+
+def test_backstop_of_a_lease_covers_the_share_of_its_value_that_was_published() -> None:
+    registry = load_registry()
+    deals = registry["conversion_deal"].with_columns(
+        site=pl.col("site").str.extract("^(Lake Mariner|Barber Lake|Abernathy)")
+    )
+    shares = (
+        deals.filter(pl.col("announced_on").dt.year() == 2025, pl.col("deal_id") != "CIFR-FLUID-2025-11")
+        .drop_nulls("site")
+        .group_by("site")
+        .agg(100 * pl.col("backstop_usd").sum() / pl.col("contract_value_usd").sum())
+    )
+    assert dict(shares.rows()) == pytest.approx(
+        {"Lake Mariner": 47.8, "Barber Lake": 46.7, "Abernathy": 13.7}, abs=0.05
+    )
+
+
+def test_capex_of_2025_is_what_the_notes_say() -> None:
+    quarters = load_registry()["capex_quarter"]
+    spent = quarters.filter(pl.col("period_end").dt.year() == 2025, pl.col("company") != "Oracle")
+    by_company = spent.group_by("company").agg(pl.len(), pl.col("capex_usd").sum() / 1e9)
+    assert {c: n for c, n, _ in by_company.rows()} == dict.fromkeys(("Alphabet", "Amazon", "Meta", "Microsoft"), 4)
+    published = {"Microsoft": 83.1, "Alphabet": 91.4, "Amazon": 131.8, "Meta": 72.2}
+    assert {c: usd for c, _, usd in by_company.rows()} == pytest.approx(published, abs=0.06)
+
+
+@pytest.mark.parametrize("table", REGISTRY)
+def test_every_column_says_what_it_holds_and_in_which_unit(table: str) -> None:
+    schema = REGISTRY[table]
+    assert schema.description
+    for name, column in schema.columns.items():
+        assert column.description, name
+        assert (column.metadata or {}).get("unit"), name
+
+
+@pytest.mark.parametrize("table", REGISTRY)
+def test_rules_of_a_table_read_its_own_columns(table: str) -> None:
+    for rule in ROW_RULES[table]:
+        assert rule.columns
+        assert set(rule.columns) <= set(REGISTRY[table].columns), rule.says
+
+
+BROKEN_CELLS = [
+    # table, a cell that finds the row, column, value written, value named in the message, what was expected
+    ("conversion_deal", "RIOT-AMD-2026-01", "critical_it_mw", "25 MW", "25 MW", "plain number"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "critical_it_mw", "nan", "nan", "MW from"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "critical_it_mw", "inf", "inf", "MW from"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "critical_it_mw", "25000", "25000.0", "MW from"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "critical_it_mw", "-25", "-25.0", "MW from"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "contract_value_usd", "311", "311", "USD from 1000000"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "contract_value_usd", "311000000.5", "311000000.5", "whole number"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "contract_value_usd", "311,000,000", "311,000,000", "whole number"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "announced_on", "16.01.2026", "16.01.2026", "a date like 2026-02-05"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "announced_on", "2026-1-16", "2026-1-16", "a date like 2026-02-05"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "announced_on", "2026-02-30", "2026-02-30", "a date like 2026-02-05"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "announced_on", "2206-01-16", "'2206-01-16'", "a day from 2009-01-03"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "status", "signed", "signed", "one of announced"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "kind", "", "None", "a value"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "lease_type", "triple", "triple", "one of nnn"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "confidence", "sure", "sure", "one of confirmed"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "source_url", "riot.com", "riot.com", "http"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "ticker", "Riot", "Riot", "capital letters"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "miner", " Riot", " Riot", "without blanks"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "deal_id", "RIOT-AMD-2026-04", "RIOT-AMD-2026-04", "no other row"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "backstop_usd", "5000000", "5000000", "the sum of the guarantees"),
+    ("conversion_deal", "WULF-FLUID-2025-08A", "backstop_usd", "", "None", "1800000000, the sum of the guarantees"),
+    ("credit_support", "HUT-FLUID-RB-2025-12", "deal_id", "HUT-FLUID-RB", "HUT-FLUID-RB", "conversion_deal.csv"),
+    ("credit_support", "HUT-FLUID-RB-2025-12", "kind", "promise", "promise", "one of guarantee"),
+    ("credit_support", "HUT-FLUID-RB-2025-12", "amount_usd", "-1", "-1", "USD from 0"),
+    ("site", "Odessa", "current_use", "bitcoin", "bitcoin", "one of mining"),
+    ("site", "Odessa", "energized_mw", "207000", "207000.0", "MW from"),
+    ("capex_quarter", "Alphabet", "capex_usd", "9786", "9786", "USD from 1000000"),
+    ("capex_quarter", "Alphabet", "fiscal_quarter", "Q5", "Q5", "one of Q1"),
+    ("capex_quarter", "Alphabet", "period_end", "2022-03-30", "'2022-03-30'", "last day of a month"),
+    ("capex_guidance", "Amazon", "calendar_or_fiscal_year", "2025", "2025", "like CY2026"),
+    ("capex_guidance", "Amazon", "basis", "rumour", "rumour", "one of company"),
+    ("capex_guidance", "Amazon", "low_usd", "", "None", "a value"),
+    ("miner_fleet", "Cango", "power_cost_usd_per_kwh", "40", "40.0", "USD/kWh from 0 to 1"),
+    ("miner_fleet", "Cango", "cik", "0001725123x", "0001725123x", "whole number"),
+    ("asic_model", "Antminer S9", "watts", "1.323", "1.323", "W from 100"),
+]
+
+
+@pytest.mark.parametrize(("table", "key", "column", "written", "named", "expected"), BROKEN_CELLS)
+def test_broken_cell_is_named_by_file_line_column_and_value(
+    folder: Path, table: str, key: str, column: str, written: str, named: str, expected: str
+) -> None:
+    line = set_cell(folder, table, key, column, written)
+    with pytest.raises(BadInputError) as caught:
+        load_registry(folder)
+    message = str(caught.value)
+    assert message.startswith(f"{table}.csv line {line}, column")
+    assert re.search(rf"columns? ([\w, ]+, )?{column}\b", message), message
+    assert named in message
+    assert expected in message
+
+
+BROKEN_RULES = [
+    ("conversion_deal", "HUT-FLUID-RB-2025-12", "gross_mw", "244", "critical_it_mw at most gross_mw"),
+    ("conversion_deal", "HUT-FLUID-RB-2025-12", "with_extensions_value_usd", "6000000000", "at most with_extensions"),
+    ("conversion_deal", "CIFR-FLUID-2025-11", "backstop_usd", "2000000001", "at most the value it stands behind"),
+    ("conversion_deal", "MARA-STARWOOD-2026-02", "critical_it_mw", "1000", "unless a customer is bound"),
+    ("conversion_deal", "CIFR-FLUID-EXT-2026-09", "critical_it_mw", "207", "an extension adds no power"),
+    ("conversion_deal", "CORZ-CRWV-MERGER", "ended_on", "", "exactly where status is terminated"),
+    ("conversion_deal", "HUT-FLUID-RB-2025-12", "ended_on", "2026-05-01", "exactly where status is terminated"),
+    ("conversion_deal", "CORZ-CRWV-MERGER", "ended_on", "2025-07-06", "announced_on not after ended_on"),
+    ("conversion_deal", "HUT-FLUID-RB-2025-12", "expected_full_delivery", "2027-01-01", "expected_start not after"),
+    ("conversion_deal", "HUT-FLUID-RB-2025-12", "announced_on", "2028-01-01", "announced_on not after"),
+    ("conversion_deal", "CORZ-CRWV-2024-08", "confidence", "reported", "unverified where source_url is empty"),
+    ("conversion_deal", "CORZ-CRWV-2024-08", "url_read", "read", "url_read given exactly where source_url is"),
+    ("capex_guidance", "Alphabet", "low_usd", "94000000000", "low_usd at most high_usd"),
+    ("capex_guidance", "FY2027", "notes", "", "notes say where a row without source_url comes from"),
+    ("asic_model", "Antminer S9", "j_per_th", "89", "within 2% of watts / ths"),
+]
+
+
+@pytest.mark.parametrize(("table", "key", "column", "written", "rule"), BROKEN_RULES)
+def test_broken_row_rule_is_named_with_the_cells_it_reads(
+    folder: Path, table: str, key: str, column: str, written: str, rule: str
+) -> None:
+    line = set_cell(folder, table, key, column, written)
+    with pytest.raises(BadInputError) as caught:
+        load_registry(folder)
+    assert caught.value.place.startswith(f"{table}.csv line {line}, column")
+    assert column in caught.value.place
+    assert rule in caught.value.expected
+
+
+@pytest.mark.parametrize("table", REGISTRY)
+def test_missing_column_is_named(folder: Path, table: str) -> None:
+    rewrite(folder, table, lambda rows: [row.pop(2) for row in rows])
+    name = list(REGISTRY[table].columns)[2] if table not in {"credit_support"} else "deal_id"
+    with pytest.raises(BadInputError, match=rf"^{table}\.csv line 1: found 'no column {name}'"):
+        load_registry(folder)
+
+
+@pytest.mark.parametrize("table", REGISTRY)
+def test_unknown_column_is_named(folder: Path, table: str) -> None:
+    rewrite(folder, table, lambda rows: [row.append("rating") for row in rows])
+    with pytest.raises(BadInputError, match=rf"^{table}\.csv line 1: found 'rating'"):
+        load_registry(folder)
+
+
+def test_column_given_twice_is_refused(folder: Path) -> None:
+    rewrite(folder, "site", lambda rows: [row.append(row[0]) for row in rows])
+    with pytest.raises(BadInputError, match="column site twice"):
+        load_registry(folder)
+
+
+def test_row_with_a_cell_too_many_is_named_by_its_line(folder: Path) -> None:
+    rewrite(folder, "site", lambda rows: rows[4].append("Texas"))
+    with pytest.raises(BadInputError, match=r"^site\.csv line 5: found '13 cells', expected 12 cells"):
+        load_registry(folder)
+
+
+def test_line_is_counted_in_the_file_not_in_rows(folder: Path) -> None:
+    path = folder / "asic_model.csv"
+    lines = path.read_text(encoding="utf-8").splitlines()
+    broken = lines[1].replace("1323", "many")
+    path.write_text("\n".join([lines[0], "", *lines[2:4], "", broken]) + "\n", encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"^asic_model\.csv line 6, column watts: found 'many'"):
+        load_registry(folder)
+
+
+def test_first_broken_row_of_several_is_told(folder: Path) -> None:
+    set_cell(folder, "asic_model", "Antminer S21", "released", "2206-01-01")
+    line = set_cell(folder, "asic_model", "Antminer S17e", "ths", "0.5")
+    with pytest.raises(BadInputError, match=rf"^asic_model\.csv line {line}, column"):
+        load_registry(folder)
+
+
+def test_unclosed_quote_is_refused(folder: Path) -> None:
+    path = folder / "miner_fleet.csv"
+    path.write_text(path.read_text(encoding="utf-8") + 'Riot,"RIOT', encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"^miner_fleet\.csv line \d+: .* double quotes closed"):
+        load_registry(folder)
+
+
+def test_file_that_is_not_utf8_is_refused(folder: Path) -> None:
+    path = folder / "site.csv"
+    path.write_bytes(path.read_bytes() + "Namsskøgan".encode("latin-1"))
+    with pytest.raises(BadInputError, match=r"^site\.csv byte \d+: .* expected UTF-8"):
+        load_registry(folder)
+
+
+def test_missing_file_is_named(folder: Path) -> None:
+    (folder / "capex_quarter.csv").unlink()
+    for read in (load_registry, registry_digest):
+        with pytest.raises(BadInputError, match=r"capex_quarter\.csv"):
+            read(folder)
+
+
+def test_order_of_rows_and_columns_means_nothing(folder: Path) -> None:
+    for table in REGISTRY:
+        rewrite(folder, table, lambda rows: rows.__setitem__(slice(1, None), rows[:0:-1]))
+        rewrite(folder, table, lambda rows: [row.reverse() for row in rows])
+    packaged, turned = load_registry(), load_registry(folder)
+    for table in REGISTRY:
+        assert_frame_equal(turned[table], packaged[table])
+
+
+def test_byte_order_mark_and_windows_line_ends_mean_nothing(folder: Path) -> None:
+    for table in REGISTRY:
+        path = folder / f"{table}.csv"
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    packaged, saved = load_registry(), load_registry(folder)
+    for table in REGISTRY:
+        assert_frame_equal(saved[table], packaged[table])
+
+
+def test_table_without_rows_keeps_its_columns_and_types(folder: Path) -> None:
+    rewrite(folder, "miner_fleet", lambda rows: rows.__delitem__(slice(1, None)))
+    fleet = load_registry(folder)["miner_fleet"]
+    assert fleet.is_empty()
+    assert fleet.schema == load_registry()["miner_fleet"].schema
+
+
+def test_digest_follows_every_registry_file_and_no_other(folder: Path) -> None:
+    before = registry_digest(folder)
+    assert before == registry_digest()
+    (folder / "another.csv").write_text("as_of\n", encoding="utf-8")
+    assert registry_digest(folder) == before
+    for table in REGISTRY:
+        path = folder / f"{table}.csv"
+        path.write_bytes(path.read_bytes() + b"\n")
+        after = registry_digest(folder)
+        assert after != before
+        before = after

@@ -1,0 +1,141 @@
+"""The whole computation: newest observations in, checked tables out. Recomputes all history, because that is cheap."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+
+import pandera.polars as pa
+import polars as pl
+
+from schemas.enforce import enforce
+from schemas.errors import NothingToPublishError
+from schemas.published import schema_of
+from schemas.series import Group
+from schemas.suppliers import REGISTRY
+from transforms.calendar import dated, fold_blocks, is_final, whole_days
+from transforms.catalog import CAPITULATION_DAILY, CONVERSION_DAILY, EXCHANGE_FLOW_DAILY, POOL_DAILY, TABLES, Table
+from transforms.conversion import conversion_days
+from transforms.cost import known_inputs
+from transforms.derive import NULLS, derive, explain_nulls, published
+from transforms.exchange_flows import exchange_flow_days
+from transforms.pools import pool_days
+from transforms.quality import Check, check_conflicts, check_days, check_flows, check_pools, check_reported_hashrate
+from transforms.resolve import resolve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """The newest observations and the reference tables, as a run sees them.
+
+    `blocks`, `values` and `flows` are the frames of `schemas.observations`, `values` with its `source`. `through` is
+    the last day that is published, `now` the one clock reading of the run.
+    """
+
+    blocks: pl.DataFrame
+    block_source: str | None
+    values: pl.DataFrame
+    flows: pl.DataFrame
+    flow_source: str | None
+    reference: Mapping[str, pl.DataFrame]
+    precedence: Mapping[Group, Sequence[str]]
+    through: date
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """Tables that have passed their schemas, and what there is to say about them."""
+
+    tables: Mapping[str, pl.DataFrame]
+    nulls: pl.DataFrame
+    checks: tuple[Check, ...]
+    chosen: Mapping[str, str]
+
+
+@cache
+def schema(name: str) -> pa.DataFrameSchema:
+    """The Pandera schema that table `name` of the catalogue must pass."""
+    table = TABLES[name]
+    return schema_of(table.name, table.key, table.metrics, table.truths)
+
+
+def build(inputs: Inputs) -> Built:
+    """Compute every derived table.
+
+    Raises `NothingToPublishError` when no source states any day, `ContractError` when a table breaks its schema.
+    """
+    blocks = dated(inputs.blocks)
+    whole = whole_days(blocks)
+    folded = fold_blocks(blocks, whole).select(pl.lit(inputs.block_source, pl.String).alias("source"), pl.all())
+    values = pl.concat([inputs.values, folded]) if inputs.block_source else inputs.values
+    resolved = resolve(values.filter(pl.col("day") <= inputs.through), inputs.precedence)
+    if resolved.days.is_empty():
+        raise NothingToPublishError(
+            f"days up to {inputs.through}: found none in any source of the profile, expected at least one; "
+            "check the sources with `hashpivot doctor`"
+        )
+    chain_is_folded = inputs.block_source is not None and inputs.block_source == resolved.chosen.get("block_count")
+    days = resolved.days.with_columns(is_final(whole if chain_is_folded else None, inputs.now).alias("is_final"))
+    costs = known_inputs(days, inputs.reference["fleet_efficiency"], inputs.reference["power_price"])
+    frames = {
+        CAPITULATION_DAILY.name: days.join(costs, on="day", how="left", validate="1:1", maintain_order="left"),
+        CONVERSION_DAILY.name: _conversion(inputs),
+        POOL_DAILY.name: _pools(inputs, blocks, whole),
+        EXCHANGE_FLOW_DAILY.name: _flows(inputs),
+    }
+    derived = {name: derive(frame, TABLES[name].metrics) for name, frame in frames.items()}
+    tables = {
+        name: enforce(published(frame, TABLES[name].metrics), schema(name)) for name, frame in derived.items()
+    }
+    nulls = [_nulls(TABLES[name], frame) for name, frame in derived.items() if TABLES[name].key == ("day",)]
+    return Built(
+        tables=tables,
+        nulls=pl.concat(nulls),
+        checks=(
+            *check_days(tables[CAPITULATION_DAILY.name]),
+            *check_pools(tables[POOL_DAILY.name], tables[CAPITULATION_DAILY.name], same_source=chain_is_folded),
+            *check_flows(
+                tables[EXCHANGE_FLOW_DAILY.name],
+                tables[CAPITULATION_DAILY.name],
+                same_source=inputs.flow_source is not None
+                and inputs.flow_source == resolved.chosen.get("miner_to_exchange_sat"),
+            ),
+            *check_reported_hashrate(resolved.days, tables[CAPITULATION_DAILY.name]),
+            *check_conflicts(resolved.conflicts),
+        ),
+        chosen=resolved.chosen,
+    )
+
+
+def _conversion(inputs: Inputs) -> pl.DataFrame:
+    first = inputs.reference["conversion_deal"]["announced_on"].min()
+    if not isinstance(first, date) or first > inputs.through:
+        first = inputs.through
+    return conversion_days(inputs.reference, first, inputs.through).with_columns(
+        is_final(None, inputs.now).alias("is_final"), pl.lit(REGISTRY.name).alias("sources")
+    )
+
+
+def _pools(inputs: Inputs, blocks: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
+    return (
+        pool_days(blocks, whole)
+        .filter(pl.col("day") <= inputs.through)
+        .with_columns(
+            is_final(whole, inputs.now).alias("is_final"), pl.lit(inputs.block_source, pl.String).alias("sources")
+        )
+    )
+
+
+def _flows(inputs: Inputs) -> pl.DataFrame:
+    return (
+        exchange_flow_days(inputs.flows)
+        .filter(pl.col("day") <= inputs.through)
+        .with_columns(
+            is_final(None, inputs.now).alias("is_final"), pl.lit(inputs.flow_source, pl.String).alias("sources")
+        )
+    )
+
+
+def _nulls(table: Table, frame: pl.DataFrame) -> pl.DataFrame:
+    return explain_nulls(frame, table.metrics).select(pl.lit(table.name).alias("table_name"), *NULLS)

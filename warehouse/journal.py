@@ -1,0 +1,81 @@
+"""The run's own record: who ran when, what it added, how it ended; and the lock that keeps runs one at a time."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+
+from schemas.errors import WarehouseBusyError
+from schemas.observations import Notice
+from warehouse.statements import statement
+from warehouse.vintages import Appended
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStart:
+    """What is known about a run when it starts."""
+
+    run_id: str
+    profile: str
+    day: date
+    version: str
+    started_at: datetime
+
+
+@contextmanager
+def one_run_at_a_time(path: Path) -> Iterator[None]:
+    """Hold the lock file at `path` for the length of a run.
+
+    The lock belongs to the process, so it is gone with it, however it dies. Raises `WarehouseBusyError` naming the
+    process that holds it.
+    """
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise WarehouseBusyError(str(path), lock.read().strip() or "another process") from error
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()}")
+        lock.flush()
+        yield
+
+
+def start(connection: duckdb.DuckDBPyConnection, run: RunStart) -> None:
+    """Note that `run` has begun; runs that never ended are noted as abandoned, for their process is gone."""
+    connection.execute("update ops.run set status = 'abandoned' where status = 'running' and run_id <> ?", [run.run_id])
+    connection.execute(
+        statement("start_run"),
+        [run.run_id, run.profile, run.day, run.version, run.started_at.replace(tzinfo=None)],
+    )
+
+
+def note(connection: duckdb.DuckDBPyConnection, run_id: str, notice: Notice) -> None:
+    """Keep a source's remark with the run."""
+    connection.execute(
+        "insert into ops.notice values (?, ?, ?, ?)", [run_id, notice.source, notice.origin, notice.message]
+    )
+
+
+def count(connection: duckdb.DuckDBPyConnection, run_id: str, added: Appended) -> None:
+    """Add what a batch brought to the run's totals."""
+    connection.execute(statement("count_run"), [added.row_count, added.new_count, added.revised_count, run_id])
+
+
+def end(
+    connection: duckdb.DuckDBPyConnection,
+    run_id: str,
+    *,
+    status: str,
+    ended_at: datetime,
+    error: str | None = None,
+    publication: str | None = None,
+) -> None:
+    """Note how the run ended."""
+    connection.execute(statement("end_run"), [status, ended_at.replace(tzinfo=None), error, publication, run_id])

@@ -1,0 +1,72 @@
+"""What the working database knows about runs, suppliers and revisions, as rows of the meta schema."""
+
+from collections.abc import Mapping
+
+import duckdb
+import polars as pl
+
+from schemas.suppliers import REGISTRY, SUPPLIERS
+from warehouse.statements import frame, statement
+
+
+def run_history(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Every run so far, the oldest first: rows of `meta.runs`."""
+    return _naive(frame(connection.sql(statement("run_history"))))
+
+
+def revisions(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """Every observation that a source changed later: rows of `meta.revisions`."""
+    return _naive(frame(connection.sql(statement("revisions"))))
+
+
+def notices_of(connection: duckdb.DuckDBPyConnection, run_id: str) -> list[tuple[str, str, str]]:
+    """What sources left out in this run: (source, origin, message)."""
+    return connection.execute(statement("notices"), [run_id]).fetchall()
+
+
+def source_facts(
+    connection: duckdb.DuckDBPyConnection,
+    chosen: Mapping[str, str],
+    block_source: str | None,
+    flow_source: str | None,
+) -> pl.DataFrame:
+    """One row a supplier that has stated anything, and the registry: rows of `meta.sources`."""
+    observed = {
+        row["source"]: row for row in _naive(frame(connection.sql(statement("source_facts")))).iter_rows(named=True)
+    }
+    uses: dict[str, list[str]] = {name: [] for name in SUPPLIERS}
+    for series, source in chosen.items():
+        uses[source].append(series)
+    for user, what in ((block_source, "blocks"), (flow_source, "exchange flows"), (REGISTRY.name, "registry")):
+        if user:
+            uses[user].append(what)
+    nothing = {"row_count": None, "first_day": None, "last_day": None, "last_observed_at": None}
+    rows = [
+        {
+            "source": supplier.name,
+            "title": supplier.title,
+            "licence": supplier.licence,
+            "delay": supplier.delay,
+            "trust": supplier.trust,
+            "address": supplier.address,
+            "used_for": ", ".join(uses[supplier.name]),
+            **{key: observed.get(supplier.name, nothing)[key] for key in nothing},
+        }
+        for supplier in SUPPLIERS.values()
+        if supplier.name in observed or supplier.name == REGISTRY.name
+    ]
+    return pl.DataFrame(
+        rows,
+        schema_overrides={
+            "row_count": pl.Int64,
+            "first_day": pl.Date,
+            "last_day": pl.Date,
+            "last_observed_at": pl.Datetime("us"),
+        },
+        infer_schema_length=None,
+    )
+
+
+def _naive(rows: pl.DataFrame) -> pl.DataFrame:
+    """Timestamps as the meta schema stores them: UTC without saying so in the type, which every driver can read."""
+    return rows.with_columns(pl.col(pl.Datetime).dt.replace_time_zone(None))

@@ -1,0 +1,218 @@
+"""Publication: check, write a fresh file, look at it again, then switch every stable name at once.
+
+```
+published/
+  hashpivot.duckdb -> current/hashpivot.duckdb      the stable names readers use
+  parquet          -> current/parquet
+  manifest.json    -> current/manifest.json
+  current          -> versions/<version>            the one link that a publication moves
+  versions/<version>/{hashpivot.duckdb, parquet/*.parquet, manifest.json}
+```
+A reader that holds the old file open keeps reading it; whoever opens the stable name next gets the new one. A kill at
+any moment leaves either the old version current or the new one, never a mixture.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import polars as pl
+
+from schemas.errors import WarehouseError
+from schemas.published import TableFacts
+from warehouse.statements import ArrowStream, quoted, scalar, statement, text
+
+STORAGE_VERSION: Final = "v1.2.0"
+"""Readers' drivers lag behind; DuckDB 1.2 and everything after it opens this."""
+DATABASE_NAME: Final = "hashpivot.duckdb"
+MANIFEST_NAME: Final = "manifest.json"
+STABLE_NAMES: Final = (DATABASE_NAME, "parquet", MANIFEST_NAME)
+DRAFT_PREFIX: Final = ".draft-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """Everything that goes into one version: tables that have passed their schemas, and rows of the meta tables."""
+
+    version: str
+    tables: Mapping[str, pl.DataFrame]
+    facts: Sequence[TableFacts]
+    meta: Mapping[str, pl.DataFrame]
+    about: Mapping[str, Any]
+    """Facts for the manifest: profile, day, run, whether simulated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """Where a publication stands and how large it is."""
+
+    version: str
+    database: Path
+    rows: Mapping[str, int]
+    pruned: tuple[str, ...]
+
+
+def publish(folder: Path, publication: Publication, *, keep: int, created_at: datetime) -> Published:
+    """Write `publication` under `folder` and make it the current one; keep the newest `keep` versions.
+
+    Raises `WarehouseError` when the disk refuses or the written file does not hold what was to be written; what was
+    current before stays so.
+    """
+    versions = folder / "versions"
+    versions.mkdir(parents=True, exist_ok=True)
+    for leftover in versions.glob(f"{DRAFT_PREFIX}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    draft = versions / f"{DRAFT_PREFIX}{publication.version}"
+    final = versions / publication.version
+    try:
+        draft.mkdir()
+        _write_database(draft / DATABASE_NAME, publication)
+        _write_parquet(draft / "parquet", publication.tables)
+        _check(draft / DATABASE_NAME, publication)
+        _write_manifest(draft, publication, created_at)
+        _sync_tree(draft)
+        draft.rename(final)
+        _sync(versions)
+        _switch(folder, publication.version)
+    except (OSError, duckdb.Error) as error:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise WarehouseError(
+            f"publication {publication.version}: {' '.join(str(error).split())[:200]}; "
+            "the last publication stays, free space or fix permissions and run again"
+        ) from error
+    return Published(
+        version=publication.version,
+        database=folder / DATABASE_NAME,
+        rows={name: rows.height for name, rows in publication.tables.items()},
+        pruned=_prune(versions, current=publication.version, keep=keep),
+    )
+
+
+def current_version(folder: Path) -> str | None:
+    """Name of the current version under `folder`, None before the first publication."""
+    link = folder / "current"
+    return link.readlink().name if link.is_symlink() else None
+
+
+def _write_database(path: Path, publication: Publication) -> None:
+    """Write all tables, their comments and the meta schema to a fresh file."""
+    with duckdb.connect() as connection:
+        connection.execute(f"attach {text(str(path))} as publication (storage_version {text(STORAGE_VERSION)})")
+        connection.execute("use publication")
+        connection.begin()
+        for facts in publication.facts:
+            table = quoted(facts.name)
+            connection.register("rows", ArrowStream(publication.tables[facts.name]))
+            connection.execute(f"create table {table} as select * from rows")
+            connection.unregister("rows")
+            connection.execute(f"comment on table {table} is {text(facts.description)}")
+            for column in facts.columns:
+                connection.execute(f"comment on column {table}.{quoted(column.name)} is {text(column.comment())}")
+        connection.execute(statement("meta"))
+        for name, rows in publication.meta.items():
+            connection.register("rows", ArrowStream(rows))
+            connection.execute(f"insert into meta.{quoted(name)} by name select * from rows")
+            connection.unregister("rows")
+        connection.commit()
+        connection.execute("checkpoint publication")
+        connection.execute("use memory")
+        connection.execute("detach publication")
+
+
+def _write_parquet(folder: Path, tables: Mapping[str, pl.DataFrame]) -> None:
+    folder.mkdir()
+    for name, rows in tables.items():
+        rows.write_parquet(folder / f"{name}.parquet", compression="zstd")
+
+
+def _check(path: Path, publication: Publication) -> None:
+    """Open the written file as a reader would and compare it with what was to be written."""
+    with duckdb.connect(str(path), read_only=True) as reader:
+        for name, rows in publication.tables.items():
+            written = scalar(reader, f"select count(*) from {quoted(name)}")
+            if written != rows.height:
+                raise WarehouseError(
+                    f"{path.name}: found {written} rows in {name}, expected {rows.height}; the last publication stays"
+                )
+            columns = [row[0] for row in reader.execute(f"describe {quoted(name)}").fetchall()]
+            if columns != rows.columns:
+                raise WarehouseError(
+                    f"{path.name}: found columns {columns} in {name}, expected {rows.columns}; "
+                    "the last publication stays"
+                )
+        bare = reader.execute(statement("columns_without_comment")).fetchall()
+        if bare:
+            raise WarehouseError(f"{path.name}: found no comment on {bare[0][0]}, expected one; describe the column")
+
+
+def _write_manifest(draft: Path, publication: Publication, created_at: datetime) -> None:
+    """Write what the version holds, with the digest of each file."""
+    contents = sorted(path for path in draft.rglob("*") if path.is_file())
+    manifest = {
+        "version": publication.version,
+        "created_at": created_at.isoformat(),
+        **publication.about,
+        "duckdb_version": duckdb.__version__,
+        "storage_version": STORAGE_VERSION,
+        "tables": {name: {"rows": rows.height} for name, rows in publication.tables.items()},
+        "files": [
+            {"path": str(path.relative_to(draft)), "bytes": path.stat().st_size, "sha256": _digest(path)}
+            for path in contents
+        ],
+    }
+    (draft / MANIFEST_NAME).write_text(json.dumps(manifest, indent=2, sort_keys=False) + "\n", encoding="utf-8")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sync_tree(folder: Path) -> None:
+    """Force every file of the tree, then its folders, to the disk."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _switch(folder: Path, version: str) -> None:
+    """Point `current` at the version, and make sure that the stable names go through it."""
+    _link(folder / "current", Path("versions") / version)
+    for name in STABLE_NAMES:
+        stable = folder / name
+        target = Path("current") / name
+        if not (stable.is_symlink() and stable.readlink() == target):
+            _link(stable, target)
+    _sync(folder)
+
+
+def _link(link: Path, target: Path) -> None:
+    """Make `link` point at `target` in one step, whatever stood there before."""
+    fresh = link.with_name(f".{link.name}.next")
+    fresh.unlink(missing_ok=True)
+    fresh.symlink_to(target)
+    fresh.replace(link)
+
+
+def _prune(versions: Path, *, current: str, keep: int) -> tuple[str, ...]:
+    """Remove all but the newest `keep` versions, never the current one; names sort by time."""
+    names = sorted((path.name for path in versions.iterdir() if path.name != current), reverse=True)
+    dropped = names[max(keep - 1, 0) :]
+    for name in dropped:
+        shutil.rmtree(versions / name, ignore_errors=True)
+    return tuple(dropped)

@@ -1,0 +1,35 @@
+"""Reading the current publication, read-only, the way any BI tool does."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from schemas.errors import TerminalError, WarehouseError
+from warehouse.publish import DATABASE_NAME
+
+
+@contextmanager
+def open_publication(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the current publication under `folder`; raises `WarehouseError` where there is none."""
+    path = folder / DATABASE_NAME
+    if not path.exists():
+        raise WarehouseError(f"{path}: found nothing, expected a publication; run `hashpivot daily` first")
+    with duckdb.connect(str(path), read_only=True) as connection:
+        yield connection
+
+
+def query(folder: Path, sql: str, values: list[Any] | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """Column names and rows of one statement on the current publication.
+
+    Raises `TerminalError` with DuckDB's own first line where the statement is wrong or would write.
+    """
+    with open_publication(folder) as connection:
+        try:
+            result = connection.execute(sql, values or [])
+            rows = result.fetchall()
+        except duckdb.Error as error:
+            raise TerminalError(f"sql: {str(error).splitlines()[0]}; see `hashpivot show` for tables") from error
+        return [column[0] for column in result.description or []], rows

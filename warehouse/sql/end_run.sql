@@ -1,0 +1,3 @@
+update ops.run
+set status = ?, ended_at = ?, error = ?, publication = ?
+where run_id = ?;

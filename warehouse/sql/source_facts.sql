@@ -1,0 +1,28 @@
+with stated as (
+    select source, count(*) as row_count, min(block_at)::date as first_day, max(block_at)::date as last_day
+    from raw.latest_block
+    group by source
+    union all
+    select source, count(*), min(day), max(day)
+    from raw.latest_daily_value
+    group by source
+    union all
+    select source, count(*), min(day), max(day)
+    from raw.latest_exchange_flow
+    group by source
+),
+heard as (
+    select source, max(observed_at) as last_observed_at
+    from raw.batch
+    group by source
+)
+select
+    stated.source,
+    sum(stated.row_count)::bigint as row_count,
+    min(stated.first_day) as first_day,
+    max(stated.last_day) as last_day,
+    any_value(heard.last_observed_at) as last_observed_at
+from stated
+join heard on heard.source = stated.source
+group by stated.source
+order by stated.source;
