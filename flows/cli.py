@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
 from datetime import date, datetime
@@ -18,6 +19,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 INTERRUPTED = 130
+QUERY = 'hashpivot sql "select day, capitulation_state, capitulation_score from capitulation_daily"'
 
 
 def _settings_options(command: Command) -> Command:
@@ -138,12 +140,7 @@ def _day(moment: datetime | None) -> date | None:
 def _run(given: dict[str, Any], *, day: date | None, since: date | None, plain: bool, as_json: bool) -> None:
     """Run, then say where the publication is and what it shows."""
     settings = read_settings(**given)
-    console = Console(stderr=True)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    if plain:
-        result = _run_plain(settings, day, since, console)
-    else:
-        result = _run_scheduled(settings, given, day, since)
+    result = _run_plain(settings, day, since) if plain else _run_scheduled(settings, day, since)
     if as_json:
         click.echo(json.dumps(result, indent=2))
         return
@@ -153,27 +150,27 @@ def _run(given: dict[str, Any], *, day: date | None, since: date | None, plain: 
     out.print(summary(settings.published))
     out.print()
     for warning in result["warnings"]:
-        out.print(f"warning: {warning}", style="yellow", highlight=False)
+        out.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
     out.print(f"Publication: {result['database']}", highlight=False, soft_wrap=True)
-    out.print(
-        'Query it:    hashpivot sql "select * from capitulation_daily order by day desc limit 5"', highlight=False
-    )
+    out.print(f"Query it:    {QUERY}", highlight=False, soft_wrap=True)
 
 
-def _run_plain(settings: Settings, day: date | None, since: date | None, console: Console) -> dict[str, Any]:
+def _run_plain(settings: Settings, day: date | None, since: date | None) -> dict[str, Any]:
     from flows import pipeline
 
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    console = Console(stderr=True)
     run = pipeline.plan(settings, read_profile(settings.profile), day=day, since=since)
     with console.status(f"{run.profile.title}: asking the sources") as status:
 
         def say(line: str) -> None:
-            console.print(line, style="dim", highlight=False)
+            console.print(line, style="dim", highlight=False, soft_wrap=True)
             status.update(f"{run.profile.title}: working")
 
         return pipeline.about(pipeline.run_all(run, say))
 
 
-def _run_scheduled(settings: Settings, given: dict[str, Any], day: date | None, since: date | None) -> dict[str, Any]:
+def _run_scheduled(settings: Settings, day: date | None, since: date | None) -> dict[str, Any]:
     from flows.scheduler import prepare
 
     read_profile(settings.profile)  # a wrong name should not cost a server's start
@@ -194,6 +191,9 @@ def main() -> None:
     except HashpivotError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output has read enough; closing it here keeps the interpreter from complaining at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
         click.echo("interrupted: nothing half-written; run again to go on", err=True)
         sys.exit(INTERRUPTED)

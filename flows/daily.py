@@ -1,5 +1,6 @@
 """When to run and what to retry. No arithmetic, no SQL: the program is `flows.pipeline`."""
 
+import logging
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,9 @@ release = task(
 @flow(name="daily", flow_run_name=run_name, persist_result=False)
 def daily(parameters: DailyParameters) -> dict[str, Any]:
     """Ask every source of the profile, keep what is new, recompute all tables, check them and publish."""
+    # The scheduler shows and keeps what these loggers say, but leaves their level at that of the root, which hides it.
+    for name in ("flows", "warehouse"):
+        logging.getLogger(name).setLevel(logging.INFO)
     run = parameters.plan()
     with journal.one_run_at_a_time(run.settings.lock_file):
         pipeline.begin(run)

@@ -1,9 +1,18 @@
-"""What the scheduler must be told before it is imported, so that a run keeps to its own folder and starts quickly."""
+"""What the scheduler must be told before it is imported, so that a run keeps to its own folder and starts quickly.
 
+Run as a program (`python -m flows.scheduler`) it makes the empty scheduler database that new folders start from.
+"""
+
+import asyncio
 import os
+import shutil
+import sys
+from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Final
 
+DATABASE_NAME: Final = "prefect.db"
 SERVICES_OF_A_STANDING_SERVER: Final = (
     "CANCELLATION_CLEANUP",
     "DB_VACUUM",
@@ -33,8 +42,41 @@ def prepare(home: Path) -> None:
     environment.setdefault("DO_NOT_TRACK", "1")
     environment.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     environment.setdefault("PREFECT_SERVER_UI_ENABLED", "false")
-    # The first start in a folder also creates the scheduler's database, which on a slow disk takes longer than the 20 s
-    # that Prefect waits by default.
+    # Prefect gives up after 20 s by default, which a slow disk needs for the migrations alone.
     environment.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
     for service in SERVICES_OF_A_STANDING_SERVER:
         environment.setdefault(f"PREFECT_SERVER_SERVICES_{service}_ENABLED", "false")
+    _seed_database(home)
+
+
+def template() -> Path:
+    """Where the empty scheduler database of this Prefect release lies, if set-up has made one."""
+    return Path(sys.prefix) / "share" / "hashpivot" / f"prefect-{version('prefect')}.db"
+
+
+def make_template() -> Path:
+    """Create the empty database once: its migrations take ten seconds that every new folder would spend again."""
+    target = template()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target.parent) as folder:
+        os.environ["PREFECT_HOME"] = folder
+        from prefect.server.database import provide_database_interface
+
+        asyncio.run(provide_database_interface().create_db())
+        (Path(folder) / DATABASE_NAME).replace(target)
+    return target
+
+
+def _seed_database(home: Path) -> None:
+    """Start `home` from the template where there is one; without it Prefect migrates an empty database itself."""
+    database = home / DATABASE_NAME
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if database.exists() or not template().exists():
+        return
+    fresh = home / f".{DATABASE_NAME}.next"
+    shutil.copyfile(template(), fresh)
+    fresh.replace(database)
+
+
+if __name__ == "__main__":
+    make_template()

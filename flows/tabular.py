@@ -1,6 +1,7 @@
 """Rows on a terminal, or as JSON for a program."""
 
 import json
+import sys
 from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
@@ -14,6 +15,7 @@ from schemas.errors import TerminalError
 from warehouse.reading import query
 from warehouse.statements import quoted
 
+PIPE_WIDTH = 4_000
 NARROW_COLUMNS = 8
 """More columns than this do not fit a terminal as a table, so each row is laid out downwards."""
 
@@ -49,7 +51,7 @@ def print_rows(names: Sequence[str], rows: Sequence[tuple[Any, ...]], *, as_json
     if as_json:
         click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2, default=_plain))
         return
-    console = Console()
+    console = _console()
     if len(names) > NARROW_COLUMNS:
         for row in rows:
             table = Table.grid(padding=(0, 2))
@@ -62,6 +64,11 @@ def print_rows(names: Sequence[str], rows: Sequence[tuple[Any, ...]], *, as_json
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     console.print(table)
+
+
+def _console() -> Console:
+    """A console as wide as the terminal, or, where a file or a pipe reads, wide enough to cut nothing."""
+    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
 
 
 def _cell(value: Any) -> str:

@@ -1,6 +1,8 @@
 """Pool of each block: a Parquet file of height, pool_slug and date, and beside it, if wanted, names for the slugs."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -26,7 +28,17 @@ HEADER_LEAD_HOURS: Final = 2
 NAMED_SLUGS_RATIO: Final = 0.5
 """A JSON object that names more than this part of the slugs is their list of names; other JSON hits none."""
 
+LONGEST_TRIAL_SECONDS: Final = 120
+
 _MAGIC: Final = b"PAR1"
+_TRIAL: Final = f"""
+import io, sys
+try:
+    import polars
+    polars.read_parquet(io.BytesIO(sys.stdin.buffer.read()), columns={list(COLUMNS)!r})
+except BaseException:
+    pass
+"""
 _REMEDY: Final = "write the file again with height: int, pool_slug: str, date: datetime UTC"
 
 
@@ -61,6 +73,7 @@ def read(origin: str, content: bytes, now: datetime) -> Reading:
     zoned = isinstance(date_type, pl.Datetime) and date_type.time_zone is not None
     _refuse_type(origin, "date", date_type, zoned, "a datetime with time zone UTC")
 
+    _refuse_fatal(origin, content)
     try:
         stated = pl.read_parquet(BytesIO(content), columns=list(COLUMNS)).select(
             row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64),
@@ -133,6 +146,21 @@ def _schema(origin: str, content: bytes) -> dict[str, pl.DataType]:
         return dict(pl.read_parquet_schema(BytesIO(content)))
     except (PolarsError, PanicException) as error:
         raise _damaged(origin, error) from error
+
+
+def _refuse_fatal(origin: str, content: bytes) -> None:
+    """Raise `BadInputError` where decoding `content` ends the process that tries, which is therefore not this one.
+
+    A damaged count in a page header makes the decoder ask for more memory than there is, and it aborts instead of
+    raising. What merely raises is left to the reading proper.
+    """
+    command = [sys.executable, "-P", "-c", _TRIAL]
+    try:
+        trial = subprocess.run(command, input=content, capture_output=True, timeout=LONGEST_TRIAL_SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise _damaged(origin, error) from error
+    if trial.returncode != 0:
+        raise _damaged(origin, MemoryError("decoding it ended the process"))
 
 
 def _refuse_type(origin: str, column: str, found: pl.DataType, fits: bool, expected: str) -> None:

@@ -1,0 +1,30 @@
+"""How tests start the command: in a process of its own, with nothing of the caller's settings."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+COMMAND = str(Path(sys.executable).with_name("hashpivot"))
+Hashpivot = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """The caller's environment without its own settings of ours or of the scheduler."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HASHPIVOT_", "PREFECT_"))}
+    quiet = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "COLUMNS": "120"}
+    return kept | quiet | extra
+
+
+def invoke(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in `folder`, which also stands for the user's own home."""
+    return subprocess.run(
+        [COMMAND, *arguments],
+        cwd=folder,
+        env=clean_environment(HOME=str(folder), **environment),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )

@@ -1,0 +1,140 @@
+"""The Prefect edge against real servers: retries by error class, run names, the temporary server and a standing one."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from invocation import Hashpivot, clean_environment
+
+SERVER_START_SECONDS = 120
+
+
+def ask(address: str, path: str, body: dict[str, Any]) -> Any:
+    request = urllib.request.Request(
+        f"{address}{path}", data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real server on a free port of this machine, with a database of its own; yields the address of its API."""
+    from flows.scheduler import prepare
+
+    home = tmp_path_factory.mktemp("server")
+    before = dict(os.environ)
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        del os.environ[name]
+    os.environ["HOME"] = str(home)
+    prepare(home / "prefect")  # starts from the ready-made database where set-up has made one
+    os.environ.clear()
+    os.environ.update(before)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-ui"],
+        env=clean_environment(HOME=str(home), PREFECT_HOME=str(home / "prefect")),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    address = f"http://127.0.0.1:{port}/api"
+    deadline = time.monotonic() + SERVER_START_SECONDS
+    while True:
+        try:
+            urllib.request.urlopen(f"{address}/health", timeout=2).close()
+            break
+        except OSError:
+            assert process.poll() is None, process.stdout.read().decode()[-2000:] if process.stdout else ""
+            assert time.monotonic() < deadline, "the server did not start"
+            time.sleep(0.2)
+    yield address
+    process.terminate()
+    process.wait(timeout=30)
+
+
+def test_daily_runs_under_a_standing_server_and_is_named_by_profile_and_day(
+    hashpivot: Hashpivot, server: str, tmp_path: Path
+) -> None:
+    done = hashpivot("daily", "--day", "2026-11-20", PREFECT_API_URL=server)
+    assert done.returncode == 0, done.stderr
+    assert "Bitcoin miners on 2026-11-20" in done.stdout
+    runs = ask(server, "/flow_runs/filter", {})
+    assert [(run["name"], run["state_type"]) for run in runs] == [("demo 2026-11-20", "COMPLETED")]
+    tasks = ask(server, "/task_runs/filter", {})
+    assert {(task["name"].split("-")[0], task["state_type"]) for task in tasks} == {
+        ("ingest simulated", "COMPLETED"),
+        ("publish", "COMPLETED"),
+    }
+    assert (tmp_path / "data/published/hashpivot.duckdb").exists()
+    assert not (tmp_path / "data/prefect").exists()
+
+
+def test_failed_run_shows_as_failed_and_is_not_retried_when_retrying_cannot_help(
+    hashpivot: Hashpivot, server: str
+) -> None:
+    done = hashpivot("daily", "--profile", "files", "--files-dir", "missing", PREFECT_API_URL=server)
+    assert done.returncode == 3
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    failed = [run for run in ask(server, "/flow_runs/filter", {}) if run["name"].startswith("files ")]
+    assert [run["state_type"] for run in failed] == ["FAILED"]
+    tasks = ask(server, "/task_runs/filter", {"flow_runs": {"id": {"any_": [failed[0]["id"]]}}})
+    assert [(task["name"], task["run_count"]) for task in tasks] == [("ingest files", 1)]
+
+
+def test_parameters_that_cannot_be_used_stop_before_anything_runs() -> None:
+    code = (
+        "from flows.daily import daily\n"
+        "try:\n    daily({'day': 'yesterday'})\n"
+        "except Exception as error:\n    print(type(error).__name__, str(error).count('day'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=clean_environment(), capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.startswith("ParameterTypeError")
+
+
+def test_only_transient_errors_are_retried(server: str) -> None:
+    code = (
+        "from prefect import flow, task\n"
+        "from flows.daily import only_transient\n"
+        "from schemas.errors import TerminalError, TransientError\n"
+        "calls = {'transient': 0, 'terminal': 0, 'foreign': 0}\n"
+        "def attempt(kind, error):\n"
+        "    calls[kind] += 1\n"
+        "    if calls[kind] < 3:\n        raise error\n"
+        "tried = task(retries=4, retry_delay_seconds=0, retry_condition_fn=only_transient)(attempt)\n"
+        "@flow\n"
+        "def outing():\n"
+        "    tried('transient', TransientError('later'))\n"
+        "    tried('terminal', TerminalError('never'), return_state=True)\n"
+        "    tried('foreign', ValueError('a bug'), return_state=True)\n"
+        "outing(return_state=True)\n"
+        "print(calls)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=clean_environment(PREFECT_API_URL=server),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert done.stdout.strip() == "{'transient': 3, 'terminal': 1, 'foreign': 1}"
+
+
+def test_daily_brings_its_own_server_and_keeps_its_files_in_the_home(hashpivot: Hashpivot, tmp_path: Path) -> None:
+    done = hashpivot("daily", "--day", "2026-11-20")
+    assert done.returncode == 0, done.stderr
+    assert "Bitcoin miners on 2026-11-20" in done.stdout
+    assert (tmp_path / "data/prefect/prefect.db").exists()
+    assert {entry.name for entry in tmp_path.iterdir()} == {"data"}
