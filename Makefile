@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 HASHED := --quiet --disable-pip-version-check --require-hashes --no-deps
 
-.PHONY: help setup daily test check lint format lock bench clean
+.PHONY: help setup daily test check lint format picture bench lock clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,10 @@ format: .venv/.dev  ## Put the code in its form and refresh generated pages
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/hashpivot dictionary
+
+picture: .venv/.runtime  ## Draw the README's picture from a demo run of a fixed day
+	$(BIN)/hashpivot daily --plain --home build/picture --day 2026-11-20
+	$(BIN)/hashpivot show --home build/picture --svg docs/summary.svg
 
 bench: .venv/.dev  ## Measure against pandas and hand-written SQL
 	$(BIN)/python -m benchmarks

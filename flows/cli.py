@@ -70,13 +70,22 @@ def backfill(since: datetime, through: datetime | None, plain: bool, as_json: bo
 @click.argument("table", required=False)
 @click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="Rows to show, the newest first.")
 @click.option("--column", "columns", multiple=True, help="A column to show; repeat for more.")
+@click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Write the summary as a picture instead.")
 @_settings_options
 @_json_option
-def show(table: str | None, limit: int, columns: tuple[str, ...], as_json: bool, **given: Any) -> None:
+def show(
+    table: str | None, limit: int, columns: tuple[str, ...], svg: Path | None, as_json: bool, **given: Any
+) -> None:
     """Show the newest rows of a published TABLE, or the summary and the list of tables."""
     from flows.tabular import print_rows, show_table, show_tables
 
     published = read_settings(**given).published
+    if svg:
+        from flows.summary import picture
+
+        svg.write_text(picture(published), encoding="utf-8")
+        click.echo(f"wrote {svg}")
+        return
     if table:
         print_rows(*show_table(published, table, columns, limit), as_json=as_json)
         return

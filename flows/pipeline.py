@@ -169,7 +169,7 @@ def release(run: Run, say: Say = lambda _: None) -> Outcome:
             "quality": as_frame(checks),
             "nulls": built.nulls,
             "runs": run_history(connection),
-            "sources": source_facts(connection, built.chosen, inputs.block_source, inputs.flow_source),
+            "sources": source_facts(connection, built.chosen, inputs.block_source, built.flow_source),
             "revisions": revisions(connection),
         }
         published = publish(
@@ -212,7 +212,7 @@ def _publication(run: Run, built: Built, inputs: Inputs, meta: dict[str, pl.Data
         **built.tables,
         **{facts.name: inputs.reference[facts.name] for facts in PUBLISHED if facts.name in inputs.reference},
     }
-    by_column = column_sources(built.chosen, inputs.block_source, inputs.flow_source)
+    by_column = column_sources(built.chosen, inputs.block_source, built.flow_source)
     columns = columns_frame(PUBLISHED, {name: rows.schema for name, rows in tables.items()}, by_column)
     return Publication(
         version=run.run_id,

@@ -1,10 +1,12 @@
 """The readable summary of a publication: today's state, the score with its parts, the main figures, the conversion."""
 
+import re
 from collections.abc import Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
-from rich.console import Group, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -17,29 +19,32 @@ PARTS: Final = (
     ("margin", "score_margin", 20),
     ("selling", "score_selling", 15),
 )
+MILLION: Final = 1e6
+BILLION: Final = 1e9
 FIGURES: Final = (
-    ("Price", "price_usd", "{:,.0f} USD"),
-    ("Miner revenue", "miner_revenue_usd", "{:,.0f} USD a day"),
-    ("Revenue change, 30 days", "revenue_change_30d_pct", "{:+.1f} %"),
-    ("Puell Multiple", "puell_issuance_ratio", "{:.2f}"),
-    ("Miners' Position Index", "mpi_zscore", "{:+.2f}"),
-    ("Miners to exchanges", "miner_to_exchange_btc", "{:,.0f} BTC"),
-    ("  mean transaction", "miner_to_exchange_mean_btc", "{:,.1f} BTC"),
-    ("Hash rate, 7 days", "hashrate_7d_ehs", "{:,.0f} EH/s"),
-    ("Hash ribbon spread", "hash_ribbon_spread_pct", "{:+.2f} %"),
-    ("Hashprice", "hashprice_usd_per_phs_day", "{:.2f} USD per PH/s per day"),
-    ("Revenue per MWh", "revenue_usd_per_mwh", "{:.1f} USD"),
-    ("Cost coverage", "cost_coverage_ratio", "{:.2f}"),
+    ("Price", "price_usd", 1, "{:,.0f} USD"),
+    ("Miner revenue", "miner_revenue_usd", MILLION, "{:,.1f} M USD a day"),
+    ("Revenue change, 30 days", "revenue_change_30d_pct", 1, "{:+.1f} %"),
+    ("Puell Multiple", "puell_issuance_ratio", 1, "{:.2f}"),
+    ("Miners' Position Index", "mpi_zscore", 1, "{:+.2f}"),
+    ("Miners to exchanges", "miner_to_exchange_btc", 1, "{:,.0f} BTC"),
+    ("  mean transaction", "miner_to_exchange_mean_btc", 1, "{:,.1f} BTC"),
+    ("Hash rate, 7 days", "hashrate_7d_ehs", 1, "{:,.0f} EH/s"),
+    ("Hash ribbon spread", "hash_ribbon_spread_pct", 1, "{:+.2f} %"),
+    ("Hashprice", "hashprice_usd_per_phs_day", 1, "{:.2f} USD per PH/s a day"),
+    ("Revenue per MWh", "revenue_usd_per_mwh", 1, "{:.1f} USD"),
+    ("Cost coverage", "cost_coverage_ratio", 1, "{:.2f}"),
 )
 CONVERSION: Final = (
-    ("Deals", "deal_count", "{:,.0f}"),
-    ("Critical IT power leased", "contracted_critical_it_mw", "{:,.0f} MW"),
-    ("Contract value", "contracted_value_usd", "{:,.0f} USD"),
-    ("Credit backstops", "backstop_usd", "{:,.0f} USD"),
-    ("  of these Google", "google_backstop_usd", "{:,.0f} USD"),
-    ("AI capex guidance, this year", "capex_guidance_usd", "{:,.0f} USD"),
+    ("Deals with a customer", "deal_count", 1, "{:,.0f}"),
+    ("Critical IT power leased", "contracted_critical_it_mw", 1, "{:,.0f} MW"),
+    ("Contract value", "contracted_value_usd", BILLION, "{:,.2f} bn USD"),
+    ("Credit backstops", "backstop_usd", BILLION, "{:,.3f} bn USD"),
+    ("  of these Google", "google_backstop_usd", BILLION, "{:,.3f} bn USD"),
+    ("AI capex guidance, this year", "capex_guidance_usd", BILLION, "{:,.0f} bn USD"),
 )
 BAR_CELLS: Final = 20
+PICTURE_COLUMNS: Final = 84
 
 
 def summary(published: Path) -> RenderableType:
@@ -58,6 +63,14 @@ def summary(published: Path) -> RenderableType:
     parts += [Text(f"AI conversion, as announced up to {conversion['day']} (curated registry)", "bold")]
     parts += [_list(conversion, CONVERSION)]
     return Group(*parts)
+
+
+def picture(published: Path) -> str:
+    """The same summary as an SVG of a terminal, with fonts of the reader's own and nothing to fetch."""
+    console = Console(record=True, width=PICTURE_COLUMNS, file=StringIO(), force_terminal=True)
+    console.print(summary(published))
+    framed = re.sub(r"@font-face \{[^}]*\}", "", console.export_svg(title="hashpivot show"))
+    return re.sub(r"terminal-\d+-", "terminal-", framed)
 
 
 def _row(published: Path, sql: str, values: Sequence[Any] = ()) -> dict[str, Any]:
@@ -107,21 +120,21 @@ def _figures(day: dict[str, Any], before: dict[str, Any]) -> Table:
     table.add_column(justify="right")
     table.add_column(justify="right", style="dim")
     table.add_row(Text("Figure", "bold"), Text("the day", "bold"), "30 days before")
-    for label, column, shape in FIGURES:
-        table.add_row(label, _number(day[column], shape), _number(before.get(column), shape))
+    for label, column, unit, shape in FIGURES:
+        table.add_row(label, _number(day[column], shape, unit), _number(before.get(column), shape, unit))
     zone = (day["sustainability_zone"] or "unknown").replace("_", " ")
     table.add_row("Sustainability", zone, (before.get("sustainability_zone") or "unknown").replace("_", " "))
     return table
 
 
-def _list(row: dict[str, Any], lines: Sequence[tuple[str, str, str]]) -> Table:
+def _list(row: dict[str, Any], lines: Sequence[tuple[str, str, float, str]]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column()
     table.add_column(justify="right")
-    for label, column, shape in lines:
-        table.add_row(label, _number(row[column], shape))
+    for label, column, unit, shape in lines:
+        table.add_row(label, _number(row[column], shape, unit))
     return table
 
 
-def _number(value: Any, shape: str) -> str:
-    return "unknown" if value is None else shape.format(value)
+def _number(value: Any, shape: str, unit: float = 1) -> str:
+    return "unknown" if value is None else shape.format(value / unit)

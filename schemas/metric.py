@@ -92,7 +92,7 @@ def metric(
             dtype=dtype() if isinstance(dtype, type) else dtype,
             expr=function(),
             description=" ".join(cleandoc(function.__doc__).split()),
-            error=error,
+            error=error.strip(),
             null_rule=null_rule,
             examples=tuple(examples),
             ge=ge,

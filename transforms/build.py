@@ -18,7 +18,7 @@ from transforms.catalog import CAPITULATION_DAILY, CONVERSION_DAILY, EXCHANGE_FL
 from transforms.conversion import conversion_days
 from transforms.cost import known_inputs
 from transforms.derive import NULLS, derive, explain_nulls, published
-from transforms.exchange_flows import exchange_flow_days
+from transforms.exchange_flows import exchange_flow_days, exchange_flow_totals
 from transforms.pools import pool_days
 from transforms.quality import Check, check_conflicts, check_days, check_flows, check_pools, check_reported_hashrate
 from transforms.resolve import resolve
@@ -45,12 +45,16 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """Tables that have passed their schemas, and what there is to say about them."""
+    """Tables that have passed their schemas, and what there is to say about them.
+
+    `chosen` tells the source of each series, `flow_source` that of `exchange_flow_daily`.
+    """
 
     tables: Mapping[str, pl.DataFrame]
     nulls: pl.DataFrame
     checks: tuple[Check, ...]
     chosen: Mapping[str, str]
+    flow_source: str | None
 
 
 @cache
@@ -77,17 +81,16 @@ def build(inputs: Inputs) -> Built:
         )
     chain_is_folded = inputs.block_source is not None and inputs.block_source == resolved.chosen.get("block_count")
     days = resolved.days.with_columns(is_final(whole if chain_is_folded else None, inputs.now).alias("is_final"))
+    flow_source = inputs.flow_source or resolved.chosen.get("miner_to_exchange_sat")
     costs = known_inputs(days, inputs.reference["fleet_efficiency"], inputs.reference["power_price"])
     frames = {
         CAPITULATION_DAILY.name: days.join(costs, on="day", how="left", validate="1:1", maintain_order="left"),
         CONVERSION_DAILY.name: _conversion(inputs),
         POOL_DAILY.name: _pools(inputs, blocks, whole),
-        EXCHANGE_FLOW_DAILY.name: _flows(inputs),
+        EXCHANGE_FLOW_DAILY.name: _flows(inputs, days, flow_source),
     }
     derived = {name: derive(frame, TABLES[name].metrics) for name, frame in frames.items()}
-    tables = {
-        name: enforce(published(frame, TABLES[name].metrics), schema(name)) for name, frame in derived.items()
-    }
+    tables = {name: enforce(published(frame, TABLES[name].metrics), schema(name)) for name, frame in derived.items()}
     nulls = [_nulls(TABLES[name], frame) for name, frame in derived.items() if TABLES[name].key == ("day",)]
     return Built(
         tables=tables,
@@ -98,13 +101,13 @@ def build(inputs: Inputs) -> Built:
             *check_flows(
                 tables[EXCHANGE_FLOW_DAILY.name],
                 tables[CAPITULATION_DAILY.name],
-                same_source=inputs.flow_source is not None
-                and inputs.flow_source == resolved.chosen.get("miner_to_exchange_sat"),
+                same_source=flow_source == resolved.chosen.get("miner_to_exchange_sat"),
             ),
             *check_reported_hashrate(resolved.days, tables[CAPITULATION_DAILY.name]),
             *check_conflicts(resolved.conflicts),
         ),
         chosen=resolved.chosen,
+        flow_source=flow_source,
     )
 
 
@@ -127,13 +130,10 @@ def _pools(inputs: Inputs, blocks: pl.DataFrame, whole: pl.DataFrame) -> pl.Data
     )
 
 
-def _flows(inputs: Inputs) -> pl.DataFrame:
-    return (
-        exchange_flow_days(inputs.flows)
-        .filter(pl.col("day") <= inputs.through)
-        .with_columns(
-            is_final(None, inputs.now).alias("is_final"), pl.lit(inputs.flow_source, pl.String).alias("sources")
-        )
+def _flows(inputs: Inputs, days: pl.DataFrame, source: str | None) -> pl.DataFrame:
+    flows = exchange_flow_days(inputs.flows) if inputs.flow_source else exchange_flow_totals(days)
+    return flows.filter(pl.col("day") <= inputs.through).with_columns(
+        is_final(None, inputs.now).alias("is_final"), pl.lit(source, pl.String).alias("sources")
     )
 
 

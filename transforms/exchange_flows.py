@@ -19,3 +19,19 @@ def exchange_flow_days(flows: pl.DataFrame) -> pl.DataFrame:
     columns = ["day", "exchange", "pool", "transfer_sat", "transfer_count", "top10_sat"]
     parts = [flows, by_exchange, by_pool, both]
     return pl.concat(part.select(columns) for part in parts).sort("day", "exchange", "pool")
+
+
+def exchange_flow_totals(days: pl.DataFrame) -> pl.DataFrame:
+    """Lay out a vendor's daily totals in the same shape, where nobody tells the flows of single exchanges.
+
+    `days`: resolved days with `miner_to_exchange_sat` and `miner_to_exchange_count`. Shape: as
+    `exchange_flow_days`, one row a day with a stated flow, both `exchange` and `pool` 'all'.
+    """
+    return days.filter(pl.col("miner_to_exchange_sat").is_not_null()).select(
+        "day",
+        pl.lit(ALL).alias("exchange"),
+        pl.lit(ALL).alias("pool"),
+        pl.col("miner_to_exchange_sat").cast(pl.Int64).alias("transfer_sat"),
+        pl.col("miner_to_exchange_count").cast(pl.Int64).alias("transfer_count"),
+        pl.lit(None, pl.Int64).alias("top10_sat"),
+    )

@@ -37,7 +37,7 @@ def miner_to_exchange_btc() -> pl.Expr:
     unit=Unit.COUNT,
     dtype=pl.Int64,
     error=LABELS_ERROR + LOWER_BOUND,
-    null_rule=None,
+    null_rule="NULL when the source states a total without a count.",
     ge=0,
     examples=[Example(given={"transfer_count": 12}, gives=12)],
 )
@@ -50,7 +50,7 @@ def miner_to_exchange_count() -> pl.Expr:
     unit=Unit.BTC,
     dtype=pl.Float64,
     error=LABELS_ERROR + LOWER_BOUND,
-    null_rule="NULL when there was no transaction.",
+    null_rule="NULL when there was no transaction, or the source does not count them.",
     ge=0,
     examples=[Example(given={"miner_to_exchange_btc": 480.0, "miner_to_exchange_count": 12}, gives=40.0)],
 )
