@@ -25,7 +25,7 @@ SIMULATED: Final = Supplier(
     licence="no restriction",
     delay="none",
     trust="invented: shows the machinery, says nothing about the market",
-    address="flows/sources/simulated.py",
+    address="flows/sources/simulated/",
 )
 COINMETRICS_EXPORT: Final = Supplier(
     name="coinmetrics_export",

@@ -76,7 +76,8 @@ def test_flow_table_holds_the_same_total_as_flow_to_all_exchanges(ask: Ask) -> N
 
 def test_mean_transfer_is_the_total_over_the_count(ask: Ask) -> None:
     rows = ask(
-        "select count(*) as days, max(abs(miner_to_exchange_mean_btc - miner_to_exchange_btc / miner_to_exchange_count)) "
+        "select count(*) as days, "
+        "max(abs(miner_to_exchange_mean_btc - miner_to_exchange_btc / miner_to_exchange_count)) "
         "as apart from capitulation_daily where miner_to_exchange_count > 0"
     )
     assert rows[0]["days"] > 5_000
@@ -128,7 +129,8 @@ def test_february_2026_is_a_capitulation_by_our_rules_but_not_by_glassnodes_on_t
 
 def test_day_without_a_price_says_so(ask: Ask) -> None:
     (row,) = ask(
-        "select price_usd, miner_outflow_usd, miner_outflow_btc > 0 as flows from capitulation_daily where day = '2026-03-25'"
+        "select price_usd, miner_outflow_usd, miner_outflow_btc > 0 as flows "
+        "from capitulation_daily where day = '2026-03-25'"
     )
     assert row == {"price_usd": None, "miner_outflow_usd": None, "flows": True}
     (reason,) = ask(

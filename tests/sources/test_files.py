@@ -433,6 +433,14 @@ class TestPoolBlocks:
         pl.DataFrame({"address": ["x"]}).write_parquet(tmp_path / "labels.parquet")
         assert [notice.origin for notice in observed(tmp_path)[1]] == ["labels.parquet"]
 
+    def test_damage_that_would_end_the_process_is_refused(self, tmp_path):
+        path = put_blocks(tmp_path)
+        four_values, minus_29_values = b",\x15\x08\x15\x10", b",\x15\x39\x15\x10"
+        whole = path.read_bytes()
+        assert four_values in whole, "the writer of Parquet changed, find its page header again"
+        path.write_bytes(whole.replace(four_values, minus_29_values))
+        assert "ended the process" in str(refusal(tmp_path))
+
     def test_empty_file_of_blocks_is_refused(self, tmp_path):
         path = put_blocks(tmp_path)
         pl.read_parquet(path).clear().write_parquet(path)
@@ -613,7 +621,7 @@ class TestWhateverIsInTheFile:
         self.observe(tmp_path)
 
     @given(data=st.data())
-    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
     def test_damaged_parquet_gives_batches_notices_or_our_own_errors(self, tmp_path, data):
         path = put_blocks(tmp_path, "x")
         content = bytearray(path.read_bytes())

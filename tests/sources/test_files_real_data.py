@@ -1,6 +1,5 @@
 """The source `files` on real exports, where they are at hand: the figures the vendors' own files lead to."""
 
-import os
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -12,19 +11,10 @@ from flows.sources.protocol import Request
 from schemas.observations import Batch, Notice, ObservedTable
 from schemas.units import SAT_PER_BTC
 
-REPOSITORY = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 JANUARY_2026 = pl.col("day").is_between(date(2026, 1, 1), date(2026, 1, 31))
 
 Said = tuple[list[Batch], list[Notice]]
-
-
-@pytest.fixture(scope="module")
-def shared_data() -> Path:
-    folder = Path(os.environ.get("HASHPIVOT_TEST_DATA") or REPOSITORY.parent / "shared" / "data")
-    if not folder.is_dir():
-        pytest.skip("shared data not present")
-    return folder
 
 
 @pytest.fixture(scope="module")
