@@ -3,6 +3,7 @@
 import logging
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
@@ -190,7 +191,8 @@ def release(run: Run, say: Say = lambda _: None) -> Outcome:
 def fail(run: Run, error: BaseException) -> None:
     """Note in the working database how the run failed, so that the next publication can tell."""
     told = str(error) if isinstance(error, HashpivotError) else f"{type(error).__name__}: {error}"
-    with open_working(run.settings.working_database) as connection:
+    # Where the database itself is what failed, the first error is the one to tell.
+    with suppress(HashpivotError), open_working(run.settings.working_database) as connection:
         journal.end(connection, run.run_id, status="failed", ended_at=datetime.now(UTC), error=told)
 
 

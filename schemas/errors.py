@@ -72,9 +72,7 @@ class WarehouseBusyError(TransientError):
 
     def __init__(self, path: str, detail: str) -> None:
         self.path, self.detail = path, detail
-        super().__init__(
-            f"{path}: held by another process ({detail}), expected to be free; wait for the other run to end"
-        )
+        super().__init__(f"{path}: found it held by {detail}, expected it to be free; wait for the other run to end")
 
 
 class WarehouseError(TerminalError):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from schemas.errors import WarehouseBusyError
+from schemas.errors import WarehouseBusyError, WarehouseError
 from schemas.observations import Notice
 from warehouse.statements import statement
 from warehouse.vintages import Appended
@@ -32,9 +32,15 @@ def one_run_at_a_time(path: Path) -> Iterator[None]:
     """Hold the lock file at `path` for the length of a run.
 
     The lock belongs to the process, so it is gone with it, however it dies. Raises `WarehouseBusyError` naming the
-    process that holds it.
+    process that holds it, `WarehouseError` where there can be no such file.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.touch(exist_ok=True)
+    except OSError as error:
+        raise WarehouseError(
+            f"{path}: found {error.strerror!r}, expected a folder to write to; name another home or fix permissions"
+        ) from error
     with path.open("a+", encoding="utf-8") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

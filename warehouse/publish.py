@@ -27,7 +27,7 @@ import polars as pl
 
 from schemas.errors import WarehouseError
 from schemas.published import TableFacts
-from warehouse.statements import ArrowStream, quoted, scalar, statement, text
+from warehouse.statements import ArrowStream, one_line, quoted, scalar, statement, text
 
 STORAGE_VERSION: Final = "v1.2.0"
 """Readers' drivers lag behind; DuckDB 1.2 and everything after it opens this."""
@@ -66,12 +66,12 @@ def publish(folder: Path, publication: Publication, *, keep: int, created_at: da
     current before stays so.
     """
     versions = folder / "versions"
-    versions.mkdir(parents=True, exist_ok=True)
-    for leftover in versions.glob(f"{DRAFT_PREFIX}*"):
-        shutil.rmtree(leftover, ignore_errors=True)
     draft = versions / f"{DRAFT_PREFIX}{publication.version}"
     final = versions / publication.version
     try:
+        versions.mkdir(parents=True, exist_ok=True)
+        for leftover in versions.glob(f"{DRAFT_PREFIX}*"):
+            shutil.rmtree(leftover, ignore_errors=True)
         draft.mkdir()
         _write_database(draft / DATABASE_NAME, publication)
         _write_parquet(draft / "parquet", publication.tables)
@@ -79,14 +79,19 @@ def publish(folder: Path, publication: Publication, *, keep: int, created_at: da
         _write_manifest(draft, publication, created_at)
         _sync_tree(draft)
         draft.rename(final)
-        _sync(versions)
-        _switch(folder, publication.version)
-    except (OSError, duckdb.Error) as error:
-        shutil.rmtree(draft, ignore_errors=True)
+        try:
+            _sync(versions)
+            _switch(folder, publication.version)
+        except OSError:
+            shutil.rmtree(final, ignore_errors=True)
+            raise
+    except (OSError, duckdb.Error, pl.exceptions.PolarsError) as error:
         raise WarehouseError(
-            f"publication {publication.version}: {' '.join(str(error).split())[:200]}; "
+            f"publication {publication.version}: found {one_line(error)!r}, expected to write it whole; "
             "the last publication stays, free space or fix permissions and run again"
         ) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
     return Published(
         version=publication.version,
         database=folder / DATABASE_NAME,
@@ -191,13 +196,13 @@ def _sync(path: Path) -> None:
 
 
 def _switch(folder: Path, version: str) -> None:
-    """Point `current` at the version, and make sure that the stable names go through it."""
-    _link(folder / "current", Path("versions") / version)
+    """Make sure that the stable names go through `current`, then point it at the version: all of them at once."""
     for name in STABLE_NAMES:
         stable = folder / name
         target = Path("current") / name
         if not (stable.is_symlink() and stable.readlink() == target):
             _link(stable, target)
+    _link(folder / "current", Path("versions") / version)
     _sync(folder)
 
 

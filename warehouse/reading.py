@@ -9,15 +9,25 @@ import duckdb
 
 from schemas.errors import TerminalError, WarehouseError
 from warehouse.publish import DATABASE_NAME
+from warehouse.statements import one_line
 
 
 @contextmanager
 def open_publication(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the current publication under `folder`; raises `WarehouseError` where there is none."""
+    """Open the current publication under `folder`; raises `WarehouseError` where there is none that can be read."""
     path = folder / DATABASE_NAME
     if not path.exists():
         raise WarehouseError(f"{path}: found nothing, expected a publication; run `hashpivot daily` first")
-    with duckdb.connect(str(path), read_only=True) as connection:
+    try:
+        connection = duckdb.connect(str(path), read_only=True)
+    except duckdb.Error as error:
+        raise WarehouseError(
+            f"{path}: found {one_line(error)!r}, expected a readable publication; run `hashpivot daily` to write one"
+        ) from error
+    with connection:
+        # A query reads the publication: no variable of this program by a misspelt name, no other file, nothing written.
+        connection.execute("set python_enable_replacements = false")
+        connection.execute("set enable_external_access = false")
         yield connection
 
 
@@ -29,6 +39,8 @@ def query(folder: Path, sql: str, values: list[Any] | None = None) -> tuple[list
     with open_publication(folder) as connection:
         try:
             result = connection.execute(sql, values or [])
+            if result is None:
+                raise TerminalError("sql: found no statement, expected one; see `hashpivot show` for tables")
             rows = result.fetchall()
         except duckdb.Error as error:
             raise TerminalError(f"sql: {str(error).splitlines()[0]}; see `hashpivot show` for tables") from error

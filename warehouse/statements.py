@@ -2,10 +2,13 @@
 
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import polars as pl
+
+_LONGEST: Final = 300
+"""Characters."""
 
 
 @cache
@@ -46,6 +49,12 @@ def frame(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
         for name, dtype in rows.schema.items()
         if isinstance(dtype, pl.Datetime)
     )
+
+
+def one_line(error: Exception) -> str:
+    """What a library said went wrong, short enough for a message of ours: a long path gives way, the reason stays."""
+    line = " ".join(str(error).split())
+    return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
 
 
 def scalar(connection: duckdb.DuckDBPyConnection, query: str, *values: Any) -> Any:

@@ -1,6 +1,7 @@
 """Append-only observations: what each source said, every version of it, and the newest version of each key."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import duckdb
@@ -52,7 +53,8 @@ def append(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str) -> 
         )
         connection.commit()
     except BaseException:
-        connection.rollback()
+        with suppress(duckdb.Error):  # a database that lost its disk refuses this too; the first error tells more
+            connection.rollback()
         raise
     return counted
 

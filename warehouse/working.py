@@ -10,31 +10,35 @@ from pathlib import Path
 import duckdb
 
 from schemas.errors import WarehouseBusyError, WarehouseError
+from warehouse.statements import one_line, scalar
 
 
 @contextmanager
 def open_working(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the working database at `path`, creating and migrating it as needed.
 
-    Raises `WarehouseBusyError` while another process has it open, `WarehouseError` when it is not a database of ours.
+    Raises `WarehouseBusyError` while another process has it open, `WarehouseError` when it is not a database of ours
+    or refuses a statement; what was not committed is undone then.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = duckdb.connect(str(path))
-    except duckdb.IOException as error:
-        if "lock" in str(error):
+    except (OSError, duckdb.Error) as error:
+        if "Could not set lock" in str(error):
             raise WarehouseBusyError(str(path), _holder(str(error))) from error
         raise WarehouseError(
-            f"{path}: found {_one_line(error)!r}, expected a readable DuckDB file; move it away and run a backfill"
-        ) from error
-    except duckdb.Error as error:
-        raise WarehouseError(
-            f"{path}: found {_one_line(error)!r}, expected a DuckDB file; move it away and run a backfill"
+            f"{path}: found {one_line(error)!r}, expected a DuckDB file to write to; "
+            "fix permissions or free space, or move a broken file away and run a backfill"
         ) from error
     try:
         path.chmod(0o600)
         migrate(connection)
         yield connection
+    except duckdb.Error as error:
+        raise WarehouseError(
+            f"{path}: found {one_line(error)!r}, expected the statement to pass; what was not committed is undone, "
+            "free space and run again, or report it"
+        ) from error
     finally:
         connection.close()
 
@@ -42,8 +46,15 @@ def open_working(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 def migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
     """Apply the migrations that are not applied yet, each in one transaction; return their names.
 
-    Raises `WarehouseError` when an applied migration has changed since, or is unknown to this version.
+    Raises `WarehouseError` when an applied migration has changed since or is unknown to this version, and for a
+    database that somebody else has made.
     """
+    ours = scalar(connection, "select count(*) = 0 or bool_or(table_name = 'migration') from duckdb_tables()")
+    if not ours:
+        raise WarehouseError(
+            "working database: found tables but no migrations, expected a file that hashpivot has made; "
+            "move it away and run a backfill"
+        )
     connection.execute("create table if not exists migration (name varchar primary key, sha256 varchar not null)")
     applied = dict(connection.execute("select name, sha256 from migration").fetchall())
     known = {
@@ -82,7 +93,3 @@ def _holder(message: str) -> str:
     """Which process DuckDB says has the lock."""
     found = re.search(r"PID (\d+)", message)
     return f"process {found[1]}" if found else "another process"
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

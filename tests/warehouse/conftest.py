@@ -1,0 +1,50 @@
+"""Other processes, real ones: a lock, a kill or an old driver cannot be tried inside the process that asks."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start a Python program in a process of its own; whatever still runs after the test is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start_program(program: str, *arguments: object, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [*before, sys.executable, "-c", program, *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+            env=os.environ | {"PYTHONPATH": str(HERE)},
+        )
+        started.append(process)
+        return process
+
+    yield start_program
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def working(tmp_path: Path) -> Path:
+    """Where a test keeps its working database."""
+    return tmp_path / "warehouse" / "working.duckdb"
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """Where a test publishes."""
+    return tmp_path / "published"

@@ -1,0 +1,90 @@
+"""What a publication tells of runs, suppliers and revisions comes from the working database, with UTC times."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+from polars.testing import assert_frame_equal
+from warehouse_rows import DAY, NOW, ONE, OTHER, block, blocks, flow, flows, price, run
+
+from schemas.suppliers import SUPPLIERS
+from warehouse import journal, metadata, vintages
+from warehouse.working import open_working
+
+LATER = NOW + timedelta(days=1)
+
+
+def naive(moment: datetime) -> datetime:
+    return moment.replace(tzinfo=None)
+
+
+def test_runs_are_told_oldest_first_with_their_errors_and_counts(working: Path) -> None:
+    with open_working(working) as connection:
+        journal.start(connection, run("b", started_at=NOW))
+        journal.end(connection, "b", status="failed", ended_at=LATER, error="broke")
+        journal.start(connection, run("a", started_at=LATER, day=DAY + timedelta(days=1)))
+        told = metadata.run_history(connection)
+    assert told.select("run_id", "day", "started_at", "ended_at", "status", "error").rows() == [
+        ("b", DAY, naive(NOW), naive(LATER), "failed", "broke"),
+        ("a", DAY + timedelta(days=1), naive(LATER), None, "running", None),
+    ]
+    assert told.schema["started_at"] == told.schema["ended_at"] == pl.Datetime("us")
+
+
+def test_revisions_tell_the_value_before_and_after_and_when_it_was_heard(working: Path) -> None:
+    early = datetime(2024, 6, 9, tzinfo=UTC)
+    with open_working(working) as connection:
+        vintages.append(connection, price(10.0, 20.0, observed_at=early), "r")
+        vintages.append(connection, price(11.0, 20.0, observed_at=LATER), "r")
+        vintages.append(connection, price(10.0, 20.0, observed_at=NOW), "r")
+        vintages.append(connection, blocks(block(5), observed_at=early), "r")
+        vintages.append(connection, blocks(block(5, pool="AntPool"), observed_at=NOW), "r")
+        vintages.append(connection, flows(flow(transfer_sat=1), observed_at=early), "r")
+        vintages.append(connection, flows(flow(transfer_sat=2), observed_at=early), "r")
+        told = metadata.revisions(connection)
+    assert told.rows() == [
+        (ONE, "flow F2Pool to binance", DAY, 1, None, 2.0, naive(early)),
+        (ONE, "block 5", DAY, 1, None, None, naive(NOW)),
+        (ONE, "price_usd", DAY, 2, 11.0, 10.0, naive(NOW)),
+        (ONE, "price_usd", DAY, 1, 10.0, 11.0, naive(LATER)),
+    ]
+
+
+def test_a_history_without_changes_has_no_revisions(working: Path) -> None:
+    with open_working(working) as connection:
+        vintages.append(connection, price(10.0), "r")
+        vintages.append(connection, price(99.0, source=OTHER), "r")
+        assert metadata.revisions(connection).height == 0
+
+
+def test_each_source_is_told_with_its_rows_days_and_last_hearing_without_counting_revisions(working: Path) -> None:
+    with open_working(working) as connection:
+        vintages.append(connection, price(10.0, 20.0), "r")
+        vintages.append(connection, price(11.0, 20.0, observed_at=LATER), "r")
+        vintages.append(connection, flows(flow(day=date(2024, 5, 1)), flow("b", day=date(2024, 5, 1))), "r")
+        vintages.append(connection, blocks(block(1), block(1_000), source=OTHER), "r")
+        told = metadata.source_facts(connection, {"price_usd": ONE, "fees_sat": ONE}, OTHER, None)
+    assert told.select("source", "row_count", "first_day", "last_day", "last_observed_at", "used_for").rows() == [
+        (ONE, 4, date(2024, 5, 1), DAY + timedelta(days=1), naive(LATER), "price_usd, fees_sat"),
+        (OTHER, 2, DAY, DAY + timedelta(days=6), naive(NOW), "blocks"),
+        ("registry", None, None, None, None, "registry"),
+    ]
+    assert told["licence"].to_list() == [SUPPLIERS[name].licence for name in (ONE, OTHER, "registry")]
+
+
+def test_a_source_that_is_heard_but_not_used_says_so(working: Path) -> None:
+    with open_working(working) as connection:
+        vintages.append(connection, price(10.0, source=OTHER), "r")
+        told = metadata.source_facts(connection, {}, None, None)
+    assert told.filter(source=OTHER)["used_for"].to_list() == [""]
+
+
+def test_an_empty_database_tells_of_nothing_but_the_registry_in_the_same_types(working: Path, tmp_path: Path) -> None:
+    with open_working(working) as connection:
+        empty = metadata.source_facts(connection, {}, None, None)
+        assert empty["source"].to_list() == ["registry"]
+        assert metadata.run_history(connection).height == metadata.revisions(connection).height == 0
+    with open_working(tmp_path / "full.duckdb") as connection:
+        vintages.append(connection, price(10.0), "r")
+        full = metadata.source_facts(connection, {"price_usd": ONE}, None, None)
+    assert_frame_equal(full.clear(), empty.clear())
