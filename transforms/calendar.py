@@ -50,7 +50,10 @@ def fold_blocks(blocks: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
     the day; a day that is not whole has no row, because a part of a day is not a small day.
     """
     sums = {"issuance_sat": pl.col("subsidy_claimed_sat"), "fees_sat": pl.col("fees_sat")}
-    recent_fees = pl.col("fees_sat").rolling_mean(FEE_WINDOW_BLOCKS, min_samples=FEE_WINDOW_LEAST_BLOCKS)
+    # By height and not by row, so that blocks from before a gap do not stand in for those that are missing.
+    recent_fees = pl.col("fees_sat").rolling_mean_by(
+        "height", f"{FEE_WINDOW_BLOCKS}i", min_samples=FEE_WINDOW_LEAST_BLOCKS
+    )
     days = (
         blocks.with_columns(recent_fees.alias("recent_fees"))
         .group_by("day", maintain_order=True)

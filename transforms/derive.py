@@ -100,6 +100,8 @@ def _reason(m: Metric, named: Mapping[str, Metric], known: Mapping[str, pl.Expr]
             for name in m.inputs
             if name not in named or name in known
         ]
+        if "is_final" in m.inputs:
+            missing.insert(0, pl.when(~pl.col("is_final")).then(pl.lit("day is not final")))
         own = (
             f"too few of {m.history_days} days of {', '.join(m.inputs)}"
             if m.history_days > 1

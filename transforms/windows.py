@@ -21,7 +21,11 @@ def least_known(days: int) -> int:
 
 def mean_over(column: pl.Expr, days: int, *, least: int | None = None) -> pl.Expr:
     """Simple mean of the last `days` days, today included."""
-    return column.rolling_mean(days, min_samples=least or least_known(days))
+    least = least or least_known(days)
+    # The sum runs along and keeps a rounding rest of values that have left the window: seven days of zero would not
+    # be zero, or even be negative. A mean lies between the least and the greatest value.
+    lowest, highest = column.rolling_min(days, min_samples=least), column.rolling_max(days, min_samples=least)
+    return column.rolling_mean(days, min_samples=least).clip(lowest, highest)
 
 
 def sum_over(column: pl.Expr, days: int) -> pl.Expr:
@@ -42,14 +46,16 @@ def held_for(condition: pl.Expr, days: int) -> pl.Expr:
 def median_and_mad_before(column: pl.Expr, days: int) -> tuple[pl.Expr, pl.Expr]:
     """Median and median absolute deviation of the `days` days before today, today left out.
 
-    The deviation is taken from the median of the same window, so each window is laid out as a list: there is no
-    rolling form of it.
+    The deviation is taken from the median of the same window, so it is computed window by window.
     """
-    window = pl.concat_list(column.shift(back) for back in range(1, days + 1)).list.drop_nulls()
-    known = pl.when(window.list.len() >= least_known(days)).then(window)
-    median = known.list.median()
-    deviation = (known - median).list.eval(pl.element().abs()).list.median()
-    return median, deviation
+    enough = column.is_not_null().sum() >= least_known(days)
+    deviation = (column - column.median()).abs().median()
+
+    def before_today(statistic: pl.Expr) -> pl.Expr:
+        row = pl.int_range(pl.len(), dtype=pl.Int64)
+        return pl.when(enough).then(statistic).rolling(row, period=f"{days}i", closed="left")
+
+    return before_today(column.median()), before_today(deviation)
 
 
 def ratio(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:

@@ -17,6 +17,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -73,8 +74,11 @@ def publish(folder: Path, publication: Publication, *, keep: int, created_at: da
         for leftover in versions.glob(f"{DRAFT_PREFIX}*"):
             shutil.rmtree(leftover, ignore_errors=True)
         draft.mkdir()
-        _write_database(draft / DATABASE_NAME, publication)
-        _write_parquet(draft / "parquet", publication.tables)
+        # Both writers leave the interpreter while they compress, so two cores can do both at once.
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            parquet = pool.submit(_write_parquet, draft / "parquet", publication.tables)
+            _write_database(draft / DATABASE_NAME, publication)
+            parquet.result()
         _check(draft / DATABASE_NAME, publication)
         _write_manifest(draft, publication, created_at)
         _sync_tree(draft)
@@ -83,7 +87,8 @@ def publish(folder: Path, publication: Publication, *, keep: int, created_at: da
             _sync(versions)
             _switch(folder, publication.version)
         except OSError:
-            shutil.rmtree(final, ignore_errors=True)
+            if current_version(folder) != publication.version:
+                shutil.rmtree(final, ignore_errors=True)
             raise
     except (OSError, duckdb.Error, pl.exceptions.PolarsError) as error:
         raise WarehouseError(

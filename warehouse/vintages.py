@@ -60,23 +60,33 @@ def append(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str) -> 
 
 
 def latest_blocks(connection: duckdb.DuckDBPyConnection, precedence: Sequence[str]) -> tuple[str | None, pl.DataFrame]:
-    """Blocks of the first source in `precedence` that has any, newest revisions, sorted by height.
+    """Blocks of the first source in `precedence` that has any, newest revisions, in no promised order.
 
     Returns the source, or None with an empty frame.
     """
-    have = {row[0] for row in connection.execute("select distinct source from raw.block").fetchall()}
-    source = next((s for s in precedence if s in have), None)
-    rows = frame(connection.sql(statement("latest_blocks"), params=[source]))
+    source = _first_with_rows(connection, "block", precedence)
+    rows = _of_source(connection, "latest_blocks", source)
     return source, rows.with_columns(pl.col("block_at").cast(UTC_TIME))
 
 
 def latest_values(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Newest revision of every daily value: (`source`, `series`, `day`, `value`), sorted."""
+    """Newest revision of every daily value: (`source`, `series`, `day`, `value`), in no promised order."""
     return frame(connection.sql(statement("latest_values")))
 
 
 def latest_flows(connection: duckdb.DuckDBPyConnection, precedence: Sequence[str]) -> tuple[str | None, pl.DataFrame]:
-    """Exchange flows of the first source in `precedence` that has any, newest revisions, sorted by key."""
-    have = {row[0] for row in connection.execute("select distinct source from raw.exchange_flow").fetchall()}
-    source = next((s for s in precedence if s in have), None)
-    return source, frame(connection.sql(statement("latest_flows"), params=[source]))
+    """Exchange flows of the first source in `precedence` that has any, newest revisions, in no promised order."""
+    source = _first_with_rows(connection, "exchange_flow", precedence)
+    return source, _of_source(connection, "latest_flows", source)
+
+
+def _first_with_rows(connection: duckdb.DuckDBPyConnection, table: str, precedence: Sequence[str]) -> str | None:
+    stated = connection.execute("select distinct source from raw.batch where observed_table = ?", [table]).fetchall()
+    have = {row[0] for row in stated}
+    return next((source for source in precedence if source in have), None)
+
+
+def _of_source(connection: duckdb.DuckDBPyConnection, name: str, source: str | None) -> pl.DataFrame:
+    # With a bound parameter `sql` fetches the rows one by one as Python objects; a variable leaves them in columns.
+    connection.execute("set variable source = ?", [source])
+    return frame(connection.sql(statement(name)))

@@ -40,7 +40,7 @@ def contracted_critical_it_mw() -> pl.Expr:
 
 @metric(unit=Unit.MEGAWATT, dtype=pl.Float64, error=LOWER_BOUND, null_rule=None, ge=0)
 def contracted_critical_it_sourced_mw() -> pl.Expr:
-    """The part of contracted_critical_it_mw whose rows rest on a citable source, unverified rows left out."""
+    """Part of contracted_critical_it_mw whose rows rest on a citable source, unverified rows left out."""
     return pl.col("contracted_critical_it_sourced_mw")
 
 
@@ -70,7 +70,7 @@ def contracted_value_usd() -> pl.Expr:
 
 @metric(unit=Unit.USD, dtype=pl.Float64, error=f"{LOWER_BOUND} Includes GPU cloud.", null_rule=None, ge=0)
 def contracted_value_sourced_usd() -> pl.Expr:
-    """The part of contracted_value_usd whose rows rest on a citable source, unverified rows left out."""
+    """Part of contracted_value_usd whose rows rest on a citable source, unverified rows left out."""
     return pl.col("contracted_value_sourced_usd")
 
 
@@ -165,7 +165,7 @@ def backstop_usd() -> pl.Expr:
     ge=0,
 )
 def google_backstop_usd() -> pl.Expr:
-    """The part of backstop_usd that Google gives."""
+    """Part of backstop_usd that Google gives."""
     return pl.col("google_backstop_usd")
 
 

@@ -57,6 +57,23 @@ def all_in_usd_per_mwh() -> pl.Expr:
             gives=90.29,
             within=0.005,
         ),
+        Example(
+            given={"hashprice_usd_per_phs_day": 33.31, "fleet_efficiency_j_per_th": 30.8, "fleet_pue_ratio": 1.0},
+            gives=45.0,
+            within=0.1,
+            source="30.8 J/TH breaks even at 45 USD/MWh",
+        ),
+        Example(
+            given={"hashprice_usd_per_phs_day": 33.31, "fleet_efficiency_j_per_th": 25.0, "fleet_pue_ratio": 1.0},
+            gives=55.5,
+            within=0.05,
+            source="25.0 J/TH breaks even at 55.5 USD/MWh",
+        ),
+        Example(
+            given={"hashprice_usd_per_phs_day": 36.0, "fleet_efficiency_j_per_th": 25.0, "fleet_pue_ratio": 1.2},
+            gives=50.0,
+            source="a site that draws a fifth more than its machines",
+        ),
     ],
 )
 def revenue_usd_per_mwh() -> pl.Expr:

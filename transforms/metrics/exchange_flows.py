@@ -68,7 +68,7 @@ def miner_to_exchange_mean_btc() -> pl.Expr:
     examples=[Example(given={"top10_sat": 47_100_000_000}, gives=471.0)],
 )
 def miner_to_exchange_top10_btc() -> pl.Expr:
-    """The ten largest of those transactions, summed."""
+    """Ten largest of those transactions, summed."""
     return pl.col("top10_sat") / SAT_PER_BTC
 
 

@@ -34,9 +34,19 @@ from transforms.windows import ratio
             source="150 blocks fill the window",
         ),
         Example(
+            given={"fees_per_block_144_sat": None, "fees_sat": [9.0, 288_000_000.0], "block_count": [1.0, 144.0]},
+            gives=0.02,
+            source="so do 144",
+        ),
+        Example(
             given={"fees_per_block_144_sat": None, "fees_sat": [2e8, 1e8], "block_count": [100.0, 50.0]},
             gives=0.02,
             source="50 blocks do not, two days do",
+        ),
+        Example(
+            given={"fees_per_block_144_sat": None, "fees_sat": [1.6e8, 1e8], "block_count": [80.0, 50.0]},
+            gives=0.02,
+            source="130 blocks in two days are enough",
         ),
         Example(
             given={"fees_per_block_144_sat": None, "fees_sat": [2e8, 1e8], "block_count": [44.0, 50.0]},
@@ -76,7 +86,19 @@ def fees_per_block_btc() -> pl.Expr:
             gives=29.54,
             within=0.005,
             source="difficulty 141.668T, reward 3.1524 BTC",
-        )
+        ),
+        Example(
+            given={
+                "difficulty": 144_400_000_000_000.0,
+                "issuance_btc": 3.125 * 100,
+                "block_count": 100.0,
+                "fees_per_block_btc": 0.020,
+                "price_usd": 67_000.0,
+            },
+            gives=29.4,
+            within=0.05,
+            source="difficulty 144.4T, reward 3.145 BTC, where the press had 23.9",
+        ),
     ],
 )
 def hashprice_usd_per_phs_day() -> pl.Expr:

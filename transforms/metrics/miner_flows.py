@@ -76,6 +76,11 @@ def mpi_ratio() -> pl.Expr:
             source="2.40 in a year of mean 1.02 and deviation 0.55, today included",
         ),
         Example(given={"mpi_ratio": [1.0] * 365}, gives=None, source="no variation, no score"),
+        Example(
+            given={"mpi_ratio": [0.3, 1.7, 0.1, 2.9] * 20 + [0.1] * 365},
+            gives=None,
+            source="nor after variation a year ago",
+        ),
     ],
 )
 def mpi_zscore() -> pl.Expr:
@@ -154,6 +159,7 @@ def miner_to_exchange_of_issuance_30d_ratio() -> pl.Expr:
     null_rule="NULL when the ratio to issuance is.",
     examples=[
         Example(given={"miner_to_exchange_of_issuance_30d_ratio": 14.4}, gives=True),
+        Example(given={"miner_to_exchange_of_issuance_30d_ratio": 1.501}, gives=True),
         Example(given={"miner_to_exchange_of_issuance_30d_ratio": 1.5}, gives=False),
     ],
 )
@@ -208,11 +214,20 @@ def miner_to_exchange_burst_score() -> pl.Expr:
         Example(
             given={
                 "miner_to_exchange_burst_score": 4.97,
-                "miner_to_exchange_btc": [200.0] * 30,
+                "miner_to_exchange_btc": [224.0] * 30,
                 "issuance_btc": [450.0] * 30,
             },
             gives=False,
             source="less than half of a day's issuance",
+        ),
+        Example(
+            given={
+                "miner_to_exchange_burst_score": 3.5,
+                "miner_to_exchange_btc": [225.0] * 30,
+                "issuance_btc": [450.0] * 30,
+            },
+            gives=True,
+            source="both limits belong to the burst",
         ),
         Example(
             given={

@@ -34,7 +34,7 @@ def block_count() -> pl.Expr:
     examples=[Example(given={"day": SAME_DAY, "block_count": [43, 101]}, gives=100 * 101 / 144)],
 )
 def block_share_pct() -> pl.Expr:
-    """The pool's blocks as a share of the day's blocks."""
+    """Blocks of the pool as a share of the day's blocks."""
     return PERCENT * ratio(pl.col("block_count"), pl.col("block_count").sum().over("day"))
 
 
@@ -60,7 +60,7 @@ def block_1008_count() -> pl.Expr:
     examples=[Example(given={"block_4320_count": 1_296}, gives=30.0)],
 )
 def pool_share_4320_pct() -> pl.Expr:
-    """The pool's share of the last 4,320 blocks."""
+    """Share of the pool in the last 4,320 blocks."""
     return PERCENT * pl.col("block_4320_count") / 4_320
 
 
@@ -88,7 +88,7 @@ def pool_share_4320_error_pct() -> pl.Expr:
     examples=[Example(given={"block_1008_count": 252}, gives=25.0)],
 )
 def pool_share_1008_pct() -> pl.Expr:
-    """The pool's share of the last 1,008 blocks."""
+    """Share of the pool in the last 1,008 blocks."""
     return PERCENT * pl.col("block_1008_count") / 1_008
 
 

@@ -216,7 +216,8 @@ def _walk(days: pl.Series) -> Iterator[str | None]:
 
     A day asks for a state by its conditions; the present state gives way once it has lasted three days itself, which
     is why this is a walk and not an expression. Capitulation asks for the third day in a row of its own condition;
-    until then the day asks for nothing new. An unknown day has no state and breaks that streak, but ends nothing.
+    until then the day asks for nothing new. An unknown day has no state and breaks that streak, but ends nothing; it
+    is one of the sixty days of a recovery, as days are counted and not rows.
     """
     state: str | None = None
     lasted = streak = recovered_days = 0
@@ -225,6 +226,7 @@ def _walk(days: pl.Series) -> Iterator[str | None]:
     for is_final, hashrate, income, margin, signs in zip(*map(days.struct.field, columns), strict=True):
         if not is_final or hashrate is None or (income is None and margin is None):
             streak = 0
+            recovered_days += 1
             yield None
             continue
         stressed = bool(income or margin)

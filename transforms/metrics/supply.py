@@ -53,7 +53,15 @@ def issuance_btc() -> pl.Expr:
     error="As good as the one daily price; block-level pricing differs by several percent on violent days.",
     null_rule="NULL when issuance or price is.",
     ge=0,
-    examples=[Example(given={"issuance_btc": 456.25, "price_usd": 66_000.0}, gives=30_112_500.0)],
+    examples=[
+        Example(given={"issuance_btc": 456.25, "price_usd": 66_000.0}, gives=30_112_500.0),
+        Example(
+            given={"issuance_btc": 1_687.5, "price_usd": 6_231.82},
+            gives=10_516_196.0,
+            within=0.5,
+            source="Coin Metrics' published row of 2020-03-28",
+        ),
+    ],
 )
 def issuance_usd() -> pl.Expr:
     """Issuance of the day at the price of the day."""

@@ -11,6 +11,7 @@ from transforms.windows import mean_over, ratio
 
 LAG_DAYS = 30
 MEAN_DAYS = 7
+LEAST_MEAN_DAYS = 6
 FIRST_SUBSIDY_BTC = 50.0
 HALVING_WINDOW_DAYS = 365
 ERA_ROUNDING = 0.01
@@ -19,13 +20,15 @@ ERA_ROUNDING = 0.01
 ZONES = ("extremely_underpaid", "underpaid", "fairly_paid", "overpaid", "extremely_overpaid")
 ADAPTIVE_LEAST_DAYS = 3 * 365
 WHOLE_HISTORY_DAYS = 36_525
+EVEN_HISTORY = [float(change % 100) for change in range(1_199)]
+"""Example days on which every change from 0 to 99 % was as frequent as any other."""
 
 LUCK = "Block luck alone gives a standard deviation of 4.5 percentage points. "
 HALVED = "For 30 days after a halving it holds about -50 % by construction."
 
 
 def _weekly(column: str) -> pl.Expr:
-    return mean_over(pl.col(column), MEAN_DAYS)
+    return mean_over(pl.col(column), MEAN_DAYS, least=LEAST_MEAN_DAYS)
 
 
 def _growth(column: pl.Expr) -> pl.Expr:
@@ -53,7 +56,7 @@ def _zone(change: pl.Expr, low: pl.Expr, lower: pl.Expr, upper: pl.Expr, high: p
     unit=Unit.PERCENT,
     dtype=pl.Float64,
     error=LUCK + HALVED,
-    null_rule="NULL with fewer than 7 of 7 days of revenue in either of the two weeks.",
+    null_rule="NULL with fewer than 6 of 7 days of revenue in either of the two weeks.",
     ge=-100,
     history_days=LAG_DAYS + MEAN_DAYS,
     examples=[
@@ -63,7 +66,16 @@ def _zone(change: pl.Expr, low: pl.Expr, lower: pl.Expr, upper: pl.Expr, high: p
             within=0.05,
             source="30.5 M against 43.5 M",
         ),
-        Example(given={"miner_revenue_usd": [43.5] * 29 + [30.5] * 7}, gives=None, source="36 days hold no first week"),
+        Example(
+            given={"miner_revenue_usd": [43.5] * 29 + [30.5] * 7},
+            gives=100 * (30.5 / 43.5 - 1),
+            source="36 days: the first week has 6 days",
+        ),
+        Example(
+            given={"miner_revenue_usd": [43.5] * 28 + [30.5] * 7},
+            gives=None,
+            source="35 days: the first week has 5 days",
+        ),
     ],
 )
 def revenue_change_30d_pct() -> pl.Expr:
@@ -100,7 +112,12 @@ def revenue_change_30d_raw_pct() -> pl.Expr:
             gives=-25.4,
             within=0.05,
             source="revenue -29.9, difficulty -4.4",
-        )
+        ),
+        Example(
+            given={"miner_revenue_usd": [40.0] * 37, "difficulty": [100.0] * 36 + [107.0]},
+            gives=-1.0,
+            source="one day in seven is 7 % harder",
+        ),
     ],
 )
 def revenue_less_difficulty_change_30d_pct() -> pl.Expr:
@@ -141,6 +158,7 @@ def halving_count() -> pl.Expr:
         Example(given={"halving_count": [3] + [4] * 364}, gives=True, source="the 364th day of the window"),
         Example(given={"halving_count": [3] + [4] * 366}, gives=False),
         Example(given={"halving_count": [3, None, 3]}, gives=False),
+        Example(given={"halving_count": [3, None, 4]}, gives=True, source="it fell on the day that nobody states"),
     ],
 )
 def halving_window() -> pl.Expr:
@@ -153,7 +171,7 @@ def halving_window() -> pl.Expr:
     unit=Unit.PERCENT,
     dtype=pl.Float64,
     error=LUCK + "Blocks of a halving day that came before it are valued as if they came after.",
-    null_rule="NULL with fewer than 7 of 7 days of issuance and fees in either of the two weeks.",
+    null_rule="NULL with fewer than 6 of 7 days of issuance and fees in either of the two weeks.",
     history_days=LAG_DAYS + MEAN_DAYS,
     examples=[
         Example(
@@ -181,8 +199,8 @@ def halving_window() -> pl.Expr:
 def revenue_change_30d_exhalving_pct() -> pl.Expr:
     """Change of weekly revenue in USD over 30 days with every day's issuance revalued at the present subsidy."""
     doublings = pl.lit(2.0).pow(pl.col("halving_count"))
-    at_first_subsidy = mean_over(pl.col("issuance_usd") * doublings, MEAN_DAYS)
-    fees = mean_over(pl.col("fees_btc") * pl.col("price_usd"), MEAN_DAYS)
+    at_first_subsidy = mean_over(pl.col("issuance_usd") * doublings, MEAN_DAYS, least=LEAST_MEAN_DAYS)
+    fees = mean_over(pl.col("fees_btc") * pl.col("price_usd"), MEAN_DAYS, least=LEAST_MEAN_DAYS)
     now = at_first_subsidy / doublings + fees
     before = at_first_subsidy.shift(LAG_DAYS) / doublings + fees.shift(LAG_DAYS)
     return PERCENT * (ratio(now, before) - 1)
@@ -196,6 +214,7 @@ def revenue_change_30d_exhalving_pct() -> pl.Expr:
     labels=ZONES,
     examples=[
         Example(given={"revenue_change_30d_pct": -30.0}, gives="extremely_underpaid"),
+        Example(given={"revenue_change_30d_pct": -21.0}, gives="extremely_underpaid"),
         Example(given={"revenue_change_30d_pct": -20.0}, gives="extremely_underpaid"),
         Example(given={"revenue_change_30d_pct": -19.9}, gives="underpaid"),
         Example(given={"revenue_change_30d_pct": -10.0}, gives="underpaid"),
@@ -218,9 +237,14 @@ def sustainability_zone() -> pl.Expr:
     labels=ZONES,
     history_days=ADAPTIVE_LEAST_DAYS,
     examples=[
-        Example(given={"revenue_change_30d_pct": [float(i % 100) for i in range(1_199)] + [-1.0]}, gives=ZONES[0]),
-        Example(given={"revenue_change_30d_pct": [float(i % 100) for i in range(1_199)] + [50.0]}, gives=ZONES[2]),
-        Example(given={"revenue_change_30d_pct": [float(i % 100) for i in range(1_199)] + [99.0]}, gives=ZONES[4]),
+        Example(given={"revenue_change_30d_pct": [*EVEN_HISTORY, -1.0]}, gives="extremely_underpaid"),
+        Example(given={"revenue_change_30d_pct": [*EVEN_HISTORY, 7.0]}, gives="underpaid"),
+        Example(given={"revenue_change_30d_pct": [*EVEN_HISTORY, 17.0]}, gives="underpaid"),
+        Example(given={"revenue_change_30d_pct": [*EVEN_HISTORY, 23.0]}, gives="fairly_paid"),
+        Example(given={"revenue_change_30d_pct": [*EVEN_HISTORY, 77.0]}, gives="fairly_paid"),
+        Example(given={"revenue_change_30d_pct": [*EVEN_HISTORY, 83.0]}, gives="overpaid"),
+        Example(given={"revenue_change_30d_pct": [*EVEN_HISTORY, 93.0]}, gives="overpaid"),
+        Example(given={"revenue_change_30d_pct": [*EVEN_HISTORY, 99.0]}, gives="extremely_overpaid"),
         Example(given={"revenue_change_30d_pct": [1.0] * 1_094}, gives=None),
     ],
 )

@@ -1,4 +1,3 @@
 select height, block_at, difficulty, subsidy_claimed_sat, fees_sat, pool
 from raw.latest_block
-where source = ?
-order by height;
+where source = getvariable('source');

@@ -1,4 +1,3 @@
 select day, exchange, pool, transfer_sat, transfer_count, top10_sat
 from raw.latest_exchange_flow
-where source = ?
-order by day, exchange, pool;
+where source = getvariable('source');

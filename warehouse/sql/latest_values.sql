@@ -1,3 +1,2 @@
 select source, series, day, value
-from raw.latest_daily_value
-order by source, series, day;
+from raw.latest_daily_value;

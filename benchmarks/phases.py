@@ -1,0 +1,49 @@
+"""Where our own time goes, told by the public functions alone: a difference of two of them is a phase.
+
+Run as `python -m benchmarks.phases HOME ROUNDS`; prints one JSON object of lists of seconds.
+"""
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from benchmarks.facts import facts_of
+from benchmarks.fixture import run_at
+from flows import pipeline
+from schemas.enforce import enforce
+from transforms.build import build, schema
+
+
+def phases(home: Path, rounds: int) -> dict[str, list[float]]:
+    """Seconds of a whole release and of its parts, `rounds` times after one that warms up."""
+    run = run_at(home, datetime.fromisoformat(facts_of(home).now))
+    pipeline.begin(run)
+    told: dict[str, list[float]] = defaultdict(list)
+    for warm in [False] + [True] * rounds:
+        release_s, _ = _timed(lambda: pipeline.release(run_at(home, run.now)))
+        compute_s, (built, inputs) = _timed(lambda: pipeline.compute(run))
+        build_s, _ = _timed(lambda inputs=inputs: build(inputs))
+        pandera_s, _ = _timed(lambda built=built: [enforce(t, schema(name)) for name, t in built.tables.items()])
+        if warm:
+            told["read and parse"].append(compute_s - build_s)
+            told["build, without Pandera"].append(build_s - pandera_s)
+            told["Pandera on finished tables"].append(pandera_s)
+            told["publish"].append(release_s - compute_s)
+            told["all"].append(release_s)
+            told["all, without Pandera on finished tables"].append(release_s - pandera_s)
+    return told
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    started = perf_counter()
+    result = work()
+    return perf_counter() - started, result
+
+
+if __name__ == "__main__":
+    print(json.dumps(phases(Path(sys.argv[1]), int(sys.argv[2]))))

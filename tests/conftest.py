@@ -1,0 +1,161 @@
+"""Hypothesis profiles, the folder of real data, and builders that fill in the rest of a valid row."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import accumulate
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import settings
+
+from schemas.observations import BLOCK, EXCHANGE_FLOW, UTC_TIME
+from schemas.registry import REGISTRY
+from schemas.series import Group
+from transforms.build import Inputs
+
+settings.register_profile("ci", derandomize=True, max_examples=25, deadline=None)
+settings.register_profile("night", max_examples=2_000, deadline=None)
+settings.load_profile("ci")
+"""`pytest --hypothesis-profile=night` looks longer, and elsewhere each time."""
+
+SOURCE = "simulated"
+
+Times = Sequence[datetime]
+Builder = Callable[..., pl.DataFrame]
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of third-party data sets, which are never copied into the project."""
+    folder = Path(os.environ.get("HASHPIVOT_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
+    if not folder.is_dir():
+        pytest.skip("shared data not present")
+    return folder
+
+
+def _blocks_of(times: Times, *, height: int | Sequence[int] = 100, **columns: Any) -> pl.DataFrame:
+    heights = range(height, height + len(times)) if isinstance(height, int) else height
+    given = {"difficulty": 1e14, "subsidy_claimed_sat": 312_500_000, "fees_sat": 2_000_000, "pool": "A"} | columns
+    types = {name: column.dtype.type for name, column in BLOCK.columns.items()}
+    rows = {"height": list(heights), "block_at": list(times)} | {
+        name: list(cells) if isinstance(cells, (list, tuple)) else [cells] * len(times) for name, cells in given.items()
+    }
+    return pl.DataFrame(rows, schema=types | {"block_at": UTC_TIME}).select(list(types))
+
+
+def _times_of(first: date, per_day: Sequence[int]) -> list[datetime]:
+    """Header times spread evenly over each day, as many as `per_day` says, from the `first` day on."""
+    return [
+        datetime.combine(first + timedelta(days=n), time(), tzinfo=UTC) + (i + 0.5) * timedelta(days=1) / count
+        for n, count in enumerate(per_day)
+        for i in range(count)
+    ]
+
+
+def _values_of(first: date, series: Mapping[str, Sequence[float | None] | float], days: int = 1) -> pl.DataFrame:
+    lengths = {len(cells) for cells in series.values() if isinstance(cells, Sequence)} or {days}
+    (days,) = lengths
+    wide = pl.DataFrame(
+        {name: cells if isinstance(cells, Sequence) else [cells] * days for name, cells in series.items()},
+        schema=dict.fromkeys(series, pl.Float64),
+    )
+    return (
+        wide.select(pl.Series("day", [first + timedelta(days=n) for n in range(days)], dtype=pl.Date), pl.all())
+        .unpivot(index="day", variable_name="series")
+        .drop_nulls("value")
+        .select(pl.lit(SOURCE).alias("source"), "series", "day", "value")
+    )
+
+
+def _registry_table(name: str, rows: Sequence[Mapping[str, Any]] = ()) -> pl.DataFrame:
+    types = {column: schema.dtype.type for column, schema in REGISTRY[name].columns.items()}
+    return pl.DataFrame([dict.fromkeys(types) | dict(row) for row in rows], schema=types)
+
+
+def _reference() -> dict[str, pl.DataFrame]:
+    """A registry with one yardstick of each fleet, one survey of costs and no deals."""
+    known = {"as_of": date(2009, 1, 3), "known_at": date(2009, 1, 3)}
+    fleets = {"network": 25.0, "new": 18.0, "old": 30.0}
+    return {name: _registry_table(name) for name in REGISTRY} | {
+        "fleet_efficiency": _registry_table(
+            "fleet_efficiency",
+            [known | {"fleet": f, "efficiency_j_per_th": j, "pue_ratio": 1.0} for f, j in fleets.items()],
+        ),
+        "power_price": _registry_table(
+            "power_price", [known | {"power_usd_per_mwh": 45.0, "all_in_usd_per_mwh": 55.0}]
+        ),
+    }
+
+
+def _inputs_of(**changes: Any) -> Inputs:
+    nothing = {
+        "blocks": _blocks_of([]),
+        "block_source": None,
+        "values": _values_of(date(2024, 1, 1), {"price_usd": []}),
+        "flows": pl.DataFrame(schema={name: column.dtype.type for name, column in EXCHANGE_FLOW.columns.items()}),
+        "flow_source": None,
+        "reference": _reference(),
+        "precedence": {group: [SOURCE] for group in Group},
+        "through": date(2049, 12, 31),
+        "now": datetime(2049, 12, 31, tzinfo=UTC),
+    }
+    if "through" not in changes and not changes.get("values", nothing["values"]).is_empty():
+        changes["through"] = changes["values"]["day"].max()
+    return Inputs(**(nothing | changes))
+
+
+@pytest.fixture(scope="session")
+def blocks_of() -> Builder:
+    """Builder: one block a header time, heights counting up from `height` unless they are listed."""
+    return _blocks_of
+
+
+@pytest.fixture(scope="session")
+def times_of() -> Callable[[date, Sequence[int]], list[datetime]]:
+    """Builder: header times spread evenly over days of the given block counts."""
+    return _times_of
+
+
+@pytest.fixture(scope="session")
+def values_of() -> Builder:
+    """Builder: daily values of one source from lists with one cell a day, a missing cell giving no row."""
+    return _values_of
+
+
+@pytest.fixture(scope="session")
+def registry_table() -> Builder:
+    """Builder: rows of a registry table, every cell that is not given NULL."""
+    return _registry_table
+
+
+@pytest.fixture(scope="session")
+def inputs_of() -> Callable[..., Inputs]:
+    """Builder: inputs of a whole computation, empty but for a registry of yardsticks and what is given."""
+    return _inputs_of
+
+
+def _market(days: int, *, seed: int = 1) -> dict[str, list[float]]:
+    """Daily values of an invented market in which every metric of the daily table has something to say."""
+    state = list(accumulate(range(days), lambda s, _: (s * 1_103_515_245 + 12_345) % 2**31, initial=seed))
+    noise = [s / 2**31 for s in state[1:]]
+    blocks = [float(130 + int(30 * x)) for x in noise]
+    sent = [0.0 if n % 11 == 0 else 1e10 * (1 + noise[-n]) * (9 if n % 97 == 0 else 1) for n in range(days)]
+    return {
+        "price_usd": [60_000.0 * (1 + 0.3 * x) for x in noise],
+        "block_count": blocks,
+        "issuance_sat": [312_500_000.0 * b for b in blocks],
+        "fees_sat": [2_000_000.0 * b * (1 + x) for b, x in zip(blocks, noise, strict=True)],
+        "difficulty": [1e14 * (1 + n // 14 % 5 / 20) for n in range(days)],
+        "miner_outflow_sat": [2e10 * (1 + 5 * x * x) + s for x, s in zip(noise, sent, strict=True)],
+        "miner_to_exchange_sat": sent,
+        "miner_to_exchange_count": [0.0 if s == 0 else 12.0 for s in sent],
+    }
+
+
+@pytest.fixture(scope="session")
+def market() -> Callable[..., dict[str, list[float]]]:
+    """Builder: daily values of an invented market, one list a series."""
+    return _market

@@ -1,0 +1,181 @@
+"""The catalogue is complete: nothing promised is missing, nothing written is left out, every column says what it is."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+
+import polars as pl
+import pytest
+
+import transforms.metrics
+from schemas.metric import Metric
+from schemas.series import SERIES
+from schemas.units import Unit
+from transforms.catalog import CAPITULATION_DAILY, TABLES
+
+PROMISED = [
+    "day",
+    "price_usd",
+    "block_count",
+    "issuance_btc",
+    "fees_btc",
+    "miner_revenue_btc",
+    "miner_revenue_usd",
+    "fee_share_pct",
+    "difficulty",
+    "hashrate_ehs",
+    "hashprice_usd_per_phs_day",
+    "puell_issuance_ratio",
+    "puell_revenue_ratio",
+    "revenue_change_30d_pct",
+    "revenue_change_30d_raw_pct",
+    "revenue_less_difficulty_change_30d_pct",
+    "sustainability_zone",
+    "miner_outflow_btc",
+    "miner_outflow_usd",
+    "mpi_zscore",
+    "mpi_ratio",
+    "miner_to_exchange_btc",
+    "miner_to_exchange_count",
+    "miner_to_exchange_mean_btc",
+    "miner_to_exchange_of_issuance_30d_ratio",
+    "miner_to_exchange_burst_score",
+    "miner_to_exchange_burst",
+    "hash_ribbon_spread_pct",
+    "hash_ribbon_state",
+    "difficulty_ribbon_compression_ratio",
+    "revenue_usd_per_mwh",
+    "cost_coverage_ratio",
+    "capitulation_score",
+    "score_income_level",
+    "score_income_change",
+    "score_hashrate",
+    "score_margin",
+    "score_selling",
+    "capitulation_state",
+    "rule_hash_ribbon_plain",
+    "rule_glassnode_risk",
+    "is_final",
+]
+"""Columns of `capitulation_daily` that readers were promised. One may be added; none may be renamed or taken away."""
+
+COST_INPUTS = {
+    "fleet_efficiency_j_per_th",
+    "fleet_pue_ratio",
+    "new_fleet_efficiency_j_per_th",
+    "new_fleet_pue_ratio",
+    "old_fleet_efficiency_j_per_th",
+    "old_fleet_pue_ratio",
+    "all_in_usd_per_mwh",
+}
+
+MODULES = [import_module(f"transforms.metrics.{found.name}") for found in iter_modules(transforms.metrics.__path__)]
+COLUMNS = [pytest.param(m, id=f"{table.name}.{m.name}") for table in TABLES.values() for m in table.metrics]
+
+
+def metrics_of(module: ModuleType) -> Iterator[Metric]:
+    """Metrics written in the module, and none that it borrows from another."""
+    yield from (value for value in vars(module).values() if isinstance(value, Metric))
+
+
+def test_daily_table_has_every_promised_column() -> None:
+    assert [name for name in PROMISED if name not in {m.name for m in CAPITULATION_DAILY.metrics}] == []
+
+
+def test_no_promised_column_is_listed_twice() -> None:
+    assert len(PROMISED) == len(set(PROMISED)) == 42
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_names_of_a_table_are_unique(table) -> None:
+    assert [name for name, count in Counter(m.name for m in table.metrics).items() if count > 1] == []
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rsplit(".", 1)[-1])
+def test_every_metric_written_is_published(module: ModuleType) -> None:
+    listed = {id(m) for table in TABLES.values() for m in table.metrics}
+    written = list(metrics_of(module))
+    assert written
+    assert [m.name for m in written if id(m) not in listed] == []
+    if hasattr(module, "METRICS"):
+        assert {m.name for m in module.METRICS} == {m.name for m in written}
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_keys_and_truths_speak_of_published_columns(table) -> None:
+    named = {m.name for m in table.metrics}
+    assert set(table.key) <= named
+    assert {m.name for m in table.metrics if m.nullable}.isdisjoint(table.key)
+    for truth in table.truths.values():
+        assert set(truth.meta.root_names()) <= named
+
+
+def test_daily_table_reads_known_series_and_cost_inputs_only() -> None:
+    named = {m.name for m in CAPITULATION_DAILY.metrics}
+    read = {name for m in CAPITULATION_DAILY.metrics for name in m.inputs} - named
+    given = {m.name for m in CAPITULATION_DAILY.metrics if m.is_given} - {"day", "is_final", "sources"}
+    assert read | given <= set(SERIES) | COST_INPUTS
+
+
+@pytest.mark.parametrize("m", COLUMNS)
+def test_name_ends_in_its_unit(m: Metric) -> None:
+    assert m.unit.fits(m.name)
+
+
+@pytest.mark.parametrize("m", COLUMNS)
+def test_name_ends_in_no_other_unit(m: Metric) -> None:
+    """A label or a yes-or-no has no ending of its own, so nothing else would catch one that ends like a number."""
+    longest = max((e for unit in Unit for e in unit.endings if m.name == e or m.name.endswith(e)), key=len)
+    assert longest in m.unit.endings
+
+
+@pytest.mark.parametrize("m", COLUMNS)
+def test_description_is_a_sentence(m: Metric) -> None:
+    assert re.fullmatch(r"[A-Z].*\.", m.description)
+    assert not m.description.startswith("The ")
+    assert "\n" not in m.description
+    assert "  " not in m.description
+
+
+@pytest.mark.parametrize("m", COLUMNS)
+def test_error_and_null_rule_are_sentences(m: Metric) -> None:
+    assert re.fullmatch(r"\S.*\.", m.error)
+    assert m.null_rule is None or re.fullmatch(r"NULL .*\.", m.null_rule)
+
+
+@pytest.mark.parametrize("m", COLUMNS)
+def test_type_fits_the_unit(m: Metric) -> None:
+    types = {
+        Unit.DAY: pl.Date(),
+        Unit.LABEL: pl.String(),
+        Unit.YES_NO: pl.Boolean(),
+        Unit.COUNT: pl.Int64(),
+        Unit.RANK: pl.Int64(),
+    }
+    assert m.dtype == types.get(m.unit, pl.Float64())
+
+
+@pytest.mark.parametrize("m", COLUMNS)
+def test_shares_of_a_hundred_and_amounts_are_bounded_from_below(m: Metric) -> None:
+    signed = {Unit.STANDARD_DEVIATIONS, Unit.SCORE, Unit.LABEL, Unit.YES_NO, Unit.DAY}
+    changes = ("_change_30d_pct", "_raw_pct", "_exhalving_pct", "_spread_pct")
+    if m.unit not in signed and not m.name.endswith(changes):
+        assert m.ge is not None
+
+
+def test_same_name_has_the_same_unit_in_every_table() -> None:
+    units: dict[str, set[Unit]] = {}
+    for table in TABLES.values():
+        for m in table.metrics:
+            units.setdefault(m.name, set()).add(m.unit)
+    assert {name: found for name, found in units.items() if len(found) > 1} == {}
+
+
+@pytest.mark.parametrize("m", COLUMNS)
+def test_window_in_the_name_is_the_one_that_is_declared(m: Metric) -> None:
+    """A column of `7d`, `30d` or `60d` looks at least that many days back."""
+    for days in re.findall(r"_(\d+)d_", m.name):
+        assert m.history_days >= int(days)

@@ -1,0 +1,64 @@
+"""The house stands without its scheduler: only the module that schedules needs Prefect."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+WITHOUT_PREFECT = "import sys; sys.modules['prefect'] = None\n"
+"""A module that is None in `sys.modules` cannot be imported."""
+
+DOMAIN = (
+    "flows.pipeline",
+    "flows.sources.files",
+    "flows.sources.simulated",
+    "transforms.catalog",
+    "warehouse.publish",
+)
+
+ONE_DAY = """
+from datetime import date, datetime, UTC
+import polars as pl
+from schemas.observations import BLOCK, EXCHANGE_FLOW, UTC_TIME
+from schemas.registry import REGISTRY
+from schemas.series import Group
+from transforms.build import Inputs, build
+
+def empty(schema):
+    return pl.DataFrame(schema={name: column.dtype.type for name, column in schema.columns.items()})
+
+built = build(Inputs(
+    blocks=empty(BLOCK), block_source=None, flows=empty(EXCHANGE_FLOW), flow_source=None,
+    values=pl.DataFrame({"source": "simulated", "series": "price_usd", "day": [date(2024, 6, 1)], "value": 66000.0}),
+    reference={name: empty(schema) for name, schema in REGISTRY.items()},
+    precedence={group: ["simulated"] for group in Group},
+    through=date(2024, 6, 1), now=datetime(2024, 6, 3, tzinfo=UTC),
+))
+print(built.tables["capitulation_daily"]["price_usd"].to_list())
+"""
+
+
+def run(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT_PREFECT + code], cwd=REPOSITORY, capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("module", DOMAIN)
+def test_module_is_imported_without_prefect(module: str) -> None:
+    done = run(f"import {module}; print('imported')")
+    assert done.stdout == "imported\n", done.stderr
+
+
+def test_tables_are_computed_without_prefect() -> None:
+    done = run(ONE_DAY)
+    assert done.stdout == "[66000.0]\n", done.stderr
+
+
+def test_scheduling_does_need_prefect() -> None:
+    """Or the tests above would pass whatever is imported."""
+    done = run("import flows.daily")
+    assert done.returncode != 0
+    assert "import of prefect halted" in done.stderr
