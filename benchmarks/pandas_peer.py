@@ -292,8 +292,11 @@ def _regime(d: pd.DataFrame) -> None:
     d["stress_income"] = _is(puell_7d <= 0.80, puell_7d) | _is(change <= -20, change)
     d["stress_margin"] = _is(coverage <= 1.0, coverage)
     d["stress_hashrate"] = _is(d["hash_ribbon_state"].eq("capitulation"), d["hash_ribbon_state"])
-    bursts = d["miner_to_exchange_burst"].astype("Float64").rolling(14).sum()
-    sold = _is(bursts >= 2, bursts) & ~d["miner_to_exchange_recycling_suspected"]
+    burst = d["miner_to_exchange_burst"].astype("Float64")
+    alone = burst.fillna(0).astype(float).shift(1, fill_value=0).rolling(3, min_periods=1).sum() == 0
+    starts = burst.where(alone, 0)
+    events = starts.rolling(14, min_periods=13).sum()
+    sold = _is(events >= 2, events) & ~d["miner_to_exchange_recycling_suspected"]
     d["stress_selling"] = _is(d["mpi_zscore"] >= 2, d["mpi_zscore"]) | sold
     risk = puell + d["difficulty_ribbon_compression_ratio"]
     d["rule_glassnode_risk"] = _is(risk < 0.65, risk)

@@ -303,19 +303,21 @@ changed as (
             when count(*) filter (where hash_ribbon_spread_pct <= -1) over w3 = 3 then 'capitulation'
             when count(*) filter (where hash_ribbon_spread_pct >= 0) over w3 = 3 then 'normal'
         end as turned,
-        case when count(miner_to_exchange_burst) over w14 = 14 then count(*) filter (where miner_to_exchange_burst) over w14 end
-            as bursts_14d
+        miner_to_exchange_burst and count(*) filter (where miner_to_exchange_burst) over before3 = 0 as burst_event_starts
     from averaged
     window
         by_day as (order by day),
         w3 as (order by day rows 2 preceding),
         w7 as (order by day rows 6 preceding),
-        w14 as (order by day rows 13 preceding),
+        before3 as (order by day rows between 3 preceding and 1 preceding),
         w365 as (order by day rows 364 preceding)
 ),
 judged as (
     select
         *,
+        case
+            when count(burst_event_starts) over w14 >= 13 then count(*) filter (where burst_event_starts) over w14
+        end as burst_events_14d,
         coalesce(bool_or(halved) over w365, false) as halving_window,
         quantile_cont(revenue_change_30d_pct, [0.05, 0.20, 0.80, 0.95]) over until_today as limits,
         case
@@ -336,7 +338,7 @@ judged as (
         puell_7d_ratio <= 0.80 or revenue_change_30d_pct <= -20 as stress_income,
         cost_coverage_ratio <= 1.0 as stress_margin,
         hash_ribbon_state = 'capitulation' as stress_hashrate,
-        mpi_zscore >= 2 or (bursts_14d >= 2 and not miner_to_exchange_recycling_suspected) as stress_selling,
+        mpi_zscore >= 2 or (burst_events_14d >= 2 and not miner_to_exchange_recycling_suspected) as stress_selling,
         puell_issuance_ratio + difficulty_ribbon_compression_ratio < 0.65 as rule_glassnode_risk,
         coalesce(rule_glassnode_risk, false)::bigint + coalesce(stress_selling, false)::bigint
             + coalesce(cost_coverage_ratio <= 0.9, false)::bigint + coalesce(puell_issuance_ratio <= 0.6, false)::bigint
@@ -346,6 +348,7 @@ judged as (
     from changed
     window
         until_today as (order by day rows unbounded preceding),
+        w14 as (order by day rows 13 preceding),
         w365 as (order by day rows 364 preceding)
 ),
 scored as (

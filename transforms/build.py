@@ -72,7 +72,9 @@ def build(inputs: Inputs) -> Built:
     blocks = dated(inputs.blocks)
     whole = whole_days(blocks)
     folded = fold_blocks(blocks, whole).select(pl.lit(inputs.block_source, pl.String).alias("source"), pl.all())
-    values = pl.concat([inputs.values, folded]) if inputs.block_source else inputs.values
+    # Where a source states blocks and totals of the same days, its blocks are what it has to say.
+    stated = inputs.values.join(folded, on=["source", "series", "day"], how="anti", maintain_order="left")
+    values = pl.concat([stated, folded])
     resolved = resolve(values.filter(pl.col("day") <= inputs.through), inputs.precedence)
     if resolved.days.is_empty():
         raise NothingToPublishError(

@@ -73,9 +73,6 @@ CAPITULATION_DAILY: Final = Table(
             <= SATOSHI_BTC
         ),
         "the parts of the score add up": ((pl.sum_horizontal(_PARTS) - pl.col("capitulation_score")).abs() <= EXACT),
-        "miners send no more to exchanges than leaves them, but for labels": (
-            (pl.col("miner_to_exchange_btc") >= 0) & (pl.col("miner_outflow_btc") >= 0)
-        ),
     },
 )
 

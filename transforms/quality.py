@@ -114,6 +114,13 @@ def check_days(days: pl.DataFrame) -> Iterator[Check]:
     for column, (bottom, top) in usual.items():
         inside = pl.col(column).is_between(bottom, top, closed="none")
         yield _none_broken(modern, f"{column} is usual", "warning", inside, f"between {bottom} and {top} since 2013")
+    yield _none_broken(
+        days,
+        "no more goes to exchanges than leaves the miners",
+        "warning",
+        pl.col("miner_to_exchange_btc") <= pl.col("miner_outflow_btc"),
+        "flow to exchanges up to the outflow",
+    )
     expected = pl.col("hashprice_usd_per_phs_day").rolling_mean(7)
     realised = pl.col("hashprice_realised_usd_per_phs_day").rolling_mean(7)
     yield _none_broken(

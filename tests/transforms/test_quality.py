@@ -37,10 +37,11 @@ def sound() -> pl.DataFrame:
         puell_issuance_ratio=pl.lit(0.9),
         revenue_change_30d_pct=pl.lit(-3.0),
         mpi_zscore=pl.lit(0.1),
+        miner_outflow_btc=pl.lit(500.0),
+        miner_to_exchange_btc=pl.lit(100.0),
         hashprice_usd_per_phs_day=pl.lit(50.0),
         hashprice_realised_usd_per_phs_day=pl.lit(50.0),
         hashrate_ehs=pl.lit(600.0),
-        miner_to_exchange_btc=pl.lit(100.0),
         is_final=pl.lit(True),
     )
 
@@ -81,6 +82,12 @@ BROKEN: list[tuple[str, str, list[str], Break]] = [
     ("a puell of 0", "warning", ["puell_issuance_ratio is usual"], on(FIFTH, "puell_issuance_ratio", 0.0)),
     ("revenue gone", "warning", ["revenue_change_30d_pct is usual"], on(FIFTH, "revenue_change_30d_pct", -95.0)),
     ("revenue times five", "warning", ["revenue_change_30d_pct is usual"], on(FIFTH, "revenue_change_30d_pct", 400.0)),
+    (
+        "more to exchanges than out",
+        "warning",
+        ["no more goes to exchanges than leaves the miners"],
+        on(FIFTH, "miner_to_exchange_btc", 501.0),
+    ),
     ("an index of -5", "warning", ["mpi_zscore is usual"], on(FIFTH, "mpi_zscore", -5.0)),
     ("an index of 30", "warning", ["mpi_zscore is usual"], on(FIFTH, "mpi_zscore", 30.0)),
     (

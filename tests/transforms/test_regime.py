@@ -326,11 +326,15 @@ def test_income_stress_looks_at_the_week_and_not_at_the_day() -> None:
     [
         ([True] + [False] * 12 + [True], True),
         ([False] * 13 + [True], False),
-        ([True] * 2 + [False] * 12, True),
+        ([True] * 2 + [False] * 12, False),
+        ([True] + [False] * 2 + [True] + [False] * 10, False),
+        ([True] + [False] * 3 + [True] + [False] * 9, True),
+        ([None] + [True] + [False] * 11 + [True], True),
+        ([None] * 2 + [True] + [False] * 10 + [True], None),
         ([False] * 14, False),
     ],
 )
-def test_two_bursts_in_fourteen_days_are_selling_stress(bursts: list[bool], stressed: bool) -> None:
+def test_two_burst_events_in_fourteen_days_are_selling_stress(bursts: list[bool | None], stressed: bool | None) -> None:
     assert told(miner_to_exchange_burst=bursts)["stress_selling"] is stressed
 
 

@@ -7,15 +7,17 @@ import polars as pl
 
 from schemas.metric import Example, Given, Scalar, metric
 from schemas.units import Unit
-from transforms.windows import mean_over
+from transforms.windows import least_known, mean_over
 
 WEEK_DAYS: Final = 7
 INCOME_STRESS_PUELL: Final = 0.80
 INCOME_STRESS_CHANGE_PCT: Final = -20.0
 MARGIN_STRESS_COVERAGE: Final = 1.0
 SELLING_STRESS_ZSCORE: Final = 2.0
-SELLING_STRESS_BURSTS: Final = 2
+SELLING_STRESS_EVENTS: Final = 2
 SELLING_STRESS_DAYS: Final = 14
+SAME_EVENT_DAYS: Final = 3
+"""Bursts no further apart than this are one event."""
 DEEP_COVERAGE: Final = 0.9
 DEEP_PUELL: Final = 0.6
 DEEP_SIGNS: Final = 2
@@ -84,7 +86,7 @@ def stress_hashrate() -> pl.Expr:
     dtype=pl.Boolean,
     error=JUDGEMENT + "Moving coins is not selling them.",
     null_rule="NULL when the index is unknown and the bursts decide nothing.",
-    history_days=SELLING_STRESS_DAYS,
+    history_days=SELLING_STRESS_DAYS + SAME_EVENT_DAYS,
     examples=[
         Example(
             given={
@@ -101,7 +103,25 @@ def stress_hashrate() -> pl.Expr:
                 "miner_to_exchange_recycling_suspected": False,
             },
             gives=True,
-            source="two bursts in 14 days",
+            source="two events in 14 days",
+        ),
+        Example(
+            given={
+                "mpi_zscore": 1.0,
+                "miner_to_exchange_burst": [False] * 10 + [True, False, False, True],
+                "miner_to_exchange_recycling_suspected": False,
+            },
+            gives=False,
+            source="three days apart is one event",
+        ),
+        Example(
+            given={
+                "mpi_zscore": 1.0,
+                "miner_to_exchange_burst": [False] * 9 + [True, False, False, False, True],
+                "miner_to_exchange_recycling_suspected": False,
+            },
+            gives=True,
+            source="four days apart is two",
         ),
         Example(
             given={
@@ -124,9 +144,12 @@ def stress_hashrate() -> pl.Expr:
     ],
 )
 def stress_selling() -> pl.Expr:
-    """Selling stress: Miners' Position Index of 2 or more, or two bursts in 14 days that are not recycled coins."""
-    bursts = pl.col("miner_to_exchange_burst").cast(pl.Int32).rolling_sum(SELLING_STRESS_DAYS)
-    sold = (bursts >= SELLING_STRESS_BURSTS) & ~pl.col("miner_to_exchange_recycling_suspected")
+    """Selling stress: Miners' Position Index of 2 or more, or two burst events in 14 days, coins not recycled."""
+    burst = pl.col("miner_to_exchange_burst")
+    before = burst.fill_null(False).cast(pl.Int32).rolling_sum(SAME_EVENT_DAYS, min_samples=1).shift(fill_value=0)
+    starts = burst & (before == 0)
+    events = starts.cast(pl.Int32).rolling_sum(SELLING_STRESS_DAYS, min_samples=least_known(SELLING_STRESS_DAYS))
+    sold = (events >= SELLING_STRESS_EVENTS) & ~pl.col("miner_to_exchange_recycling_suspected")
     return (pl.col("mpi_zscore") >= SELLING_STRESS_ZSCORE) | sold
 
 
@@ -267,7 +290,7 @@ def _days(**conditions: Sequence[Scalar] | Scalar) -> Given:
     unit=Unit.LABEL,
     dtype=pl.String,
     error=JUDGEMENT + "Late by three days by construction, and by three more where the ribbon decides.",
-    null_rule="NULL when the day is not final, hash-rate stress is unknown, or both income and margin stress are.",
+    null_rule="NULL when the day is not final, hash-rate or both other stresses are unknown, or history begins.",
     labels=STATES,
     history_days=HELD_DAYS,
     examples=[
