@@ -28,7 +28,7 @@ from warehouse.dictionary import columns_frame
 from warehouse.metadata import notices_of, revisions, run_history, source_facts
 from warehouse.publish import Publication, Published, publish
 from warehouse.registry import load_registry
-from warehouse.working import open_working
+from warehouse.working import Connection, open_working
 
 logger = logging.getLogger(__name__)
 
@@ -134,17 +134,15 @@ def ingest(run: Run, source_name: str, say: Say = lambda _: None) -> Ingested:
     return Ingested(source=source_name, row_count=rows, new_count=new, revised_count=revised, notices=tuple(notices))
 
 
-def compute(run: Run) -> tuple[Built, Inputs]:
-    """Read the newest observations and compute every table; writes nothing."""
+def observed(run: Run, connection: Connection) -> Inputs:
+    """The newest observations and the reference tables, as this run sees them."""
     ranked = run.profile.precedence
-    with open_working(run.settings.working_database) as connection:
-        block_source, blocks = vintages.latest_blocks(connection, ranked.get(Group.BLOCKS, ()))
-        flow_source, flows = vintages.latest_flows(connection, ranked.get(Group.MINER_FLOWS, ()))
-        values = vintages.latest_values(connection)
-    inputs = Inputs(
+    block_source, blocks = vintages.latest_blocks(connection, ranked.get(Group.BLOCKS, ()))
+    flow_source, flows = vintages.latest_flows(connection, ranked.get(Group.MINER_FLOWS, ()))
+    return Inputs(
         blocks=blocks,
         block_source=block_source,
-        values=values,
+        values=vintages.latest_values(connection),
         flows=flows,
         flow_source=flow_source,
         reference=load_registry(),
@@ -152,15 +150,22 @@ def compute(run: Run) -> tuple[Built, Inputs]:
         through=run.through,
         now=run.now,
     )
+
+
+def compute(run: Run) -> tuple[Built, Inputs]:
+    """Read the newest observations and compute every table; writes nothing."""
+    with open_working(run.settings.working_database) as connection:
+        inputs = observed(run, connection)
     return build(inputs), inputs
 
 
 def release(run: Run, say: Say = lambda _: None) -> Outcome:
     """Compute, check and publish. Raises `QualityError` when a check stops the publication."""
-    built, inputs = compute(run)
-    if stopped := failed(built.checks):
-        raise QualityError(stopped)
     with open_working(run.settings.working_database) as connection:
+        inputs = observed(run, connection)
+        built = build(inputs)
+        if stopped := failed(built.checks):
+            raise QualityError(stopped)
         checks = (*built.checks, *from_notices(notices_of(connection, run.run_id)))
         ended = datetime.now(UTC)
         # The run is told as published inside the publication, and in the working database only once that has happened.

@@ -1,7 +1,8 @@
 """What goes out: published schemas and column facts, built from metrics or reference schemas, never listed twice."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandera.polars as pa
 import polars as pl
@@ -42,33 +43,36 @@ def schema_of(
 ) -> pa.DataFrameSchema:
     """Build the Pandera schema that the published table of these metrics must pass.
 
-    `truths`: named expressions that must be true, or NULL, in every row.
+    `truths`: named expressions that must be true, or NULL, in every row. Limits of the columns are checked the same way
+    and all at once, because a check of its own for each of a hundred columns takes longer than computing them; the
+    schema's metadata keeps them one by one, for the message about a value that breaks one.
     """
+    limits = {f"{m.name} {says}": holds(pl.col(m.name)) for m in metrics for says, holds in _limits(m)}
+    everything = pl.all_horizontal(holds.fill_null(True) for holds in limits.values())
     return pa.DataFrameSchema(
-        {m.name: pa.Column(m.dtype, _checks(m), nullable=m.nullable, description=m.description) for m in metrics},
-        checks=[_truth(sentence, expression) for sentence, expression in truths.items()],
+        {m.name: pa.Column(m.dtype, nullable=m.nullable, description=m.description) for m in metrics},
+        checks=[
+            _truth("every value within the limits of its column", everything),
+            *(_truth(sentence, expression) for sentence, expression in truths.items()),
+        ],
         strict=True,
         ordered=True,
         unique=list(key),
         name=name,
+        metadata={"limits": limits},
     )
 
 
-def _checks(m: Metric) -> list[pa.Check]:
-    checks = []
+def _limits(m: Metric) -> Iterator[tuple[str, Callable[[pl.Expr], pl.Expr]]]:
+    """What every known value of a metric must be, in words and as an expression of the column."""
+    if m.dtype.is_float():
+        yield "is finite", pl.Expr.is_finite
     if m.ge is not None:
-        checks.append(pa.Check.ge(m.ge))
+        yield f"is at least {m.ge}", partial(pl.Expr.ge, other=m.ge)
     if m.le is not None:
-        checks.append(pa.Check.le(m.le))
+        yield f"is at most {m.le}", partial(pl.Expr.le, other=m.le)
     if m.labels is not None:
-        checks.append(pa.Check.isin(m.labels))
-    if m.dtype == pl.Float64():
-        checks.append(pa.Check(_is_number, name="neither NaN nor infinite"))
-    return checks
-
-
-def _is_number(data: pa.PolarsData) -> pl.LazyFrame:
-    return data.lazyframe.select(pl.col(data.key).is_finite())
+        yield f"is one of {', '.join(m.labels)}", partial(pl.Expr.is_in, other=list(m.labels))
 
 
 def _truth(sentence: str, expression: pl.Expr) -> pa.Check:

@@ -113,18 +113,24 @@ def current_version(folder: Path) -> str | None:
 
 def _write_database(path: Path, publication: Publication) -> None:
     """Write all tables, their comments and the meta schema to a fresh file."""
-    with duckdb.connect() as connection:
+    # One thread: the other core compresses the Parquet files meanwhile.
+    with duckdb.connect(config={"threads": 1}) as connection:
         connection.execute(f"attach {text(str(path))} as publication (storage_version {text(STORAGE_VERSION)})")
         connection.execute("use publication")
+        # The commit would write everything once and the checkpoint once more.
+        connection.execute("set checkpoint_threshold = '1TB'")
         connection.begin()
         for facts in publication.facts:
             table = quoted(facts.name)
             connection.register("rows", ArrowStream(publication.tables[facts.name]))
             connection.execute(f"create table {table} as select * from rows")
             connection.unregister("rows")
-            connection.execute(f"comment on table {table} is {text(facts.description)}")
-            for column in facts.columns:
-                connection.execute(f"comment on column {table}.{quoted(column.name)} is {text(column.comment())}")
+            comments = [f"comment on table {table} is {text(facts.description)}"]
+            comments += [
+                f"comment on column {table}.{quoted(column.name)} is {text(column.comment())}"
+                for column in facts.columns
+            ]
+            connection.execute("; ".join(comments))
         connection.execute(statement("meta"))
         for name, rows in publication.meta.items():
             connection.register("rows", ArrowStream(rows))
@@ -145,16 +151,16 @@ def _write_parquet(folder: Path, tables: Mapping[str, pl.DataFrame]) -> None:
 def _check(path: Path, publication: Publication) -> None:
     """Open the written file as a reader would and compare it with what was to be written."""
     with duckdb.connect(str(path), read_only=True) as reader:
+        names: dict[str, list[str]] = dict(reader.execute(statement("columns_written")).fetchall())
         for name, rows in publication.tables.items():
             written = scalar(reader, f"select count(*) from {quoted(name)}")
             if written != rows.height:
                 raise WarehouseError(
                     f"{path.name}: found {written} rows in {name}, expected {rows.height}; the last publication stays"
                 )
-            columns = [row[0] for row in reader.execute(f"describe {quoted(name)}").fetchall()]
-            if columns != rows.columns:
+            if names.get(name) != rows.columns:
                 raise WarehouseError(
-                    f"{path.name}: found columns {columns} in {name}, expected {rows.columns}; "
+                    f"{path.name}: found columns {names.get(name)} in {name}, expected {rows.columns}; "
                     "the last publication stays"
                 )
         bare = reader.execute(statement("columns_without_comment")).fetchall()

@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from io import StringIO
@@ -35,6 +36,12 @@ def load_registry(folder: Traversable | Path = REFERENCE) -> dict[str, pl.DataFr
     order of rows and columns in the files means nothing. An empty cell is NULL. Raises `BadInputError` for the first
     cell, column, row or link between tables that breaks its contract. Other files of the folder are left alone.
     """
+    return dict(_load(folder, registry_digest(folder)))  # type: ignore[arg-type]  # every folder of ours is hashable
+
+
+@lru_cache(maxsize=4)
+def _load(folder: Traversable | Path, _digest: str) -> dict[str, pl.DataFrame]:
+    """The same, kept as long as the files hold the same bytes: a standing process checks them once, not every run."""
     sheets = {table: _checked(_read(folder, table)) for table in REGISTRY}
     _check_deals_exist(sheets["credit_support"], sheets["conversion_deal"])
     _check_backstops_agree(sheets["conversion_deal"], sheets["credit_support"])

@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
+from typing import TypeAlias
 
 import duckdb
 
 from schemas.errors import WarehouseBusyError, WarehouseError
 from warehouse.statements import one_line, scalar
+
+Connection: TypeAlias = duckdb.DuckDBPyConnection
+"""An open working database, by a name that does not tell which engine it is."""
 
 
 @contextmanager

@@ -1,0 +1,52 @@
+"""A value outside the limits of its column stops a table, and the message names the column, the limit and the value."""
+
+import polars as pl
+import pytest
+
+from schemas.enforce import enforce
+from schemas.errors import ContractError
+from schemas.metric import metric
+from schemas.published import schema_of
+from schemas.units import Unit
+
+
+@metric(unit=Unit.RATIO, dtype=pl.Float64, error="None.", null_rule="Never known.", ge=0, le=1)
+def share_ratio() -> pl.Expr:
+    """Share."""
+    return pl.col("share_ratio")
+
+
+@metric(unit=Unit.LABEL, dtype=pl.String, error="None.", null_rule="Never known.", labels=("calm", "storm"))
+def weather() -> pl.Expr:
+    """Weather."""
+    return pl.col("weather")
+
+
+SCHEMA = schema_of("sample", ["share_ratio"], (share_ratio, weather), {})
+
+
+def sample(share: float | None = 0.5, weather: str | None = "calm") -> pl.DataFrame:
+    types = {"share_ratio": pl.Float64, "weather": pl.String}
+    return pl.DataFrame({"share_ratio": [0.25, share], "weather": ["calm", weather]}, schema=types)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, None])
+def test_values_on_the_limits_and_unknown_ones_pass(share: float | None) -> None:
+    assert enforce(sample(share, None), SCHEMA).height == 2
+
+
+@pytest.mark.parametrize(
+    ("share", "weather", "says"),
+    [
+        (-0.1, "calm", "share_ratio is at least 0, found -0.1"),
+        (1.1, "calm", "share_ratio is at most 1, found 1.1"),
+        (float("nan"), "calm", "share_ratio is finite, found nan"),
+        (float("inf"), "calm", "share_ratio is finite, found inf"),
+        (0.5, "fog", "weather is one of calm, storm, found 'fog'"),
+    ],
+)
+def test_value_outside_its_limits_is_refused_by_name(share: float, weather: str, says: str) -> None:
+    with pytest.raises(ContractError) as refused:
+        enforce(sample(share, weather), SCHEMA)
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
