@@ -1,6 +1,7 @@
 """The whole computation: newest observations in, checked tables out. Recomputes all history, because that is cheap."""
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cache
@@ -85,13 +86,16 @@ def build(inputs: Inputs) -> Built:
     days = resolved.days.with_columns(is_final(whole if chain_is_folded else None, inputs.now).alias("is_final"))
     flow_source = inputs.flow_source or resolved.chosen.get("miner_to_exchange_sat")
     costs = known_inputs(days, inputs.reference["fleet_efficiency"], inputs.reference["power_price"])
-    frames = {
-        CAPITULATION_DAILY.name: days.join(costs, on="day", how="left", validate="1:1", maintain_order="left"),
-        CONVERSION_DAILY.name: _conversion(inputs),
-        POOL_DAILY.name: _pools(inputs, blocks, whole),
-        EXCHANGE_FLOW_DAILY.name: _flows(inputs, days, flow_source),
-    }
-    derived = {name: derive(frame, TABLES[name].metrics) for name, frame in frames.items()}
+    # Days and pools know nothing of each other and take about as long, so each gets a core.
+    with ThreadPoolExecutor(max_workers=1) as second_core:
+        pools = second_core.submit(_pools, inputs, blocks, whole)
+        frames = {
+            CAPITULATION_DAILY.name: days.join(costs, on="day", how="left", validate="1:1", maintain_order="left"),
+            CONVERSION_DAILY.name: _conversion(inputs),
+            EXCHANGE_FLOW_DAILY.name: _flows(inputs, days, flow_source),
+        }
+        derived = {name: derive(frame, TABLES[name].metrics) for name, frame in frames.items()}
+        derived[POOL_DAILY.name] = derive(pools.result(), POOL_DAILY.metrics)
     tables = {name: enforce(published(frame, TABLES[name].metrics), schema(name)) for name, frame in derived.items()}
     nulls = [_nulls(TABLES[name], frame) for name, frame in derived.items() if TABLES[name].key == ("day",)]
     return Built(
