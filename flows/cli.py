@@ -111,6 +111,38 @@ def sql(statement: str, as_json: bool, **given: Any) -> None:
 
 
 @cli.command()
+@click.argument("table")
+@click.argument("column")
+@click.argument("day", type=DAY)
+@click.option("--exchange", default="all", show_default=True, help="The exchange of the row of exchange_flow_daily.")
+@click.option("--pool", default="all", show_default=True, help="The pool of the row of exchange_flow_daily.")
+@_settings_options
+@_json_option
+def explain(table: str, column: str, day: datetime, exchange: str, pool: str, as_json: bool, **given: Any) -> None:
+    """List the transactions that a flow figure is the sum of: COLUMN of TABLE on DAY, with blocks and label set."""
+    from flows.explain import explain as explained
+    from flows.tabular import print_rows
+
+    told = explained(read_settings(**given).published, table, column, day.date(), exchange, pool)
+    if as_json:
+        transfers = [dict(zip(told.names, row, strict=True)) for row in told.rows]
+        facts = {
+            "figure": told.figure,
+            "label_sets": told.label_sets,
+            "transfer_sat": told.transfer_sat,
+            "transaction_count": told.transaction_count,
+        }
+        asked = {"table": table, "column": column, "day": f"{day:%Y-%m-%d}"}
+        click.echo(json.dumps({**asked, **facts, "transfers": transfers}, indent=2))
+        return
+    click.echo(
+        f"{table}.{column} on {day:%Y-%m-%d}: {told.figure:,}, the sum of {told.transfer_sat:,} satoshi in "
+        f"{told.transaction_count:,} transactions; label set {', '.join(told.label_sets) or 'none'}"
+    )
+    print_rows(told.names, told.rows, as_json=False)
+
+
+@cli.command()
 @_settings_options
 @_json_option
 def doctor(as_json: bool, **given: Any) -> None:

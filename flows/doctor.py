@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from flows.settings import Settings, read_profile, read_settings
-from flows.sources.choose import source_named
+from flows.sources.choose import node_walk, source_named
 from flows.sources.protocol import Request
 from schemas.errors import HashpivotError
+from schemas.suppliers import NODE
 from warehouse.journal import one_run_at_a_time
 from warehouse.reading import query
 from warehouse.working import open_working
@@ -127,6 +128,9 @@ def _source(name: str, settings: Settings) -> Finding:
     now = datetime.now(UTC)
     yesterday = now.date() - timedelta(days=1)
     try:
+        if name == NODE.name:
+            # Its next batch may be the whole chain away; how it stands is one call.
+            return Finding(subject=f"source {name}", ok=True, found=f"answers, {node_walk(settings).standing()}")
         first = next(
             iter(source_named(name, settings).observe(Request(since=yesterday, through=yesterday, now=now))), None
         )

@@ -139,12 +139,16 @@ def observed(run: Run, connection: Connection) -> Inputs:
     ranked = run.profile.precedence
     block_source, blocks = vintages.latest_blocks(connection, ranked.get(Group.BLOCKS, ()))
     flow_source, flows = vintages.latest_flows(connection, ranked.get(Group.MINER_FLOWS, ()))
+    transfer_source, transfers, block_flows = vintages.latest_transfers(connection, ranked.get(Group.MINER_FLOWS, ()))
     return Inputs(
         blocks=blocks,
         block_source=block_source,
         values=vintages.latest_values(connection),
         flows=flows,
         flow_source=flow_source,
+        transfers=transfers,
+        block_flows=block_flows,
+        transfer_source=transfer_source,
         reference=load_registry(),
         precedence=ranked,
         through=run.through,
@@ -219,7 +223,7 @@ def _publication(run: Run, built: Built, inputs: Inputs, meta: dict[str, pl.Data
         **built.tables,
         **{facts.name: inputs.reference[facts.name] for facts in PUBLISHED if facts.name in inputs.reference},
     }
-    by_column = column_sources(built.chosen, inputs.block_source, built.flow_source)
+    by_column = column_sources(built.chosen, inputs.block_source, built.flow_source, built.transfer_source)
     columns = columns_frame(PUBLISHED, {name: rows.schema for name, rows in tables.items()}, by_column)
     return Publication(
         version=run.run_id,

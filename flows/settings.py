@@ -5,14 +5,14 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from schemas.errors import SettingsError
 from schemas.series import Group
 from schemas.suppliers import SUPPLIERS
 
-SOURCE_NAMES = ("simulated", "files")
+SOURCE_NAMES = ("simulated", "files", "node")
 
 
 class Settings(BaseSettings):
@@ -23,6 +23,14 @@ class Settings(BaseSettings):
     home: Path = Field(Path("data"), description="Folder that holds everything a run writes")
     profile: str = Field("demo", description="Name of a built-in profile, or path of a TOML file")
     files_dir: Path | None = Field(None, description="Folder the files source reads")
+    node_url: SecretStr | None = Field(
+        None, description="Address of the node's RPC port, such as http://127.0.0.1:8332"
+    )
+    node_cookie_file: Path | None = Field(None, description="Cookie file in the node's data folder")
+    node_user: str | None = Field(None, description="User of the node's RPC, where there is no cookie file")
+    node_password: SecretStr | None = Field(None, description="Password of that user")
+    node_chain: str = Field("main", description="Chain of the node: main, test, testnet4, signet or regtest")
+    labels_file: Path | None = Field(None, description="File that says who holds which address")
     simulated_seed: int = Field(7, ge=0, description="Seed of the simulated chain")
     keep_publications: int = Field(3, ge=1, le=1000, description="Versions of the publication that are kept")
 
@@ -30,6 +38,11 @@ class Settings(BaseSettings):
     def working_database(self) -> Path:
         """The writer's private database."""
         return self.home / "warehouse" / "working.duckdb"
+
+    @property
+    def miner_sets(self) -> Path:
+        """Folder of what attribution carries from block to block."""
+        return self.home / "warehouse" / "miner_set"
 
     @property
     def published(self) -> Path:

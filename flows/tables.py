@@ -7,7 +7,14 @@ from schemas.published import TableFacts, columns_of, reference_columns
 from schemas.registry import REGISTRY
 from schemas.series import SERIES
 from schemas.suppliers import REGISTRY as REGISTRY_SUPPLIER
-from transforms.catalog import CAPITULATION_DAILY, CONVERSION_DAILY, TABLES
+from transforms.catalog import (
+    CAPITULATION_DAILY,
+    CONVERSION_DAILY,
+    EXCHANGE_FLOW_DAILY,
+    MINER_TRANSFER,
+    POOL_DAILY,
+    TABLES,
+)
 
 DERIVED: Final = tuple(
     TableFacts(
@@ -33,13 +40,17 @@ PUBLISHED: Final = (*DERIVED, *REFERENCE)
 
 
 def column_sources(
-    chosen: Mapping[str, str], block_source: str | None, flow_source: str | None
+    chosen: Mapping[str, str], block_source: str | None, flow_source: str | None, transfer_source: str | None
 ) -> dict[tuple[str, str], str]:
     """Suppliers behind each (table, column), comma-separated.
 
     `chosen` tells the source of each series. Lineage follows the expressions down to series and reference columns.
     """
-    whole_table = {"pool_daily": block_source or "", "exchange_flow_daily": flow_source or ""}
+    whole_table = {
+        POOL_DAILY.name: block_source or "",
+        EXCHANGE_FLOW_DAILY.name: flow_source or "",
+        MINER_TRANSFER.name: transfer_source or "",
+    }
     found = {}
     for facts in PUBLISHED:
         for column in facts.columns:

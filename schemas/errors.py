@@ -79,3 +79,21 @@ class WarehouseError(TerminalError):
     """The working database or a publication cannot be used as it is."""
 
     exit_code = 7
+
+
+class NodeRefusalError(BadInputError):
+    """The node understood a call and refused it; `code` is its own error code."""
+
+    def __init__(self, place: str, code: int, message: str) -> None:
+        self.code, self.message = code, message
+        super().__init__(place, f"error {code}: {message}", "an answer", "look the code up in the node's manual")
+
+
+class ChainReorganisedError(TransientError):
+    """The node changed its mind about blocks that were read: from `height` on, what it said before no longer counts."""
+
+    def __init__(self, height: int, found: str | None, expected: str | None) -> None:
+        self.height, self.found, self.expected = height, found, expected
+        super().__init__(
+            f"block {height:,}: found {found}, expected {expected}; the chain was reorganised, walk back to the fork"
+        )

@@ -16,11 +16,13 @@ UTC_TIME = pl.Datetime("us", "UTC")
 
 
 class ObservedTable(StrEnum):
-    """The three shapes an observation can have; also the names of the raw tables."""
+    """The shapes an observation can have; also the names of the raw tables."""
 
     BLOCK = "block"
     DAILY_VALUE = "daily_value"
     EXCHANGE_FLOW = "exchange_flow"
+    MINER_TRANSFER = "miner_transfer"
+    MINER_BLOCK_FLOW = "miner_block_flow"
 
 
 def _within_bounds(data: pa.PolarsData) -> pl.LazyFrame:
@@ -89,16 +91,68 @@ EXCHANGE_FLOW = pa.DataFrameSchema(
 )
 """One row a day, exchange and pool with at least one transfer; `covered` days without a row had none."""
 
+MINER_TRANSFER = pa.DataFrameSchema(
+    {
+        "height": pa.Column(pl.Int64, pa.Check.ge(0), description="Height of the block"),
+        "block_hash": pa.Column(pl.String, description="Hash of the block; tells branches of the chain apart"),
+        "txid": pa.Column(pl.String, description="Transaction"),
+        "exchange": pa.Column(pl.String, description="Exchange that received the coins"),
+        "pool": pa.Column(pl.String, description="Pool whose scripts put in the most"),
+        "hop": pa.Column(
+            pl.Int64, pa.Check.isin([0, 1]), description="0: paid by a coinbase; 1: paid by such a script"
+        ),
+        "transfer_sat": pa.Column(pl.Int64, pa.Check.gt(0), description="Coins attributed to the miners"),
+        "fresh_sat": pa.Column(
+            pl.Int64, pa.Check.ge(0), nullable=True, description="Of these straight out of coinbase outputs"
+        ),
+        "miner_input_sat": pa.Column(pl.Int64, pa.Check.gt(0), description="What the miners' scripts put in"),
+        "total_input_sat": pa.Column(pl.Int64, pa.Check.gt(0), description="All inputs of the transaction"),
+        "quality": pa.Column(pl.String, pa.Check.isin(["A", "B", "C"]), description="How sure the sender is"),
+        "label_set": pa.Column(pl.String, description="Version of the labels that named the exchange"),
+    },
+    strict=True,
+    ordered=True,
+    unique=["height", "block_hash", "txid", "exchange", "hop", "label_set"],
+    name="miner_transfer",
+)
+"""One row a transaction, exchange and layer of miners. Counts only while its block and its labels are the latest."""
+
+MINER_BLOCK_FLOW = pa.DataFrameSchema(
+    {
+        "height": pa.Column(pl.Int64, pa.Check.ge(0), unique=True, description="Height of the block"),
+        "block_hash": pa.Column(pl.String, description="Hash of the block"),
+        "pool": pa.Column(pl.String, description="Pool that made the block, 'unknown' if not told"),
+        "outflow_sat": pa.Column(pl.Int64, pa.Check.ge(0), description="Coins that left miners' scripts"),
+        "outflow_tx_count": pa.Column(pl.Int64, pa.Check.ge(0), description="Transactions that carried them"),
+        "largest_outflows_sat": pa.Column(pl.List(pl.Int64), description="Up to ten largest of these, descending"),
+        "inflow_sat": pa.Column(pl.Int64, pa.Check.ge(0), description="Coins that came to miners' scripts"),
+        "fee_sat": pa.Column(pl.Int64, pa.Check.ge(0), description="Miners' part of the fees"),
+        "one_hop_outflow_sat": pa.Column(pl.Int64, pa.Check.ge(0), description="Coins that left the 1-hop layer"),
+        "coinbase_direct_to_exchange_sat": pa.Column(
+            pl.Int64, pa.Check.ge(0), description="What the coinbase pays to exchanges"
+        ),
+        "label_set": pa.Column(pl.String, description="Version of the labels that were used"),
+    },
+    strict=True,
+    ordered=True,
+    name="miner_block_flow",
+)
+"""One row a block, a block without any flow included: it tells that the block has been looked at."""
+
 OBSERVED = {
     ObservedTable.BLOCK: BLOCK,
     ObservedTable.DAILY_VALUE: DAILY_VALUE,
     ObservedTable.EXCHANGE_FLOW: EXCHANGE_FLOW,
+    ObservedTable.MINER_TRANSFER: MINER_TRANSFER,
+    ObservedTable.MINER_BLOCK_FLOW: MINER_BLOCK_FLOW,
 }
 
 KEYS = {
     ObservedTable.BLOCK: ("height",),
     ObservedTable.DAILY_VALUE: ("series", "day"),
     ObservedTable.EXCHANGE_FLOW: ("day", "exchange", "pool"),
+    ObservedTable.MINER_TRANSFER: ("height", "block_hash", "txid", "exchange", "hop", "label_set"),
+    ObservedTable.MINER_BLOCK_FLOW: ("height",),
 }
 
 

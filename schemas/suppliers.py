@@ -51,6 +51,14 @@ POOL_BLOCKS_EXPORT: Final = Supplier(
     trust="heights and header times exact; pool names by coinbase tag and payout address",
     address="https://github.com/mempool/mining-pools",
 )
+NODE: Final = Supplier(
+    name="node",
+    title="Own Bitcoin Core node",
+    licence="none: the chain is nobody's",
+    delay="minutes; the newest blocks can still be replaced",
+    trust="exact: every amount in satoshi; pool names by payout address and coinbase tag",
+    address="https://bitcoincore.org/en/doc/",
+)
 REGISTRY: Final = Supplier(
     name="registry",
     title="Curated registry of AI leases, credit support and capital expenditure",
@@ -62,5 +70,5 @@ REGISTRY: Final = Supplier(
 
 SUPPLIERS: Final = {
     supplier.name: supplier
-    for supplier in (SIMULATED, COINMETRICS_EXPORT, CRYPTOQUANT_EXPORT, POOL_BLOCKS_EXPORT, REGISTRY)
+    for supplier in (SIMULATED, COINMETRICS_EXPORT, CRYPTOQUANT_EXPORT, POOL_BLOCKS_EXPORT, NODE, REGISTRY)
 }

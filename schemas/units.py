@@ -39,6 +39,7 @@ class Unit(Enum):
     MEGAWATT = ("MW", ("_mw",))
     YEARS = ("years", ("_years",))
     RANK = ("rank", ("_rank",))
+    HEIGHT = ("block height", ("height",))
     DAY = ("UTC day", ("day", "_on"))
     YES_NO = ("yes or no", ("",))
     LABEL = ("label", ("",))

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from functools import cache
+from functools import cache, partial
 
 import pandera.polars as pa
 import polars as pl
@@ -15,7 +15,15 @@ from schemas.published import schema_of
 from schemas.series import Group
 from schemas.suppliers import REGISTRY
 from transforms.calendar import dated, fold_blocks, is_final, whole_days
-from transforms.catalog import CAPITULATION_DAILY, CONVERSION_DAILY, EXCHANGE_FLOW_DAILY, POOL_DAILY, TABLES, Table
+from transforms.catalog import (
+    CAPITULATION_DAILY,
+    CONVERSION_DAILY,
+    EXCHANGE_FLOW_DAILY,
+    MINER_TRANSFER,
+    POOL_DAILY,
+    TABLES,
+    Table,
+)
 from transforms.conversion import conversion_days
 from transforms.cost import known_inputs
 from transforms.derive import NULLS, derive, explain_nulls, published
@@ -23,14 +31,16 @@ from transforms.exchange_flows import exchange_flow_days, exchange_flow_totals
 from transforms.pools import pool_days
 from transforms.quality import Check, check_conflicts, check_days, check_flows, check_pools, check_reported_hashrate
 from transforms.resolve import resolve
+from transforms.transfer_days import miner_flow_values, seen_days, transfer_flow_days
+from transforms.transfers import block_flow_rows, transfer_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """The newest observations and the reference tables, as a run sees them.
 
-    `blocks`, `values` and `flows` are the frames of `schemas.observations`, `values` with its `source`. `through` is
-    the last day that is published, `now` the one clock reading of the run.
+    `blocks`, `values`, `flows`, `transfers` and `block_flows` are the frames of `schemas.observations`, `values` with
+    its `source`. `through` is the last day that is published, `now` the one clock reading of the run.
     """
 
     blocks: pl.DataFrame
@@ -38,6 +48,9 @@ class Inputs:
     values: pl.DataFrame
     flows: pl.DataFrame
     flow_source: str | None
+    transfers: pl.DataFrame = field(default_factory=partial(transfer_rows, (), ""))
+    block_flows: pl.DataFrame = field(default_factory=partial(block_flow_rows, (), ""))
+    transfer_source: str | None = None
     reference: Mapping[str, pl.DataFrame]
     precedence: Mapping[Group, Sequence[str]]
     through: date
@@ -48,7 +61,8 @@ class Inputs:
 class Built:
     """Tables that have passed their schemas, and what there is to say about them.
 
-    `chosen` tells the source of each series, `flow_source` that of `exchange_flow_daily`.
+    `chosen` tells the source of each series, `flow_source` that of `exchange_flow_daily`, `transfer_source` that of
+    `miner_transfer`.
     """
 
     tables: Mapping[str, pl.DataFrame]
@@ -56,6 +70,7 @@ class Built:
     checks: tuple[Check, ...]
     chosen: Mapping[str, str]
     flow_source: str | None
+    transfer_source: str | None
 
 
 @cache
@@ -75,7 +90,13 @@ def build(inputs: Inputs) -> Built:
     folded = fold_blocks(blocks, whole).select(pl.lit(inputs.block_source, pl.String).alias("source"), pl.all())
     # Where a source states blocks and totals of the same days, its blocks are what it has to say.
     stated = inputs.values.join(folded, on=["source", "series", "day"], how="anti", maintain_order="left")
-    values = pl.concat([stated, folded])
+    known = seen_days(inputs.block_flows, blocks, whole).filter(pl.col("day") <= inputs.through)
+    transfers = inputs.transfers.join(known, on="height", how="inner", validate="m:1", maintain_order="left")
+    summed = miner_flow_values(inputs.block_flows, inputs.transfers, known).select(
+        pl.lit(inputs.transfer_source, pl.String).alias("source"), pl.all()
+    )
+    stated = stated.join(summed, on=["source", "series", "day"], how="anti", maintain_order="left")
+    values = pl.concat([stated, folded, summed])
     resolved = resolve(values.filter(pl.col("day") <= inputs.through), inputs.precedence)
     if resolved.days.is_empty():
         raise NothingToPublishError(
@@ -84,7 +105,9 @@ def build(inputs: Inputs) -> Built:
         )
     chain_is_folded = inputs.block_source is not None and inputs.block_source == resolved.chosen.get("block_count")
     days = resolved.days.with_columns(is_final(whole if chain_is_folded else None, inputs.now).alias("is_final"))
-    flow_source = inputs.flow_source or resolved.chosen.get("miner_to_exchange_sat")
+    by_transfer = _first(inputs, inputs.transfer_source, inputs.flow_source)
+    stated_flow_source = inputs.transfer_source if by_transfer else inputs.flow_source
+    flow_source = stated_flow_source or resolved.chosen.get("miner_to_exchange_sat")
     costs = known_inputs(days, inputs.reference["fleet_efficiency"], inputs.reference["power_price"])
     # Days and pools know nothing of each other and take about as long, so each gets a core.
     with ThreadPoolExecutor(max_workers=1) as second_core:
@@ -92,7 +115,14 @@ def build(inputs: Inputs) -> Built:
         frames = {
             CAPITULATION_DAILY.name: days.join(costs, on="day", how="left", validate="1:1", maintain_order="left"),
             CONVERSION_DAILY.name: _conversion(inputs),
-            EXCHANGE_FLOW_DAILY.name: _flows(inputs, days, flow_source),
+            EXCHANGE_FLOW_DAILY.name: (
+                _marked(transfer_flow_days(transfers), whole, inputs.now, flow_source)
+                if by_transfer
+                else _flows(inputs, days, flow_source)
+            ),
+            MINER_TRANSFER.name: _marked(
+                transfers.sort("height", "txid", "exchange", "hop"), whole, inputs.now, inputs.transfer_source
+            ),
         }
         derived = {name: derive(frame, TABLES[name].metrics) for name, frame in frames.items()}
         derived[POOL_DAILY.name] = derive(pools.result(), POOL_DAILY.metrics)
@@ -114,6 +144,7 @@ def build(inputs: Inputs) -> Built:
         ),
         chosen=resolved.chosen,
         flow_source=flow_source,
+        transfer_source=inputs.transfer_source,
     )
 
 
@@ -141,6 +172,18 @@ def _flows(inputs: Inputs, days: pl.DataFrame, source: str | None) -> pl.DataFra
     return flows.filter(pl.col("day") <= inputs.through).with_columns(
         is_final(None, inputs.now).alias("is_final"), pl.lit(source, pl.String).alias("sources")
     )
+
+
+def _marked(rows: pl.DataFrame, whole: pl.DataFrame, now: datetime, source: str | None) -> pl.DataFrame:
+    return rows.with_columns(is_final(whole, now).alias("is_final"), pl.lit(source, pl.String).alias("sources"))
+
+
+def _first(inputs: Inputs, source: str | None, other: str | None) -> bool:
+    """Whether the profile ranks `source` of miner flows before the `other`, or has no other."""
+    if source is None or other is None:
+        return source is not None
+    ranked = list(inputs.precedence.get(Group.MINER_FLOWS, ()))
+    return ranked.index(source) <= ranked.index(other)
 
 
 def _nulls(table: Table, frame: pl.DataFrame) -> pl.DataFrame:

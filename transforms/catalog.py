@@ -21,6 +21,7 @@ from transforms.metrics import (
     score,
     supply,
     sustainability,
+    transfers,
 )
 
 SATOSHI_BTC: Final = 1e-8
@@ -98,6 +99,20 @@ EXCHANGE_FLOW_DAILY: Final = Table(
     },
 )
 
+MINER_TRANSFER: Final = Table(
+    name="miner_transfer",
+    description=(
+        "Coins from miners to exchanges: one row a transaction, exchange and layer of miners. Empty where no source "
+        "tells single transactions."
+    ),
+    key=("height", "txid", "exchange", "hop_count"),
+    metrics=(day.day, *transfers.METRICS, day.is_final, day.sources),
+    truths={
+        "miners put in no more than all": pl.col("miner_input_sat") <= pl.col("total_input_sat"),
+        "what is fresh is a part": pl.col("fresh_sat") <= pl.col("transfer_sat"),
+    },
+)
+
 CONVERSION_DAILY: Final = Table(
     name="conversion_daily",
     description="How much of the miners' power is promised to AI, point in time by announcement: one row a UTC day.",
@@ -105,4 +120,6 @@ CONVERSION_DAILY: Final = Table(
     metrics=(day.day, *conversion.METRICS, day.is_final, day.sources),
 )
 
-TABLES: Final = {t.name: t for t in (CAPITULATION_DAILY, CONVERSION_DAILY, POOL_DAILY, EXCHANGE_FLOW_DAILY)}
+TABLES: Final = {
+    t.name: t for t in (CAPITULATION_DAILY, CONVERSION_DAILY, POOL_DAILY, EXCHANGE_FLOW_DAILY, MINER_TRANSFER)
+}

@@ -31,7 +31,9 @@ def open_publication(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def query(folder: Path, sql: str, values: list[Any] | None = None) -> tuple[list[str], list[tuple[Any, ...]]]:
+def query(
+    folder: Path, sql: str, values: list[Any] | dict[str, Any] | None = None
+) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Column names and rows of one statement on the current publication.
 
     Raises `TerminalError` with DuckDB's own first line where the statement is wrong or would write.

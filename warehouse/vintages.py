@@ -80,6 +80,19 @@ def latest_flows(connection: duckdb.DuckDBPyConnection, precedence: Sequence[str
     return source, _of_source(connection, "latest_flows", source)
 
 
+def latest_transfers(
+    connection: duckdb.DuckDBPyConnection, precedence: Sequence[str]
+) -> tuple[str | None, pl.DataFrame, pl.DataFrame]:
+    """What the first source in `precedence` that attributes blocks has found, in no promised order.
+
+    Returns the source or None, the transfers that still count, and one row a block. A transfer counts while its block
+    is the one that its height has, read with the labels that it was last read with.
+    """
+    source = _first_with_rows(connection, "miner_block_flow", precedence)
+    transfers = _of_source(connection, "latest_transfers", source)
+    return source, transfers, _of_source(connection, "latest_block_flows", source)
+
+
 def _first_with_rows(connection: duckdb.DuckDBPyConnection, table: str, precedence: Sequence[str]) -> str | None:
     stated = connection.execute("select distinct source from raw.batch where observed_table = ?", [table]).fetchall()
     have = {row[0] for row in stated}

@@ -1,8 +1,29 @@
 """Names of profiles to sources: the one place that knows what each source needs from the settings."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from flows.settings import Settings
 from flows.sources.protocol import Source
 from schemas.errors import SettingsError
+
+if TYPE_CHECKING:
+    from flows.sources.node import ChainWalk, Node
+
+
+def node_walk(settings: Settings) -> ChainWalk:
+    """The chain of the own node. Raises `SettingsError` where its address or our credentials are missing."""
+    from flows.sources.node import ChainWalk, Connection, CookieFile, Password
+
+    if settings.node_url is None:
+        raise SettingsError("HASHPIVOT_NODE_URL", None, "an address such as http://127.0.0.1:8332", "set it")
+    credentials: CookieFile | Password | None = None
+    if settings.node_cookie_file is not None:
+        credentials = CookieFile(settings.node_cookie_file)
+    elif settings.node_user is not None and settings.node_password is not None:
+        credentials = Password(settings.node_user, settings.node_password.get_secret_value())
+    return ChainWalk(Connection(settings.node_url.get_secret_value(), credentials), settings.node_chain)
 
 
 def source_named(name: str, settings: Settings) -> Source:
@@ -22,4 +43,20 @@ def source_named(name: str, settings: Settings) -> Source:
                 "HASHPIVOT_FILES_DIR", None, "a folder of vendor exports", "set it, or pass --files-dir"
             )
         return Files(settings.files_dir)
-    raise SettingsError("profile source", name, "simulated or files", "correct the profile")
+    if name == "node":
+        return _node(settings)
+    raise SettingsError("profile source", name, "simulated, files or node", "correct the profile")
+
+
+def _node(settings: Settings) -> Node:
+    from flows.sources.node import Checkpoints, Node
+    from transforms.pool_names import PoolNames
+    from warehouse.labels import label_set, read_labels, read_own
+    from warehouse.pool_list import read_pool_list
+
+    walk = node_walk(settings)
+    parts = [read_own()]
+    if settings.labels_file is not None:
+        parts.append(read_labels(settings.labels_file))
+    checkpoints = Checkpoints(settings.miner_sets, settings.node_chain)
+    return Node(walk, checkpoints, PoolNames(read_pool_list()), label_set(parts))

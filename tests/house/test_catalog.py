@@ -154,6 +154,8 @@ def test_type_fits_the_unit(m: Metric) -> None:
         Unit.YES_NO: pl.Boolean(),
         Unit.COUNT: pl.Int64(),
         Unit.RANK: pl.Int64(),
+        Unit.HEIGHT: pl.Int64(),
+        Unit.SAT: pl.Int64(),
     }
     assert m.dtype == types.get(m.unit, pl.Float64())
 

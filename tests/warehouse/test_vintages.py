@@ -14,7 +14,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
-from warehouse_rows import DAY, ONE, OTHER, PRICE, block, blocks, flow, flows, price, values
+from warehouse_rows import (
+    DAY,
+    ONE,
+    OTHER,
+    PRICE,
+    block,
+    block_flow,
+    block_flows,
+    blocks,
+    flow,
+    flows,
+    price,
+    transfer,
+    transfers,
+    values,
+)
 
 from schemas.errors import WarehouseError
 from schemas.observations import OBSERVED, Batch, ObservedTable
@@ -23,7 +38,7 @@ from warehouse import vintages
 from warehouse.vintages import Appended
 from warehouse.working import open_working
 
-RAW_TABLES = ("batch", "block", "daily_value", "exchange_flow")
+RAW_TABLES = ("batch", "block", "daily_value", "exchange_flow", "miner_transfer", "miner_block_flow")
 
 
 def keep(working: Path, *batches: Batch) -> list[Appended]:
@@ -50,6 +65,8 @@ PRICES = f"select value, revision, batch_id from raw.daily_value where series = 
         pytest.param(price(1.0, 2.0, 3.0), 3, id="daily_value"),
         pytest.param(blocks(block(1), block(2, pool=None, fees_sat=None, difficulty=None)), 2, id="block"),
         pytest.param(flows(flow(), flow("AntPool")), 2, id="exchange_flow"),
+        pytest.param(transfers(transfer(1), transfer(2, fresh_sat=3)), 2, id="miner_transfer"),
+        pytest.param(block_flows(block_flow(1), block_flow(2, largest_outflows_sat=[])), 2, id="miner_block_flow"),
     ],
 )
 def test_the_same_batch_twice_adds_nothing_but_the_record_of_the_batch(working: Path, batch: Batch, rows: int) -> None:
@@ -309,6 +326,13 @@ def statements(draw: st.DrawFn) -> Batch:
         maybe = st.none() | FEW
         told = draw(st.dictionaries(st.integers(0, 4), st.tuples(maybe, st.sampled_from([None, "a", "b"]))))
         return blocks(*(block(h, fees_sat=fees, pool=pool) for h, (fees, pool) in told.items()), source=source)
+    if table is ObservedTable.MINER_TRANSFER:
+        found = draw(st.dictionaries(st.tuples(FEW, st.sampled_from("ab")), FEW))
+        return transfers(*(transfer(h, block_hash=b, transfer_sat=sat) for (h, b), sat in found.items()), source=source)
+    if table is ObservedTable.MINER_BLOCK_FLOW:
+        seen = draw(st.dictionaries(FEW, st.tuples(st.sampled_from("ab"), st.lists(FEW, max_size=2))))
+        rows = (block_flow(h, block_hash=b, largest_outflows_sat=most) for h, (b, most) in seen.items())
+        return block_flows(*rows, source=source)
     keys = st.tuples(NEAR_DAYS, st.sampled_from(["binance", "kraken"]), st.sampled_from(["a", "b"]))
     told = draw(st.dictionaries(keys, st.tuples(FEW, FEW)))
     rows = (
@@ -322,7 +346,29 @@ KEYS = {
     ObservedTable.DAILY_VALUE: ("source", "series", "day"),
     ObservedTable.BLOCK: ("source", "height"),
     ObservedTable.EXCHANGE_FLOW: ("source", "day", "exchange", "pool"),
+    ObservedTable.MINER_TRANSFER: ("source", "height", "block_hash", "txid", "exchange", "hop", "label_set"),
+    ObservedTable.MINER_BLOCK_FLOW: ("source", "height"),
 }
+
+
+def plain(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """Rows that a set can hold."""
+    return [tuple(tuple(cell) if isinstance(cell, list) else cell for cell in row) for row in rows]
+
+
+def test_a_transfer_counts_while_its_block_and_its_labels_are_the_latest(working: Path) -> None:
+    first, other = block_flow(1, block_hash="a"), block_flow(1, block_hash="b")
+    both = transfers(transfer(1, block_hash="a", txid="x"), transfer(1, block_hash="b", txid="y"))
+
+    def current() -> list[str]:
+        with open_working(working) as connection:
+            return vintages.latest_transfers(connection, [OTHER, ONE])[1]["txid"].to_list()
+
+    keep(working, both)
+    assert current() == []
+    for flowed, txids in ((first, ["x"]), (other, ["y"]), (first, ["x"]), ({**first, "label_set": "d"}, [])):
+        keep(working, block_flows(flowed))
+        assert current() == txids
 
 
 @settings(max_examples=25, deadline=None)
@@ -335,20 +381,21 @@ def test_the_newest_revision_is_what_each_source_said_last(
     with open_working(working) as connection:
         for batch in history:
             vintages.append(connection, batch, "run-1")
-            key_size = len(KEYS[batch.table]) - 1
-            for row in batch.rows.with_columns(pl.col(pl.Datetime).dt.replace_time_zone(None)).iter_rows():
-                versions = said[batch.table].setdefault((batch.source, *row[:key_size]), [])
+            places = [batch.rows.columns.index(key) for key in KEYS[batch.table][1:]]
+            for row in plain(batch.rows.with_columns(pl.col(pl.Datetime).dt.replace_time_zone(None)).rows()):
+                versions = said[batch.table].setdefault((batch.source, *(row[place] for place in places)), [])
                 if not versions or versions[-1] != row:
                     versions.append(row)
         for table, keys in KEYS.items():
             columns = ", ".join(OBSERVED[table].columns)
-            over_all_rows = connection.execute(
+            newest = connection.execute(
                 f"select source, {columns}, revision from raw.{table} "
                 f"qualify row_number() over (partition by {', '.join(keys)} order by revision desc) = 1 order by all"
-            ).fetchall()
+            )
+            over_all_rows = plain(newest.fetchall())
             view = connection.execute(f"select source, {columns}, revision from raw.latest_{table} order by all")
-            assert view.fetchall() == over_all_rows
-            stored = connection.execute(f"select source, {columns}, revision from raw.{table}").fetchall()
+            assert plain(view.fetchall()) == over_all_rows
+            stored = plain(connection.execute(f"select source, {columns}, revision from raw.{table}").fetchall())
             expected = {
                 (key[0], *row, revision)
                 for key, versions in said[table].items()

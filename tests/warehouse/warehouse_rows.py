@@ -76,6 +76,52 @@ def flows(*rows: dict[str, Any], source: str = ONE, observed_at: datetime = NOW)
     return batch(table, _frame(table, list(rows)), source=source, observed_at=observed_at)
 
 
+def transfer(height: int, **cells: Any) -> dict[str, Any]:
+    usual = {
+        "height": height,
+        "block_hash": f"{height:064x}",
+        "txid": f"{height:064x}",
+        "exchange": "binance",
+        "pool": "f2pool",
+        "hop": 0,
+        "transfer_sat": 5_000,
+        "fresh_sat": None,
+        "miner_input_sat": 6_000,
+        "total_input_sat": 6_000,
+        "quality": "A",
+        "label_set": "abc",
+    }
+    return usual | cells
+
+
+def transfers(*rows: dict[str, Any], source: str = ONE, observed_at: datetime = NOW) -> Batch:
+    table = ObservedTable.MINER_TRANSFER
+    return batch(table, _frame(table, list(rows)), source=source, observed_at=observed_at)
+
+
+def block_flow(height: int, **cells: Any) -> dict[str, Any]:
+    usual = {
+        "height": height,
+        "block_hash": f"{height:064x}",
+        "pool": "f2pool",
+        "outflow_sat": 7_000,
+        "outflow_tx_count": 2,
+        "largest_outflows_sat": [5_000, 2_000],
+        "inflow_sat": 0,
+        "fee_sat": 10,
+        "one_hop_outflow_sat": 0,
+        "coinbase_direct_to_exchange_sat": 0,
+        "label_set": "abc",
+    }
+    return usual | cells
+
+
+def block_flows(*rows: dict[str, Any], source: str = ONE, observed_at: datetime = NOW) -> Batch:
+    table = ObservedTable.MINER_BLOCK_FLOW
+    schema = _frame(table, []).schema | {"largest_outflows_sat": pl.List(pl.Int64)}
+    return batch(table, pl.DataFrame(list(rows), schema=schema, orient="row"), source=source, observed_at=observed_at)
+
+
 def run(run_id: str = "run-1", **facts: Any) -> RunStart:
     usual = {"run_id": run_id, "profile": "demo", "day": DAY, "version": "2024.6.1", "started_at": NOW}
     return RunStart(**usual | facts)

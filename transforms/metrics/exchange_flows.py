@@ -63,7 +63,7 @@ def miner_to_exchange_mean_btc() -> pl.Expr:
     unit=Unit.BTC,
     dtype=pl.Float64,
     error=LABELS_ERROR + LOWER_BOUND,
-    null_rule="NULL in the rows of all pools or exchanges: the largest ten of a sum do not follow from its parts.",
+    null_rule="NULL in the rows of all pools or exchanges where the source tells no single transactions.",
     ge=0,
     examples=[Example(given={"top10_sat": 47_100_000_000}, gives=471.0)],
 )

@@ -1,0 +1,288 @@
+"""Decode and attribute blocks against a bare parse of the same bytes: whether it is right, then how long it takes.
+
+Run as `python -m benchmarks.attribution [--quick] [--json]`. Memory is measured in processes of their own; the race
+runs on one processor, DuckDB's typed scan of the same file on two.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from time import perf_counter, process_time
+from typing import Any, Final
+
+from benchmarks.invented_blocks import World
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+ROUNDS: Final = 5
+LEAST_BYTES: Final = 300_000_000
+QUICK_BYTES: Final = 30_000_000
+STREAM_BLOCKS: Final = (100, 2_000)
+QUICK_STREAM_BLOCKS: Final = (20, 100)
+STREAM_TRANSACTIONS: Final = (200, 350)
+"""A tenth of a full block, so that two thousand of them are made in minutes."""
+STATE_SCRIPTS: Final = 1_000_000
+"""As many 0-hop scripts as a set of the whole main network may have; the race looks up every script among them."""
+TARGET_RATIO: Final = 3.0
+DUCKDB_THREADS: Final = 2
+BYTES_PER_MIB: Final = 1 << 20
+
+
+def main() -> None:
+    """Run the whole benchmark; exit with 1 where a result is wrong or a target is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the bytes, one round")
+    parser.add_argument("--json", action="store_true", help="print the figures for programs")
+    parser.add_argument("--stream", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--state", type=int, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.stream is not None:
+        print(json.dumps(streamed(chosen.stream)))
+        return
+    if chosen.state is not None:
+        print(json.dumps(state_of(chosen.state)))
+        return
+    figures = measured(quick=chosen.quick)
+    print(json.dumps(figures, indent=2) if chosen.json else "\n".join(f"{k}: {v}" for k, v in figures.items()))
+    sys.exit(0 if figures["equal to the rules by hand"] and figures["ratio to orjson"] >= TARGET_RATIO else 1)
+
+
+def measured(*, quick: bool) -> dict[str, Any]:
+    """All figures, in the order in which they are best read."""
+    # Children first: a child inherits the peak memory of whoever starts it.
+    peaks = [_child("--stream", n) for n in (QUICK_STREAM_BLOCKS if quick else STREAM_BLOCKS)]
+    state = _child("--state", STATE_SCRIPTS // 10 if quick else STATE_SCRIPTS)
+    world = World()
+    told = list(_at_least(QUICK_BYTES if quick else LEAST_BYTES, world.blocks(10_000)))
+    size = sum(map(len, told))
+    facts: dict[str, Any] = {
+        "blocks": len(told),
+        "MB": round(size / 1e6, 1),
+        "equal to the rules by hand": _equal_by_hand(world, told[: 2 if quick else 4]),
+    }
+    seconds = _race(world, told, 1 if quick else ROUNDS)
+    facts |= {f"{name}, s": round(value, 3) for name, value in seconds.items()}
+    facts |= {
+        "ratio to orjson": round(seconds["orjson.loads"] / seconds["decode and attribute"], 2),
+        "decode alone, ratio": round(seconds["orjson.loads"] / seconds["decode"], 2),
+        "MB a second": round(size / 1e6 / seconds["decode and attribute"]),
+        "ms a block": round(1e3 * seconds["decode and attribute"] / len(told), 1),
+    }
+    with TemporaryDirectory() as folder:
+        scan = _duckdb_scan(Path(folder), told, 1 if quick else ROUNDS)
+    facts |= {
+        f"DuckDB read_json on {DUCKDB_THREADS} threads, s": round(scan, 3),
+        "ratio to DuckDB": round(scan / seconds["decode and attribute"], 2),
+    }
+    facts |= {f"peak MiB after {peak['blocks']:,} streamed blocks": peak["peak_mib"] for peak in peaks}
+    facts |= {f"1-hop scripts after {peak['blocks']:,} streamed blocks": peak["one_hop"] for peak in peaks}
+    return facts | {f"miner set of {state['scripts']:,} scripts, {k}": v for k, v in state.items() if k != "scripts"}
+
+
+def _at_least(size: int, blocks: Iterator[bytes]) -> Iterator[bytes]:
+    held = 0
+    for block in blocks:
+        yield block
+        held += len(block)
+        if held >= size:
+            return
+
+
+def _child(option: str, value: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.attribution", option, str(value)]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def _equal_by_hand(world: World, told: Sequence[bytes]) -> bool:
+    """Whether the transfers and sums are those of the slow second implementation that the tests use."""
+    import msgspec
+
+    from schemas.miner_set import MinerSet
+    from schemas.node_block import NodeBlock
+    from transforms.attribution import attribute
+
+    sys.path.append(str(ROOT / "tests" / "attribution"))
+    from rules_by_hand import ByHand
+
+    decoder, miners, pools = msgspec.json.Decoder(NodeBlock), MinerSet(), _pools()
+    flows = [attribute(decoder.decode(block), miners, world.exchanges, pools) for block in told]
+    by_hand = ByHand(world.exchanges, {block.height: block.pool for block in flows})
+    for block in told:
+        by_hand.walk(json.loads(block, parse_float=str))
+    sums = [(b.outflow_sat, b.inflow_sat, b.fee_sat, b.one_hop_outflow_sat) for b in flows]
+    transfers = [tuple(transfer) for block in flows for transfer in block.transfers]
+    say(f"{len(transfers):,} transfers in {len(told)} blocks compared")
+    return transfers == by_hand.rows and sums == [(b["out"], b["in"], b["fee"], b["out1"]) for b in by_hand.blocks]
+
+
+def _race(world: World, told: Sequence[bytes], rounds: int) -> dict[str, float]:
+    """Median processor seconds of each contender on one processor; they take turns, so that a busy moment hits all.
+
+    Processor time and not the clock's, because a contender that uses one processor uses it all, and others may too.
+    """
+    import msgspec
+    import orjson
+
+    from schemas.miner_set import MinerSet
+    from schemas.node_block import NodeBlock
+    from transforms.attribution import attribute
+
+    decoder, pools, exchanges = msgspec.json.Decoder(NodeBlock), _pools(), world.exchanges
+    miners = MinerSet(zero_hop=_crowd(STATE_SCRIPTS))
+
+    def bare() -> None:
+        for block in told:
+            orjson.loads(block)
+
+    def decode() -> None:
+        for block in told:
+            decoder.decode(block)
+
+    def ours() -> None:
+        miners.height = None  # Every round walks the same blocks.
+        for block in told:
+            attribute(decoder.decode(block), miners, exchanges, pools)
+
+    contenders: dict[str, Callable[[], None]] = {
+        "orjson.loads": bare,
+        "decode": decode,
+        "decode and attribute": ours,
+    }
+    with _processors(1):
+        taken: dict[str, list[float]] = {name: [] for name in contenders}
+        for _ in range(rounds):
+            for name, contender in contenders.items():
+                started = process_time()
+                contender()
+                taken[name].append(process_time() - started)
+    for name, times in taken.items():
+        say(f"{name}: {', '.join(f'{t:.3f}' for t in times)} s")
+    return {name: median(times) for name, times in taken.items()}
+
+
+def _duckdb_scan(folder: Path, told: Sequence[bytes], rounds: int) -> float:
+    """Median seconds of a typed scan that only counts the inputs and adds up the outputs of the same blocks."""
+    import duckdb
+
+    path = folder / "blocks.ndjson"
+    path.write_bytes(b"\n".join(told) + b"\n")
+    script = "struct(hex varchar)"
+    prevout = f"struct(generated boolean, value decimal(18, 8), scriptPubKey {script})"
+    inputs = f"struct(coinbase varchar, prevout {prevout})[]"
+    outputs = f"struct(value decimal(18, 8), scriptPubKey {script})[]"
+    columns = f"{{hash: 'varchar', height: 'bigint', tx: 'struct(txid varchar, vin {inputs}, vout {outputs})[]'}}"
+    query = (
+        "with spends as (select unnest(tx) as tx from read_json(?, format = 'newline_delimited', "
+        f"maximum_object_size = 67108864, columns = {columns})) "
+        "select sum(len(tx.vin)), sum(list_sum([output.value for output in tx.vout])) from spends"
+    )
+    times = []
+    with _processors(DUCKDB_THREADS), duckdb.connect(config={"threads": DUCKDB_THREADS}) as connection:
+        for _ in range(rounds):
+            started = perf_counter()
+            connection.execute(query, [str(path)]).fetchall()
+            times.append(perf_counter() - started)
+    say(f"DuckDB: {', '.join(f'{t:.3f}' for t in times)} s")
+    return median(times)
+
+
+class _processors:
+    """Give this process `count` processors for a while, where the system can."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+
+    def __enter__(self) -> None:
+        if hasattr(os, "sched_setaffinity"):
+            self._before = os.sched_getaffinity(0)
+            os.sched_setaffinity(0, sorted(self._before)[: self._count])
+
+    def __exit__(self, *_: object) -> None:
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(0, self._before)
+
+
+def streamed(count: int) -> dict[str, Any]:
+    """Peak memory of attributing `count` small blocks that are made one by one."""
+    import msgspec
+
+    from schemas.miner_set import MinerSet
+    from schemas.node_block import NodeBlock
+    from transforms.attribution import attribute
+
+    world, decoder, miners, pools = World(), msgspec.json.Decoder(NodeBlock), MinerSet(), _pools()
+    for block in world.blocks(count, STREAM_TRANSACTIONS):
+        attribute(decoder.decode(block), miners, world.exchanges, pools)
+    return {"blocks": count, "peak_mib": _peak_mib(), "one_hop": len(miners.one_hop.credits)}
+
+
+def state_of(scripts: int) -> dict[str, Any]:
+    """What a miner set of `scripts` 0-hop scripts costs: memory, bytes on disk, seconds to write and to read."""
+    from schemas.miner_set import MinerSet
+    from warehouse.miner_set import load_miner_set, save_miner_set
+
+    before = _peak_mib()
+    miners = MinerSet(height=1, block_hash="00", zero_hop=_crowd(scripts))
+    held = _peak_mib() - before
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "miners"
+        started = perf_counter()
+        save_miner_set(path, miners)
+        saved = perf_counter()
+        size = path.stat().st_size
+        del miners
+        loading = perf_counter()
+        loaded = load_miner_set(path)
+        seconds = perf_counter() - loading
+    return {
+        "scripts": len(loaded.zero_hop),
+        "MiB in memory": round(held),
+        "MB on disk": round(size / 1e6, 1),
+        "save s": round(saved - started, 2),
+        "load s": round(seconds, 2),
+    }
+
+
+def _crowd(count: int) -> Any:
+    """A 0-hop set of `count` scripts that nobody uses."""
+    from schemas.miner_set import ZeroHop
+
+    zero_hop = ZeroHop()
+    for i in range(count):
+        zero_hop.pay(f"76a914{i:040x}88ac", i, "antpool")
+    return zero_hop
+
+
+def _peak_mib() -> int:
+    """Highest memory of this process; the kernel's own figure, because the portable one counts the parent's too."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:
+        import resource
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // BYTES_PER_MIB
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) // 1024
+
+
+def _pools() -> Any:
+    from transforms.pool_names import PoolNames
+    from warehouse.pool_list import read_pool_list
+
+    return PoolNames(read_pool_list())
+
+
+def say(text: str) -> None:
+    """Progress, out of the way of `--json`."""
+    print(text, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

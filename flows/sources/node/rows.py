@@ -1,0 +1,124 @@
+"""Block rows out of blocks: what the miner claimed, what users paid, held against what the node itself counts."""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+import polars as pl
+
+from flows.sources.node.walk import BlockStats, ChainWalk
+from schemas.errors import BadInputError
+from schemas.node_block import NodeBlock, Transaction, satoshi
+from schemas.observations import BLOCK, UTC_TIME, Batch, Notice, ObservedTable
+from schemas.suppliers import NODE
+
+ROWS_A_BATCH_COUNT: Final = 144
+"""About a day: what a run that dies has to ask for again."""
+
+PoolOf = Callable[[Transaction], str]
+"""The pool that a coinbase transaction gives away."""
+
+
+class BlockRow(NamedTuple):
+    """One block in whole satoshi. `coinbase_sat` is all that the coinbase pays out."""
+
+    height: int
+    hash: str
+    time: int
+    difficulty: float
+    coinbase_sat: int
+    fees_sat: int
+    pool: str
+
+    @property
+    def subsidy_claimed_sat(self) -> int:
+        """What the coinbase pays beyond the fees. A miner who leaves even fees behind claims no subsidy."""
+        return max(self.coinbase_sat - self.fees_sat, 0)
+
+
+def block_row(block: NodeBlock, pool_of: PoolOf) -> BlockRow:
+    """The row of a block that came with its fees. Raises `ValueError` for an amount that is none."""
+    coinbase, *others = block.tx
+    return BlockRow(
+        height=block.height,
+        hash=block.hash,
+        time=block.time,
+        difficulty=block.difficulty,
+        coinbase_sat=sum(satoshi(output.value) for output in coinbase.vout),
+        fees_sat=sum(satoshi(tx.fee) for tx in others),
+        pool=pool_of(coinbase),
+    )
+
+
+def block_batches(
+    walk: ChainWalk, blocks: Iterable[NodeBlock], pool_of: PoolOf, now: datetime
+) -> Iterator[Batch | Notice]:
+    """Rows of `blocks`, checked against the node's own count of fees and the subsidy that its chain allows.
+
+    Shape: `schemas.observations.BLOCK`, at most `ROWS_A_BATCH_COUNT` rows a batch, sorted by height. The digest is that
+    of the block hashes, which commit to all that was read. Raises `BadInputError` where the sums do not hold, and
+    whatever `blocks` raises.
+    """
+    rows: list[BlockRow] = []
+    for block in blocks:
+        try:
+            rows.append(block_row(block, pool_of))
+        except ValueError as error:
+            raise BadInputError(
+                f"{walk.origin} block {block.height:,}", str(error), "amounts of bitcoin", "check what node this is"
+            ) from error
+        if len(rows) == ROWS_A_BATCH_COUNT:
+            yield from _batch(walk, rows, now)
+            rows = []
+    if rows:
+        yield from _batch(walk, rows, now)
+
+
+def _batch(walk: ChainWalk, rows: list[BlockRow], now: datetime) -> Iterator[Batch | Notice]:
+    # The genesis block has no undo data, and with it no statistics.
+    counted = [row for row in rows if row.height]
+    for row, stats in zip(counted, walk.stats([(row.height, row.hash) for row in counted]), strict=True):
+        _check(walk.origin, row, stats)
+        if row.coinbase_sat < row.fees_sat:
+            left_sat = row.fees_sat - row.coinbase_sat
+            yield Notice(
+                source=NODE.name,
+                origin=walk.origin,
+                message=f"block {row.height:,} left {left_sat:,} satoshi of its fees; its subsidy counts as 0",
+            )
+    yield Batch(
+        source=NODE.name,
+        table=ObservedTable.BLOCK,
+        origin=f"{walk.origin} blocks {rows[0].height}..{rows[-1].height}",
+        sha256=sha256("".join(row.hash for row in rows).encode()).hexdigest(),
+        observed_at=now,
+        rows=_frame(rows),
+    )
+
+
+def _frame(rows: list[BlockRow]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "height": [row.height for row in rows],
+            "block_at": [datetime.fromtimestamp(row.time, UTC) for row in rows],
+            "difficulty": [row.difficulty for row in rows],
+            "subsidy_claimed_sat": [row.subsidy_claimed_sat for row in rows],
+            "fees_sat": [row.fees_sat for row in rows],
+            "pool": [row.pool for row in rows],
+        },
+        schema={name: UTC_TIME if name == "block_at" else column.dtype.type for name, column in BLOCK.columns.items()},
+    )
+
+
+def _check(origin: str, row: BlockRow, stats: BlockStats) -> None:
+    place = f"{origin} block {row.height:,}"
+    remedy = "do not trust this node; compare the block with another"
+    if (stats.hash, stats.height) != (row.hash, row.height):
+        raise BadInputError(place, f"statistics of {stats.hash}", row.hash, remedy)
+    if stats.fees_sat != row.fees_sat:
+        raise BadInputError(place, f"fees of {row.fees_sat}", f"{stats.fees_sat} as getblockstats counts", remedy)
+    if row.subsidy_claimed_sat > stats.allowed_subsidy_sat:
+        raise BadInputError(
+            place, f"a subsidy of {row.subsidy_claimed_sat}", f"at most {stats.allowed_subsidy_sat}", remedy
+        )

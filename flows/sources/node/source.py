@@ -1,0 +1,157 @@
+"""The node as a source: blocks, and what they move from miners to exchanges, read once and in order."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from hashlib import sha256
+from typing import Final
+
+import polars as pl
+
+from flows.sources.node.checkpoints import Checkpoints
+from flows.sources.node.rows import block_batches
+from flows.sources.node.walk import ChainWalk
+from flows.sources.protocol import Request
+from schemas.errors import BadInputError, ChainReorganisedError, TransientError
+from schemas.labels import Kind
+from schemas.miner_set import MinerSet
+from schemas.node_block import NodeBlock
+from schemas.observations import Batch, Notice, ObservedTable
+from schemas.suppliers import NODE
+from transforms.attribution import BlockFlows, attribute
+from transforms.pool_names import PoolNames
+from transforms.transfers import block_flow_rows, transfer_rows
+from warehouse.labels import exchange_scripts
+
+MOST_REORGANISATIONS_COUNT: Final = 5
+"""In one run. A node that changes its mind more often than this is given time."""
+REMEMBERED_LABEL_DAYS: Final = 4
+
+ExchangesOn = Callable[[date], Mapping[str, str]]
+
+
+class Node:
+    """Blocks of an own node from where the last run ended up to the tip.
+
+    `labels`: version and rows of the label set. The days of a request do not matter: the miner set is carried from
+    block to block, so that none can be left out. A batch's miner set is kept only when the next batch is asked for,
+    which is after the batch was stored; a run that dies reads at most one batch again, and that adds nothing.
+    """
+
+    name = NODE.name
+
+    def __init__(
+        self, walk: ChainWalk, checkpoints: Checkpoints, pools: PoolNames, labels: tuple[str, pl.DataFrame]
+    ) -> None:
+        self._walk, self._checkpoints, self._pools = walk, checkpoints, pools
+        self._label_set = labels[0]
+        self._exchanges_on = _by_day(labels[1])
+
+    def observe(self, request: Request) -> Iterator[Batch | Notice]:
+        """Yield flows and blocks, about a day of blocks at a time, the blocks after what they moved.
+
+        Raises as `ChainWalk.blocks` and `attribute`.
+        """
+        for _ in range(MOST_REORGANISATIONS_COUNT):
+            try:
+                yield from self._to_the_tip(request.now)
+            except ChainReorganisedError as error:
+                yield self._notice(f"{error}; read again from the newest miner set below the fork")
+            else:
+                return
+        raise TransientError(
+            f"{self._walk.origin}: found {MOST_REORGANISATIONS_COUNT} reorganisations in one run, "
+            "expected a chain that stands; try again later"
+        )
+
+    def _to_the_tip(self, now: datetime) -> Iterator[Batch | Notice]:
+        miners, next_height, notices = self._resumed()
+        yield from notices
+        tip_height = self._walk.facts(next_height).tip_height
+        if tip_height < next_height:
+            return
+        flows: list[BlockFlows] = []
+        blocks = self._walk.blocks(next_height, tip_height, previous_hash=miners.block_hash or None)
+        attributed = self._attributed(blocks, miners, flows)
+        for item in block_batches(self._walk, attributed, self._pools.pool, now):
+            if isinstance(item, Batch):
+                # The blocks last: without its block, what was found in it is not looked at.
+                yield from self._moved(flows, now)
+                flows.clear()
+                yield item
+                self._checkpoints.save(miners, self._label_set)
+            else:
+                yield item
+
+    def _resumed(self) -> tuple[MinerSet, int, list[Notice]]:
+        """The miner set to go on from, the height that comes next, and what is to be said about that."""
+        kept = self._checkpoints.newest_first()
+        if not kept:
+            return MinerSet(), 0, []
+        tip_height = self._walk.facts(kept[0].height + 1).tip_height
+        if tip_height < kept[-1].height:
+            raise TransientError(
+                f"{self._walk.origin}: found a chain of {tip_height:,} blocks, expected at least the "
+                f"{kept[0].height:,} that were read before; wait until the node has caught up"
+            )
+        found = self._checkpoints.newest_on(self._has)
+        if found is None:
+            return MinerSet(), 0, [self._notice("no kept miner set is of this chain; read from the first block again")]
+        miners, checkpoint = found
+        if checkpoint.label_set == self._label_set:
+            return miners, checkpoint.height + 1, []
+        told = (
+            f"labels changed from {checkpoint.label_set} to {self._label_set}: they count from block "
+            f"{checkpoint.height + 1:,} on; remove the folder of the miner sets to attribute all blocks anew"
+        )
+        return miners, checkpoint.height + 1, [self._notice(told)]
+
+    def _has(self, height: int, block_hash: str) -> bool:
+        return self._walk.fork_height(lambda at: block_hash if at == height else None, height) == height
+
+    def _attributed(
+        self, blocks: Iterable[NodeBlock], miners: MinerSet, flows: list[BlockFlows]
+    ) -> Iterator[NodeBlock]:
+        """The blocks as they come, each put into `miners` and `flows` on its way."""
+        for block in blocks:
+            exchanges = self._exchanges_on(datetime.fromtimestamp(block.time, UTC).date())
+            try:
+                flows.append(attribute(block, miners, exchanges, self._pools))
+            except ValueError as error:
+                raise BadInputError(
+                    f"{self._walk.origin} block {block.height:,}",
+                    str(error),
+                    "amounts of bitcoin",
+                    "check what node this is",
+                ) from error
+            yield block
+
+    def _moved(self, flows: list[BlockFlows], now: datetime) -> Iterator[Batch]:
+        digest = sha256("".join(flow.block_hash for flow in flows).encode()).hexdigest()
+        for table, rows in (
+            (ObservedTable.MINER_TRANSFER, transfer_rows(flows, self._label_set)),
+            (ObservedTable.MINER_BLOCK_FLOW, block_flow_rows(flows, self._label_set)),
+        ):
+            if not rows.is_empty():
+                yield Batch(
+                    source=NODE.name,
+                    table=table,
+                    origin=f"{self._walk.origin} blocks {flows[0].height}..{flows[-1].height}",
+                    sha256=digest,
+                    observed_at=now,
+                    rows=rows,
+                )
+
+    def _notice(self, message: str) -> Notice:
+        return Notice(source=NODE.name, origin=self._walk.origin, message=message)
+
+
+def _by_day(labels: pl.DataFrame) -> ExchangesOn:
+    """Exchange scripts of any day, worked out once for all the days between two changes of the labels."""
+    changes = labels.filter(pl.col("kind") == Kind.EXCHANGE.value)["valid_from"].drop_nulls().unique().sort().to_list()
+
+    @lru_cache(REMEMBERED_LABEL_DAYS)
+    def since(change: date) -> Mapping[str, str]:
+        return exchange_scripts(labels, on=change)
+
+    return lambda day: since(max((change for change in changes if change <= day), default=date.min))

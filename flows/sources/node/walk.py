@@ -1,0 +1,267 @@
+"""Walks the active chain of one node by hash, in order of height, a bounded number of blocks ahead.
+
+Source: https://developer.bitcoin.org/reference/rpc/ and Core's own help: getblockchaininfo, getnetworkinfo,
+getblockhash, getblockheader, getblock 3, getblockstats.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final, TypeVar
+
+import msgspec
+
+from flows.sources.node.addresses import chain_named
+from flows.sources.node.connection import URL_SETTING, Connection
+from flows.sources.node.rest import Rest
+from flows.sources.node.rpc import BAD_PARAMETER, METHOD_NOT_FOUND, MISCELLANEOUS, NOT_FOUND, Rpc
+from flows.sources.node.serialised import HeaderFacts
+from schemas.errors import BadInputError, ChainReorganisedError, NodeRefusalError, SettingsError, TransientError
+from schemas.node_block import NOT_TOLD, NodeBlock
+
+CHAIN_SETTING: Final = "HASHPIVOT_NODE_CHAIN"
+LEAST_VERSION: Final = 230_000
+"""Core 23.0, the first to tell prevouts at verbosity 3."""
+CORE: Final = "/Satoshi:"
+HEADERS_A_BATCH_COUNT: Final = 100
+STATS_A_BATCH_COUNT: Final = 24
+"""Each reads a whole block and its undo data, and one batch keeps one of the node's threads."""
+WITH_PREVOUTS: Final = 3
+STATS: Final = ("blockhash", "height", "subsidy", "totalfee")
+
+Key = TypeVar("Key")
+Found = TypeVar("Found")
+
+
+class ChainFacts(msgspec.Struct, rename={"tip_height": "blocks", "tip_hash": "bestblockhash"}):
+    """What `getblockchaininfo` says that decides whether the node can be read."""
+
+    chain: str
+    tip_height: int
+    tip_hash: str
+    initialblockdownload: bool
+    pruned: bool
+    headers: int = 0
+    pruneheight: int = 0
+
+
+class NetworkFacts(msgspec.Struct):
+    """What `getnetworkinfo` says about the software of the node."""
+
+    version: int
+    subversion: str
+
+
+class BlockStats(
+    msgspec.Struct, rename={"allowed_subsidy_sat": "subsidy", "fees_sat": "totalfee", "hash": "blockhash"}
+):
+    """What the node itself counts in a block, and the subsidy that its chain allows at that height."""
+
+    hash: str
+    height: int
+    allowed_subsidy_sat: int
+    fees_sat: int
+
+
+class ChainWalk:
+    """The active chain of one node."""
+
+    def __init__(self, connection: Connection, chain: str = "main") -> None:
+        """Ask nothing yet. Raises `SettingsError` where there is no such `chain`."""
+        self.chain = chain
+        self.connection = connection
+        self._rpc = Rpc(connection)
+        self._rest = Rest(connection, chain_named(chain))
+
+    @property
+    def origin(self) -> str:
+        """Address of the node, without secrets."""
+        return self.connection.origin
+
+    def facts(self, from_height: int = 0) -> ChainFacts:
+        """How the node stands, after a look at everything that would keep it from telling blocks from `from_height` on.
+
+        Raises `SettingsError` for a node of another chain, `BadInputError` for one that is too old or has pruned what
+        is asked for, `TransientError` for one that is still catching up.
+        """
+        facts = self._rpc.call("getblockchaininfo", (), ChainFacts)
+        if facts.chain != self.chain:
+            raise SettingsError(
+                CHAIN_SETTING,
+                self.chain,
+                f"{facts.chain}, the chain of {self.origin}",
+                "correct it or ask another node",
+            )
+        software = self._rpc.call("getnetworkinfo", (), NetworkFacts)
+        if CORE not in software.subversion or software.version < LEAST_VERSION:
+            raise BadInputError(
+                self.origin,
+                f"{software.subversion} (version {software.version})",
+                "Bitcoin Core 23.0 or later, which tells what inputs spend",
+                f"upgrade the node, or set {URL_SETTING} to another",
+            )
+        if facts.initialblockdownload:
+            raise TransientError(
+                f"{self.origin}: found a node at block {facts.tip_height:,} of {facts.headers:,} in its initial "
+                "download, expected the whole chain; wait for it"
+            )
+        if facts.pruned and from_height < facts.pruneheight:
+            raise BadInputError(
+                self.origin,
+                f"a pruned node whose first block is {facts.pruneheight:,}",
+                f"blocks from {from_height:,} on",
+                "ask a node with prune=0, or for later days",
+            )
+        return facts
+
+    def standing(self) -> str:
+        """How the node stands, in a few words. Raises as `facts`."""
+        facts = self.facts()
+        return f"{self.origin}, chain {facts.chain}, block {facts.tip_height:,}"
+
+    def headers(self, from_height: int, to_height: int, previous_hash: str | None = None) -> Iterator[HeaderFacts]:
+        """Headers of the active chain, each the child of the one before, the first of `previous_hash` if given.
+
+        Raises `ChainReorganisedError` where the links break.
+        """
+        for start in range(from_height, to_height + 1, HEADERS_A_BATCH_COUNT):
+            heights = range(start, min(start + HEADERS_A_BATCH_COUNT, to_height + 1))
+            hashes = [
+                self._on_chain(height, found) for height, found in zip(heights, self._hashes(heights), strict=True)
+            ]
+            answers = self._rpc.batch("getblockheader", [(each, True) for each in hashes], HeaderFacts)
+            for height, answer in zip(heights, answers, strict=True):
+                header = self._on_chain(height, answer)
+                if header.height != height or header.confirmations < 0:
+                    raise ChainReorganisedError(height, None, header.hash)
+                if previous_hash is not None and header.previous_hash != previous_hash:
+                    raise ChainReorganisedError(height - 1, header.previous_hash, previous_hash)
+                previous_hash = header.hash
+                yield header
+
+    def blocks(
+        self, from_height: int, to_height: int, *, previous_hash: str | None = None, origins: bool = True
+    ) -> Iterator[NodeBlock]:
+        """Blocks of the active chain with what their inputs spend, both ends included, in order of height.
+
+        `previous_hash`: the block below `from_height` as it was read before. `origins`: whether it matters which spent
+        outputs a coinbase made; without, a node that offers blocks as bytes is asked for those. No more blocks are in
+        memory than there are connections, besides the one in hand.
+
+        Raises `ChainReorganisedError` as soon as it shows, and at the latest after the last block; what was yielded
+        above the fork no longer counts then. Raises as `facts` and `Rpc.call`.
+        """
+        facts = self.facts(from_height)
+        if to_height > facts.tip_height:
+            raise BadInputError(
+                self.origin, f"a chain of {facts.tip_height:,} blocks", f"block {to_height:,}", "ask for earlier days"
+            )
+        read = self._read if origins or not self._offers_bytes(facts) else self._rest.block
+        last = None
+        for block in self._ahead(self.headers(from_height, to_height, previous_hash), read):
+            yield block
+            last = block
+        if last is not None:
+            now = self._on_chain(last.height, self._hashes([last.height])[0])
+            if now != last.hash:
+                raise ChainReorganisedError(last.height, now, last.hash)
+
+    def fork_height(self, stored: Callable[[int], str | None], top: int) -> int | None:
+        """The highest block up to `top` that the node has just as it was `stored`; None where there is none.
+
+        `stored` gives the hash of a height, None below the first that is known.
+        """
+        for end in range(top, -1, -HEADERS_A_BATCH_COUNT):
+            heights = range(end, max(end - HEADERS_A_BATCH_COUNT, -1), -1)
+            for height, found in zip(heights, self._hashes(heights), strict=True):
+                expected = stored(height)
+                if expected is None:
+                    return None
+                if found == expected:
+                    return height
+        return None
+
+    def stats(self, blocks: Sequence[tuple[int, str]]) -> list[BlockStats]:
+        """What the node counts in each of `blocks`, given by height and hash, never the genesis block.
+
+        Raises `ChainReorganisedError` where it no longer has one of them.
+        """
+        told: list[BlockStats] = []
+        for start in range(0, len(blocks), STATS_A_BATCH_COUNT):
+            part = blocks[start : start + STATS_A_BATCH_COUNT]
+            answers = self._rpc.batch("getblockstats", [(each, STATS) for _, each in part], BlockStats)
+            told += [self._on_chain(height, answer) for (height, _), answer in zip(part, answers, strict=True)]
+        return told
+
+    def _hashes(self, heights: Sequence[int]) -> list[str | NodeRefusalError]:
+        return self._rpc.batch("getblockhash", [(height,) for height in heights], str)
+
+    def _on_chain(self, height: int, answer: Found | NodeRefusalError) -> Found:
+        """The answer, where it is one. A height or a hash that was there before and is not now means a new chain."""
+        if not isinstance(answer, NodeRefusalError):
+            return answer
+        if answer.code in (NOT_FOUND, BAD_PARAMETER):
+            raise ChainReorganisedError(height, None, None) from answer
+        raise self._explained(height, answer) from answer
+
+    def _explained(self, height: int, refusal: NodeRefusalError) -> BadInputError:
+        if refusal.code == MISCELLANEOUS and "pruned" in refusal.message:
+            return BadInputError(
+                f"{self.origin} block {height:,}",
+                refusal.message,
+                "a block it still has",
+                "ask a node with prune=0, or for later days",
+            )
+        if refusal.code == METHOD_NOT_FOUND:
+            return BadInputError(refusal.place, refusal.message, "a method of Bitcoin Core 23.0", "upgrade the node")
+        return refusal
+
+    def _read(self, header: HeaderFacts) -> NodeBlock:
+        try:
+            block = self._rpc.call("getblock", (header.hash, WITH_PREVOUTS), NodeBlock)
+        except NodeRefusalError as refusal:
+            return self._on_chain(header.height, refusal)
+        if (block.hash, block.height, block.previous_hash) != (header.hash, header.height, header.previous_hash):
+            raise BadInputError(
+                f"{self.origin} block {header.height:,}",
+                f"block {block.hash} at {block.height}",
+                header.hash,
+                "check what kind of node this is",
+            )
+        if not _is_whole(block):
+            # A block that never was on the active chain has no undo data, so look whether this one still is.
+            for again in self.headers(header.height, header.height):
+                if again.hash != header.hash:
+                    raise ChainReorganisedError(header.height, again.hash, header.hash)
+            raise BadInputError(
+                f"{self.origin} block {header.height:,}",
+                "transactions without fee or without what they spend",
+                "both, from the node's undo data",
+                "ask a node with prune=0, or restart it with -reindex",
+            )
+        return block
+
+    def _offers_bytes(self, facts: ChainFacts) -> bool:
+        tip = next(self.headers(facts.tip_height, facts.tip_height))
+        return self._rest.offered(tip)
+
+    def _ahead(self, keys: Iterator[Key], read: Callable[[Key], Found]) -> Iterator[Found]:
+        """`read` of each key in order, as many at a time as there are connections."""
+        reading: deque[Future[Found]] = deque()
+        executor = ThreadPoolExecutor(self.connection.connections_count, thread_name_prefix="node")
+        try:
+            for key in keys:
+                reading.append(executor.submit(read, key))
+                if len(reading) >= self.connection.connections_count:
+                    yield reading.popleft().result()
+            while reading:
+                yield reading.popleft().result()
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+
+def _is_whole(block: NodeBlock) -> bool:
+    """Whether every transaction but the coinbase has its fee, and every input the output that it spends."""
+    return all(
+        tx.fee != NOT_TOLD and all(spent.prevout is not None for spent in tx.vin) for tx in block.tx[1:]
+    ) and bool(block.tx and block.tx[0].vin and block.tx[0].vin[0].coinbase is not None)

@@ -1,0 +1,159 @@
+"""Which scripts are miners' at one block of the chain: all that attribution carries from one block to the next."""
+
+from array import array
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import NamedTuple
+
+from schemas.labels import UNKNOWN_POOL
+
+
+class Payee(NamedTuple):
+    """A script that a coinbase paid: since which block, by which pool last, and in which block that pool paid it.
+
+    `pool_height` is 0 where the pool was never known.
+    """
+
+    script: str
+    first_height: int
+    pool: str
+    pool_height: int
+
+
+class ZeroHop:
+    """Scripts that a coinbase paid, each with the block that did so first and the pool that did so last.
+
+    A million scripts take about 0.2 GB: one dictionary and three arrays, because an object for each would double it.
+    `index` is open to be asked for membership; only `pay` may change it.
+    """
+
+    __slots__ = ("_first_heights", "_pool_heights", "_pool_of", "_pools", "_pools_by_name", "index")
+
+    def __init__(self) -> None:
+        self.index: dict[str, int] = {}
+        self._first_heights = array("I")
+        self._pool_heights = array("I")
+        self._pool_of = array("H")
+        self._pools: list[str] = []
+        self._pools_by_name: dict[str, int] = {}
+
+    def pay(self, script: str, height: int, pool: str) -> None:
+        """Note that the coinbase of block `height`, made by `pool`, pays `script`; the order of blocks does not matter.
+
+        A pool that is known stays where a later payer is not.
+        """
+        at = self.index.get(script)
+        known = pool != UNKNOWN_POOL
+        if at is None:
+            self.index[script] = len(self._first_heights)
+            self._first_heights.append(height)
+            self._pool_heights.append(height if known else 0)
+            self._pool_of.append(self._number_of(pool))
+            return
+        if height < self._first_heights[at]:
+            self._first_heights[at] = height
+        if known and height >= self._pool_heights[at]:
+            self._pool_heights[at] = height
+            self._pool_of[at] = self._number_of(pool)
+
+    def pool(self, script: str) -> str:
+        """The pool that paid `script` last; raises `KeyError` for a script that no coinbase paid."""
+        return self._pools[self._pool_of[self.index[script]]]
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __iter__(self) -> Iterator[Payee]:
+        for script, at in self.index.items():
+            pool = self._pools[self._pool_of[at]]
+            yield Payee(script, self._first_heights[at], pool, self._pool_heights[at])
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ZeroHop) and sorted(self) == sorted(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def columns(self) -> tuple["array[int]", "array[int]", "array[int]", list[str]]:
+        """First heights, pool heights, pool numbers in the order of `index`, and the pool names they number."""
+        return self._first_heights, self._pool_heights, self._pool_of, self._pools
+
+    @classmethod
+    def of_columns(
+        cls,
+        scripts: Iterable[str],
+        first_heights: "array[int]",
+        pool_heights: "array[int]",
+        pool_of: "array[int]",
+        pools: list[str],
+    ) -> "ZeroHop":
+        """The set that `columns` and `index` were taken from. Raises `ValueError` where they do not fit together."""
+        paid = cls()
+        paid.index = dict(zip(scripts, range(len(first_heights)), strict=True))
+        if not len(paid.index) == len(first_heights) == len(pool_heights) == len(pool_of):
+            raise ValueError("a script twice, or columns of different lengths")
+        if pool_of and max(pool_of) >= len(pools):
+            raise ValueError("a pool number without a name")
+        paid._first_heights, paid._pool_heights, paid._pool_of = first_heights, pool_heights, pool_of
+        paid._pools, paid._pools_by_name = list(pools), {name: i for i, name in enumerate(pools)}
+        return paid
+
+    def _number_of(self, pool: str) -> int:
+        number = self._pools_by_name.get(pool)
+        if number is None:
+            number = self._pools_by_name[pool] = len(self._pools)
+            self._pools.append(pool)
+        return number
+
+
+def merged(parts: Iterable[ZeroHop]) -> ZeroHop:
+    """The set of all blocks that `parts` were taken from, whatever ranges they cover and in whatever order they come.
+
+    Earliest first payment, latest known pool. Scripts stand in the order in which the chain first paid them, so that
+    shards and one long walk give the same state, byte for byte, in the file as well.
+    """
+    paid = ZeroHop()
+    # The sort is stable, and whatever part holds a block holds all that it pays first, in the block's own order.
+    for payee in sorted((payee for part in parts for payee in part), key=attrgetter("first_height")):
+        paid.pay(payee.script, payee.first_height, UNKNOWN_POOL)
+        if payee.pool != UNKNOWN_POOL:
+            paid.pay(payee.script, payee.pool_height, payee.pool)
+    return paid
+
+
+class Credit(NamedTuple):
+    """The newest payment from a 0-hop script to a 1-hop script. All payees of one transaction share one object."""
+
+    height: int
+    pool: str
+
+
+@dataclass(slots=True)
+class OneHop:
+    """Scripts that were credited in a transaction sent by a 0-hop script, and how many partners each of them has.
+
+    `credits` holds the newest credit of each script. `partners` holds, for the few scripts that have any, the sampled
+    counterparties. `hubs` are the scripts that turned out to have too many to be a miner; they stay so.
+    """
+
+    credits: dict[str, Credit] = field(default_factory=dict)
+    partners: dict[str, set[int]] = field(default_factory=dict)
+    hubs: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class MinerSet:
+    """The state after block `height`, whose hash is `block_hash`; None and '' before the first block.
+
+    `watched` follows from the rest: every script of either layer, and perhaps some that have left one. Asking one set
+    is several times faster than asking two dictionaries, and nearly every script of a block is in neither.
+    """
+
+    height: int | None = None
+    block_hash: str = ""
+    zero_hop: ZeroHop = field(default_factory=ZeroHop)
+    one_hop: OneHop = field(default_factory=OneHop)
+    watched: set[str] = field(init=False, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self.watched = {*self.zero_hop.index, *self.one_hop.credits}

@@ -1,0 +1,166 @@
+"""The miner set on disk: the same whatever way it was made, whole after a kill, refused when damaged."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from invented_chains import EXCHANGES, chains
+from recording import decoded, decoded_blocks, exchanges, pool_names, run
+
+from schemas.errors import WarehouseError
+from schemas.labels import UNKNOWN_POOL
+from schemas.miner_set import MinerSet, ZeroHop, merged
+from transforms.attribution import record_coinbase
+from warehouse.miner_set import load_miner_set, save_miner_set
+
+FLIPS = 40
+
+
+@pytest.fixture(scope="module")
+def state() -> MinerSet:
+    miners = MinerSet()
+    run(decoded_blocks(), miners, exchanges())
+    return miners
+
+
+def through_disk(folder: Path, miners: MinerSet) -> MinerSet:
+    save_miner_set(folder / "miners", miners)
+    return load_miner_set(folder / "miners")
+
+
+def test_what_is_loaded_is_what_was_saved(tmp_path, state):
+    assert through_disk(tmp_path, state) == state
+    assert state.one_hop.credits
+    assert state.one_hop.partners
+
+
+def test_an_empty_set_goes_there_and_back(tmp_path):
+    assert through_disk(tmp_path, MinerSet()) == MinerSet()
+
+
+def test_a_range_split_into_runs_with_the_state_on_disk_gives_the_same_transfers_and_bytes(tmp_path, state):
+    blocks, miners = decoded_blocks(), MinerSet()
+    transfers = []
+    for start in range(0, len(blocks), 389):
+        part = run(blocks[start : start + 389], miners, exchanges())
+        transfers += [t for flows in part for t in flows.transfers]
+        miners = through_disk(tmp_path, miners)
+    whole = run(blocks, MinerSet(), exchanges())
+    assert transfers == [t for flows in whole for t in flows.transfers]
+    assert save_miner_set(tmp_path / "parts", miners) == save_miner_set(tmp_path / "whole", state)
+
+
+@settings(deadline=None)
+@given(chains(), st.sets(st.integers(1, 11)))
+def test_any_split_with_the_state_on_disk_gives_the_same(tmp_path_factory, told, cuts):
+    folder = tmp_path_factory.mktemp("split")
+    blocks, miners, flows = decoded(told), MinerSet(), []
+    whole_state = MinerSet()
+    whole = run(blocks, whole_state, EXCHANGES)
+    edges = [0, *sorted(cut for cut in cuts if cut < len(blocks)), len(blocks)]
+    for a, b in pairwise(edges):
+        flows += run(blocks[a:b], miners, EXCHANGES)
+        miners = through_disk(folder, miners)
+    assert flows == whole
+    assert save_miner_set(folder / "parts", miners) == save_miner_set(folder / "whole", whole_state)
+
+
+def shard(blocks, heights) -> ZeroHop:
+    """The coinbase scripts of some blocks, from coinbases alone."""
+    pools, paid = pool_names(), ZeroHop()
+    for height in heights:
+        coinbase = blocks[height].tx[0]
+        record_coinbase(paid, height, coinbase, pools.pool(coinbase))
+    return paid
+
+
+@settings(deadline=None)
+@given(chains(), st.data())
+def test_any_shards_in_any_order_merge_to_the_same_set(tmp_path_factory, told, data):
+    blocks, whole = decoded(told), MinerSet()
+    run(blocks, whole, EXCHANGES)
+    edges = sorted({0, len(blocks)} | data.draw(st.sets(st.integers(0, len(blocks)))))
+    ranges = [range(a, b) for a, b in pairwise(edges)]
+    again = data.draw(st.lists(st.sampled_from(ranges)))  # Shards are idempotent: one may come twice.
+    together = merged([shard(blocks, heights) for heights in data.draw(st.permutations(ranges + again))])
+    assert list(together) == list(whole.zero_hop)
+    folder = tmp_path_factory.mktemp("shards")
+    whole_without_layer = MinerSet(height=whole.height, block_hash=whole.block_hash, zero_hop=whole.zero_hop)
+    from_shards = MinerSet(height=whole.height, block_hash=whole.block_hash, zero_hop=together)
+    digests = {save_miner_set(folder / "a", whole_without_layer), save_miner_set(folder / "b", from_shards)}
+    assert len(digests) == 1
+
+
+def test_the_last_known_pool_stays_where_a_later_one_is_not_known():
+    paid = ZeroHop()
+    for height, pool in ((5, "antpool"), (9, "f2pool"), (12, UNKNOWN_POOL), (2, "viabtc")):
+        paid.pay("00", height, pool)
+    assert list(paid) == [("00", 2, "f2pool", 9)]
+
+
+def test_a_damaged_file_is_refused(tmp_path, state):
+    path = tmp_path / "miners"
+    save_miner_set(path, state)
+    whole = path.read_bytes()
+    for at in range(0, len(whole), len(whole) // FLIPS):
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x01]) + whole[at + 1 :])
+        try:
+            assert load_miner_set(path).zero_hop == state.zero_hop  # Counts in the header are told, not used.
+        except WarehouseError:
+            continue
+        assert at < whole.index(b"\n")
+    for length in (0, 1, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(WarehouseError, match="expected an undamaged"):
+            load_miner_set(path)
+
+
+def test_a_missing_set_says_what_to_do(tmp_path):
+    with pytest.raises(WarehouseError, match="build it from the node"):
+        load_miner_set(tmp_path / "none")
+
+
+def test_a_folder_that_cannot_be_written_leaves_the_old_set(tmp_path, state):
+    with pytest.raises(WarehouseError, match="last miner set stays"):
+        save_miner_set(tmp_path / "missing" / "miners", state)
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from schemas.miner_set import MinerSet
+from warehouse.miner_set import save_miner_set
+paid = MinerSet(height=0, block_hash="00")
+for i in range(20_000):
+    paid.zero_hop.pay(f"0014{i:040x}", i, "antpool")
+while True:
+    paid.height += 1
+    save_miner_set(Path(sys.argv[1]), paid)
+"""
+
+
+def test_a_kill_at_any_point_leaves_the_old_set_or_the_new(tmp_path):
+    path, last = tmp_path / "miners", 0
+    for after_ms in (0, 1, 3, 7, 12, 20):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", WRITER, path], env=os.environ | {"PYTHONPATH": str(Path.cwd())}
+        )
+        path.unlink(missing_ok=True)
+        while not path.exists():
+            assert writer.poll() is None
+            time.sleep(0.001)
+        time.sleep(after_ms / 1000)
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        miners = load_miner_set(path)
+        assert len(miners.zero_hop) == 20_000
+        assert miners.height is not None
+        last = max(last, miners.height)
+    assert last > 0

@@ -1,0 +1,205 @@
+"""What is read is right: real blocks, whose sums and hashes leave no choice, in every way they can be read."""
+
+import json
+import tracemalloc
+from collections.abc import Callable
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from replay_node import ReplayNode, block_bytes, spent_bytes
+from walking import told, unknown_pool, walk_to
+
+from flows.sources.node import block_batches, block_row
+from flows.sources.node.addresses import CHAINS, address_of
+from flows.sources.node.serialised import HeaderFacts, node_block, raw_block, spent_coins
+from schemas.errors import BadInputError
+from schemas.node_block import NodeBlock, satoshi
+from schemas.observations import Batch, Notice
+from schemas.units import SAT_PER_BTC
+
+StartNode = Callable[..., ReplayNode]
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+TIP = 1533
+
+
+@pytest.fixture(scope="module")
+def block_739990(shared_data: Path) -> bytes:
+    return (shared_data / "raw_blocks" / "739990.json").read_bytes()
+
+
+def typed(block: dict[str, Any]) -> NodeBlock:
+    return msgspec.json.decode(json.dumps(block), type=NodeBlock)
+
+
+def from_bytes(block: dict[str, Any], chain: str) -> NodeBlock:
+    header = msgspec.json.decode(json.dumps(block), type=HeaderFacts)
+    return node_block(header, raw_block(block_bytes(block)), spent_coins(spent_bytes(block)), CHAINS[chain])
+
+
+def test_every_recorded_block_agrees_with_the_node_that_made_it(start_node: StartNode, chain: list[Any]) -> None:
+    walk = walk_to(start_node())
+    batches = list(block_batches(walk, walk.blocks(0, TIP), unknown_pool, NOW))
+    assert all(isinstance(batch, Batch) for batch in batches)
+    rows = pl.concat(batch.rows for batch in batches if isinstance(batch, Batch))
+    assert rows["height"].to_list() == list(range(TIP + 1))
+    counted = pl.DataFrame([each["getblockstats"] for each in chain[1:]]).select("totalfee", "subsidy", "time")
+    assert rows["fees_sat"][1:].to_list() == counted["totalfee"].to_list()
+    assert (rows["subsidy_claimed_sat"][1:] <= counted["subsidy"]).all()
+    # The chain was made by an honest miner: all that is allowed was claimed, and it halved every 150 blocks.
+    assert rows["subsidy_claimed_sat"].to_list() == [(50 * SAT_PER_BTC) >> (height // 150) for height in range(TIP + 1)]
+    assert rows["block_at"].dt.epoch("s")[1:].to_list() == counted["time"].to_list()
+    assert rows["fees_sat"].sum() > 0
+
+
+def test_both_ways_tell_the_same_of_every_recorded_block(start_node: StartNode) -> None:
+    walk = walk_to(start_node(rest=True))
+    for as_json, as_bytes in zip(walk.blocks(0, TIP), walk.blocks(0, TIP, origins=False), strict=True):
+        assert told(as_json) == told(as_bytes)
+
+
+def test_blocks_as_bytes_are_asked_for_only_where_they_are_offered_and_enough(start_node: StartNode) -> None:
+    with_rest, without = start_node(rest=True), start_node()
+    list(walk_to(with_rest).blocks(0, 20, origins=False))
+    assert with_rest.seen["getblock"] == 0
+    list(walk_to(with_rest).blocks(0, 20))
+    assert with_rest.seen["getblock"] == 21
+    list(walk_to(without).blocks(0, 20, origins=False))
+    assert without.seen["getblock"] == 21
+
+
+def test_addresses_of_recorded_scripts_are_those_the_node_gave(chain: list[Any]) -> None:
+    outputs = [out["scriptPubKey"] for each in chain for tx in each["getblock3"]["tx"] for out in tx["vout"]]
+    assert {out["type"] for out in outputs} >= {"witness_v0_keyhash", "scripthash", "pubkeyhash", "pubkey", "nulldata"}
+    for out in outputs:
+        assert address_of(bytes.fromhex(out["hex"]), CHAINS["regtest"]) == out.get("address")
+
+
+def test_coinbase_of_mainnet_block_739990_pays_subsidy_and_fees(block_739990: bytes) -> None:
+    block = msgspec.json.decode(block_739990, type=NodeBlock)
+    row = block_row(block, unknown_pool)
+    loose = json.loads(block_739990, parse_float=str)["tx"]
+    fees_sat = sum(round(float(tx["fee"]) * SAT_PER_BTC) for tx in loose[1:])
+    coinbase_sat = sum(round(float(out["value"]) * SAT_PER_BTC) for out in loose[0]["vout"])
+    assert (row.height, row.fees_sat, row.coinbase_sat) == (739990, fees_sat, coinbase_sat)
+    assert row.subsidy_claimed_sat == 625_000_000
+    assert row.fees_sat + row.subsidy_claimed_sat == row.coinbase_sat
+    assert row.fees_sat == sum(spent_sat(tx) - paid_sat(tx) for tx in block.tx[1:])
+
+
+def spent_sat(tx: Any) -> int:
+    return sum(satoshi(each.prevout.value) for each in tx.vin)
+
+
+def paid_sat(tx: Any) -> int:
+    return sum(satoshi(out.value) for out in tx.vout)
+
+
+def test_mainnet_block_739990_is_the_same_as_bytes(block_739990: bytes) -> None:
+    block = json.loads(block_739990)
+    assert told(from_bytes(block, "main")) == told(typed(block))
+    for tx in block["tx"]:
+        for out in tx["vout"]:
+            address = out["scriptPubKey"].get("address")
+            assert address_of(bytes.fromhex(out["scriptPubKey"]["hex"]), CHAINS["main"]) == address
+
+
+@pytest.mark.parametrize(
+    ("height", "block_hash", "transactions_count"),
+    [
+        (300025, "0000000000000000821c4e0acc40f88bedbce3b73ba2358b5ade58a9022cc78c", 461),
+        (413567, "0000000000000000025aff8be8a55df8f89c77296db6198f272d6577325d4069", 1557),
+        (426884, "00000000000000000431d0ead6e0bd9f90ff0d469e9b05d51e3d04971f472973", 409),
+        (482683, "000000000000000000c238240ef6dcb26c37e75e16514e6ffc0aef7eee73e747", 12),
+    ],
+)
+def test_mainnet_block_hashes_to_its_own_root(
+    shared_data: Path, height: int, block_hash: str, transactions_count: int
+) -> None:
+    content = (shared_data / "raw_blocks" / f"block{height}.raw").read_bytes()
+    block = raw_block(content)
+    assert block.hash[::-1].hex() == block_hash
+    assert len(block.transactions) == transactions_count
+    height_bytes = block.transactions[0].first_script[1:4]
+    assert int.from_bytes(height_bytes, "little") == height
+    for damaged in (content[:-1], content + b"\x00", content[:500] + bytes([content[500] ^ 1]) + content[501:]):
+        with pytest.raises(ValueError, match=r"bytes|Merkle"):
+            raw_block(damaged)
+
+
+@given(content=st.binary(max_size=400))
+def test_bytes_that_are_no_block_are_refused_and_nothing_else_happens(content: bytes) -> None:
+    for parse in (raw_block, spent_coins):
+        try:
+            parse(content)
+        except ValueError:
+            continue
+
+
+@given(amount_sat=st.integers(0, 21_000_000 * SAT_PER_BTC))
+def test_satoshi_survives_every_spelling(amount_sat: int) -> None:
+    whole, part = divmod(amount_sat, SAT_PER_BTC)
+    exact = f"{whole}.{part:08d}"
+    for text in (exact, exact.rstrip("0").rstrip("."), repr(amount_sat / SAT_PER_BTC), f"{amount_sat}e-8"):
+        assert satoshi(text.encode()) == amount_sat
+
+
+@pytest.mark.parametrize("text", [b"0.000000001", b"1e-9", b"1e400000000", b"true", b'"1"', b"null", b"[1]", b"{}"])
+def test_what_is_no_amount_is_refused(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        satoshi(text)
+
+
+def test_node_whose_count_differs_is_not_believed(start_node: StartNode, chain: list[Any]) -> None:
+    node = start_node()
+    each = node.chain[700]
+    for name, change, words in (("totalfee", 1, "fees of"), ("subsidy", -1, "a subsidy of")):
+        stats = each["getblockstats"]
+        node._by_hash[node.hash(700)] = {**each, "getblockstats": {**stats, name: stats[name] + change}}
+        walk = walk_to(node)
+        with pytest.raises(BadInputError, match=words):
+            list(block_batches(walk, walk.blocks(690, 710), unknown_pool, NOW))
+
+
+def test_miner_who_leaves_fees_behind_claims_no_subsidy(start_node: StartNode, chain: list[Any]) -> None:
+    block = json.loads(
+        json.dumps(next(each for each in chain if each["getblockstats"] and each["getblockstats"]["totalfee"]))
+    )
+    block["getblock3"]["tx"][0]["vout"][0]["value"] = 0.00000001
+    row = block_row(typed(block["getblock3"]), unknown_pool)
+    assert (row.subsidy_claimed_sat, row.coinbase_sat) == (0, 1)
+    walk = walk_to(start_node())
+    said = list(block_batches(walk, [typed(block["getblock3"])], unknown_pool, NOW))
+    (notice,) = [each for each in said if isinstance(each, Notice)]
+    assert f"{row.fees_sat - 1:,} satoshi of its fees" in notice.message
+
+
+def test_coinbase_that_another_block_had_already_changes_nothing(chain: list[Any]) -> None:
+    """Two blocks of 2010 repeat the coinbase of an older one, before that was forbidden."""
+    first, again = (json.loads(json.dumps(chain[height]["getblock3"])) for height in (20, 30))
+    again["tx"][0] = first["tx"][0]
+    rows = [block_row(typed(block), unknown_pool) for block in (first, again)]
+    assert [row.coinbase_sat for row in rows] == [50 * SAT_PER_BTC] * 2
+
+
+def test_memory_of_a_walk_does_not_grow_with_its_length(start_node: StartNode) -> None:
+    walk = walk_to(start_node())
+    blocks = walk.blocks(0, TIP)
+    peaks = []
+    tracemalloc.start()
+    for _ in range(4):
+        tracemalloc.reset_peak()
+        before_bytes = tracemalloc.get_traced_memory()[0]
+        for _ in islice(blocks, 380):
+            pass
+        peaks.append(tracemalloc.get_traced_memory()[1] - before_bytes)
+    end_bytes = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert max(peaks) < 32 * 1024**2
+    assert end_bytes < 16 * 1024**2

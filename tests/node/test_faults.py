@@ -1,0 +1,327 @@
+"""Whatever happens to a walk, it ends as an undisturbed one does, or with an error that says what to do."""
+
+import threading
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+import pytest
+from replay_node import Fault, ReplayNode
+from walking import HASTY, told, walk_to
+
+from flows.settings import read_settings
+from flows.sources.choose import node_walk
+from flows.sources.node import ChainWalk, Connection, Password
+from schemas.errors import (
+    BadInputError,
+    ChainReorganisedError,
+    HashpivotError,
+    NodeRefusalError,
+    SettingsError,
+    TransientError,
+)
+
+StartNode = Callable[..., ReplayNode]
+LAST = 240
+SECRET = "correct horse battery staple"
+
+
+def hashes(walk: ChainWalk, last: int = LAST) -> list[str]:
+    return [block.hash for block in walk.blocks(0, last)]
+
+
+@pytest.mark.parametrize("strict", [True, False], ids=["2.0", "1.x"])
+def test_clean_walk_gives_every_block_in_order(start_node: StartNode, strict: bool) -> None:
+    node = start_node(strict=strict)
+    blocks = list(walk_to(node).blocks(0, LAST))
+    assert [block.hash for block in blocks] == [node.hash(height) for height in range(LAST + 1)]
+    assert all(child.previous_hash == parent.hash for parent, child in pairwise(blocks))
+
+
+@pytest.mark.parametrize("strict", [True, False], ids=["2.0", "1.x"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("busy", "*", times=5, skip=20),
+        Fault("busy", "getblockchaininfo", times=3),
+        Fault("old busy", "getblock", times=5, skip=20),
+        Fault("warming", "*", times=6, skip=40),
+        Fault("warming", "batch getblockhash", times=2),
+        Fault("cut short", "getblock", times=4, skip=10),
+        Fault("cut off", "getblock", times=4, skip=10),
+        Fault("cut short", "batch getblockheader", times=2),
+        Fault("empty", "getblock", times=2, skip=10),
+        Fault("reset", "*", times=5, skip=30),
+        Fault("slow", "getblock", times=2, skip=30, seconds=0.5),
+        Fault("duplicated", "batch getblockhash", times=2),
+        Fault("one too many", "batch getblockheader", times=2),
+        Fault("shuffled", "batch getblockheader", times=9),
+    ],
+    ids=lambda fault: f"{fault.kind} {fault.method}",
+)
+def test_fault_that_passes_changes_nothing(start_node: StartNode, fault: Fault, strict: bool) -> None:
+    node = start_node(strict=strict, faults=[Fault(**vars(fault))])
+    assert hashes(walk_to(node)) == [node.hash(height) for height in range(LAST + 1)]
+    assert node.faults[0].times == 0 or fault.kind == "shuffled"
+
+
+def test_new_cookie_in_the_middle_of_a_walk_is_read(start_node: StartNode) -> None:
+    node = start_node()
+    walked = []
+    for block in walk_to(node).blocks(0, LAST):
+        walked.append(block.hash)
+        if block.height in (50, 150):
+            node.rotate_cookie()
+    assert walked == [node.hash(height) for height in range(LAST + 1)]
+
+
+def test_restart_in_the_middle_of_a_walk_is_waited_for(start_node: StartNode) -> None:
+    node = start_node()
+    walked, restarts = [], []
+    for block in walk_to(node).blocks(0, LAST):
+        walked.append(block.hash)
+        if block.height == 100:
+            node.stop()
+            node.faults.append(Fault("warming", "*", times=5))
+            restarts.append(threading.Timer(0.4, node.start))
+            restarts[0].start()
+    restarts[0].join()
+    assert walked == [node.hash(height) for height in range(LAST + 1)]
+    assert node.faults[0].times == 0
+
+
+def test_node_that_stays_away_is_a_transient_error(start_node: StartNode) -> None:
+    node = start_node()
+    node.stop()
+    with pytest.raises(
+        TransientError, match=r"no working connection \(.*\), expected an answer; see that the node runs"
+    ):
+        hashes(walk_to(node, HASTY))
+
+
+def test_silence_is_a_transient_error(start_node: StartNode) -> None:
+    node = start_node(faults=[Fault("slow", "getblock", times=99, seconds=1)])
+    with pytest.raises(TransientError, match=r"getblock: no answer within 0\.3 s"):
+        hashes(walk_to(node, HASTY))
+
+
+@pytest.mark.parametrize(
+    ("kind", "method", "expected", "words"),
+    [
+        ("busy", "getblock", TransientError, "HTTP 503 'Work queue depth exceeded'"),
+        ("warming", "getblock", TransientError, "Loading block index"),
+        ("cut off", "getblock", TransientError, "bytes of JSON that break off"),
+        ("cut short", "getblock", TransientError, "no working connection"),
+        ("duplicated", "batch getblockhash", TransientError, "100 answers to 99 calls"),
+        ("forbidden", "getblock", SettingsError, "rpcallowip and methods in its rpcwhitelist"),
+        ("not json", "getblockchaininfo", BadInputError, "Welcome to nginx"),
+        ("wrong shape", "getblockchaininfo", BadInputError, "an answer as Bitcoin Core gives it"),
+        ("without undo", "getblock", BadInputError, "without fee or without what they spend"),
+    ],
+)
+def test_fault_that_stays_is_named(
+    start_node: StartNode, kind: str, method: str, expected: type[HashpivotError], words: str
+) -> None:
+    # The first 20 blocks hold a coinbase only, so there is no undo data to miss.
+    node = start_node(faults=[Fault(kind, method, times=10_000, skip=120 if method == "getblock" else 0)])
+    with pytest.raises(expected, match=words.replace("(", r"\(")) as caught:
+        hashes(walk_to(node, HASTY))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spoken", "expected", "words"),
+    [
+        ({"facts": {"chain": "main"}}, SettingsError, "HASHPIVOT_NODE_CHAIN: found 'regtest', expected main"),
+        ({"facts": {"initialblockdownload": True, "headers": 9999}}, TransientError, "block 1,533 of 9,999"),
+        ({"facts": {"pruned": True, "pruneheight": 500}}, BadInputError, "first block is 500', expected blocks from 0"),
+        (
+            {"network": {"version": 220000, "subversion": "/Satoshi:22.0.0/"}},
+            BadInputError,
+            "Bitcoin Core 23.0 or later",
+        ),
+        ({"network": {"version": 240000, "subversion": "/btcwire:0.5.0/btcd:0.24.0/"}}, BadInputError, "/btcd:0.24.0/"),
+    ],
+)
+def test_node_that_cannot_be_read_says_why(
+    start_node: StartNode, spoken: dict[str, object], expected: type[HashpivotError], words: str
+) -> None:
+    with pytest.raises(expected, match=words):
+        hashes(walk_to(start_node(**spoken)))
+
+
+def test_pruned_node_tells_the_blocks_it_kept(start_node: StartNode) -> None:
+    node = start_node(facts={"pruned": True, "pruneheight": 500})
+    assert [block.height for block in walk_to(node).blocks(500, 510)] == list(range(500, 511))
+
+
+def test_block_above_the_tip_is_refused(start_node: StartNode) -> None:
+    with pytest.raises(BadInputError, match=r"a chain of 1,533 blocks', expected block 1,534"):
+        list(walk_to(start_node()).blocks(1530, 1534))
+
+
+def test_settings_lead_to_the_node(start_node: StartNode, monkeypatch: pytest.MonkeyPatch) -> None:
+    node = start_node()
+    monkeypatch.setenv("HASHPIVOT_NODE_URL", node.url)
+    monkeypatch.setenv("HASHPIVOT_NODE_CHAIN", "regtest")
+    with pytest.raises(
+        SettingsError, match="HASHPIVOT_NODE_COOKIE_FILE: found None, expected a cookie file, or a user"
+    ):
+        node_walk(read_settings())
+    monkeypatch.setenv("HASHPIVOT_NODE_USER", "__cookie__")
+    monkeypatch.setenv("HASHPIVOT_NODE_PASSWORD", node.password or "")
+    assert hashes(node_walk(read_settings()), 3) == [node.hash(height) for height in range(4)]
+    assert node.password
+    assert node.password not in repr(read_settings())
+    monkeypatch.setenv("HASHPIVOT_NODE_COOKIE_FILE", str(node.cookie_file))
+    assert hashes(node_walk(read_settings()), 3) == [node.hash(height) for height in range(4)]
+
+
+def test_stale_cookie_is_refused_in_one_line_without_its_content(start_node: StartNode) -> None:
+    node = start_node()
+    node.password = SECRET
+    with pytest.raises(SettingsError, match="HASHPIVOT_NODE_COOKIE_FILE") as caught:
+        hashes(walk_to(node))
+    assert node.cookie_file.read_text().partition(":")[2] not in str(caught.value)
+
+
+def test_missing_cookie_is_named(start_node: StartNode) -> None:
+    node = start_node()
+    node.cookie_file.unlink()
+    with pytest.raises(
+        SettingsError, match=r"No such file or directory', expected a file that can be read; start the node"
+    ):
+        hashes(walk_to(node))
+
+
+def test_user_and_password_open_the_door_and_never_show(
+    start_node: StartNode, caplog: pytest.LogCaptureFixture
+) -> None:
+    node = start_node(user="reader", password=SECRET)
+    url = node.url.replace("//", "//reader:correct%20horse%20battery%20staple@")
+    within = ChainWalk(Connection(url, None, patience=HASTY), "regtest")
+    beside = ChainWalk(Connection(node.url, Password("reader", SECRET), patience=HASTY), "regtest")
+    caplog.set_level("DEBUG")
+    assert hashes(within, 5) == hashes(beside, 5) == [node.hash(height) for height in range(6)]
+    assert within.origin == node.url
+    node.password = "another"
+    said = []
+    for walk in (within, beside):
+        with pytest.raises(SettingsError) as refused:
+            hashes(walk)
+        said.append(str(refused.value))
+    node.stop()
+    with pytest.raises(TransientError) as away:
+        hashes(within)
+    said += [str(away.value), caplog.text, repr(within), repr(vars(within.connection))]
+    assert not any("horse" in each for each in said)
+
+
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8332", "ftp://127.0.0.1", "http://", "http://u:horse@h:x", "http://u:horse@127.0.0.1:8332/a?b"]
+)
+def test_address_that_cannot_be_used_is_refused_without_its_secrets(url: str) -> None:
+    with pytest.raises(SettingsError, match="expected an address such as") as caught:
+        Connection(url, Password("u", "p"))
+    assert "horse" not in str(caught.value)
+
+
+def test_answer_larger_than_any_block_is_not_read(start_node: StartNode) -> None:
+    with pytest.raises(BadInputError, match=r"expected at most 4,000"):
+        hashes(walk_to(start_node(), largest_answer_bytes=4000))
+
+
+def test_unknown_request_is_told_with_its_code(start_node: StartNode) -> None:
+    walk = walk_to(start_node())
+    with pytest.raises(NodeRefusalError) as caught:
+        walk._rpc.call("getblock", ("00" * 32, 3), str)
+    assert caught.value.code == -5
+    with pytest.raises(BadInputError, match="HTTP 599"):
+        walk._rpc.call("getmempoolinfo", (), str)
+
+
+def test_no_more_connections_than_allowed(start_node: StartNode) -> None:
+    node = start_node(faults=[Fault("slow", "getblock", times=100, seconds=0.02)])
+    assert len(hashes(walk_to(node, connections_count=50))) == LAST + 1
+    assert 2 < node.most_at_once <= 8
+
+
+@pytest.mark.parametrize(
+    ("method", "count", "height"),
+    [("getblock", 60, 40), ("getblock", 225, 239), ("batch getblockheader", 2, 90), ("batch getblockhash", 3, 150)],
+)
+def test_reorganisation_is_told_and_walking_back_gives_the_new_chain(
+    start_node: StartNode, method: str, count: int, height: int
+) -> None:
+    node = start_node()
+    node.reorganise_when(method, count, height)
+    walk = walk_to(node)
+    stored: dict[int, str] = {}
+
+    def store(from_height: int) -> None:
+        for block in walk.blocks(from_height, LAST, previous_hash=stored.get(from_height - 1)):
+            stored[block.height] = block.hash
+
+    with pytest.raises(ChainReorganisedError) as signal:
+        store(0)
+    assert height - 1 <= signal.value.height <= LAST
+    fork = walk.fork_height(stored.get, max(stored))
+    assert fork is not None
+    assert fork < height
+    stored = {below: stored[below] for below in range(fork + 1)}
+    store(fork + 1)
+    assert stored == {each: node.hash(each) for each in range(LAST + 1)}
+
+
+def test_reorganisation_ahead_of_the_walk_changes_nothing(start_node: StartNode) -> None:
+    node = start_node()
+    node.reorganise_when("getblock", 60, 230)
+    assert hashes(walk_to(node)) == [node.hash(height) for height in range(LAST + 1)]
+
+
+def test_reorganisation_below_what_is_stored_shows_at_the_first_block(start_node: StartNode) -> None:
+    node = start_node()
+    walk = walk_to(node)
+    stored = {block.height: block.hash for block in walk.blocks(700, 800)}
+    node.reorganise(760)
+    with pytest.raises(ChainReorganisedError) as caught:
+        list(walk.blocks(801, 810, previous_hash=stored[800]))
+    assert caught.value.height == 800
+    assert walk.fork_height(stored.get, 800) == 759
+    node.reorganise(690)
+    assert walk.fork_height(stored.get, 800) is None
+
+
+def test_walk_that_is_left_early_ends_its_threads(start_node: StartNode) -> None:
+    walk = walk_to(start_node())
+    for block in walk.blocks(0, LAST):
+        if block.height == 30:
+            break
+    del block
+    deadline = time.monotonic() + 5
+    while any(thread.name.startswith("node") for thread in threading.enumerate()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not any(thread.name.startswith("node") for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault("bit flipped", "/rest/block", times=3, skip=20), None),
+        (Fault("cut short", "/rest/spenttxouts", times=3, skip=20), None),
+        (Fault("cut off", "/rest/spenttxouts", times=3, skip=20), None),
+        (Fault("busy", "/rest/block", times=3, skip=20), None),
+        (Fault("bit flipped", "/rest/block", times=999, skip=20), "Merkle root"),
+        (Fault("pruned", "/rest/block", times=999, skip=20), "pruned"),
+    ],
+    ids=lambda each: f"{each.kind} {each.method}" if isinstance(each, Fault) else "",
+)
+def test_blocks_as_bytes_prove_themselves(start_node: StartNode, fault: Fault, words: str | None) -> None:
+    node = start_node(rest=True, faults=[Fault(**vars(fault))])
+    walk = walk_to(node)
+    if words is None:
+        blocks = [told(block) for block in walk.blocks(100, 160, origins=False)]
+        assert blocks == [told(block) for block in walk_to(node).blocks(100, 160)]
+    else:
+        with pytest.raises(HashpivotError, match=words):
+            list(walk_to(node, HASTY).blocks(100, 160, origins=False))

@@ -1,0 +1,365 @@
+"""The whole command over a node: what it publishes, what it survives, and how each figure leads back to its txids."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+from replay_node import Fault, ReplayNode
+
+from flows.sources.node.checkpoints import Checkpoints
+from flows.sources.node.rows import ROWS_A_BATCH_COUNT
+from schemas.errors import SettingsError, WarehouseError
+from schemas.miner_set import MinerSet
+from schemas.units import SAT_PER_BTC
+
+sys.path.append(str(Path(__file__).parents[1] / "attribution"))
+from recording import decoded_blocks, exchanges, run, told_blocks
+from rules_by_hand import ByHand
+
+StartNode = Callable[..., ReplayNode]
+Done = subprocess.CompletedProcess[str]
+LABELS = Path(__file__).parents[1] / "attribution" / "recorded" / "labels.csv"
+COMMAND = str(Path(sys.executable).with_name("hashpivot"))
+DAILY = ("daily", "--profile", "node", "--plain")
+WHOLE_DAYS = 11
+MIDDLE = 800
+FORK = 1450
+TRANSFER = (
+    "height, block_hash, txid, exchange, pool, hop_count, transfer_sat, fresh_sat, miner_input_sat, total_input_sat, "
+    "quality"
+)
+
+
+def environment(node: ReplayNode, home: Path, **changed: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("HASHPIVOT_")}
+    told = {
+        "HASHPIVOT_HOME": str(home),
+        "HASHPIVOT_NODE_URL": node.url,
+        "HASHPIVOT_NODE_COOKIE_FILE": str(node.cookie_file),
+        "HASHPIVOT_NODE_CHAIN": "regtest",
+        "HASHPIVOT_LABELS_FILE": str(LABELS),
+    }
+    return kept | {"COLUMNS": "120"} | told | changed
+
+
+def hashpivot(node: ReplayNode, home: Path, *arguments: str, **changed: str) -> Done:
+    return subprocess.run(
+        [COMMAND, *arguments],
+        env=environment(node, home, **changed),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def published(home: Path, sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(home / "published" / "hashpivot.duckdb"), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def tables(home: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything that rests on the node, whichever runs it took."""
+    names = ("capitulation_daily", "pool_daily", "exchange_flow_daily", "miner_transfer")
+    return {name: published(home, f"from {name} order by all") for name in names}
+
+
+def miner_sets(home: Path) -> tuple[str, bytes]:
+    newest = max((home / "warehouse" / "miner_set").iterdir())
+    return newest.name, newest.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The home of one undisturbed run from the first block to the tip."""
+    folder = tmp_path_factory.mktemp("clean")
+    node = ReplayNode(folder / "cookie")
+    node.start()
+    done = hashpivot(node, folder / "home", *DAILY)
+    node.stop()
+    assert done.returncode == 0, done.stderr
+    return folder / "home"
+
+
+@pytest.fixture(scope="module")
+def by_hand() -> ByHand:
+    """The rules written down a second time, over the whole recorded chain."""
+    labelled = exchanges()
+    walked = ByHand(labelled, {block.height: block.pool for block in run(decoded_blocks(), MinerSet(), labelled)})
+    for block in told_blocks():
+        walked.walk(block)
+    return walked
+
+
+def test_published_transfers_are_those_of_the_rules_by_hand(clean: Path, by_hand: ByHand) -> None:
+    day_of = dict(published(clean, "select distinct height, day from miner_transfer"))
+    rows = [row for row in by_hand.rows if row[0] in day_of]
+    assert len(day_of) > 100
+    # Only blocks of the day that is not over are missing.
+    assert {row[0] for row in by_hand.rows if row[0] not in day_of} <= set(range(1530, 1534))
+    assert sorted(published(clean, f"select {TRANSFER} from miner_transfer")) == sorted(rows)
+    sums: dict[Any, int] = {}
+    for row in rows:
+        if row[5] == 0:
+            sums[day_of[row[0]]] = sums.get(day_of[row[0]], 0) + row[6]
+    daily = published(clean, "select day, miner_to_exchange_btc from capitulation_daily where miner_outflow_btc > 0")
+    assert len(daily) == WHOLE_DAYS
+    assert {day: round(btc * SAT_PER_BTC) for day, btc in daily if btc} == sums
+    by_both = published(
+        clean,
+        "select day, sum(miner_to_exchange_btc) from exchange_flow_daily "
+        "where exchange <> 'all' and pool <> 'all' group by day",
+    )
+    assert {day: round(btc * SAT_PER_BTC) for day, btc in by_both} == sums
+
+
+def test_without_a_price_usd_is_null_and_says_why(clean: Path) -> None:
+    usd = "miner_outflow_usd, price_usd, miner_revenue_usd"
+    assert set(published(clean, f"select {usd} from capitulation_daily")) == {(None, None, None)}
+    reasons = published(
+        clean, "select reason from meta.nulls where column_name = 'miner_outflow_usd' and last_day = '2026-01-10'"
+    )
+    assert reasons == [("no observation of price_usd",)]
+    assert published(clean, "select distinct sources from exchange_flow_daily") == [("node",)]
+
+
+def test_two_runs_give_what_one_gives(tmp_path: Path, start_node: StartNode, clean: Path) -> None:
+    node = start_node()
+    whole, node.chain = node.chain, node.chain[:MIDDLE]
+    home = tmp_path / "home"
+    assert hashpivot(node, home, *DAILY).returncode == 0
+    node.chain = whole
+    second = hashpivot(node, home, *DAILY)
+    assert second.returncode == 0, second.stderr
+    assert f"blocks {MIDDLE}.." in second.stderr
+    assert tables(home) == tables(clean)
+    assert miner_sets(home) == miner_sets(clean)
+    asked = node.seen["getblock"]
+    third = hashpivot(node, home, *DAILY)
+    assert (third.returncode, node.seen["getblock"]) == (0, asked)
+    assert tables(home) == tables(clean)
+
+
+@pytest.mark.parametrize("at", [100, 160, 1500], ids="in block {}".format)
+def test_a_run_that_is_killed_and_started_again_gives_what_one_gives(
+    tmp_path: Path, start_node: StartNode, clean: Path, at: int
+) -> None:
+    node = start_node()
+    node.faults.append(Fault("slow", "getblock", times=1, skip=at, seconds=60))
+    home = tmp_path / "home"
+    started = subprocess.Popen([COMMAND, *DAILY], env=environment(node, home), stderr=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while node.faults[0].times and time.monotonic() < until:
+        time.sleep(0.02)
+    time.sleep(0.5)
+    started.send_signal(signal.SIGKILL)
+    started.wait()
+    assert not (home / "published").exists()
+    node.faults.clear()
+    read_before = node.seen["getblock"]
+    again = hashpivot(node, home, *DAILY)
+    assert again.returncode == 0, again.stderr
+    assert node.seen["getblock"] - read_before == len(node.chain) - at // ROWS_A_BATCH_COUNT * ROWS_A_BATCH_COUNT
+    assert tables(home) == tables(clean)
+    assert miner_sets(home) == miner_sets(clean)
+
+
+@pytest.mark.parametrize("fork", [pytest.param(FORK, id="below the newest"), pytest.param(5, id="below all")])
+def test_a_reorganisation_between_runs_gives_what_a_clean_run_on_the_other_branch_gives(
+    tmp_path: Path, start_node: StartNode, fork: int
+) -> None:
+    node, home, other = start_node(), tmp_path / "home", tmp_path / "other"
+    assert hashpivot(node, home, *DAILY).returncode == 0
+    node.reorganise(fork)
+    again = hashpivot(node, home, *DAILY)
+    assert again.returncode == 0, again.stderr
+    assert hashpivot(node, other, *DAILY).returncode == 0
+    assert tables(home) == tables(other)
+    assert miner_sets(home) == miner_sets(other)
+
+
+def test_a_reorganisation_within_a_run_gives_what_a_clean_run_on_the_other_branch_gives(
+    tmp_path: Path, start_node: StartNode
+) -> None:
+    node, home, other = start_node(), tmp_path / "home", tmp_path / "other"
+    node.reorganise_when("getblock", 1000, 900)
+    assert hashpivot(node, home, *DAILY).returncode == 0
+    assert hashpivot(node, other, *DAILY).returncode == 0
+    assert tables(home) == tables(other)
+    assert miner_sets(home) == miner_sets(other)
+    told = published(home, "select detail from meta.quality where severity = 'notice'")
+    assert any("reorganised" in detail for (detail,) in told)
+
+
+@pytest.mark.parametrize(
+    ("changed", "exit_code", "told"),
+    [
+        pytest.param({"HASHPIVOT_NODE_CHAIN": "main"}, 2, "HASHPIVOT_NODE_CHAIN", id="another chain"),
+        pytest.param({"HASHPIVOT_NODE_COOKIE_FILE": "nobody.cookie"}, 2, "nobody.cookie", id="no cookie"),
+        pytest.param({"HASHPIVOT_LABELS_FILE": "nothing.csv"}, 3, "nothing.csv", id="no labels"),
+    ],
+)
+def test_what_cannot_work_is_one_line_and_an_exit_code(
+    tmp_path: Path, start_node: StartNode, changed: dict[str, str], exit_code: int, told: str
+) -> None:
+    node = start_node()
+    done = hashpivot(node, tmp_path / "home", *DAILY, **changed)
+    assert done.returncode == exit_code
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("way", ["cookie", "password"])
+def test_credentials_that_are_refused_are_one_line_without_the_secret(
+    tmp_path: Path, start_node: StartNode, way: str
+) -> None:
+    node, secret = start_node(), "open-sesame"
+    cookie = tmp_path / "of_another_node"
+    cookie.write_text(f"__cookie__:{secret}")
+    given = {
+        "cookie": {"HASHPIVOT_NODE_COOKIE_FILE": str(cookie)},
+        "password": {"HASHPIVOT_NODE_USER": "somebody", "HASHPIVOT_NODE_PASSWORD": secret},
+    }[way]
+    kept = environment(node, tmp_path / "home", **given)
+    if way == "password":
+        del kept["HASHPIVOT_NODE_COOKIE_FILE"]
+    done = subprocess.run([COMMAND, *DAILY], env=kept, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "refuses" in done.stderr
+    assert secret not in done.stderr
+
+
+def test_other_labels_count_from_the_next_block_on_and_are_told(
+    tmp_path: Path, start_node: StartNode, clean: Path
+) -> None:
+    node, home = start_node(), tmp_path / "home"
+    whole, node.chain = node.chain, node.chain[:MIDDLE]
+    assert hashpivot(node, home, *DAILY).returncode == 0
+    fewer = tmp_path / "fewer.csv"
+    fewer.write_text("address,entity,kind\n")
+    node.chain = whole
+    assert hashpivot(node, home, *DAILY, HASHPIVOT_LABELS_FILE=str(fewer)).returncode == 0
+    before = f"from miner_transfer where height < {MIDDLE} order by all"
+    assert published(home, before) == published(clean, before)
+    assert published(home, f"select count(*) from miner_transfer where height >= {MIDDLE}") == [(0,)]
+    notices = published(home, "select detail from meta.quality where severity = 'notice'")
+    assert any("labels changed" in detail for (detail,) in notices)
+
+
+def test_doctor_asks_the_node(tmp_path: Path, start_node: StartNode) -> None:
+    node = start_node()
+    findings = json.loads(hashpivot(node, tmp_path / "home", "doctor", "--profile", "node", "--json").stdout)
+    (source,) = [each for each in findings if each["what"] == "source node"]
+    assert (source["state"], "block 1,533" in source["found"]) == ("ok", True)
+    assert node.seen["getblock"] == 0
+
+
+@pytest.mark.parametrize("column", ["miner_to_exchange_btc", "miner_to_exchange_count"])
+def test_explain_lists_the_transactions_whose_sum_the_figure_is(
+    clean: Path, tmp_path: Path, start_node: StartNode, by_hand: ByHand, column: str
+) -> None:
+    node = start_node()
+    done = hashpivot(node, clean, "explain", "capitulation_daily", column, "2026-01-05", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert [told["figure"]] == [
+        figure for (figure,) in published(clean, f"select {column} from capitulation_daily where day = '2026-01-05'")
+    ]
+    truth = {(row[0], row[2], row[3]): row[6] for row in by_hand.rows if row[5] == 0}
+    listed = {(t["height"], t["txid"], t["exchange"]): t["transfer_sat"] for t in told["transfers"]}
+    assert listed.items() <= truth.items()
+    assert sum(listed.values()) == told["transfer_sat"]
+    assert len({txid for _, txid, _ in listed}) == told["transaction_count"]
+    assert told["figure"] == (told["transfer_sat"] / SAT_PER_BTC if column.endswith("btc") else len(told["transfers"]))
+    assert len(told["label_sets"]) == 1
+
+
+def test_explain_narrows_to_one_exchange_and_pool(clean: Path, start_node: StartNode) -> None:
+    day, exchange, pool, btc = published(
+        clean,
+        "select day, exchange, pool, miner_to_exchange_btc from exchange_flow_daily "
+        "where exchange <> 'all' and pool <> 'all' order by miner_to_exchange_btc desc limit 1",
+    )[0]
+    asked = ("explain", "exchange_flow_daily", "miner_to_exchange_btc", str(day))
+    done = hashpivot(start_node(), clean, *asked, "--exchange", exchange, "--pool", pool)
+    assert done.returncode == 0, done.stderr
+    assert f"{round(btc * SAT_PER_BTC):,} satoshi" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        (("capitulation_daily", "price_usd", "2026-01-05"), "no figure made of transactions"),
+        (("capitulation_daily", "miner_to_exchange_btc", "2019-01-05"), "found no figure"),
+        (("capitulation_daily", "miner_to_exchange_btc", "2026-01-05", "--pool", "antpool"), "ask exchange_flow_daily"),
+    ],
+)
+def test_explain_says_what_it_cannot_explain(
+    clean: Path, start_node: StartNode, asked: tuple[str, ...], told: str
+) -> None:
+    done = hashpivot(start_node(), clean, "explain", *asked)
+    assert done.returncode == 1
+    assert told in done.stderr
+
+
+def saved(folder: Path, *heights: int, chain: str = "regtest") -> Checkpoints:
+    checkpoints = Checkpoints(folder, chain)
+    for height in heights:
+        checkpoints.save(MinerSet(height=height, block_hash=f"{height:064x}"), "ab")
+    return checkpoints
+
+
+def heights(checkpoints: Checkpoints) -> list[int]:
+    return [kept.height for kept in checkpoints.newest_first()]
+
+
+@pytest.mark.parametrize(
+    ("walked", "kept"),
+    [
+        pytest.param(range(143, 2000, 144), [1871, 1727], id="a day at a time"),
+        pytest.param(range(0, 500), [499, 429, 286], id="a block at a time"),
+        pytest.param([143, 287, 431, 300], [300, 287], id="what is above is of another branch"),
+    ],
+)
+def test_few_checkpoints_are_kept_and_one_is_always_deep_enough(tmp_path: Path, walked: Any, kept: list[int]) -> None:
+    assert heights(saved(tmp_path / "kept", *walked)) == kept
+
+
+def test_a_damaged_checkpoint_gives_way_to_an_older_one(tmp_path: Path) -> None:
+    checkpoints = saved(tmp_path / "kept", 143, 287)
+    newest, oldest = checkpoints.newest_first()
+    newest.path.write_bytes(newest.path.read_bytes() + b"x")
+    found = checkpoints.newest_on(lambda height, block_hash: True)
+    assert found is not None
+    assert found[1] == oldest
+    oldest.path.write_bytes(b"")
+    with pytest.raises(WarehouseError, match="expected an undamaged"):
+        checkpoints.newest_on(lambda height, block_hash: True)
+
+
+def test_checkpoints_of_another_chain_are_refused(tmp_path: Path) -> None:
+    saved(tmp_path / "kept", 143)
+    with pytest.raises(SettingsError, match="regtest"):
+        Checkpoints(tmp_path / "kept", "main").newest_first()
+
+
+def test_no_other_profile_publishes_a_transfer(tmp_path: Path, start_node: StartNode) -> None:
+    done = hashpivot(start_node(), tmp_path / "home", "daily", "--profile", "demo", "--plain")
+    assert done.returncode == 0, done.stderr
+    assert published(tmp_path / "home", "from miner_transfer") == []
+    parquet = pl.read_parquet(tmp_path / "home" / "published" / "parquet" / "miner_transfer.parquet")
+    assert parquet.schema["transfer_sat"] == pl.Int64
+    refused = hashpivot(
+        start_node(), tmp_path / "home", "explain", "capitulation_daily", "miner_to_exchange_btc", "2026-11-01"
+    )
+    assert "only a source that reads blocks" in refused.stderr

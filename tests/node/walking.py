@@ -1,0 +1,40 @@
+from typing import Any
+
+from replay_node import ReplayNode
+
+from flows.sources.node import ChainWalk, Connection, CookieFile, Patience
+from schemas.node_block import NodeBlock, Transaction, satoshi
+
+QUICK = Patience(attempts_count=12, first_pause_seconds=0.01, longest_pause_seconds=0.3, answer_seconds=20)
+HASTY = Patience(attempts_count=2, first_pause_seconds=0.001, longest_pause_seconds=0.001, answer_seconds=0.3)
+
+
+def walk_to(node: ReplayNode, patience: Patience = QUICK, chain: str = "regtest", **limits: Any) -> ChainWalk:
+    return ChainWalk(Connection(node.url, CookieFile(node.cookie_file), patience=patience, **limits), chain)
+
+
+def told(block: NodeBlock) -> Any:
+    """All that a block says, amounts in satoshi, so that blocks from different ways can be compared."""
+    return (
+        (block.hash, block.previous_hash, block.height, block.time, block.mediantime, block.difficulty),
+        [
+            (
+                tx.txid,
+                satoshi(tx.fee) if number else None,
+                [
+                    (each.coinbase, each.prevout and (satoshi(each.prevout.value), each.prevout.script.hex))
+                    for each in tx.vin
+                ],
+                [
+                    (satoshi(each.value), each.script.hex, each.script.address if number == 0 else None)
+                    for each in tx.vout
+                ],
+            )
+            for number, tx in enumerate(block.tx)
+        ],
+    )
+
+
+def unknown_pool(coinbase: Transaction) -> str:
+    """A pool list without entries."""
+    return "unknown"
