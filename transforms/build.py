@@ -90,7 +90,9 @@ def build(inputs: Inputs) -> Built:
     folded = fold_blocks(blocks, whole).select(pl.lit(inputs.block_source, pl.String).alias("source"), pl.all())
     # Where a source states blocks and totals of the same days, its blocks are what it has to say.
     stated = inputs.values.join(folded, on=["source", "series", "day"], how="anti", maintain_order="left")
-    known = seen_days(inputs.block_flows, blocks, whole).filter(pl.col("day") <= inputs.through)
+    # Without transfers there is nothing to date, and a million blocks need not be looked through for it.
+    dating = blocks if inputs.transfer_source else blocks.clear()
+    known = seen_days(inputs.block_flows, dating, whole).filter(pl.col("day") <= inputs.through)
     transfers = inputs.transfers.join(known, on="height", how="inner", validate="m:1", maintain_order="left")
     summed = miner_flow_values(inputs.block_flows, inputs.transfers, known).select(
         pl.lit(inputs.transfer_source, pl.String).alias("source"), pl.all()
