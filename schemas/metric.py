@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from inspect import cleandoc
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import polars as pl
 
@@ -107,7 +107,7 @@ def metric(
     return build
 
 
-def frame_of(example: Example, **extra: Any) -> pl.DataFrame:
+def frame_of(example: Example) -> pl.DataFrame:
     """Lay the `given` of an example out as a frame, one row a consecutive day from 2024-06-01 on."""
     lengths = {len(v) for v in example.given.values() if isinstance(v, Sequence) and not isinstance(v, str)}
     if len(lengths) > 1:
@@ -118,7 +118,7 @@ def frame_of(example: Example, **extra: Any) -> pl.DataFrame:
         for name, values in example.given.items()
     }
     start = pl.date(2024, 6, 1)
-    frame = pl.DataFrame(columns | extra, strict=False)
+    frame = pl.DataFrame(columns, strict=False)
     if "day" in frame.columns:
         return frame
     return frame.select(pl.date_range(start, start + pl.duration(days=days - 1), "1d").alias("day"), pl.all())
