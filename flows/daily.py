@@ -1,19 +1,23 @@
 """When to run and what to retry. No arithmetic, no SQL: the program is `flows.pipeline`."""
 
 import logging
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, ParamSpec, TypeVar
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, TaskRun
+from prefect.futures import as_completed
 from prefect.runtime import flow_run
+from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows import pipeline
 from flows.settings import read_profile, read_settings
+from flows.sources.choose import SHARDS_AT_ONCE
 from schemas.errors import TransientError
 from warehouse import journal
 
@@ -58,17 +62,30 @@ def only_transient(_task: Task[Any, Any], _run: TaskRun, state: State[Any]) -> b
     return False
 
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+RETRY_DELAYS_SECONDS: Final = [5.0, 30.0, 120.0, 600.0]
+
+
 # Frames and settings never leave the process: nothing of a task is cached or persisted by the scheduler.
-ingest = task(
-    name="ingest",
-    task_run_name="ingest {source_name}",
-    retries=4,
-    retry_delay_seconds=[5, 30, 120, 600],
-    retry_jitter_factor=0.3,
-    retry_condition_fn=only_transient,
-    cache_policy=NO_CACHE,
-    persist_result=False,
-)(pipeline.ingest)
+def patiently(work: Callable[P, R], name: str, run_name: str) -> Task[P, R]:
+    """A task that is tried again where that may help, for a quarter of an hour."""
+    return task(
+        name=name,
+        task_run_name=run_name,
+        retries=len(RETRY_DELAYS_SECONDS),
+        retry_delay_seconds=RETRY_DELAYS_SECONDS,
+        retry_jitter_factor=0.3,
+        retry_condition_fn=only_transient,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+    )(work)
+
+
+plan_shards = patiently(pipeline.shards_of, "plan", "plan {source_name}")
+read_shard = patiently(pipeline.read_shard, "read shard", "{source_name} {shard}")
+ingest = patiently(pipeline.ingest, "ingest", "ingest {source_name}")
 release = task(
     name="publish",
     retries=2,
@@ -79,7 +96,13 @@ release = task(
 )(pipeline.release)
 
 
-@flow(name="daily", flow_run_name=run_name, persist_result=False)
+@flow(
+    name="daily",
+    flow_run_name=run_name,
+    persist_result=False,
+    # Prefect's own runners do not fit its parameter, whose type is invariant.
+    task_runner=ThreadPoolTaskRunner[Any](max_workers=SHARDS_AT_ONCE),  # type: ignore[arg-type]
+)
 def daily(parameters: DailyParameters) -> dict[str, Any]:
     """Ask every source of the profile, keep what is new, recompute all tables, check them and publish."""
     # The scheduler shows and keeps what these loggers say, but leaves their level at that of the root, which hides it.
@@ -90,6 +113,8 @@ def daily(parameters: DailyParameters) -> dict[str, Any]:
         pipeline.begin(run)
         try:
             for name in run.profile.sources:
+                for done in as_completed([read_shard.submit(run, name, shard) for shard in plan_shards(run, name)]):
+                    done.result()
                 ingest(run, name)
             return pipeline.about(release(run))
         except BaseException as error:

@@ -3,6 +3,7 @@
 import logging
 import uuid
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -13,8 +14,8 @@ from typing import Any
 import polars as pl
 
 from flows.settings import Profile, Settings
-from flows.sources.choose import source_named
-from flows.sources.protocol import Request
+from flows.sources.choose import SHARDS_AT_ONCE, source_named
+from flows.sources.protocol import Request, Shard, Sharded
 from flows.tables import PUBLISHED, column_sources
 from schemas.errors import HashpivotError, QualityError, SettingsError
 from schemas.observations import Notice
@@ -112,11 +113,10 @@ def ingest(run: Run, source_name: str, say: Say = lambda _: None) -> Ingested:
     Each batch is stored whole or not at all, so a run that dies here loses the batch in hand and nothing else.
     """
     source = source_named(source_name, run.settings)
-    request = Request(since=run.since, through=run.through, now=run.now)
     rows = new = revised = 0
     notices = []
     with open_working(run.settings.working_database) as connection:
-        for item in source.observe(request):
+        for item in source.observe(_request(run)):
             if isinstance(item, Notice):
                 journal.note(connection, run.run_id, item)
                 notices.append(f"{item.origin}: {item.message}")
@@ -132,6 +132,21 @@ def ingest(run: Run, source_name: str, say: Say = lambda _: None) -> Ingested:
         "ingested source=%s rows=%d new=%d revised=%d notices=%d", source_name, rows, new, revised, len(notices)
     )
     return Ingested(source=source_name, row_count=rows, new_count=new, revised_count=revised, notices=tuple(notices))
+
+
+def shards_of(run: Run, source_name: str) -> list[Shard]:
+    """What one source can read at once and in any order before it is asked; nothing for most sources and runs."""
+    source = source_named(source_name, run.settings)
+    return list(source.shards(_request(run))) if isinstance(source, Sharded) else []
+
+
+def read_shard(run: Run, source_name: str, shard: Shard) -> Shard:
+    """Read one of `shards_of`, again if need be. As many as `SHARDS_AT_ONCE` may be read at once."""
+    source = source_named(source_name, run.settings, SHARDS_AT_ONCE)
+    if isinstance(source, Sharded):
+        source.read(shard)
+    logger.info("read source=%s blocks=%d..%d", source_name, shard.first, shard.last)
+    return shard
 
 
 def observed(run: Run, connection: Connection) -> Inputs:
@@ -211,10 +226,28 @@ def run_all(run: Run, say: Say = lambda _: None) -> Outcome:
         begin(run)
         try:
             for name in run.profile.sources:
+                _read_shards(run, name, say)
                 ingest(run, name, say)
             return release(run, say)
         except BaseException as error:
             fail(run, error)
+            raise
+
+
+def _request(run: Run) -> Request:
+    return Request(since=run.since, through=run.through, now=run.now)
+
+
+def _read_shards(run: Run, source_name: str, say: Say) -> None:
+    shards = shards_of(run, source_name)
+    with ThreadPoolExecutor(SHARDS_AT_ONCE, thread_name_prefix="shard") as executor:
+        reading = [executor.submit(read_shard, run, source_name, shard) for shard in shards]
+        try:
+            for number, done in enumerate(as_completed(reading), 1):
+                shard = done.result()
+                say(f"{source_name}: read blocks {shard.first:,} to {shard.last:,}, {number} of {len(shards)} shards")
+        except BaseException:
+            executor.shutdown(cancel_futures=True)
             raise
 
 

@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     node_user: str | None = Field(None, description="User of the node's RPC, where there is no cookie file")
     node_password: SecretStr | None = Field(None, description="Password of that user")
     node_chain: str = Field("main", description="Chain of the node: main, test, testnet4, signet or regtest")
+    node_shard_blocks: int = Field(
+        10_000, ge=100, le=1_000_000, description="Blocks in one shard of the coinbases that a first run reads"
+    )
     labels_file: Path | None = Field(None, description="File that says who holds which address")
     simulated_seed: int = Field(7, ge=0, description="Seed of the simulated chain")
     keep_publications: int = Field(3, ge=1, le=1000, description="Versions of the publication that are kept")
@@ -43,6 +46,11 @@ class Settings(BaseSettings):
     def miner_sets(self) -> Path:
         """Folder of what attribution carries from block to block."""
         return self.home / "warehouse" / "miner_set"
+
+    @property
+    def coinbase_shards(self) -> Path:
+        """Folder of the coinbases of blocks that were not read whole."""
+        return self.home / "warehouse" / "coinbases"
 
     @property
     def published(self) -> Path:

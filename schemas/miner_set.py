@@ -3,7 +3,6 @@
 from array import array
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from operator import attrgetter
 from typing import NamedTuple
 
 from schemas.labels import UNKNOWN_POOL
@@ -106,21 +105,6 @@ class ZeroHop:
         return number
 
 
-def merged(parts: Iterable[ZeroHop]) -> ZeroHop:
-    """The set of all blocks that `parts` were taken from, whatever ranges they cover and in whatever order they come.
-
-    Earliest first payment, latest known pool. Scripts stand in the order in which the chain first paid them, so that
-    shards and one long walk give the same state, byte for byte, in the file as well.
-    """
-    paid = ZeroHop()
-    # The sort is stable, and whatever part holds a block holds all that it pays first, in the block's own order.
-    for payee in sorted((payee for part in parts for payee in part), key=attrgetter("first_height")):
-        paid.pay(payee.script, payee.first_height, UNKNOWN_POOL)
-        if payee.pool != UNKNOWN_POOL:
-            paid.pay(payee.script, payee.pool_height, payee.pool)
-    return paid
-
-
 class Credit(NamedTuple):
     """The newest payment from a 0-hop script to a 1-hop script. All payees of one transaction share one object."""
 
@@ -145,15 +129,24 @@ class OneHop:
 class MinerSet:
     """The state after block `height`, whose hash is `block_hash`; None and '' before the first block.
 
+    Of the blocks below `whole_from_height` only the coinbase was read: the 0-hop set misses nothing, the 1-hop layer
+    begins there. `coinbase_txids` tells what coinbases made, as an input points to it: last byte first.
+
     `watched` follows from the rest: every script of either layer, and perhaps some that have left one. Asking one set
     is several times faster than asking two dictionaries, and nearly every script of a block is in neither.
     """
 
     height: int | None = None
     block_hash: str = ""
+    whole_from_height: int = 0
     zero_hop: ZeroHop = field(default_factory=ZeroHop)
+    coinbase_txids: set[bytes] = field(default_factory=set)
     one_hop: OneHop = field(default_factory=OneHop)
     watched: set[str] = field(init=False, compare=False, repr=False)
 
     def __post_init__(self) -> None:
+        self.watch()
+
+    def watch(self) -> None:
+        """Work `watched` out anew."""
         self.watched = {*self.zero_hop.index, *self.one_hop.credits}

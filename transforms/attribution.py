@@ -20,12 +20,12 @@ Rules (the letters stand for the sums of one transaction):
 - A transfer names the pool that put in the most satoshi, the first of equals: the pool that paid the script last.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 from zlib import crc32
 
 from schemas.errors import BadInputError
-from schemas.miner_set import Credit, MinerSet, ZeroHop
+from schemas.miner_set import Credit, MinerSet
 from schemas.node_block import Input, NodeBlock, Transaction, satoshi
 from transforms.pool_names import PoolNames
 
@@ -94,15 +94,23 @@ def quality(miner_input_sat: int, total_input_sat: int) -> Quality:
     return "C" if total_input_sat < parts < (CO_SPEND_PARTS - 1) * total_input_sat else "B"
 
 
-def record_coinbase(zero_hop: ZeroHop, height: int, coinbase: Transaction, pool: str) -> None:
-    """Add the scripts that the `coinbase` of block `height` pays. All that a set of old blocks needs.
+def paid_scripts(coinbase: Transaction) -> list[str]:
+    """The scripts that become miners' by a coinbase that pays them. Raises `ValueError` for an amount that is none."""
+    return [
+        output.script.hex
+        for output in coinbase.vout
+        if not output.script.hex.startswith(OP_RETURN) and satoshi(output.value)
+    ]
+
+
+def record_coinbase(miners: MinerSet, height: int, txid: str, scripts: Iterable[str], pool: str) -> None:
+    """Add what the coinbase `txid` of block `height` pays, its `paid_scripts`. All that a set of old blocks needs.
 
     Labels play no part, so that the set is a fact of the chain: whoever reads it lets exchanges win.
     """
-    for output in coinbase.vout:
-        script = output.script.hex
-        if not script.startswith(OP_RETURN) and satoshi(output.value):
-            zero_hop.pay(script, height, pool)
+    miners.coinbase_txids.add(bytes.fromhex(txid)[::-1])
+    for script in scripts:
+        miners.zero_hop.pay(script, height, pool)
 
 
 def attribute(block: NodeBlock, miners: MinerSet, exchanges: Mapping[str, str], pools: PoolNames) -> BlockFlows:
@@ -116,7 +124,7 @@ def attribute(block: NodeBlock, miners: MinerSet, exchanges: Mapping[str, str], 
     coinbase, others = block.tx[0], block.tx[1:]
     spent = _spent_scripts(block, others)
     pool = pools.pool(coinbase)
-    record_coinbase(miners.zero_hop, block.height, coinbase, pool)
+    record_coinbase(miners, block.height, coinbase.txid, paid_scripts(coinbase), pool)
     miners.watched.update(output.script.hex for output in coinbase.vout)
     flows = _Flows(block, miners, exchanges)
     flows.take_coinbase(coinbase)
@@ -369,4 +377,4 @@ def _forget_inactive(miners: MinerSet, height: int) -> None:
     for script in gone:
         del layer.credits[script]
         layer.partners.pop(script, None)
-    miners.watched = {*zero_hop, *layer.credits}
+    miners.watch()

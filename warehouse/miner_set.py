@@ -18,7 +18,8 @@ from schemas.errors import WarehouseError
 from schemas.miner_set import Credit, MinerSet, OneHop, ZeroHop
 
 FORMAT: Final = "hashpivot miner set"
-VERSION: Final = 1
+VERSION: Final = 2
+TXID_BYTES: Final = 32
 DRAFT_SUFFIX: Final = ".next"
 _HEADER_LIMIT_BYTES: Final = 1 << 20
 
@@ -37,6 +38,7 @@ def save_miner_set(path: Path, miners: MinerSet) -> str:
         "version": VERSION,
         "height": miners.height,
         "block_hash": miners.block_hash,
+        "whole_from_height": miners.whole_from_height,
         "zero_hop_count": len(miners.zero_hop),
         "one_hop_count": len(miners.one_hop.credits),
         "pools": pools,
@@ -108,6 +110,7 @@ def _sections(miners: MinerSet) -> tuple[list[str], list[bytes]]:
         _bytes(array("H", (len(partners) for _, partners in met))),
         _bytes(array("I", (partner for _, partners in met for partner in partners))),
         *_script_sections(sorted(one_hop.hubs)),
+        b"".join(sorted(miners.coinbase_txids)),
     ]
 
 
@@ -134,8 +137,15 @@ def _miner_set(header: dict[str, Any], body: bytes) -> MinerSet:
     starts = pairwise(accumulate(counts, initial=0))
     partners_of = {script: set(partners[start:end]) for script, (start, end) in zip(met, starts, strict=True)}
     hubs = set(_scripts(next(sections), next(sections)))
-    one_hop = OneHop(credits=credits, partners=partners_of, hubs=hubs)
-    return MinerSet(height=header["height"], block_hash=header["block_hash"], zero_hop=zero_hop, one_hop=one_hop)
+    txids = bytes(next(sections))
+    return MinerSet(
+        height=header["height"],
+        block_hash=header["block_hash"],
+        whole_from_height=header["whole_from_height"],
+        zero_hop=zero_hop,
+        coinbase_txids={txids[at : at + TXID_BYTES] for at in range(0, len(txids), TXID_BYTES)},
+        one_hop=OneHop(credits=credits, partners=partners_of, hubs=hubs),
+    )
 
 
 def _script_sections(scripts: Iterable[str]) -> tuple[bytes, bytes]:

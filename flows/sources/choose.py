@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flows.settings import Settings
 from flows.sources.protocol import Source
@@ -12,9 +12,16 @@ if TYPE_CHECKING:
     from flows.sources.node import ChainWalk, Node
 
 
-def node_walk(settings: Settings) -> ChainWalk:
-    """The chain of the own node. Raises `SettingsError` where its address or our credentials are missing."""
-    from flows.sources.node import ChainWalk, Connection, CookieFile, Password
+SHARDS_AT_ONCE: Final = 4
+"""Readers of one source that a run starts together. They share what one of them alone would take of connections."""
+
+
+def node_walk(settings: Settings, readers_count: int = 1) -> ChainWalk:
+    """The chain of the own node, for one of `readers_count` that read at once.
+
+    Raises `SettingsError` where its address or our credentials are missing.
+    """
+    from flows.sources.node import MOST_CONNECTIONS_COUNT, ChainWalk, Connection, CookieFile, Password
 
     if settings.node_url is None:
         raise SettingsError("HASHPIVOT_NODE_URL", None, "an address such as http://127.0.0.1:8332", "set it")
@@ -23,11 +30,16 @@ def node_walk(settings: Settings) -> ChainWalk:
         credentials = CookieFile(settings.node_cookie_file)
     elif settings.node_user is not None and settings.node_password is not None:
         credentials = Password(settings.node_user, settings.node_password.get_secret_value())
-    return ChainWalk(Connection(settings.node_url.get_secret_value(), credentials), settings.node_chain)
+    connection = Connection(
+        settings.node_url.get_secret_value(), credentials, connections_count=MOST_CONNECTIONS_COUNT // readers_count
+    )
+    return ChainWalk(connection, settings.node_chain)
 
 
-def source_named(name: str, settings: Settings) -> Source:
+def source_named(name: str, settings: Settings, readers_count: int = 1) -> Source:
     """The source called `name`; modules are imported when asked for, so that a run loads only what it uses.
+
+    `readers_count`: how many of it are at work at once.
 
     Raises `SettingsError` when a setting the source needs is missing.
     """
@@ -44,19 +56,27 @@ def source_named(name: str, settings: Settings) -> Source:
             )
         return Files(settings.files_dir)
     if name == "node":
-        return _node(settings)
+        return _node(settings, readers_count)
     raise SettingsError("profile source", name, "simulated, files or node", "correct the profile")
 
 
-def _node(settings: Settings) -> Node:
-    from flows.sources.node import Checkpoints, Node
+def _node(settings: Settings, readers_count: int) -> Node:
+    from flows.sources.node import Checkpoints, ColdStart, Node
     from transforms.pool_names import PoolNames
+    from warehouse.coinbase_shards import CoinbaseShards
     from warehouse.labels import label_set, read_labels, read_own
     from warehouse.pool_list import read_pool_list
 
-    walk = node_walk(settings)
+    walk = node_walk(settings, readers_count)
     parts = [read_own()]
     if settings.labels_file is not None:
         parts.append(read_labels(settings.labels_file))
-    checkpoints = Checkpoints(settings.miner_sets, settings.node_chain)
-    return Node(walk, checkpoints, PoolNames(read_pool_list()), label_set(parts))
+    pools = PoolNames(read_pool_list())
+    shards = CoinbaseShards(settings.coinbase_shards, settings.node_chain)
+    return Node(
+        walk,
+        Checkpoints(settings.miner_sets, settings.node_chain),
+        ColdStart(walk, shards, pools.pool, settings.node_shard_blocks),
+        pools,
+        label_set(parts),
+    )

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from recording import decoded, decoded_blocks, exchanges, pool_names, run
 
 from schemas.errors import WarehouseError
 from schemas.labels import UNKNOWN_POOL
-from schemas.miner_set import MinerSet, ZeroHop, merged
-from transforms.attribution import record_coinbase
+from schemas.miner_set import MinerSet, OneHop, ZeroHop
+from transforms.attribution import paid_scripts, record_coinbase
 from warehouse.miner_set import load_miner_set, save_miner_set
 
 FLIPS = 40
@@ -72,30 +73,18 @@ def test_any_split_with_the_state_on_disk_gives_the_same(tmp_path_factory, told,
     assert save_miner_set(folder / "parts", miners) == save_miner_set(folder / "whole", whole_state)
 
 
-def shard(blocks, heights) -> ZeroHop:
-    """The coinbase scripts of some blocks, from coinbases alone."""
-    pools, paid = pool_names(), ZeroHop()
-    for height in heights:
-        coinbase = blocks[height].tx[0]
-        record_coinbase(paid, height, coinbase, pools.pool(coinbase))
-    return paid
-
-
 @settings(deadline=None)
-@given(chains(), st.data())
-def test_any_shards_in_any_order_merge_to_the_same_set(tmp_path_factory, told, data):
-    blocks, whole = decoded(told), MinerSet()
+@given(chains())
+def test_coinbases_alone_give_the_zero_hop_set_of_whole_blocks(tmp_path_factory, told):
+    blocks, whole, cold, pools = decoded(told), MinerSet(), MinerSet(), pool_names()
     run(blocks, whole, EXCHANGES)
-    edges = sorted({0, len(blocks)} | data.draw(st.sets(st.integers(0, len(blocks)))))
-    ranges = [range(a, b) for a, b in pairwise(edges)]
-    again = data.draw(st.lists(st.sampled_from(ranges)))  # Shards are idempotent: one may come twice.
-    together = merged([shard(blocks, heights) for heights in data.draw(st.permutations(ranges + again))])
-    assert list(together) == list(whole.zero_hop)
-    folder = tmp_path_factory.mktemp("shards")
-    whole_without_layer = MinerSet(height=whole.height, block_hash=whole.block_hash, zero_hop=whole.zero_hop)
-    from_shards = MinerSet(height=whole.height, block_hash=whole.block_hash, zero_hop=together)
-    digests = {save_miner_set(folder / "a", whole_without_layer), save_miner_set(folder / "b", from_shards)}
-    assert len(digests) == 1
+    for block in blocks:
+        coinbase = block.tx[0]
+        record_coinbase(cold, block.height, coinbase.txid, paid_scripts(coinbase), pools.pool(coinbase))
+    folder = tmp_path_factory.mktemp("cold")
+    cold.height, cold.block_hash = whole.height, whole.block_hash
+    without_layer = replace(whole, one_hop=OneHop())
+    assert save_miner_set(folder / "a", without_layer) == save_miner_set(folder / "b", cold)
 
 
 def test_the_last_known_pool_stays_where_a_later_one_is_not_known():

@@ -19,6 +19,7 @@ from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 RECORDED = Path(__file__).parent / "recorded" / "blocks.ndjson.gz"
 BUSY = (503, b"Work queue depth exceeded", "text/html")
@@ -84,11 +85,15 @@ class Fault:
 
 @dataclass
 class ReplayNode:
-    """One node. `strict` answers 2.0 requests as 28.0 and later do; without, it speaks the dialect of 1.x only."""
+    """One node. `strict` answers 2.0 requests as 28.0 and later do; without, it speaks the dialect of 1.x only.
+
+    `rest` gives blocks and what they spend as bytes, as 30.0 does; `parts` gives ranges of bytes too, as 31.0 does.
+    """
 
     cookie_file: Path
     strict: bool = True
     rest: bool = False
+    parts: bool = False
     user: str = "__cookie__"
     password: str | None = None
     facts: Json = field(default_factory=dict)
@@ -244,10 +249,15 @@ class ReplayNode:
         return block
 
     def rest_bytes(self, path: str) -> bytes | None:
-        _, _, half, name = path.split("/")
+        _, _, half, name = urlsplit(path).path.split("/")
         block = self._block(name.removesuffix(".bin"))
         if block is None or not name.endswith(".bin"):
             return None
+        if half == "blockpart":
+            asked = parse_qs(urlsplit(path).query)
+            start, size = int(asked["offset"][0]), int(asked["size"][0])
+            content = block_bytes(block)
+            return content[start : start + size] if 0 < size <= len(content) - start else None
         return {"block": block_bytes, "spenttxouts": spent_bytes}[half](block)
 
 
@@ -302,7 +312,8 @@ class _Handler(BaseHTTPRequestHandler):
         fault = self.node.fault(f"/rest/{half}")
         if fault and self._fails(fault):
             return
-        if not self.node.rest or half not in ("block", "spenttxouts"):
+        known = ("block", "spenttxouts", "blockpart") if self.node.parts else ("block", "spenttxouts")
+        if not self.node.rest or half not in known:
             self._send(404, b"", "text/html")
             return
         content = self.node.rest_bytes(self.path)

@@ -60,17 +60,17 @@ def test_every_recorded_block_agrees_with_the_node_that_made_it(start_node: Star
 
 def test_both_ways_tell_the_same_of_every_recorded_block(start_node: StartNode) -> None:
     walk = walk_to(start_node(rest=True))
-    for as_json, as_bytes in zip(walk.blocks(0, TIP), walk.blocks(0, TIP, origins=False), strict=True):
+    for as_json, as_bytes in zip(walk.blocks(0, TIP), walk.blocks(0, TIP, coinbase_txids=frozenset()), strict=True):
         assert told(as_json) == told(as_bytes)
 
 
 def test_blocks_as_bytes_are_asked_for_only_where_they_are_offered_and_enough(start_node: StartNode) -> None:
     with_rest, without = start_node(rest=True), start_node()
-    list(walk_to(with_rest).blocks(0, 20, origins=False))
+    list(walk_to(with_rest).blocks(0, 20, coinbase_txids=frozenset()))
     assert with_rest.seen["getblock"] == 0
     list(walk_to(with_rest).blocks(0, 20))
     assert with_rest.seen["getblock"] == 21
-    list(walk_to(without).blocks(0, 20, origins=False))
+    list(walk_to(without).blocks(0, 20, coinbase_txids=frozenset()))
     assert without.seen["getblock"] == 21
 
 

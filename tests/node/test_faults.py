@@ -320,8 +320,8 @@ def test_blocks_as_bytes_prove_themselves(start_node: StartNode, fault: Fault, w
     node = start_node(rest=True, faults=[Fault(**vars(fault))])
     walk = walk_to(node)
     if words is None:
-        blocks = [told(block) for block in walk.blocks(100, 160, origins=False)]
+        blocks = [told(block) for block in walk.blocks(100, 160, coinbase_txids=frozenset())]
         assert blocks == [told(block) for block in walk_to(node).blocks(100, 160)]
     else:
         with pytest.raises(HashpivotError, match=words):
-            list(walk_to(node, HASTY).blocks(100, 160, origins=False))
+            list(walk_to(node, HASTY).blocks(100, 160, coinbase_txids=frozenset()))

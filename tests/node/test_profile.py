@@ -1,7 +1,6 @@
 """The whole command over a node: what it publishes, what it survives, and how each figure leads back to its txids."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,9 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import polars as pl
 import pytest
+from commanding import COMMAND, DAILY, environment, hashpivot, published, tables
 from replay_node import Fault, ReplayNode
 
 from flows.sources.node.checkpoints import Checkpoints
@@ -26,10 +25,6 @@ from recording import decoded_blocks, exchanges, run, told_blocks
 from rules_by_hand import ByHand
 
 StartNode = Callable[..., ReplayNode]
-Done = subprocess.CompletedProcess[str]
-LABELS = Path(__file__).parents[1] / "attribution" / "recorded" / "labels.csv"
-COMMAND = str(Path(sys.executable).with_name("hashpivot"))
-DAILY = ("daily", "--profile", "node", "--plain")
 WHOLE_DAYS = 11
 MIDDLE = 800
 FORK = 1450
@@ -37,40 +32,6 @@ TRANSFER = (
     "height, block_hash, txid, exchange, pool, hop_count, transfer_sat, fresh_sat, miner_input_sat, total_input_sat, "
     "quality"
 )
-
-
-def environment(node: ReplayNode, home: Path, **changed: str) -> dict[str, str]:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith("HASHPIVOT_")}
-    told = {
-        "HASHPIVOT_HOME": str(home),
-        "HASHPIVOT_NODE_URL": node.url,
-        "HASHPIVOT_NODE_COOKIE_FILE": str(node.cookie_file),
-        "HASHPIVOT_NODE_CHAIN": "regtest",
-        "HASHPIVOT_LABELS_FILE": str(LABELS),
-    }
-    return kept | {"COLUMNS": "120"} | told | changed
-
-
-def hashpivot(node: ReplayNode, home: Path, *arguments: str, **changed: str) -> Done:
-    return subprocess.run(
-        [COMMAND, *arguments],
-        env=environment(node, home, **changed),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
-def published(home: Path, sql: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(home / "published" / "hashpivot.duckdb"), read_only=True) as connection:
-        return connection.execute(sql).fetchall()
-
-
-def tables(home: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Everything that rests on the node, whichever runs it took."""
-    names = ("capitulation_daily", "pool_daily", "exchange_flow_daily", "miner_transfer")
-    return {name: published(home, f"from {name} order by all") for name in names}
 
 
 def miner_sets(home: Path) -> tuple[str, bytes]:

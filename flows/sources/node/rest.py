@@ -1,20 +1,31 @@
 """Blocks as bytes over REST: `/rest/block` and `/rest/spenttxouts`, which spare the node the making of JSON.
 
-Source: https://github.com/bitcoin/bitcoin/blob/master/doc/REST-interface.md, Core 30.0 and later with `rest=1`. Needs
-no credentials. Does not tell which of the spent outputs were made by a coinbase.
+Source: https://github.com/bitcoin/bitcoin/blob/master/doc/REST-interface.md, Core 30.0 and later with `rest=1`, for
+`/rest/blockpart` 31.0 and later. Needs no credentials. Does not tell which spent outputs were made by a coinbase.
 """
 
+from collections.abc import Container
 from typing import Final, TypeVar
 
 from flows.sources.node.addresses import Chain
 from flows.sources.node.connection import Connection
-from flows.sources.node.serialised import HeaderFacts, node_block, raw_block, spent_coins
+from flows.sources.node.serialised import (
+    HEADER_BYTES,
+    HeaderFacts,
+    RawTransaction,
+    node_block,
+    raw_block,
+    raw_coinbase,
+    spent_coins,
+)
 from schemas.errors import BadInputError, ChainReorganisedError, TransientError
 from schemas.node_block import NodeBlock
 
 OK: Final = 200
 MISSING: Final = 404
 PRUNED: Final = b"pruned data"
+FIRST_PART_BYTES: Final = 16_384
+"""Of a block: room for its header and nearly every coinbase."""
 
 Read = TypeVar("Read")
 
@@ -26,12 +37,50 @@ class Rest:
         self.connection = connection
         self._chain = chain
 
-    def offered(self, header: HeaderFacts) -> bool:
-        """Whether the node gives both halves of this block, so whether it is new enough and has `rest=1`."""
-        return all(self._status(half, header) == OK for half in ("spenttxouts", "block"))
+    def offers_blocks(self, header: HeaderFacts) -> bool:
+        """Whether the node gives this block as bytes, so whether it has `rest=1`."""
+        return self._status(_path("block", header)) == OK
 
-    def block(self, header: HeaderFacts) -> NodeBlock:
-        """The block of `header`, checked against its own hashes.
+    def offers_spent(self, header: HeaderFacts) -> bool:
+        """Whether the node gives both halves of this block, so whether it is new enough and has `rest=1`."""
+        return self._status(_path("spenttxouts", header)) == OK and self.offers_blocks(header)
+
+    def offers_parts(self, header: HeaderFacts) -> bool:
+        """Whether the node gives the beginning of a block alone."""
+        return self._status(_part(header, HEADER_BYTES)) == OK
+
+    def coinbase_of_part(self, header: HeaderFacts) -> RawTransaction:
+        """The coinbase of the block of `header` out of the beginning of the block. Raises as `block`."""
+
+        def attempt() -> RawTransaction | None:
+            # A part that ends behind the block is refused, so that a small block is asked for whole.
+            reply = self.connection.get(_part(header, FIRST_PART_BYTES))
+            if reply.status == MISSING:
+                return None
+            if reply.status != OK:
+                raise self.connection.refuse(_path("blockpart", header), reply, f"a part of block {header.height:,}")
+            try:
+                return raw_coinbase(reply.body, header.hash)
+            except EOFError:
+                return None
+            except ValueError as error:
+                raise self._damaged(header, error) from error
+
+        return self.connection.patiently(attempt) or self.coinbase_of_block(header)
+
+    def coinbase_of_block(self, header: HeaderFacts) -> RawTransaction:
+        """The coinbase of the block of `header` out of the whole block. Raises as `block`."""
+
+        def attempt() -> RawTransaction:
+            try:
+                return raw_coinbase(self._half("block", header), header.hash)
+            except (EOFError, ValueError) as error:
+                raise self._damaged(header, error) from error
+
+        return self.connection.patiently(attempt)
+
+    def block(self, header: HeaderFacts, coinbase_txids: Container[bytes] | None = None) -> NodeBlock:
+        """The block of `header`, checked against its own hashes; `coinbase_txids` as in `node_block`.
 
         Raises `ChainReorganisedError` where the node no longer has it, `BadInputError` where it never will again,
         `TransientError` where patience ran out.
@@ -40,17 +89,20 @@ class Rest:
         def attempt() -> NodeBlock:
             block, spent = self._half("block", header), self._half("spenttxouts", header)
             try:
-                return node_block(header, raw_block(block), spent_coins(spent), self._chain)
+                return node_block(header, raw_block(block), spent_coins(spent), self._chain, coinbase_txids)
             except ValueError as error:
-                raise TransientError(
-                    f"{self.connection.origin} block {header.height:,}: found {error}, expected {header.hash} with "
-                    "all it spends; try again later"
-                ) from error
+                raise self._damaged(header, error) from error
 
         return self.connection.patiently(attempt)
 
-    def _status(self, half: str, header: HeaderFacts) -> int:
-        return self.connection.patiently(lambda: self.connection.get(_path(half, header))).status
+    def _damaged(self, header: HeaderFacts, error: Exception) -> TransientError:
+        return TransientError(
+            f"{self.connection.origin} block {header.height:,}: found {error}, expected {header.hash} with all it "
+            "spends; try again later"
+        )
+
+    def _status(self, path: str) -> int:
+        return self.connection.patiently(lambda: self.connection.get(path)).status
 
     def _half(self, half: str, header: HeaderFacts) -> bytes:
         reply = self.connection.get(_path(half, header))
@@ -66,6 +118,10 @@ class Rest:
         if reply.status != OK:
             raise self.connection.refuse(_path(half, header), reply, f"the bytes of block {header.height:,}")
         return reply.body
+
+
+def _part(header: HeaderFacts, size_bytes: int) -> str:
+    return f"{_path('blockpart', header)}?offset=0&size={size_bytes}"
 
 
 def _path(half: str, header: HeaderFacts) -> str:

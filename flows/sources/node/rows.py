@@ -79,7 +79,7 @@ def _batch(walk: ChainWalk, rows: list[BlockRow], now: datetime) -> Iterator[Bat
     # The genesis block has no undo data, and with it no statistics.
     counted = [row for row in rows if row.height]
     for row, stats in zip(counted, walk.stats([(row.height, row.hash) for row in counted]), strict=True):
-        _check(walk.origin, row, stats)
+        check_row(walk.origin, row, stats)
         if row.coinbase_sat < row.fees_sat:
             left_sat = row.fees_sat - row.coinbase_sat
             yield Notice(
@@ -87,17 +87,23 @@ def _batch(walk: ChainWalk, rows: list[BlockRow], now: datetime) -> Iterator[Bat
                 origin=walk.origin,
                 message=f"block {row.height:,} left {left_sat:,} satoshi of its fees; its subsidy counts as 0",
             )
-    yield Batch(
+    yield block_batch(walk.origin, block_frame(rows), [row.hash for row in rows], now)
+
+
+def block_batch(origin: str, rows: pl.DataFrame, hashes: Iterable[str], now: datetime) -> Batch:
+    """`rows` of blocks with these `hashes` as the node at `origin` told them."""
+    return Batch(
         source=NODE.name,
         table=ObservedTable.BLOCK,
-        origin=f"{walk.origin} blocks {rows[0].height}..{rows[-1].height}",
-        sha256=sha256("".join(row.hash for row in rows).encode()).hexdigest(),
+        origin=f"{origin} blocks {rows['height'][0]}..{rows['height'][-1]}",
+        sha256=sha256("".join(hashes).encode()).hexdigest(),
         observed_at=now,
-        rows=_frame(rows),
+        rows=rows,
     )
 
 
-def _frame(rows: list[BlockRow]) -> pl.DataFrame:
+def block_frame(rows: list[BlockRow]) -> pl.DataFrame:
+    """`rows` in the shape of `schemas.observations.BLOCK`."""
     return pl.DataFrame(
         {
             "height": [row.height for row in rows],
@@ -111,7 +117,8 @@ def _frame(rows: list[BlockRow]) -> pl.DataFrame:
     )
 
 
-def _check(origin: str, row: BlockRow, stats: BlockStats) -> None:
+def check_row(origin: str, row: BlockRow, stats: BlockStats) -> None:
+    """Raise `BadInputError` where `row` does not agree with what the node at `origin` counts."""
     place = f"{origin} block {row.height:,}"
     remedy = "do not trust this node; compare the block with another"
     if (stats.hash, stats.height) != (row.hash, row.height):

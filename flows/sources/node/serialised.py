@@ -5,7 +5,7 @@ Source: Core's `primitives/block.h`, `primitives/transaction.h` (BIP 144 for the
 its transactions to the Merkle root of that header.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from struct import Struct, error
@@ -20,7 +20,10 @@ from schemas.units import SAT_PER_BTC
 HEADER_BYTES: Final = 80
 PREVIOUS_HASH: Final = slice(4, 36)
 MERKLE_ROOT: Final = slice(36, 68)
+TXID_BYTES: Final = 32
 OUTPOINT_BYTES: Final = 36
+NOTHING_SPENT: Final = bytes(TXID_BYTES)
+"""What the input of a coinbase points to."""
 SEQUENCE_BYTES: Final = 4
 LOCK_TIME_BYTES: Final = 4
 VERSION_BYTES: Final = 4
@@ -36,11 +39,11 @@ Coin = tuple[int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class RawTransaction:
-    """What one transaction says: its id, the script of its first input, how many inputs, and its outputs."""
+    """What one transaction says: its id, the script of its first input, whose outputs it spends, and its outputs."""
 
     txid: bytes
     first_script: bytes
-    inputs_count: int
+    spent_txids: list[bytes]
     outputs: list[Coin]
 
 
@@ -91,6 +94,27 @@ def raw_block(content: bytes) -> RawBlock:
     )
 
 
+def raw_coinbase(content: bytes, block_hash: str) -> RawTransaction:
+    """The first transaction of a block, of which `content` is the beginning or all.
+
+    Only the header proves itself here; that the coinbase belongs to it would take every transaction of the block.
+
+    Raises `EOFError` where `content` ends before the coinbase does, `ValueError` where it is of another block.
+    """
+    if len(content) < HEADER_BYTES or _shown(_twice(content[:HEADER_BYTES])) != block_hash:
+        raise ValueError(f"{len(content)} bytes of another block")
+    try:
+        _, at = _compact(content, HEADER_BYTES)
+        coinbase, stop = _transaction(content, at)
+    except (IndexError, error) as fault:
+        raise EOFError(f"{len(content)} bytes that break off") from fault
+    if stop > len(content):
+        raise EOFError(f"{len(content)} bytes that break off")
+    if coinbase.spent_txids != [NOTHING_SPENT]:
+        raise ValueError("a first transaction that is no coinbase")
+    return coinbase
+
+
 def spent_coins(content: bytes) -> list[list[Coin]]:
     """The outputs that each transaction of a block spends, none for the coinbase. Raises `ValueError`."""
     try:
@@ -110,35 +134,54 @@ def spent_coins(content: bytes) -> list[list[Coin]]:
     return transactions
 
 
-def node_block(header: HeaderFacts, block: RawBlock, spent: Sequence[Sequence[Coin]], chain: Chain) -> NodeBlock:
-    """The block as `getblock` tells it at verbosity 3, but for height and origin of what is spent, which nobody told.
+def coinbase_transaction(coinbase: RawTransaction, chain: Chain) -> Transaction:
+    """The coinbase as `getblock` tells it."""
+    return Transaction(
+        txid=_shown(coinbase.txid),
+        vin=[Input(coinbase=coinbase.first_script.hex())],
+        vout=[
+            Output(_amount(sat), ScriptPubKey(code.hex(), address_of(code, chain))) for sat, code in coinbase.outputs
+        ],
+        fee=NOT_TOLD,
+    )
 
-    Addresses are worked out for the coinbase alone: they cost more than all the rest, and scripts say the same.
+
+def node_block(
+    header: HeaderFacts,
+    block: RawBlock,
+    spent: Sequence[Sequence[Coin]],
+    chain: Chain,
+    coinbase_txids: Container[bytes] | None = None,
+) -> NodeBlock:
+    """The block as `getblock` tells it at verbosity 3, but for the height of what is spent, which nobody told.
+
+    What is `generated` follows from `coinbase_txids`, those of all blocks that are 100 below or deeper; without them
+    it is None. Addresses are worked out for the coinbase alone: they cost more than all the rest, and scripts say the
+    same.
 
     Raises `ValueError` where the three do not belong together.
     """
     if _shown(block.hash) != header.hash:
         raise ValueError(f"block {_shown(block.hash)}")
-    if [len(coins) for coins in spent[1:]] != [each.inputs_count for each in block.transactions[1:]] or spent[0]:
+    if [len(coins) for coins in spent[1:]] != [len(each.spent_txids) for each in block.transactions[1:]] or spent[0]:
         raise ValueError("spent outputs that do not fit the inputs of the block")
     coinbase, *others = block.transactions
-    transactions = [
-        Transaction(
-            txid=_shown(coinbase.txid),
-            vin=[Input(coinbase=coinbase.first_script.hex())],
-            vout=[
-                Output(_amount(sat), ScriptPubKey(code.hex(), address_of(code, chain)))
-                for sat, code in coinbase.outputs
-            ],
-            fee=NOT_TOLD,
-        )
-    ]
+    transactions = [coinbase_transaction(coinbase, chain)]
     for transaction, coins in zip(others, spent[1:], strict=True):
         fee_sat = sum(coin[0] for coin in coins) - sum(coin[0] for coin in transaction.outputs)
         transactions.append(
             Transaction(
                 txid=_shown(transaction.txid),
-                vin=[Input(prevout=Prevout(_amount(coin[0]), ScriptPubKey(coin[1].hex()))) for coin in coins],
+                vin=[
+                    Input(
+                        prevout=Prevout(
+                            _amount(coin[0]),
+                            ScriptPubKey(coin[1].hex()),
+                            None if coinbase_txids is None else txid in coinbase_txids,
+                        )
+                    )
+                    for coin, txid in zip(coins, transaction.spent_txids, strict=True)
+                ],
                 vout=[Output(_amount(coin[0]), ScriptPubKey(coin[1].hex())) for coin in transaction.outputs],
                 fee=_amount(fee_sat),
             )
@@ -178,7 +221,9 @@ def _transaction(content: bytes, start: int) -> tuple[RawTransaction, int]:
     body = at + len(WITNESS_MARK) if has_witness else at
     inputs_count, at = _compact(content, body)
     first_script = b""
+    spent_txids = []
     for number in range(inputs_count):
+        spent_txids.append(content[at : at + TXID_BYTES])
         size_bytes, at = _compact(content, at + OUTPOINT_BYTES)
         if number == 0:
             first_script = content[at : at + size_bytes]
@@ -198,7 +243,7 @@ def _transaction(content: bytes, start: int) -> tuple[RawTransaction, int]:
     stop = at + LOCK_TIME_BYTES
     # The id leaves the witness out.
     hashed = content[start : start + VERSION_BYTES] + content[body:end] + content[at:stop]
-    return RawTransaction(_twice(hashed), first_script, inputs_count, outputs), stop
+    return RawTransaction(_twice(hashed), first_script, spent_txids, outputs), stop
 
 
 def _twice(content: bytes) -> bytes:

@@ -1,24 +1,25 @@
 """The node as a source: blocks, and what they move from miners to exchanges, read once and in order."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from typing import Final
 
 import polars as pl
 
-from flows.sources.node.checkpoints import Checkpoints
+from flows.sources.node.checkpoints import Checkpoint, Checkpoints
+from flows.sources.node.cold_start import ColdStart
 from flows.sources.node.rows import block_batches
 from flows.sources.node.walk import ChainWalk
-from flows.sources.protocol import Request
+from flows.sources.protocol import Request, Shard
 from schemas.errors import BadInputError, ChainReorganisedError, TransientError
 from schemas.labels import Kind
 from schemas.miner_set import MinerSet
 from schemas.node_block import NodeBlock
 from schemas.observations import Batch, Notice, ObservedTable
 from schemas.suppliers import NODE
-from transforms.attribution import BlockFlows, attribute
+from transforms.attribution import ONE_HOP_MEMORY_BLOCKS, BlockFlows, attribute
 from transforms.pool_names import PoolNames
 from transforms.transfers import block_flow_rows, transfer_rows
 from warehouse.labels import exchange_scripts
@@ -26,6 +27,9 @@ from warehouse.labels import exchange_scripts
 MOST_REORGANISATIONS_COUNT: Final = 5
 """In one run. A node that changes its mind more often than this is given time."""
 REMEMBERED_LABEL_DAYS: Final = 4
+WHOLE_BLOCKS_SPAN: Final = timedelta(days=1096)
+"""How far back a first run reads whole blocks where nothing else is asked for: the two years that the Miners' Position
+Index and the 1-hop layer need, and one year in which both stand."""
 
 ExchangesOn = Callable[[date], Mapping[str, str]]
 
@@ -33,19 +37,39 @@ ExchangesOn = Callable[[date], Mapping[str, str]]
 class Node:
     """Blocks of an own node from where the last run ended up to the tip.
 
-    `labels`: version and rows of the label set. The days of a request do not matter: the miner set is carried from
-    block to block, so that none can be left out. A batch's miner set is kept only when the next batch is asked for,
-    which is after the batch was stored; a run that dies reads at most one batch again, and that adds nothing.
+    `labels`: version and rows of the label set. The miner set is carried from block to block, so that none can be left
+    out; `since` of a request says from which day on blocks are read whole, and of those before only the coinbase. A
+    batch's miner set is kept only when the next batch is asked for, which is after the batch was stored; a run that
+    dies reads at most one batch again, and that adds nothing.
     """
 
     name = NODE.name
 
     def __init__(
-        self, walk: ChainWalk, checkpoints: Checkpoints, pools: PoolNames, labels: tuple[str, pl.DataFrame]
+        self,
+        walk: ChainWalk,
+        checkpoints: Checkpoints,
+        cold_start: ColdStart,
+        pools: PoolNames,
+        labels: tuple[str, pl.DataFrame],
     ) -> None:
-        self._walk, self._checkpoints, self._pools = walk, checkpoints, pools
+        self._walk, self._checkpoints, self._cold_start, self._pools = walk, checkpoints, cold_start, pools
         self._label_set = labels[0]
         self._exchanges_on = _by_day(labels[1])
+
+    def shards(self, request: Request) -> list[Shard]:
+        """Ranges of old blocks whose coinbases are still to be read."""
+        if request.since is None and self._checkpoints.newest_first():
+            return []
+        whole_from_height = self._whole_from_height(request, self._kept())
+        return [] if whole_from_height is None else self._cold_start.missing(whole_from_height)
+
+    def read(self, shard: Shard) -> None:
+        """Read the coinbases of one range. Raises `TransientError` where the chain was reorganised meanwhile."""
+        try:
+            self._cold_start.read(shard)
+        except ChainReorganisedError as error:
+            raise TransientError(f"{self._walk.origin}: {error}; try again later") from error
 
     def observe(self, request: Request) -> Iterator[Batch | Notice]:
         """Yield flows and blocks, about a day of blocks at a time, the blocks after what they moved.
@@ -54,7 +78,7 @@ class Node:
         """
         for _ in range(MOST_REORGANISATIONS_COUNT):
             try:
-                yield from self._to_the_tip(request.now)
+                yield from self._to_the_tip(request)
             except ChainReorganisedError as error:
                 yield self._notice(f"{error}; read again from the newest miner set below the fork")
             else:
@@ -64,14 +88,36 @@ class Node:
             "expected a chain that stands; try again later"
         )
 
-    def _to_the_tip(self, now: datetime) -> Iterator[Batch | Notice]:
-        miners, next_height, notices = self._resumed()
-        yield from notices
+    def _to_the_tip(self, request: Request) -> Iterator[Batch | Notice]:
+        now, found = request.now, self._kept()
+        whole_from_height = self._whole_from_height(request, found)
+        if found is not None and whole_from_height is None:
+            miners, checkpoint = found
+            if checkpoint.label_set != self._label_set:
+                yield self._notice(
+                    f"labels changed from {checkpoint.label_set} to {self._label_set}: they count from block "
+                    f"{checkpoint.height + 1:,} on; remove the folder of the miner sets to attribute all blocks anew"
+                )
+        else:
+            miners = MinerSet()
+            yield from self._cold_start.into(miners, whole_from_height or 0, now)
+            self._checkpoints.save(miners, self._label_set)
+        next_height = 0 if miners.height is None else miners.height + 1
+        if miners.whole_from_height:
+            yield self._notice(
+                f"blocks are read whole from {miners.whole_from_height:,} on; the 1-hop layer begins there and is a "
+                f"lower bound before {miners.whole_from_height + ONE_HOP_MEMORY_BLOCKS:,}"
+            )
         tip_height = self._walk.facts(next_height).tip_height
         if tip_height < next_height:
             return
         flows: list[BlockFlows] = []
-        blocks = self._walk.blocks(next_height, tip_height, previous_hash=miners.block_hash or None)
+        blocks = self._walk.blocks(
+            next_height,
+            tip_height,
+            previous_hash=miners.block_hash or None,
+            coinbase_txids=miners.coinbase_txids,
+        )
         attributed = self._attributed(blocks, miners, flows)
         for item in block_batches(self._walk, attributed, self._pools.pool, now):
             if isinstance(item, Batch):
@@ -83,28 +129,31 @@ class Node:
             else:
                 yield item
 
-    def _resumed(self) -> tuple[MinerSet, int, list[Notice]]:
-        """The miner set to go on from, the height that comes next, and what is to be said about that."""
+    def _kept(self) -> tuple[MinerSet, Checkpoint] | None:
+        """The newest miner set that was kept of this chain; None where there is none to go on from.
+
+        Raises `TransientError` where the node is far behind what was read before.
+        """
         kept = self._checkpoints.newest_first()
         if not kept:
-            return MinerSet(), 0, []
+            return None
         tip_height = self._walk.facts(kept[0].height + 1).tip_height
         if tip_height < kept[-1].height:
             raise TransientError(
                 f"{self._walk.origin}: found a chain of {tip_height:,} blocks, expected at least the "
                 f"{kept[0].height:,} that were read before; wait until the node has caught up"
             )
-        found = self._checkpoints.newest_on(self._has)
-        if found is None:
-            return MinerSet(), 0, [self._notice("no kept miner set is of this chain; read from the first block again")]
-        miners, checkpoint = found
-        if checkpoint.label_set == self._label_set:
-            return miners, checkpoint.height + 1, []
-        told = (
-            f"labels changed from {checkpoint.label_set} to {self._label_set}: they count from block "
-            f"{checkpoint.height + 1:,} on; remove the folder of the miner sets to attribute all blocks anew"
-        )
-        return miners, checkpoint.height + 1, [self._notice(told)]
+        return self._checkpoints.newest_on(self._has)
+
+    def _whole_from_height(self, request: Request, found: tuple[MinerSet, Checkpoint] | None) -> int | None:
+        """The height from which blocks are to be read whole; None where they already are, from `found` on.
+
+        A day before the first that was read whole makes the run begin there: all that follows rests on it.
+        """
+        if found is not None and request.since is None:
+            return None
+        wanted = self._cold_start.height(request.since or request.through - WHOLE_BLOCKS_SPAN)
+        return None if found is not None and wanted >= found[0].whole_from_height else wanted
 
     def _has(self, height: int, block_hash: str) -> bool:
         return self._walk.fork_height(lambda at: block_hash if at == height else None, height) == height

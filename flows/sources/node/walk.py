@@ -5,8 +5,10 @@ getblockhash, getblockheader, getblock 3, getblockstats.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Final, TypeVar
 
 import msgspec
@@ -15,9 +17,9 @@ from flows.sources.node.addresses import chain_named
 from flows.sources.node.connection import URL_SETTING, Connection
 from flows.sources.node.rest import Rest
 from flows.sources.node.rpc import BAD_PARAMETER, METHOD_NOT_FOUND, MISCELLANEOUS, NOT_FOUND, Rpc
-from flows.sources.node.serialised import HeaderFacts
+from flows.sources.node.serialised import HeaderFacts, RawTransaction, coinbase_transaction, raw_coinbase
 from schemas.errors import BadInputError, ChainReorganisedError, NodeRefusalError, SettingsError, TransientError
-from schemas.node_block import NOT_TOLD, NodeBlock
+from schemas.node_block import NOT_TOLD, NodeBlock, Transaction
 
 CHAIN_SETTING: Final = "HASHPIVOT_NODE_CHAIN"
 LEAST_VERSION: Final = 230_000
@@ -26,7 +28,10 @@ CORE: Final = "/Satoshi:"
 HEADERS_A_BATCH_COUNT: Final = 100
 STATS_A_BATCH_COUNT: Final = 24
 """Each reads a whole block and its undo data, and one batch keeps one of the node's threads."""
-WITH_PREVOUTS: Final = 3
+AS_BYTES, WITH_PREVOUTS = 0, 3
+CLOCK_SLACK: Final = timedelta(hours=3)
+"""How far the time of a block may lie ahead of the median time of the blocks below it: two hours by consensus of the
+nodes' clocks, and as much as the median itself lags."""
 STATS: Final = ("blockhash", "height", "subsidy", "totalfee")
 
 Key = TypeVar("Key")
@@ -70,8 +75,9 @@ class ChainWalk:
         """Ask nothing yet. Raises `SettingsError` where there is no such `chain`."""
         self.chain = chain
         self.connection = connection
+        self._chain = chain_named(chain)
         self._rpc = Rpc(connection)
-        self._rest = Rest(connection, chain_named(chain))
+        self._rest = Rest(connection, self._chain)
 
     @property
     def origin(self) -> str:
@@ -140,31 +146,79 @@ class ChainWalk:
                 yield header
 
     def blocks(
-        self, from_height: int, to_height: int, *, previous_hash: str | None = None, origins: bool = True
+        self,
+        from_height: int,
+        to_height: int,
+        *,
+        previous_hash: str | None = None,
+        coinbase_txids: Container[bytes] | None = None,
     ) -> Iterator[NodeBlock]:
         """Blocks of the active chain with what their inputs spend, both ends included, in order of height.
 
-        `previous_hash`: the block below `from_height` as it was read before. `origins`: whether it matters which spent
-        outputs a coinbase made; without, a node that offers blocks as bytes is asked for those. No more blocks are in
-        memory than there are connections, besides the one in hand.
+        `previous_hash`: the block below `from_height` as it was read before. `coinbase_txids`: those of all blocks that
+        are 100 below the one in hand, or deeper; with them a node that offers blocks as bytes is asked for those, which
+        do not tell which spent outputs a coinbase made. No more blocks are in memory than there are connections,
+        besides the one in hand.
 
         Raises `ChainReorganisedError` as soon as it shows, and at the latest after the last block; what was yielded
         above the fork no longer counts then. Raises as `facts` and `Rpc.call`.
         """
-        facts = self.facts(from_height)
-        if to_height > facts.tip_height:
-            raise BadInputError(
-                self.origin, f"a chain of {facts.tip_height:,} blocks", f"block {to_height:,}", "ask for earlier days"
-            )
-        read = self._read if origins or not self._offers_bytes(facts) else self._rest.block
+        tip_height = self._tip_height(from_height, to_height)
+        read: Callable[[HeaderFacts], NodeBlock] = self._read
+        if coinbase_txids is not None and self._rest.offers_spent(self._header(tip_height)):
+            read = partial(self._rest.block, coinbase_txids=coinbase_txids)
         last = None
         for block in self._ahead(self.headers(from_height, to_height, previous_hash), read):
             yield block
             last = block
         if last is not None:
-            now = self._on_chain(last.height, self._hashes([last.height])[0])
-            if now != last.hash:
-                raise ChainReorganisedError(last.height, now, last.hash)
+            self._check_still_there(last.height, last.hash)
+
+    def coinbases(self, from_height: int, to_height: int) -> Iterator[tuple[HeaderFacts, Transaction]]:
+        """Headers of the active chain with the coinbase transaction alone, both ends included, in order of height.
+
+        The node is asked for the beginning of each block where it gives that, else for the whole block as bytes: over
+        REST where it has that, else over RPC. None of these makes it look up what the block spends. Raises as `blocks`.
+        """
+        tip = self._header(self._tip_height(from_height, to_height))
+        if self._rest.offers_parts(tip):
+            read = self._rest.coinbase_of_part
+        elif self._rest.offers_blocks(tip):
+            read = self._rest.coinbase_of_block
+        else:
+            read = self._read_coinbase
+
+        def with_header(header: HeaderFacts) -> tuple[HeaderFacts, Transaction]:
+            return header, coinbase_transaction(read(header), self._chain)
+
+        last = None
+        for last, coinbase in self._ahead(self.headers(from_height, to_height), with_header):
+            yield last, coinbase
+        if last is not None:
+            self._check_still_there(last.height, last.hash)
+
+    def first_height_since(self, day: date) -> int:
+        """A height below which no block is of `day` or later, close to the first that is; the tip where none is.
+
+        By the median time, which never steps back as the time of a block does. Raises as `facts`.
+        """
+        wanted = (datetime.combine(day, time(), UTC) - CLOCK_SLACK).timestamp()
+        low, high = 0, self.facts().tip_height
+        while low < high:
+            middle = (low + high) // 2
+            if self._header(middle).mediantime < wanted:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def lost(self, blocks: Mapping[int, str]) -> list[int]:
+        """The heights of `blocks`, given with their hashes, at which the active chain now has another block or none."""
+        heights = sorted(blocks)
+        found: list[str | NodeRefusalError] = []
+        for start in range(0, len(heights), HEADERS_A_BATCH_COUNT):
+            found += self._hashes(heights[start : start + HEADERS_A_BATCH_COUNT])
+        return [height for height, block_hash in zip(heights, found, strict=True) if block_hash != blocks[height]]
 
     def fork_height(self, stored: Callable[[int], str | None], top: int) -> int | None:
         """The highest block up to `top` that the node has just as it was `stored`; None where there is none.
@@ -241,9 +295,34 @@ class ChainWalk:
             )
         return block
 
-    def _offers_bytes(self, facts: ChainFacts) -> bool:
-        tip = next(self.headers(facts.tip_height, facts.tip_height))
-        return self._rest.offered(tip)
+    def _read_coinbase(self, header: HeaderFacts) -> RawTransaction:
+        try:
+            content = self._rpc.call("getblock", (header.hash, AS_BYTES), str)
+        except NodeRefusalError as refusal:
+            return self._on_chain(header.height, refusal)
+        try:
+            return raw_coinbase(bytes.fromhex(content), header.hash)
+        except (EOFError, ValueError) as error:
+            raise BadInputError(
+                f"{self.origin} block {header.height:,}", str(error), header.hash, "check what kind of node this is"
+            ) from error
+
+    def _tip_height(self, from_height: int, to_height: int) -> int:
+        """The height of the newest block, after a look at whether the node has all blocks of a range."""
+        facts = self.facts(from_height)
+        if to_height > facts.tip_height:
+            raise BadInputError(
+                self.origin, f"a chain of {facts.tip_height:,} blocks", f"block {to_height:,}", "ask for earlier days"
+            )
+        return facts.tip_height
+
+    def _header(self, height: int) -> HeaderFacts:
+        return next(self.headers(height, height))
+
+    def _check_still_there(self, height: int, block_hash: str) -> None:
+        now = self._on_chain(height, self._hashes([height])[0])
+        if now != block_hash:
+            raise ChainReorganisedError(height, now, block_hash)
 
     def _ahead(self, keys: Iterator[Key], read: Callable[[Key], Found]) -> Iterator[Found]:
         """`read` of each key in order, as many at a time as there are connections."""

@@ -1,0 +1,49 @@
+"""The command over a replay node, and what it published."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from replay_node import ReplayNode
+
+Done = subprocess.CompletedProcess[str]
+LABELS = Path(__file__).parents[1] / "attribution" / "recorded" / "labels.csv"
+COMMAND = str(Path(sys.executable).with_name("hashpivot"))
+DAILY = ("daily", "--profile", "node", "--plain")
+
+
+def environment(node: ReplayNode, home: Path, **changed: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("HASHPIVOT_")}
+    told = {
+        "HASHPIVOT_HOME": str(home),
+        "HASHPIVOT_NODE_URL": node.url,
+        "HASHPIVOT_NODE_COOKIE_FILE": str(node.cookie_file),
+        "HASHPIVOT_NODE_CHAIN": "regtest",
+        "HASHPIVOT_LABELS_FILE": str(LABELS),
+    }
+    return kept | {"COLUMNS": "120"} | told | changed
+
+
+def hashpivot(node: ReplayNode, home: Path, *arguments: str, **changed: str) -> Done:
+    return subprocess.run(
+        [COMMAND, *arguments],
+        env=environment(node, home, **changed),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def published(home: Path, sql: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(home / "published" / "hashpivot.duckdb"), read_only=True) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def tables(home: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Everything that rests on the node, whichever runs it took."""
+    names = ("capitulation_daily", "pool_daily", "exchange_flow_daily", "miner_transfer")
+    return {name: published(home, f"from {name} order by all") for name in names}

@@ -1,0 +1,222 @@
+"""The cheap start: coinbases alone, in shards, give what whole blocks give of everything that rests on coinbases."""
+
+import sys
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from commanding import hashpivot, published
+from replay_node import Fault, ReplayNode
+from walking import unknown_pool, walk_to
+
+from flows.sources.node import ColdStart
+from flows.sources.protocol import Shard
+from schemas.errors import ChainReorganisedError, WarehouseError
+from schemas.miner_set import MinerSet
+from schemas.observations import Batch
+from warehouse.coinbase_shards import CoinbaseShards
+from warehouse.miner_set import save_miner_set
+
+sys.path.append(str(Path(__file__).parents[1] / "attribution"))
+from recording import decoded_blocks, exchanges, run
+
+StartNode = Callable[..., ReplayNode]
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+WHOLE_FROM = 700
+TIP = 1533
+SPOKEN: tuple[dict[str, bool], ...] = ({}, {"rest": True}, {"rest": True, "parts": True})
+BACKFILL = ("backfill", "--profile", "node", "--from", "2026-01-06")
+ZERO_HOP = "from miner_transfer where hop_count = 0 and day between '2026-01-07' and '2026-01-10' order by all"
+MINERS = (
+    "select day, miner_outflow_btc, miner_to_exchange_btc, miner_to_exchange_count "
+    "from capitulation_daily where day between '2026-01-07' and '2026-01-10' order by day"
+)
+REVENUE = "select day, block_count, issuance_btc, fees_btc, difficulty from capitulation_daily order by day"
+
+
+def cold_start(node: ReplayNode, folder: Path, blocks_a_shard: int = 200) -> ColdStart:
+    return ColdStart(walk_to(node), CoinbaseShards(folder, "regtest"), unknown_pool, blocks_a_shard)
+
+
+def opened(start: ColdStart, height: int = WHOLE_FROM) -> tuple[MinerSet, list[Batch]]:
+    miners = MinerSet()
+    return miners, list(start.into(miners, height, NOW))
+
+
+@pytest.fixture(scope="module")
+def whole() -> MinerSet:
+    """The state before `WHOLE_FROM` of a walk that read every block whole, with nobody's pool known."""
+    miners = MinerSet()
+    run(decoded_blocks()[:WHOLE_FROM], miners, exchanges())
+    return miners
+
+
+@pytest.mark.parametrize("spoken", SPOKEN)
+def test_coinbases_are_those_of_whole_blocks_whichever_way_the_node_gives_them(
+    start_node: StartNode, spoken: dict[str, bool]
+) -> None:
+    node = start_node(**spoken)
+    walk = walk_to(node)
+    for (header, coinbase), block in zip(walk.coinbases(0, TIP), decoded_blocks(), strict=True):
+        assert (header.hash, coinbase.txid) == (block.hash, block.tx[0].txid)
+        assert [(bytes(out.value), out.script) for out in coinbase.vout] == [
+            (f"{float(bytes(out.value)):.8f}".encode(), out.script) for out in block.tx[0].vout
+        ]
+        assert coinbase.vin[0].coinbase == block.tx[0].vin[0].coinbase
+    asked = {"getblock": node.seen["getblock"], "parts": node.seen["/rest/blockpart"]}
+    assert (asked["getblock"] > 0) == (not spoken)
+    assert (asked["parts"] > TIP) == ("parts" in spoken)
+
+
+def test_a_small_first_part_is_followed_by_the_whole_block(start_node: StartNode, monkeypatch: Any) -> None:
+    monkeypatch.setattr("flows.sources.node.rest.FIRST_PART_BYTES", 100)
+    node = start_node(rest=True, parts=True)
+    assert [header.height for header, _ in walk_to(node).coinbases(1000, 1020)] == list(range(1000, 1021))
+    assert node.seen["/rest/block"] >= 21
+
+
+@pytest.mark.parametrize("blocks_a_shard", [100, 333, 700, 5000])
+def test_any_shards_in_any_order_give_the_set_and_the_rows_of_one_long_walk(
+    tmp_path: Path, start_node: StartNode, whole: MinerSet, blocks_a_shard: int
+) -> None:
+    start = cold_start(start_node(), tmp_path / "shards", blocks_a_shard)
+    shards = start.missing(WHOLE_FROM)
+    assert [height for shard in shards for height in range(shard.first, shard.last + 1)] == list(range(WHOLE_FROM))
+    for shard in [*reversed(shards), *shards[:1]]:
+        start.read(shard)
+    assert start.missing(WHOLE_FROM) == []
+    miners, batches = opened(start)
+    assert miners.coinbase_txids == whole.coinbase_txids
+    paid = [(payee.script, payee.first_height) for payee in miners.zero_hop]
+    assert paid == [(payee.script, payee.first_height) for payee in whole.zero_hop]
+    assert (miners.height, miners.block_hash) == (whole.height, whole.block_hash)
+    rows = pl.concat(batch.rows for batch in batches)
+    assert rows["height"].to_list() == list(range(WHOLE_FROM))
+    fees = [block.tx for block in decoded_blocks()[:WHOLE_FROM]]
+    assert rows["fees_sat"].to_list() == [
+        round(sum(float(bytes(tx.fee)) for tx in others) * 10**8) for _, *others in fees
+    ]
+    one, _ = opened(cold_start(start_node(), tmp_path / "one", WHOLE_FROM))
+    assert save_miner_set(tmp_path / "a", miners) == save_miner_set(tmp_path / "b", one)
+
+
+def test_reading_a_shard_again_gives_the_same_file(tmp_path: Path, start_node: StartNode) -> None:
+    start = cold_start(start_node(), tmp_path / "shards")
+    paths = {start.read(Shard(200, 399)), start.read(Shard(200, 399))}
+    assert len(paths) == len(list((tmp_path / "shards").iterdir())) == 1
+
+
+def test_a_damaged_shard_is_read_again(tmp_path: Path, start_node: StartNode) -> None:
+    start = cold_start(start_node(), tmp_path)
+    path = start.read(Shard(200, 399))
+    content = path.read_bytes()
+    path.write_bytes(content[:1000] + bytes([content[1000] ^ 1]) + content[1001:])
+    assert Shard(200, 399) in start.missing(WHOLE_FROM)
+    assert start.read(Shard(200, 399)).read_bytes() == content
+
+
+def test_a_disk_that_refuses_leaves_no_half_shard(tmp_path: Path, start_node: StartNode) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(WarehouseError, match="free space and run again"):
+        cold_start(start_node(), tmp_path / "file").read(Shard(0, 99))
+
+
+def test_shards_of_a_branch_that_was_left_are_forgotten_and_read_again(tmp_path: Path, start_node: StartNode) -> None:
+    node = start_node()
+    start = cold_start(node, tmp_path)
+    opened(start)
+    node.reorganise(450)
+    with pytest.raises(ChainReorganisedError):
+        opened(start)
+    assert start.missing(WHOLE_FROM) == [Shard(400, 599), Shard(600, 699)]
+    miners, _ = opened(start)
+    assert miners.block_hash == node.hash(WHOLE_FROM - 1)
+
+
+def test_whole_blocks_begin_before_the_day_and_never_where_a_fork_may_reach(start_node: StartNode) -> None:
+    node = start_node()
+    start = cold_start(node, Path("unused"))
+    for day in (date(2026, 1, 3), date(2026, 1, 7)):
+        midnight = datetime.combine(day, datetime.min.time(), UTC).timestamp()
+        height = start.height(day)
+        times = [each["getblock3"]["time"] for each in node.chain]
+        assert all(time < midnight for time in times[:height])
+        assert min(h for h, time in enumerate(times) if h and time >= midnight) - height < 40
+    assert start.height(date(2020, 1, 1)) == 0
+    assert start.height(date(2026, 1, 11)) == 0
+
+
+@pytest.fixture(scope="module")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """One home that read every block whole, and one that began cheaply, under the scheduler, in shards."""
+    folder = tmp_path_factory.mktemp("homes")
+    node = ReplayNode(folder / "cookie", rest=True)
+    node.start()
+    done = hashpivot(node, folder / "whole", "daily", "--profile", "node", "--plain")
+    assert done.returncode == 0, done.stderr
+    node.most_at_once = 0
+    done = hashpivot(node, folder / "cold", *BACKFILL, HASHPIVOT_NODE_SHARD_BLOCKS="100", **QUIET)
+    node.stop()
+    assert done.returncode == 0, done.stderr
+    shards = list((folder / "cold" / "warehouse" / "coinbases").iterdir())
+    assert len(shards) > 5
+    assert node.most_at_once > 1
+    return folder / "whole", folder / "cold"
+
+
+QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "INFO"}
+
+
+def test_a_cheap_start_finds_the_same_first_layer_and_the_same_revenue(homes: tuple[Path, Path]) -> None:
+    whole, cold = homes
+    assert len(published(whole, ZERO_HOP)) > 20
+    assert published(cold, ZERO_HOP) == published(whole, ZERO_HOP)
+    assert published(cold, MINERS) == published(whole, MINERS)
+    assert published(cold, REVENUE) == published(whole, REVENUE)
+
+
+def test_days_before_whole_blocks_have_no_flows_and_the_second_layer_says_that_it_is_a_bound(
+    homes: tuple[Path, Path],
+) -> None:
+    whole, cold = homes
+    before = "select count(miner_outflow_btc) from capitulation_daily where day < '2026-01-06'"
+    assert published(cold, before) == [(0,)] != published(whole, before)
+    one_hop = "select sum(transfer_sat) from miner_transfer where hop_count = 1 and day >= '2026-01-06'"
+    assert published(cold, one_hop)[0][0] <= published(whole, one_hop)[0][0]
+    (told,) = published(cold, "select detail from meta.quality where detail like '%1-hop layer begins%'")
+    assert "lower bound" in told[0]
+
+
+def test_an_earlier_day_makes_the_run_begin_there(
+    homes: tuple[Path, Path], tmp_path: Path, start_node: StartNode
+) -> None:
+    whole, _ = homes
+    node, home = start_node(), tmp_path / "home"
+    for first in ("2026-01-06", "2026-01-02"):
+        done = hashpivot(node, home, *BACKFILL[:-1], first, "--plain", HASHPIVOT_NODE_SHARD_BLOCKS="150")
+        assert done.returncode == 0, done.stderr
+    sums = "select day, miner_outflow_btc, miner_to_exchange_btc from capitulation_daily where day >= '2026-01-03'"
+    assert published(home, sums) == published(whole, sums)
+    asked = node.seen["getblock"]
+    done = hashpivot(node, home, *BACKFILL, "--plain", HASHPIVOT_NODE_SHARD_BLOCKS="150")
+    assert done.returncode == 0, done.stderr
+    assert node.seen["getblock"] == asked
+
+
+def test_a_run_that_dies_among_its_shards_reads_only_the_others_again(tmp_path: Path, start_node: StartNode) -> None:
+    node, home = start_node(), tmp_path / "home"
+    node.faults.append(Fault("forbidden", "getblock", times=10**6, skip=450))
+    done = hashpivot(node, home, *BACKFILL, "--plain", HASHPIVOT_NODE_SHARD_BLOCKS="100")
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()[-1]) < 300
+    kept = {path.name for path in (home / "warehouse" / "coinbases").iterdir()}
+    assert kept
+    node.faults.clear()
+    before = node.seen["getblock"]
+    done = hashpivot(node, home, *BACKFILL, "--plain", HASHPIVOT_NODE_SHARD_BLOCKS="100")
+    assert done.returncode == 0, done.stderr
+    assert kept <= {path.name for path in (home / "warehouse" / "coinbases").iterdir()}
+    assert node.seen["getblock"] - before <= TIP + 1 - 100 * len(kept)

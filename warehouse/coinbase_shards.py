@@ -1,0 +1,77 @@
+"""Shards of coinbases on disk: one Parquet file each, named by chain, heights and digest, whole or not there.
+
+A file that does not have the digest of its name is removed, because the node can tell it again.
+"""
+
+import os
+import re
+from contextlib import suppress
+from hashlib import file_digest
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from schemas.coinbase_shard import COINBASE_SHARD
+from schemas.enforce import enforce
+from schemas.errors import WarehouseError
+
+DRAFT_SUFFIX: Final = ".next"
+DIGEST_CHARACTERS: Final = 16
+_NAME: Final = re.compile(rf"[a-z0-9]+-\d{{9}}-\d{{9}}-(?P<digest>[0-9a-f]{{{DIGEST_CHARACTERS}}})\.parquet")
+
+
+class CoinbaseShards:
+    """The folder of the shards of one chain."""
+
+    def __init__(self, folder: Path, chain: str) -> None:
+        self._folder, self._chain = folder, chain
+
+    def find(self, first: int, last: int) -> Path | None:
+        """The file of the blocks from height `first` to `last`; None where there is none that is whole."""
+        for path in self._folder.glob(f"{self._stem(first, last)}-*.parquet"):
+            name = _NAME.fullmatch(path.name)
+            if name and _digest(path) == name["digest"]:
+                return path
+            path.unlink(missing_ok=True)
+        return None
+
+    def save(self, rows: pl.DataFrame) -> Path:
+        """Write `rows` of `COINBASE_SHARD` in one step. Raises `WarehouseError` when the disk refuses."""
+        enforce(rows, COINBASE_SHARD)
+        stem = self._stem(rows["height"][0], rows["height"][-1])
+        draft = self._folder / f"{stem}{DRAFT_SUFFIX}"
+        try:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            rows.write_parquet(draft)
+            with draft.open("rb") as file:
+                os.fsync(file.fileno())
+            path = self._folder / f"{stem}-{_digest(draft)}.parquet"
+            draft.replace(path)
+        except OSError as error:
+            with suppress(OSError):  # where the folder cannot be made there is no draft either
+                draft.unlink(missing_ok=True)
+            raise WarehouseError(
+                f"{draft}: {error.strerror or error}, expected room for {rows.height} blocks; free space and run again"
+            ) from error
+        return path
+
+    def load(self, path: Path) -> pl.DataFrame:
+        """The rows that were saved at `path`. Raises `WarehouseError` where they cannot be read any more."""
+        try:
+            rows = pl.read_parquet(path)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise WarehouseError(f"{path}: {error}, expected blocks read before; remove it and run again") from error
+        return enforce(rows, COINBASE_SHARD)
+
+    def drop(self, path: Path) -> None:
+        """Forget a shard whose blocks the chain no longer has."""
+        path.unlink(missing_ok=True)
+
+    def _stem(self, first: int, last: int) -> str:
+        return f"{self._chain}-{first:09d}-{last:09d}"
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()[:DIGEST_CHARACTERS]
