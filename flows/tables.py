@@ -11,6 +11,7 @@ from transforms.catalog import (
     CAPITULATION_DAILY,
     CONVERSION_DAILY,
     EXCHANGE_FLOW_DAILY,
+    MINER_FLOW_DAILY,
     MINER_TRANSFER,
     POOL_DAILY,
     TABLES,
@@ -49,6 +50,7 @@ def column_sources(
     whole_table = {
         POOL_DAILY.name: block_source or "",
         EXCHANGE_FLOW_DAILY.name: flow_source or "",
+        MINER_FLOW_DAILY.name: transfer_source or "",
         MINER_TRANSFER.name: transfer_source or "",
     }
     found = {}

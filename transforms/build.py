@@ -19,6 +19,7 @@ from transforms.catalog import (
     CAPITULATION_DAILY,
     CONVERSION_DAILY,
     EXCHANGE_FLOW_DAILY,
+    MINER_FLOW_DAILY,
     MINER_TRANSFER,
     POOL_DAILY,
     TABLES,
@@ -31,7 +32,7 @@ from transforms.exchange_flows import exchange_flow_days, exchange_flow_totals
 from transforms.pools import pool_days
 from transforms.quality import Check, check_conflicts, check_days, check_flows, check_pools, check_reported_hashrate
 from transforms.resolve import resolve
-from transforms.transfer_days import miner_flow_values, seen_days, transfer_flow_days
+from transforms.transfer_days import miner_flow_values, seen_days, seen_flow_days, transfer_flow_days
 from transforms.transfers import block_flow_rows, transfer_rows
 
 
@@ -94,9 +95,8 @@ def build(inputs: Inputs) -> Built:
     dating = blocks if inputs.transfer_source else blocks.clear()
     known = seen_days(inputs.block_flows, dating, whole).filter(pl.col("day") <= inputs.through)
     transfers = inputs.transfers.join(known, on="height", how="inner", validate="m:1", maintain_order="left")
-    summed = miner_flow_values(inputs.block_flows, inputs.transfers, known).select(
-        pl.lit(inputs.transfer_source, pl.String).alias("source"), pl.all()
-    )
+    flow_days = seen_flow_days(inputs.block_flows, inputs.transfers, known)
+    summed = miner_flow_values(flow_days).select(pl.lit(inputs.transfer_source, pl.String).alias("source"), pl.all())
     stated = stated.join(summed, on=["source", "series", "day"], how="anti", maintain_order="left")
     values = pl.concat([stated, folded, summed])
     resolved = resolve(values.filter(pl.col("day") <= inputs.through), inputs.precedence)
@@ -122,6 +122,7 @@ def build(inputs: Inputs) -> Built:
                 if by_transfer
                 else _flows(inputs, days, flow_source)
             ),
+            MINER_FLOW_DAILY.name: _marked(flow_days, whole, inputs.now, inputs.transfer_source),
             MINER_TRANSFER.name: _marked(
                 transfers.sort("height", "txid", "exchange", "hop"), whole, inputs.now, inputs.transfer_source
             ),

@@ -8,6 +8,7 @@ import polars as pl
 
 from schemas.metric import Metric
 from transforms.metrics import (
+    attributed_flows,
     conversion,
     cost,
     day,
@@ -99,6 +100,22 @@ EXCHANGE_FLOW_DAILY: Final = Table(
     },
 )
 
+MINER_FLOW_DAILY: Final = Table(
+    name="miner_flow_daily",
+    description=(
+        "What miners' scripts sent and received, attributed from whole blocks: one row a UTC day. Empty where no "
+        "source tells single transactions."
+    ),
+    key=("day",),
+    metrics=(day.day, *attributed_flows.METRICS, day.is_final, day.sources),
+    truths={
+        "what went to exchanges is part of the outflow": (
+            pl.col("outflow_to_exchange_btc") <= pl.col("outflow_btc") + SATOSHI_BTC
+        ),
+        "what is fresh is a part": pl.col("outflow_to_exchange_fresh_btc") <= pl.col("outflow_to_exchange_btc"),
+    },
+)
+
 MINER_TRANSFER: Final = Table(
     name="miner_transfer",
     description=(
@@ -121,5 +138,6 @@ CONVERSION_DAILY: Final = Table(
 )
 
 TABLES: Final = {
-    t.name: t for t in (CAPITULATION_DAILY, CONVERSION_DAILY, POOL_DAILY, EXCHANGE_FLOW_DAILY, MINER_TRANSFER)
+    t.name: t
+    for t in (CAPITULATION_DAILY, CONVERSION_DAILY, POOL_DAILY, EXCHANGE_FLOW_DAILY, MINER_FLOW_DAILY, MINER_TRANSFER)
 }

@@ -31,13 +31,17 @@ def seen_days(block_flows: pl.DataFrame, blocks: pl.DataFrame, whole: pl.DataFra
     )
 
 
-def miner_flow_values(block_flows: pl.DataFrame, transfers: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
-    """Daily values of the `known` days, which are `seen_days`.
+def seen_flow_days(block_flows: pl.DataFrame, transfers: pl.DataFrame, known: pl.DataFrame) -> pl.DataFrame:
+    """`miner_flow_days` of the `known` days, which are `seen_days`."""
+    seen_flows, seen_transfers = (rows.join(known, on="height", how="semi") for rows in (block_flows, transfers))
+    return miner_flow_days(seen_flows, seen_transfers, known)
+
+
+def miner_flow_values(sums: pl.DataFrame) -> pl.DataFrame:
+    """Daily values out of `seen_flow_days`.
 
     Shape: long, (`series`, `day`, `value`), without the days on which a series is not defined.
     """
-    seen_flows, seen_transfers = (rows.join(known, on="height", how="semi") for rows in (block_flows, transfers))
-    sums = miner_flow_days(seen_flows, seen_transfers, known)
     return (
         sums.select("day", *(pl.col(name).cast(pl.Float64).alias(series) for name, series in SERIES_OF.items()))
         .unpivot(index="day", variable_name="series", value_name="value")
@@ -52,8 +56,7 @@ def transfer_flow_days(transfers: pl.DataFrame) -> pl.DataFrame:
     Shape: as `exchange_flow_days`, but the ten largest of a sum are known.
     """
     days = transfers.select("height", "day").unique()
-    return (
-        transfer_days(transfers.drop("day"), days)
-        .filter(pl.col("transfer_count") > 0)
-        .select("day", "exchange", "pool", "transfer_sat", "transfer_count", "top10_sat")
+    return transfer_days(transfers.drop("day"), days).select(
+        *("day", "exchange", "pool", "transfer_sat", "transfer_count", "top10_sat"),
+        *("fresh_sat", "one_hop_sat", "label_set"),
     )

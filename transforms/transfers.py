@@ -33,6 +33,8 @@ BLOCK_FLOW: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "one_hop_outflow_sat": pl.Int64,
     "coinbase_direct_to_exchange_sat": pl.Int64,
 }
+UNTOLD: Final = -1
+"""Stands for a sum that nobody knows until days without any transfer have got their 0."""
 _ZERO_HOP: Final = pl.col("hop") == 0
 
 
@@ -107,18 +109,20 @@ def miner_flow_days(block_flows: pl.DataFrame, transfers: pl.DataFrame, days: pl
     Shape: one row a day with a block, sorted: `day`, `outflow_sat`, `outflow_tx_count`, `outflow_mean_sat` and
     `unlabelled_ratio` (share of the outflow that no label follows; both NULL without outflow), `outflow_top10_sat`,
     `inflow_sat`, `fee_sat`, `one_hop_outflow_sat`, `coinbase_direct_to_exchange_sat`, `to_exchange_sat`,
-    `to_exchange_tx_count`, `label_set`. A day without a transfer has a true 0.
+    `to_exchange_tx_count`, `to_exchange_fresh_sat` (NULL where a block does not tell), `one_hop_to_exchange_sat`,
+    `label_set`. A day without a transfer has a true 0.
     """
     day_of = days.select("height", "day")
     sums = ["outflow_sat", "outflow_tx_count", "inflow_sat", "fee_sat", "one_hop_outflow_sat"]
     dated = block_flows.join(day_of, on="height", how="left", validate="1:1", maintain_order="left")
     sent = (
-        transfers.filter(_ZERO_HOP)
-        .join(day_of, on="height", how="left", validate="m:1")
+        transfers.join(day_of, on="height", how="left", validate="m:1")
         .group_by("day")
         .agg(
-            pl.col("transfer_sat").sum().alias("to_exchange_sat"),
-            pl.col("txid").n_unique().cast(pl.Int64).alias("to_exchange_tx_count"),
+            pl.col("transfer_sat").filter(_ZERO_HOP).sum().alias("to_exchange_sat"),
+            pl.col("txid").filter(_ZERO_HOP).n_unique().cast(pl.Int64).alias("to_exchange_tx_count"),
+            _sum_if_all_known("fresh_sat").fill_null(UNTOLD).alias("to_exchange_fresh_sat"),
+            pl.col("transfer_sat").filter(~_ZERO_HOP).sum().alias("one_hop_to_exchange_sat"),
         )
     )
     has_outflow = pl.when(pl.col("outflow_sat") > 0)
@@ -135,7 +139,12 @@ def miner_flow_days(block_flows: pl.DataFrame, transfers: pl.DataFrame, days: pl
             pl.col("label_set").first(),
         )
         .join(sent, on="day", how="left", validate="1:1")
-        .with_columns(pl.col("to_exchange_sat", "to_exchange_tx_count").fill_null(0))
+        .with_columns(
+            pl.col(
+                "to_exchange_sat", "to_exchange_tx_count", "to_exchange_fresh_sat", "one_hop_to_exchange_sat"
+            ).fill_null(0)
+        )
+        .with_columns(pl.col("to_exchange_fresh_sat").replace(UNTOLD, None))
         .select(
             "day",
             "outflow_sat",
@@ -149,6 +158,8 @@ def miner_flow_days(block_flows: pl.DataFrame, transfers: pl.DataFrame, days: pl
             "coinbase_direct_to_exchange_sat",
             "to_exchange_sat",
             "to_exchange_tx_count",
+            "to_exchange_fresh_sat",
+            "one_hop_to_exchange_sat",
             "label_set",
         )
         .sort("day")

@@ -93,6 +93,33 @@ def test_without_a_price_usd_is_null_and_says_why(clean: Path) -> None:
     assert published(clean, "select distinct sources from exchange_flow_daily") == [("node",)]
 
 
+def test_blocks_as_bytes_publish_what_blocks_as_json_do(tmp_path: Path, start_node: StartNode, clean: Path) -> None:
+    node = start_node(rest=True)
+    done = hashpivot(node, tmp_path / "home", *DAILY)
+    assert done.returncode == 0, done.stderr
+    assert node.seen["/rest/spenttxouts"] > MIDDLE
+    assert tables(tmp_path / "home") == tables(clean)
+    assert published(clean, "select sum(fresh_sat) > 0 from miner_transfer") == [(True,)]
+
+
+def test_daily_flows_are_the_sums_of_the_transfers(clean: Path) -> None:
+    days = "day, round(100000000 * {}_btc)::bigint from miner_flow_daily order by day"
+    transfers = "select day, coalesce(sum({}) filter (hop_count = {}), 0) from miner_transfer right join "
+    transfers += "(select day from miner_flow_daily) using (day) group by day order by day"
+    for column, summed, hop in (
+        ("outflow_to_exchange", "transfer_sat", 0),
+        ("outflow_to_exchange_fresh", "fresh_sat", 0),
+        ("one_hop_to_exchange", "transfer_sat", 1),
+    ):
+        found = published(clean, f"select {days.format(column)}")
+        assert sum(sat for _, sat in found) > 0
+        assert found == published(clean, transfers.format(summed, hop))
+    parts = "sum(miner_to_exchange_fresh_btc), sum(one_hop_to_exchange_btc) from exchange_flow_daily where "
+    by_both = published(clean, f"select {parts} exchange <> 'all' and pool <> 'all'")
+    assert by_both[0] == pytest.approx(published(clean, f"select {parts} exchange = 'all' and pool = 'all'")[0])
+    assert published(clean, "select count(*) from exchange_flow_daily where label_set is null") == [(0,)]
+
+
 def test_two_runs_give_what_one_gives(tmp_path: Path, start_node: StartNode, clean: Path) -> None:
     node = start_node()
     whole, node.chain = node.chain, node.chain[:MIDDLE]

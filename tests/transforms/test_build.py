@@ -17,7 +17,7 @@ from schemas.errors import ContractError, NothingToPublishError
 from schemas.observations import EXCHANGE_FLOW, Batch, ObservedTable
 from schemas.series import Group
 from transforms.build import Built, Inputs, build, schema
-from transforms.catalog import MINER_TRANSFER, TABLES
+from transforms.catalog import MINER_FLOW_DAILY, MINER_TRANSFER, TABLES
 from transforms.chain import subsidy_sat
 from transforms.quality import failed
 from warehouse import vintages
@@ -439,7 +439,7 @@ def test_nothing_after_the_last_day_is_published_or_used(
     )
     built = build(everything)
     assert_same(built, build(cut))
-    for name in TABLES.keys() - {MINER_TRANSFER.name}:
+    for name in TABLES.keys() - {MINER_FLOW_DAILY.name, MINER_TRANSFER.name}:
         assert built.tables[name]["day"].max() == day(40), name
 
 
@@ -524,7 +524,7 @@ def test_same_inputs_give_the_same_tables(mixed: Inputs, mixed_built: Built) -> 
 
 def test_mixed_inputs_fill_every_table(mixed_built: Built) -> None:
     filled = {name for name, frame in mixed_built.tables.items() if frame.height}
-    assert filled == TABLES.keys() - {MINER_TRANSFER.name}  # no export tells single transactions
+    assert filled == TABLES.keys() - {MINER_FLOW_DAILY.name, MINER_TRANSFER.name}  # no export tells single transactions
     assert mixed_built.tables["conversion_daily"]["day"].min() == day(3)
 
 
@@ -536,6 +536,7 @@ def test_tables_name_the_source_they_rest_on(mixed_built: Built) -> None:
         "conversion_daily": {"registry"},
         "pool_daily": {"pool_blocks_export"},
         "exchange_flow_daily": {"cryptoquant_export"},
+        "miner_flow_daily": set(),
         "miner_transfer": set(),
     }
     assert mixed_built.flow_source == "cryptoquant_export"

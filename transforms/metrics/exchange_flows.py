@@ -7,6 +7,8 @@ from schemas.units import SAT_PER_BTC, Unit
 from transforms.metrics.miner_flows import LABELS_ERROR, LOWER_BOUND
 from transforms.windows import ratio
 
+SINGLE_ONLY = "NULL where the source tells no single transactions."
+
 
 @metric(unit=Unit.LABEL, dtype=pl.String, error=LABELS_ERROR, null_rule=None)
 def exchange() -> pl.Expr:
@@ -72,6 +74,41 @@ def miner_to_exchange_top10_btc() -> pl.Expr:
     return pl.col("top10_sat") / SAT_PER_BTC
 
 
+@metric(
+    unit=Unit.BTC,
+    dtype=pl.Float64,
+    error=LABELS_ERROR + LOWER_BOUND,
+    null_rule=SINGLE_ONLY,
+    ge=0,
+    examples=[Example(given={"fresh_sat": 312_500_000}, gives=3.125), Example(given={"fresh_sat": None}, gives=None)],
+)
+def miner_to_exchange_fresh_btc() -> pl.Expr:
+    """Of these coins the part that came straight out of coinbase outputs."""
+    return pl.col("fresh_sat") / SAT_PER_BTC
+
+
+@metric(
+    unit=Unit.BTC,
+    dtype=pl.Float64,
+    error=LABELS_ERROR + LOWER_BOUND + " Holds buyers of miners' coins as well.",
+    null_rule=SINGLE_ONLY,
+    ge=0,
+    examples=[
+        Example(given={"one_hop_sat": 200_000_000}, gives=2.0),
+        Example(given={"one_hop_sat": None}, gives=None),
+    ],
+)
+def one_hop_to_exchange_btc() -> pl.Expr:
+    """Coins from scripts that the pool's wallets had paid to the exchange, on top of those the wallets sent."""
+    return pl.col("one_hop_sat") / SAT_PER_BTC
+
+
+@metric(unit=Unit.LABEL, dtype=pl.String, error="Exact.", null_rule=SINGLE_ONLY)
+def label_set() -> pl.Expr:
+    """Version of the labels that named the exchange."""
+    return pl.col("label_set")
+
+
 METRICS = (
     exchange,
     pool,
@@ -79,4 +116,7 @@ METRICS = (
     miner_to_exchange_count,
     miner_to_exchange_mean_btc,
     miner_to_exchange_top10_btc,
+    miner_to_exchange_fresh_btc,
+    one_hop_to_exchange_btc,
+    label_set,
 )
