@@ -15,26 +15,30 @@ MOST_DIGITS: Final = 17
 NOT_TOLD: Final = msgspec.Raw(b"")
 
 
-class ScriptPubKey(msgspec.Struct, gc=False):
+class Script(msgspec.Struct, gc=False):
+    """Where coins lay. The address is left where it is: nobody asks for it, and a block has ten thousand of them."""
+
+    hex: str
+
+
+class ScriptPubKey(Script, gc=False):
     """Where coins lie. `address` is missing for P2PK, bare multisig and other bare scripts, so `hex` is the key.
 
     A block that came as bytes has addresses in its coinbase only.
     """
 
-    hex: str
     address: str | None = None
 
 
 class Prevout(msgspec.Struct, gc=False, rename={"script": "scriptPubKey"}):
     """The output that an input spends; `generated` tells whether a coinbase made it.
 
-    `generated` and `height` are None where the block came as bytes: no node before 32 tells them there.
+    `generated` is None where the block came as bytes: no node before 32 tells it there.
     """
 
     value: msgspec.Raw
-    script: ScriptPubKey
+    script: Script
     generated: bool | None = None
-    height: int | None = None
 
 
 class Input(msgspec.Struct, gc=False):
@@ -77,7 +81,13 @@ def satoshi(amount: bytes | memoryview | msgspec.Raw) -> int:
 
     Raises `ValueError` for more than eight decimals, for more digits than any amount has, or for another text.
     """
-    text = bytes(amount).decode("ascii")
+    number = bytes(amount)
+    if number[-DECIMALS - 1 : -DECIMALS] == b".":  # As every node writes it; the rest is for others.
+        try:
+            return int(number[: -DECIMALS - 1] + number[-DECIMALS:])
+        except ValueError:
+            pass
+    text = number.decode("ascii")
     if "e" in text or "E" in text:
         return _from_exponent(text)
     whole, _, part = text.partition(".")

@@ -366,7 +366,7 @@ def _meet(miners: MinerSet, scripts: Sequence[str], paid: Sequence[str]) -> None
             met.discard(crc32(script.encode()))
             if len(met) >= HUB_SAMPLED_COUNTERPARTIES:
                 layer.hubs.add(script)
-                del layer.credits[script], layer.partners[script]
+                _forget(miners, script)
 
 
 def _forget_inactive(miners: MinerSet, height: int) -> None:
@@ -375,6 +375,12 @@ def _forget_inactive(miners: MinerSet, height: int) -> None:
     oldest = height + 1 - ONE_HOP_MEMORY_BLOCKS
     gone = [script for script, credit in layer.credits.items() if credit.height <= oldest or script in zero_hop]
     for script in gone:
-        del layer.credits[script]
-        layer.partners.pop(script, None)
-    miners.watch()
+        _forget(miners, script)
+
+
+def _forget(miners: MinerSet, script: str) -> None:
+    """Take `script` out of the 1-hop layer, in place: a copy of a large layer would double the memory for a moment."""
+    del miners.one_hop.credits[script]
+    miners.one_hop.partners.pop(script, None)
+    if script not in miners.zero_hop.index:
+        miners.watched.discard(script)
