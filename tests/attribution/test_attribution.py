@@ -18,8 +18,8 @@ from recording import (
     told_blocks,
     true_deposits,
 )
-from rules_by_hand import ByHand
 
+from benchmarks.rules_by_hand import ByHand
 from schemas.errors import BadInputError
 from schemas.miner_set import MinerSet
 from schemas.node_block import NodeBlock

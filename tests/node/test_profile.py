@@ -22,7 +22,8 @@ from schemas.units import SAT_PER_BTC
 
 sys.path.append(str(Path(__file__).parents[1] / "attribution"))
 from recording import decoded_blocks, exchanges, run, told_blocks
-from rules_by_hand import ByHand
+
+from benchmarks.rules_by_hand import ByHand
 
 StartNode = Callable[..., ReplayNode]
 WHOLE_DAYS = 11

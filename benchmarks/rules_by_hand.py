@@ -9,6 +9,7 @@ TOO_MANY_PARTNERS = 1_000
 
 
 def sat(amount: Any) -> int:
+    """Satoshi of an amount of bitcoin, as text or number."""
     exact = Fraction(str(amount)) * 100_000_000
     assert exact.denominator == 1
     return int(exact)
@@ -27,6 +28,7 @@ class ByHand:
         self.blocks: list[dict[str, Any]] = []
 
     def layer(self, script: str, height: int) -> int | None:
+        """0 or 1 for a script that is a miner's at `height`, None for any other."""
         if script in self.exchanges:
             return None
         if script in self.coinbase_pool:
@@ -36,9 +38,11 @@ class ByHand:
         return None
 
     def pool(self, script: str) -> str:
+        """The pool that paid a miner's script last."""
         return self.coinbase_pool[script] if script in self.coinbase_pool else self.credited[script][1]
 
     def walk(self, block: dict[str, Any]) -> None:
+        """Take one block, amounts as texts."""
         height = block["height"]
         coinbase, *others = block["tx"]
         pool = self.pool_of_block[height]
@@ -60,6 +64,7 @@ class ByHand:
         self.blocks.append(sums)
 
     def spend(self, block: dict[str, Any], tx: dict[str, Any], sums: dict[str, Any]) -> None:
+        """Take one transaction into the rows and into the sums of its block."""
         height = block["height"]
         ins = [
             (i["prevout"]["scriptPubKey"]["hex"], sat(i["prevout"]["value"]), i["prevout"]["generated"])
@@ -122,6 +127,7 @@ class ByHand:
                     self.credited[script] = (height, self.sender(ins, layers, 0))
 
     def sender(self, ins: list[tuple[str, int, bool]], layers: dict[str, int | None], hop: int) -> str:
+        """The pool that put in the most, the first of equals."""
         put_in: dict[str, int] = {}
         for script, value, _ in ins:
             if layers[script] == hop:
@@ -130,6 +136,7 @@ class ByHand:
         return next(pool for pool, value in put_in.items() if value == most)
 
     def meet(self, ins: list[tuple[str, int, bool]], outs: list[tuple[str, int]]) -> None:
+        """Remember who dealt with whom, and put out who deals with too many."""
         payers, payees = {script for script, *_ in ins}, {script for script, _ in outs}
         for own, others in ((payers, payees), (payees, payers)):
             for script in own:
