@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 HASHED := --quiet --disable-pip-version-check --require-hashes --no-deps
 
-.PHONY: help setup daily test check lint format picture bench lock clean
+.PHONY: help setup daily test check lint format picture bench bench-node lock clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,13 +26,20 @@ setup: .venv/.runtime  ## Make .venv from the hashed lock
 daily: .venv/.runtime  ## One full daily run with the default profile
 	$(BIN)/hashpivot daily
 
-test: .venv/.dev .venv/.reader  ## Run every test
+test: .venv/.dev .venv/.reader .venv/.peers  ## Run every test
 	$(BIN)/python -m pytest
 
 # An old DuckDB in an environment of its own: publications must stay readable by the drivers of BI tools.
 .venv/.reader: tests/warehouse/reader.lock .venv/.runtime
 	$(PYTHON) -m venv .venv/reader
 	.venv/reader/bin/python -m pip install $(HASHED) -r tests/warehouse/reader.lock
+	@touch $@
+
+# bitcoin-etl, which the extraction from a node is compared with; it comes as source only and names old versions of all.
+.venv/.peers: benchmarks/peers.lock benchmarks/peers-build.lock .venv/.runtime
+	$(PYTHON) -m venv .venv/peers
+	.venv/peers/bin/python -m pip install $(HASHED) -r benchmarks/peers-build.lock
+	.venv/peers/bin/python -m pip install $(HASHED) --no-build-isolation -r benchmarks/peers.lock
 	@touch $@
 
 lint: .venv/.dev  ## Format, lint, types, import contracts, dictionary
@@ -56,6 +63,10 @@ picture: .venv/.runtime  ## Draw the README's picture from a demo run of a fixed
 bench: .venv/.dev  ## Measure against pandas and hand-written SQL
 	$(BIN)/python -m benchmarks
 
+bench-node: .venv/.dev .venv/.peers  ## Measure blocks of a node: against bare parsers, DuckDB and bitcoin-etl
+	$(BIN)/python -m benchmarks.attribution
+	$(BIN)/python -m benchmarks.bitcoin_etl
+
 lock: .venv/.dev  ## Resolve the dependencies anew, for Python 3.11 to 3.13
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--no-annotate --extra build pyproject.toml --output-file requirements.lock
@@ -63,6 +74,10 @@ lock: .venv/.dev  ## Resolve the dependencies anew, for Python 3.11 to 3.13
 		--no-annotate --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 	echo "duckdb==1.2.2" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate --output-file tests/warehouse/reader.lock -
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate --override benchmarks/peers.in benchmarks/peers.in --output-file benchmarks/peers.lock
+	echo "setuptools>=80" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate --output-file benchmarks/peers-build.lock -
 
 clean:  ## Remove the environment and build output
 	rm -rf .venv build

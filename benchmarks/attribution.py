@@ -1,7 +1,7 @@
 """Decode and attribute blocks against a bare parse of the same bytes: whether it is right, then how long it takes.
 
 Run as `python -m benchmarks.attribution [--quick] [--json]`. Memory is measured in processes of their own; the race
-runs on one processor, DuckDB's typed scan of the same file on two.
+runs on one processor, DuckDB's typed scans of the same file on two.
 """
 
 import argparse
@@ -22,14 +22,16 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 ROUNDS: Final = 5
 LEAST_BYTES: Final = 300_000_000
 QUICK_BYTES: Final = 30_000_000
-STREAM_BLOCKS: Final = (100, 2_000)
-QUICK_STREAM_BLOCKS: Final = (20, 100)
-STREAM_TRANSACTIONS: Final = (200, 350)
-"""A tenth of a full block, so that two thousand of them are made in minutes."""
+STREAM_BLOCKS: Final = 2_000
+QUICK_STREAM_BLOCKS: Final = 40
+STREAM_PARTS: Final = 20
+"""Memory is read after this part of the stream, and at its end."""
+STRANGERS: Final = 5_000
+ENOUGH_SCRIPTS: Final = 100_000
+"""Below this, what a script costs drowns in what the allocator keeps."""
 STATE_SCRIPTS: Final = 1_000_000
 """As many 0-hop scripts as a set of the whole main network may have; the race looks up every script among them."""
 TARGET_RATIO: Final = 3.0
-DUCKDB_THREADS: Final = 2
 BYTES_PER_MIB: Final = 1 << 20
 
 
@@ -39,24 +41,35 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the bytes, one round")
     parser.add_argument("--json", action="store_true", help="print the figures for programs")
     parser.add_argument("--stream", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--new-miners", action="store_true", help=argparse.SUPPRESS)
     parser.add_argument("--state", type=int, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.stream is not None:
-        print(json.dumps(streamed(chosen.stream)))
+        print(json.dumps(streamed(chosen.stream, new_miners=chosen.new_miners)))
         return
     if chosen.state is not None:
         print(json.dumps(state_of(chosen.state)))
         return
     figures = measured(quick=chosen.quick)
     print(json.dumps(figures, indent=2) if chosen.json else "\n".join(f"{k}: {v}" for k, v in figures.items()))
-    sys.exit(0 if figures["equal to the rules by hand"] and figures["ratio to orjson"] >= TARGET_RATIO else 1)
+    sys.exit(
+        0
+        if figures["equal to the rules by hand"]
+        and figures["equal to DuckDB"]
+        and figures["ratio to orjson"] >= TARGET_RATIO
+        else 1
+    )
 
 
 def measured(*, quick: bool) -> dict[str, Any]:
     """All figures, in the order in which they are best read."""
     # Children first: a child inherits the peak memory of whoever starts it.
-    peaks = [_child("--stream", n) for n in (QUICK_STREAM_BLOCKS if quick else STREAM_BLOCKS)]
-    state = _child("--state", STATE_SCRIPTS // 10 if quick else STATE_SCRIPTS)
+    stream = str(QUICK_STREAM_BLOCKS if quick else STREAM_BLOCKS)
+    streams = {
+        "the same miners": _child("--stream", stream),
+        "new miners every time": _child("--stream", stream, "--new-miners"),
+    }
+    state = _child("--state", str(STATE_SCRIPTS // 10 if quick else STATE_SCRIPTS))
     world = World()
     told = list(_at_least(QUICK_BYTES if quick else LEAST_BYTES, world.blocks(10_000)))
     size = sum(map(len, told))
@@ -74,14 +87,39 @@ def measured(*, quick: bool) -> dict[str, Any]:
         "ms a block": round(1e3 * seconds["decode and attribute"] / len(told), 1),
     }
     with TemporaryDirectory() as folder:
-        scan = _duckdb_scan(Path(folder), told, 1 if quick else ROUNDS)
-    facts |= {
-        f"DuckDB read_json on {DUCKDB_THREADS} threads, s": round(scan, 3),
-        "ratio to DuckDB": round(scan / seconds["decode and attribute"], 2),
-    }
-    facts |= {f"peak MiB after {peak['blocks']:,} streamed blocks": peak["peak_mib"] for peak in peaks}
-    facts |= {f"1-hop scripts after {peak['blocks']:,} streamed blocks": peak["one_hop"] for peak in peaks}
+        facts |= _duckdb(Path(folder), world, told, 1 if quick else ROUNDS)
+    for name in ("bare scan", "equal work"):
+        facts[f"ratio to DuckDB, {name}"] = round(facts[f"DuckDB {name}, s"] / seconds["decode and attribute"], 2)
+    for who, stream_facts in streams.items():
+        for number, memory in stream_facts["after"].items():
+            facts[f"pools pay {who}, after {int(number):,} full blocks"] = memory
+        facts[f"pools pay {who}, bytes a 1-hop script"] = stream_facts["bytes a 1-hop script"]
     return facts | {f"miner set of {state['scripts']:,} scripts, {k}": v for k, v in state.items() if k != "scripts"}
+
+
+def _duckdb(folder: Path, world: World, told: Sequence[bytes], rounds: int) -> dict[str, Any]:
+    """Seconds of both scans, and whether the one that does our work finds what we find."""
+    import msgspec
+
+    from benchmarks import duckdb_scan
+    from schemas.miner_set import MinerSet
+    from schemas.node_block import NodeBlock
+    from transforms.attribution import attribute
+
+    crowd, decoder, pools = _crowd(STATE_SCRIPTS), msgspec.json.Decoder(NodeBlock), _pools()
+    path = folder / "blocks.ndjson"
+    path.write_bytes(b"\n".join(told) + b"\n")
+    scan = duckdb_scan.Scan(path, crowd.index, world.exchanges)
+    miners = MinerSet(zero_hop=crowd)
+    flows = [attribute(decoder.decode(block), miners, world.exchanges, pools) for block in told]
+    transfers = sum(t.transfer_sat for block in flows for t in block.transfers if t.hop == 0)
+    with _processors(duckdb_scan.THREADS):
+        facts: dict[str, Any] = {
+            "equal to DuckDB": scan.attributed() == (sum(block.outflow_sat for block in flows), transfers)
+        }
+        for name, query in (("bare scan", scan.bare), ("equal work", scan.attributed)):
+            facts[f"DuckDB {name}, s"] = round(duckdb_scan.timed(query, rounds), 3)
+    return facts
 
 
 def _at_least(size: int, blocks: Iterator[bytes]) -> Iterator[bytes]:
@@ -93,8 +131,8 @@ def _at_least(size: int, blocks: Iterator[bytes]) -> Iterator[bytes]:
             return
 
 
-def _child(option: str, value: int) -> dict[str, Any]:
-    command = [sys.executable, "-m", "benchmarks.attribution", option, str(value)]
+def _child(*options: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.attribution", *options]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
@@ -104,12 +142,10 @@ def _equal_by_hand(world: World, told: Sequence[bytes]) -> bool:
     """Whether the transfers and sums are those of the slow second implementation that the tests use."""
     import msgspec
 
+    from benchmarks.rules_by_hand import ByHand
     from schemas.miner_set import MinerSet
     from schemas.node_block import NodeBlock
     from transforms.attribution import attribute
-
-    sys.path.append(str(ROOT / "tests" / "attribution"))
-    from rules_by_hand import ByHand
 
     decoder, miners, pools = msgspec.json.Decoder(NodeBlock), MinerSet(), _pools()
     flows = [attribute(decoder.decode(block), miners, world.exchanges, pools) for block in told]
@@ -167,32 +203,6 @@ def _race(world: World, told: Sequence[bytes], rounds: int) -> dict[str, float]:
     return {name: median(times) for name, times in taken.items()}
 
 
-def _duckdb_scan(folder: Path, told: Sequence[bytes], rounds: int) -> float:
-    """Median seconds of a typed scan that only counts the inputs and adds up the outputs of the same blocks."""
-    import duckdb
-
-    path = folder / "blocks.ndjson"
-    path.write_bytes(b"\n".join(told) + b"\n")
-    script = "struct(hex varchar)"
-    prevout = f"struct(generated boolean, value decimal(18, 8), scriptPubKey {script})"
-    inputs = f"struct(coinbase varchar, prevout {prevout})[]"
-    outputs = f"struct(value decimal(18, 8), scriptPubKey {script})[]"
-    columns = f"{{hash: 'varchar', height: 'bigint', tx: 'struct(txid varchar, vin {inputs}, vout {outputs})[]'}}"
-    query = (
-        "with spends as (select unnest(tx) as tx from read_json(?, format = 'newline_delimited', "
-        f"maximum_object_size = 67108864, columns = {columns})) "
-        "select sum(len(tx.vin)), sum(list_sum([output.value for output in tx.vout])) from spends"
-    )
-    times = []
-    with _processors(DUCKDB_THREADS), duckdb.connect(config={"threads": DUCKDB_THREADS}) as connection:
-        for _ in range(rounds):
-            started = perf_counter()
-            connection.execute(query, [str(path)]).fetchall()
-            times.append(perf_counter() - started)
-    say(f"DuckDB: {', '.join(f'{t:.3f}' for t in times)} s")
-    return median(times)
-
-
 class _processors:
     """Give this process `count` processors for a while, where the system can."""
 
@@ -209,18 +219,33 @@ class _processors:
             os.sched_setaffinity(0, self._before)
 
 
-def streamed(count: int) -> dict[str, Any]:
-    """Peak memory of attributing `count` small blocks that are made one by one."""
+def streamed(count: int, *, new_miners: bool) -> dict[str, Any]:
+    """Memory after a twentieth of `count` full blocks, and after all of them; they are made one by one."""
     import msgspec
 
     from schemas.miner_set import MinerSet
     from schemas.node_block import NodeBlock
     from transforms.attribution import attribute
 
-    world, decoder, miners, pools = World(), msgspec.json.Decoder(NodeBlock), MinerSet(), _pools()
-    for block in world.blocks(count, STREAM_TRANSACTIONS):
+    world, miners, pools = World(new_miners=new_miners, strangers_count=STRANGERS), MinerSet(), _pools()
+    decoder, told = msgspec.json.Decoder(NodeBlock), {}
+    for number, block in enumerate(world.blocks(count), 1):
         attribute(decoder.decode(block), miners, world.exchanges, pools)
-    return {"blocks": count, "peak_mib": _peak_mib(), "one_hop": len(miners.one_hop.credits)}
+        if number in (count // STREAM_PARTS, count):
+            told[number] = {
+                "peak MiB": _memory_mib("VmHWM"),
+                "held MiB": _memory_mib("VmRSS"),
+                "1-hop scripts": len(miners.one_hop.credits),
+                "scripts with partners": len(miners.one_hop.partners),
+            }
+    return {"after": told, "bytes a 1-hop script": _bytes_a_script(*told.values())}
+
+
+def _bytes_a_script(early: dict[str, int], late: dict[str, int]) -> int | None:
+    more = late["1-hop scripts"] - early["1-hop scripts"]
+    if more < ENOUGH_SCRIPTS:
+        return None
+    return round((late["held MiB"] - early["held MiB"]) * BYTES_PER_MIB / more)
 
 
 def state_of(scripts: int) -> dict[str, Any]:
@@ -228,9 +253,9 @@ def state_of(scripts: int) -> dict[str, Any]:
     from schemas.miner_set import MinerSet
     from warehouse.miner_set import load_miner_set, save_miner_set
 
-    before = _peak_mib()
+    before = _memory_mib("VmHWM")
     miners = MinerSet(height=1, block_hash="00", zero_hop=_crowd(scripts))
-    held = _peak_mib() - before
+    held = _memory_mib("VmHWM") - before
     with TemporaryDirectory() as folder:
         path = Path(folder) / "miners"
         started = perf_counter()
@@ -260,8 +285,8 @@ def _crowd(count: int) -> Any:
     return zero_hop
 
 
-def _peak_mib() -> int:
-    """Highest memory of this process; the kernel's own figure, because the portable one counts the parent's too."""
+def _memory_mib(which: str) -> int:
+    """Highest (VmHWM) or present (VmRSS) memory of this process; the kernel's own figures, without the parent's."""
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
     except OSError:
@@ -269,7 +294,7 @@ def _peak_mib() -> int:
 
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // BYTES_PER_MIB
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) // 1024
+    return int(next(line for line in lines if line.startswith(which)).split()[1]) // 1024
 
 
 def _pools() -> Any:
