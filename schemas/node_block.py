@@ -21,15 +21,6 @@ class Script(msgspec.Struct, gc=False):
     hex: str
 
 
-class ScriptPubKey(Script, gc=False):
-    """Where coins lie. `address` is missing for P2PK, bare multisig and other bare scripts, so `hex` is the key.
-
-    A block that came as bytes has addresses in its coinbase only.
-    """
-
-    address: str | None = None
-
-
 class Prevout(msgspec.Struct, gc=False, rename={"script": "scriptPubKey"}):
     """The output that an input spends; `generated` tells whether a coinbase made it.
 
@@ -52,15 +43,19 @@ class Output(msgspec.Struct, gc=False, rename={"script": "scriptPubKey"}):
     """One output."""
 
     value: msgspec.Raw
-    script: ScriptPubKey
+    script: Script
 
 
 class Transaction(msgspec.Struct, gc=False):
-    """One transaction. `fee` is `NOT_TOLD` for the coinbase and where undo data is missing."""
+    """One transaction. `fee` is `NOT_TOLD` for the coinbase and where undo data is missing.
+
+    Tuples of what the garbage collector need not look at leave its sight; lists would make it walk through the whole
+    miner set every few blocks.
+    """
 
     txid: str
-    vin: list[Input]
-    vout: list[Output]
+    vin: tuple[Input, ...]
+    vout: tuple[Output, ...]
     fee: msgspec.Raw = NOT_TOLD
 
 

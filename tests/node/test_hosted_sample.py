@@ -13,7 +13,7 @@ import pytest
 
 from schemas.addresses import script_of
 from schemas.labels import UNKNOWN_POOL
-from schemas.node_block import Input, Output, ScriptPubKey, Transaction
+from schemas.node_block import Input, Output, Script, Transaction
 from transforms.pool_names import PoolNames, slug
 from warehouse.pool_list import POOL_LIST, read_pool_list
 
@@ -31,8 +31,8 @@ def blocks(shared_data: Path) -> list[dict[str, Any]]:
 def coinbase(extras: dict[str, Any], *, signed: bool = True) -> Transaction:
     """The coinbase as far as the explorer tells it: its script, and the addresses it pays; amounts play no part."""
     scripts = [script_of(address) for address in extras["coinbaseAddresses"]]
-    outputs = [Output(value=msgspec.Raw(b"0"), script=ScriptPubKey(hex=script)) for script in scripts]
-    return Transaction(txid="", vin=[Input(coinbase=extras["coinbaseRaw"] if signed else "")], vout=outputs)
+    outputs = [Output(value=msgspec.Raw(b"0"), script=Script(hex=script)) for script in scripts]
+    return Transaction(txid="", vin=(Input(coinbase=extras["coinbaseRaw"] if signed else ""),), vout=tuple(outputs))
 
 
 def named(blocks: list[dict[str, Any]], pools: PoolNames, *, signed: bool = True) -> list[str]:

@@ -25,10 +25,7 @@ def told(block: NodeBlock) -> Any:
                     (each.coinbase, each.prevout and (satoshi(each.prevout.value), each.prevout.script.hex))
                     for each in tx.vin
                 ],
-                [
-                    (satoshi(each.value), each.script.hex, each.script.address if number == 0 else None)
-                    for each in tx.vout
-                ],
+                [(satoshi(each.value), each.script.hex) for each in tx.vout],
             )
             for number, tx in enumerate(block.tx)
         ],

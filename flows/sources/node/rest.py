@@ -7,7 +7,6 @@ Source: https://github.com/bitcoin/bitcoin/blob/master/doc/REST-interface.md, Co
 from collections.abc import Container
 from typing import Final, TypeVar
 
-from flows.sources.node.addresses import Chain
 from flows.sources.node.connection import Connection
 from flows.sources.node.serialised import (
     HEADER_BYTES,
@@ -33,9 +32,8 @@ Read = TypeVar("Read")
 class Rest:
     """The binary pair of one node."""
 
-    def __init__(self, connection: Connection, chain: Chain) -> None:
+    def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self._chain = chain
 
     def offers_blocks(self, header: HeaderFacts) -> bool:
         """Whether the node gives this block as bytes, so whether it has `rest=1`."""
@@ -89,7 +87,7 @@ class Rest:
         def attempt() -> NodeBlock:
             block, spent = self._half("block", header), self._half("spenttxouts", header)
             try:
-                return node_block(header, raw_block(block), spent_coins(spent), self._chain, coinbase_txids)
+                return node_block(header, raw_block(block), spent_coins(spent), coinbase_txids)
             except ValueError as error:
                 raise self._damaged(header, error) from error
 

@@ -13,8 +13,7 @@ from typing import Final
 
 import msgspec
 
-from flows.sources.node.addresses import Chain, address_of
-from schemas.node_block import NOT_TOLD, Input, NodeBlock, Output, Prevout, ScriptPubKey, Transaction
+from schemas.node_block import NOT_TOLD, Input, NodeBlock, Output, Prevout, Script, Transaction
 from schemas.units import SAT_PER_BTC
 
 HEADER_BYTES: Final = 80
@@ -134,14 +133,12 @@ def spent_coins(content: bytes) -> list[list[Coin]]:
     return transactions
 
 
-def coinbase_transaction(coinbase: RawTransaction, chain: Chain) -> Transaction:
+def coinbase_transaction(coinbase: RawTransaction) -> Transaction:
     """The coinbase as `getblock` tells it."""
     return Transaction(
         txid=_shown(coinbase.txid),
-        vin=[Input(coinbase=coinbase.first_script.hex())],
-        vout=[
-            Output(_amount(sat), ScriptPubKey(code.hex(), address_of(code, chain))) for sat, code in coinbase.outputs
-        ],
+        vin=(Input(coinbase=coinbase.first_script.hex()),),
+        vout=tuple(Output(_amount(sat), Script(code.hex())) for sat, code in coinbase.outputs),
         fee=NOT_TOLD,
     )
 
@@ -150,14 +147,12 @@ def node_block(
     header: HeaderFacts,
     block: RawBlock,
     spent: Sequence[Sequence[Coin]],
-    chain: Chain,
     coinbase_txids: Container[bytes] | None = None,
 ) -> NodeBlock:
     """The block as `getblock` tells it at verbosity 3, but for the height of what is spent, which nobody told.
 
     What is `generated` follows from `coinbase_txids`, those of all blocks that are 100 below or deeper; without them
-    it is None. Addresses are worked out for the coinbase alone: they cost more than all the rest, and scripts say the
-    same.
+    it is None.
 
     Raises `ValueError` where the three do not belong together.
     """
@@ -166,23 +161,23 @@ def node_block(
     if [len(coins) for coins in spent[1:]] != [len(each.spent_txids) for each in block.transactions[1:]] or spent[0]:
         raise ValueError("spent outputs that do not fit the inputs of the block")
     coinbase, *others = block.transactions
-    transactions = [coinbase_transaction(coinbase, chain)]
+    transactions = [coinbase_transaction(coinbase)]
     for transaction, coins in zip(others, spent[1:], strict=True):
         fee_sat = sum(coin[0] for coin in coins) - sum(coin[0] for coin in transaction.outputs)
         transactions.append(
             Transaction(
                 txid=_shown(transaction.txid),
-                vin=[
+                vin=tuple(
                     Input(
                         prevout=Prevout(
                             _amount(coin[0]),
-                            ScriptPubKey(coin[1].hex()),
+                            Script(coin[1].hex()),
                             None if coinbase_txids is None else txid in coinbase_txids,
                         )
                     )
                     for coin, txid in zip(coins, transaction.spent_txids, strict=True)
-                ],
-                vout=[Output(_amount(coin[0]), ScriptPubKey(coin[1].hex())) for coin in transaction.outputs],
+                ),
+                vout=tuple(Output(_amount(coin[0]), Script(coin[1].hex())) for coin in transaction.outputs),
                 fee=_amount(fee_sat),
             )
         )

@@ -13,7 +13,6 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from flows.sources.node.addresses import chain_named
 from flows.sources.node.connection import URL_SETTING, Connection
 from flows.sources.node.rest import Rest
 from flows.sources.node.rpc import BAD_PARAMETER, METHOD_NOT_FOUND, MISCELLANEOUS, NOT_FOUND, Rpc
@@ -22,6 +21,8 @@ from schemas.errors import BadInputError, ChainReorganisedError, NodeRefusalErro
 from schemas.node_block import NOT_TOLD, NodeBlock, Transaction
 
 CHAIN_SETTING: Final = "HASHPIVOT_NODE_CHAIN"
+CHAINS: Final = ("main", "test", "testnet4", "signet", "regtest")
+"""As a node calls them."""
 LEAST_VERSION: Final = 230_000
 """Core 23.0, the first to tell prevouts at verbosity 3."""
 CORE: Final = "/Satoshi:"
@@ -75,9 +76,10 @@ class ChainWalk:
         """Ask nothing yet. Raises `SettingsError` where there is no such `chain`."""
         self.chain = chain
         self.connection = connection
-        self._chain = chain_named(chain)
+        if chain not in CHAINS:
+            raise SettingsError(CHAIN_SETTING, chain, f"one of {', '.join(CHAINS)}", "correct it")
         self._rpc = Rpc(connection)
-        self._rest = Rest(connection, self._chain)
+        self._rest = Rest(connection)
 
     @property
     def origin(self) -> str:
@@ -189,7 +191,7 @@ class ChainWalk:
             read = self._read_coinbase
 
         def with_header(header: HeaderFacts) -> tuple[HeaderFacts, Transaction]:
-            return header, coinbase_transaction(read(header), self._chain)
+            return header, coinbase_transaction(read(header))
 
         last = None
         for last, coinbase in self._ahead(self.headers(from_height, to_height), with_header):
