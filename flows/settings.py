@@ -12,7 +12,20 @@ from schemas.errors import SettingsError
 from schemas.series import Group
 from schemas.suppliers import SUPPLIERS
 
-SOURCE_NAMES = ("simulated", "files", "node")
+OWN_SOURCES = ("simulated", "files", "node")
+HOSTED_SOURCES = (
+    "coinmetrics",
+    "mempool",
+    "esplora",
+    "coinbase",
+    "kraken",
+    "binance",
+    "bitstamp",
+    "cryptoquant",
+    "glassnode",
+    "edgar",
+)
+SOURCE_NAMES = (*OWN_SOURCES, *HOSTED_SOURCES)
 
 
 class Settings(BaseSettings):
@@ -32,6 +45,26 @@ class Settings(BaseSettings):
     node_chain: str = Field("main", description="Chain of the node: main, test, testnet4, signet or regtest")
     node_shard_blocks: int = Field(
         10_000, ge=100, le=1_000_000, description="Blocks in one shard of the coinbases that a first run reads"
+    )
+    coinmetrics_url: SecretStr | None = Field(None, description="Address of Coin Metrics' API, its /v4 included")
+    coinmetrics_key: SecretStr | None = Field(None, description="Key of the pro API; none asks the community host")
+    mempool_url: SecretStr | None = Field(None, description="Address of a mempool server, its /api included")
+    esplora_url: SecretStr | None = Field(None, description="Address of an Esplora server, its /api included")
+    coinbase_url: SecretStr | None = Field(None, description="Address of Coinbase Exchange's API")
+    kraken_url: SecretStr | None = Field(None, description="Address of Kraken's API")
+    binance_url: SecretStr | None = Field(None, description="Address of Binance's market data API")
+    bitstamp_url: SecretStr | None = Field(None, description="Address of Bitstamp's API")
+    cryptoquant_url: SecretStr | None = Field(None, description="Address of CryptoQuant's API, its /v1 included")
+    cryptoquant_key: SecretStr | None = Field(None, description="Token of CryptoQuant's API")
+    glassnode_url: SecretStr | None = Field(None, description="Address of Glassnode's API, its /v1 included")
+    glassnode_key: SecretStr | None = Field(None, description="Key of Glassnode's API")
+    edgar_url: SecretStr | None = Field(None, description="Address of EDGAR's data host")
+    edgar_contact: str | None = Field(
+        None, description="Your name and mail address, which the SEC demands of programs: 'Jane Doe jane@example.org'"
+    )
+    max_requests: int | None = Field(None, ge=0, description="Most requests to hosted sources in one run")
+    web_time_scale: float = Field(
+        1, gt=0, le=1, description="Shrinks pauses, time-outs and rate windows; for servers on loopback only"
     )
     labels_file: Path | None = Field(None, description="File that says who holds which address")
     simulated_seed: int = Field(7, ge=0, description="Seed of the simulated chain")
@@ -56,6 +89,11 @@ class Settings(BaseSettings):
     def published(self) -> Path:
         """Folder of the publications."""
         return self.home / "published"
+
+    @property
+    def web(self) -> Path:
+        """Folder of what requests to hosted sources share: their queues, and answers that may be asked for again."""
+        return self.home / "web"
 
     @property
     def lock_file(self) -> Path:

@@ -1,5 +1,6 @@
 """Every error class of the house; its class decides whether a retry can help and which code the command exits with."""
 
+from datetime import datetime
 from typing import ClassVar
 
 
@@ -96,4 +97,33 @@ class ChainReorganisedError(TransientError):
         self.height, self.found, self.expected = height, found, expected
         super().__init__(
             f"block {height:,}: found {found}, expected {expected}; the chain was reorganised, walk back to the fork"
+        )
+
+
+class SiteRefusalError(BadInputError):
+    """A hosted source understood a request and refused it; `kind` is its own word for why, or the HTTP status."""
+
+    def __init__(self, place: str, kind: str, message: str) -> None:
+        self.kind, self.message = kind, message
+        super().__init__(place, f"{kind}: {message}", "an answer", "look the word up in the source's manual")
+
+
+class SiteClosedError(TransientError):
+    """A hosted source has had enough of us, and asking before `until` would make it worse."""
+
+    def __init__(self, place: str, why: str, until: datetime) -> None:
+        self.until = until
+        super().__init__(f"{place}: found {why}, expected an answer; not asked again before {until:%Y-%m-%d %H:%M} UTC")
+
+
+class RequestBudgetError(TerminalError):
+    """The next request would be one more than this run may make; it was not made."""
+
+    exit_code = 75  # what was fetched is kept, so that the next run goes on from there
+
+    def __init__(self, place: str, most_count: int) -> None:
+        self.most_count = most_count
+        super().__init__(
+            f"{place}: found {most_count:,} requests made, expected a source that needs no more; "
+            "run again to go on, or raise HASHPIVOT_MAX_REQUESTS"
         )

@@ -59,6 +59,86 @@ NODE: Final = Supplier(
     trust="exact: every amount in satoshi; pool names by payout address and coinbase tag",
     address="https://bitcoincore.org/en/doc/",
 )
+COINMETRICS: Final = Supplier(
+    name="coinmetrics",
+    title="Coin Metrics, daily metrics of the community API",
+    licence="CC BY-NC 4.0: attribution, no commercial use",
+    delay="1 to 5 hours after the day; flows of recent days are revised",
+    trust="chain totals exact; exchange flows are lower bounds that move as addresses are tagged",
+    address="https://docs.coinmetrics.io/api/v4",
+)
+MEMPOOL: Final = Supplier(
+    name="mempool",
+    title="mempool.space, or a mempool server of one's own",
+    licence="none stated: no bulk redistribution",
+    delay="minutes; the newest blocks can still be replaced",
+    trust="amounts exact; pool names are given anew when the pool list changes; price is a mean of exchanges",
+    address="https://mempool.space/docs/api/rest",
+)
+ESPLORA: Final = Supplier(
+    name="esplora",
+    title="Esplora, blockstream.info or a server of one's own",
+    licence="none stated: no bulk redistribution",
+    delay="minutes; the newest blocks can still be replaced",
+    trust="amounts exact; pool names by payout address and coinbase tag",
+    address="https://github.com/Blockstream/esplora/blob/master/API.md",
+)
+COINBASE: Final = Supplier(
+    name="coinbase",
+    title="Coinbase Exchange, BTC-USD daily candles",
+    licence="exchange terms: own use, no redistribution",
+    delay="none once the UTC day is over",
+    trust="close of one venue in USD",
+    address="https://docs.cdp.coinbase.com/exchange/reference/",
+)
+KRAKEN: Final = Supplier(
+    name="kraken",
+    title="Kraken, XBT/USD daily candles",
+    licence="exchange terms: own use, no redistribution",
+    delay="none once the UTC day is over",
+    trust="close of one venue in USD; only the last 720 days",
+    address="https://docs.kraken.com/api/",
+)
+BINANCE: Final = Supplier(
+    name="binance",
+    title="Binance, BTC/USDT daily candles",
+    licence="exchange terms: own use, no redistribution",
+    delay="none once the UTC day is over",
+    trust="close of one venue in USDT, which is not the US dollar",
+    address="https://developers.binance.com/docs/binance-spot-api-docs",
+)
+BITSTAMP: Final = Supplier(
+    name="bitstamp",
+    title="Bitstamp, BTC/USD daily candles",
+    licence="exchange terms: own use, no redistribution",
+    delay="none once the UTC day is over",
+    trust="close of one venue in USD",
+    address="https://www.bitstamp.net/api/",
+)
+CRYPTOQUANT: Final = Supplier(
+    name="cryptoquant",
+    title="CryptoQuant API",
+    licence="vendor terms: internal use, no redistribution",
+    delay="a day; clustering is rewritten every Tuesday, so history moves",
+    trust="'miner' means pool participants; levels differ from other vendors by 100 %",
+    address="https://docs.cryptoquant.com/",
+)
+GLASSNODE: Final = Supplier(
+    name="glassnode",
+    title="Glassnode API",
+    licence="vendor terms: internal use, no redistribution",
+    delay="a day; labels are updated all the time, so history moves",
+    trust="miners to exchanges are direct transfers only; levels differ from other vendors by 100 %",
+    address="https://docs.glassnode.com/",
+)
+EDGAR: Final = Supplier(
+    name="edgar",
+    title="SEC EDGAR, XBRL facts of filings",
+    licence="public domain: free to copy and redistribute",
+    delay="minutes to a day after a filing",
+    trust="as filed; amended by later filings",
+    address="https://www.sec.gov/search-filings/edgar-application-programming-interfaces",
+)
 REGISTRY: Final = Supplier(
     name="registry",
     title="Curated registry of AI leases, credit support and capital expenditure",
@@ -70,5 +150,22 @@ REGISTRY: Final = Supplier(
 
 SUPPLIERS: Final = {
     supplier.name: supplier
-    for supplier in (SIMULATED, COINMETRICS_EXPORT, CRYPTOQUANT_EXPORT, POOL_BLOCKS_EXPORT, NODE, REGISTRY)
+    for supplier in (
+        SIMULATED,
+        COINMETRICS_EXPORT,
+        CRYPTOQUANT_EXPORT,
+        POOL_BLOCKS_EXPORT,
+        NODE,
+        COINMETRICS,
+        MEMPOOL,
+        ESPLORA,
+        COINBASE,
+        KRAKEN,
+        BINANCE,
+        BITSTAMP,
+        CRYPTOQUANT,
+        GLASSNODE,
+        EDGAR,
+        REGISTRY,
+    )
 }

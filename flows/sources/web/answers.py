@@ -1,0 +1,56 @@
+"""The last answer to each conditional request, kept so that an unchanged one need not travel again."""
+
+import os
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from flows.sources.web.secrets import holds_secret
+from flows.sources.web.site import Reply
+
+MOST_ANSWERS_COUNT: Final = 64
+"""Kept for a site; the oldest give way."""
+
+
+class _Kept(msgspec.Struct):
+    place: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Answers:
+    """One file an address in `folder`. Whatever is wrong with a file, it counts as not kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def get(self, place: str) -> Reply | None:
+        """The answer that was kept for the address `place`."""
+        with suppress(OSError, msgspec.DecodeError):
+            kept = msgspec.msgpack.decode(self._path(place).read_bytes(), type=_Kept)
+            if kept.place == place:
+                return Reply(200, kept.headers, kept.body)
+        return None
+
+    def put(self, place: str, reply: Reply) -> None:
+        """Keep an answer that can be asked for conditionally; one that holds a secret is never kept."""
+        headers = {
+            name: reply.headers[name] for name in ("etag", "last-modified", "content-type") if name in reply.headers
+        }
+        if headers.keys() <= {"content-type"} or holds_secret(reply.body):
+            return
+        path = self._path(place)
+        draft = path.with_suffix(f".{os.getpid()}.tmp")
+        with suppress(OSError):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft.write_bytes(msgspec.msgpack.encode(_Kept(place, headers, reply.body)))
+            draft.replace(path)
+            oldest_first = sorted(self._folder.glob("*.answer"), key=lambda each: each.stat().st_mtime)
+            for each in oldest_first[:-MOST_ANSWERS_COUNT]:
+                each.unlink(missing_ok=True)
+
+    def _path(self, place: str) -> Path:
+        return self._folder / f"{sha256(place.encode()).hexdigest()}.answer"

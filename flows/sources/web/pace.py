@@ -1,0 +1,75 @@
+"""How fast a site is asked: one queue and one closed sign for all threads and all processes of a home."""
+
+import os
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from pyrate_limiter import Rate, RateItem, SQLiteBucket
+
+from flows.sources.web.site import Site
+from schemas.errors import SiteClosedError, TransientError
+
+
+class Pace:
+    """The queue in front of one site.
+
+    Requests are spaced evenly instead of let through in bursts: those that are held up on their way and then arrive
+    together cannot break a limit that is counted at the other end. `time_scale` shrinks every time alike.
+    """
+
+    def __init__(self, site: Site, folder: Path, time_scale: float) -> None:
+        """Open the queue in `folder`, which all who ask this site share. Raises `TransientError` where it cannot be."""
+        self._site, self._scale = site, time_scale
+        self._closed = folder / f"{site.name}.closed"
+        spacing_ms = max(round(site.spacing_seconds * time_scale * 1000), 1)
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._bucket = SQLiteBucket.init_from_file(
+                [Rate(1, spacing_ms)], table="request", db_path=str(folder / f"{site.name}.sqlite"), use_file_lock=True
+            )
+        except Exception as error:
+            raise TransientError(
+                f"{folder}: found {type(error).__name__}, expected a folder for queues to write to; try again"
+            ) from error
+
+    def wait(self) -> float:
+        """Wait for our turn; seconds waited. Raises `SiteClosedError` while the site is closed for us."""
+        began = time.monotonic()
+        while True:
+            self.refuse_while_closed()
+            # The lock is the file's: the time is taken under it, so that the queue has one order for everybody.
+            with self._bucket.lock:
+                item = RateItem(self._site.name, time.time_ns() // 1_000_000)
+                self._bucket.leak(item.timestamp)
+                if self._bucket.put(item):
+                    return time.monotonic() - began
+                pause_ms = cast(int, self._bucket.waiting(item))
+            time.sleep(max(pause_ms, 1) / 1000)
+
+    def close_site(self, seconds: float, why: str) -> SiteClosedError:
+        """Ask this site nothing for `seconds`, in no process of this home; the error that says so."""
+        until = time.time() + seconds * self._scale
+        draft = self._closed.with_suffix(f".{os.getpid()}.tmp")
+        with suppress(OSError):
+            draft.write_text(f"{until} {why}", encoding="utf-8")
+            draft.replace(self._closed)
+        return SiteClosedError(self._site.title, why, datetime.fromtimestamp(until, UTC))
+
+    def refuse_while_closed(self) -> None:
+        """Raise `SiteClosedError` while the sign is up."""
+        try:
+            stated, _, why = self._closed.read_text(encoding="utf-8").partition(" ")
+            until = float(stated)
+        except (OSError, ValueError):
+            return
+        # A sign that reaches further than any of ours does is a clock that was set back.
+        longest = max(self._site.cool_down_seconds, 86_400) * self._scale
+        if 0 < until - time.time() <= longest:
+            raise SiteClosedError(self._site.title, why, datetime.fromtimestamp(until, UTC))
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._bucket.close()  # type: ignore[no-untyped-call]
