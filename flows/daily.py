@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from flows import pipeline
 from flows.settings import read_profile, read_settings
-from flows.sources.choose import SHARDS_AT_ONCE
+from flows.sources.choose import SHARDED, SHARDS_AT_ONCE
 from schemas.errors import TransientError
 from warehouse import journal
 
@@ -113,7 +113,8 @@ def daily(parameters: DailyParameters) -> dict[str, Any]:
         pipeline.begin(run)
         try:
             for name in run.profile.sources:
-                for done in as_completed([read_shard.submit(run, name, shard) for shard in plan_shards(run, name)]):
+                shards = plan_shards(run, name) if name in SHARDED else []
+                for done in as_completed([read_shard.submit(run, name, shard) for shard in shards]):
                     done.result()
                 ingest(run, name)
             return pipeline.about(release(run))

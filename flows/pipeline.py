@@ -14,8 +14,9 @@ from typing import Any
 import polars as pl
 
 from flows.settings import Profile, Settings
-from flows.sources.choose import SHARDS_AT_ONCE, source_named
-from flows.sources.protocol import Request, Shard, Sharded
+from flows.sources.choose import SHARDED, SHARDS_AT_ONCE, outside_of, source_named
+from flows.sources.protocol import Known, Request, Shard, Sharded
+from flows.sources.web.outside import Outside
 from flows.tables import PUBLISHED, column_sources
 from schemas.errors import HashpivotError, QualityError, SettingsError
 from schemas.observations import Notice
@@ -26,6 +27,7 @@ from transforms.calendar import FINALITY_DELAY
 from transforms.quality import as_frame, failed, from_notices
 from warehouse import journal, vintages
 from warehouse.dictionary import columns_frame
+from warehouse.known import heard_at, newest_days, newest_heights
 from warehouse.metadata import notices_of, revisions, run_history, source_facts
 from warehouse.publish import Publication, Published, publish
 from warehouse.registry import load_registry
@@ -47,6 +49,8 @@ class Run:
     since: date | None
     through: date
     now: datetime
+    outside: Outside
+    """What its hosted sources share: the count of requests, queues and kept answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +93,15 @@ def plan(
     if since is not None and since > through:
         raise SettingsError("from", str(since), f"a day up to {through}", "swap or correct the range")
     run_id = f"{now:%Y%m%dT%H%M%S%f}Z-{uuid.uuid4().hex[:6]}"
-    return Run(run_id=run_id, settings=settings, profile=profile, since=since, through=through, now=now)
+    return Run(
+        run_id=run_id,
+        settings=settings,
+        profile=profile,
+        since=since,
+        through=through,
+        now=now,
+        outside=outside_of(settings),
+    )
 
 
 def begin(run: Run) -> None:
@@ -112,11 +124,12 @@ def ingest(run: Run, source_name: str, say: Say = lambda _: None) -> Ingested:
 
     Each batch is stored whole or not at all, so a run that dies here loses the batch in hand and nothing else.
     """
-    source = source_named(source_name, run.settings)
+    source = source_named(source_name, run.settings, run.outside)
     rows = new = revised = 0
     notices = []
     with open_working(run.settings.working_database) as connection:
-        for item in source.observe(_request(run)):
+        request = Request(since=run.since, through=run.through, now=run.now, known=known(connection))
+        for item in source.observe(request):
             if isinstance(item, Notice):
                 journal.note(connection, run.run_id, item)
                 notices.append(f"{item.origin}: {item.message}")
@@ -136,17 +149,27 @@ def ingest(run: Run, source_name: str, say: Say = lambda _: None) -> Ingested:
 
 def shards_of(run: Run, source_name: str) -> list[Shard]:
     """What one source can read at once and in any order before it is asked; nothing for most sources and runs."""
+    if source_name not in SHARDED:
+        return []
     source = source_named(source_name, run.settings)
-    return list(source.shards(_request(run))) if isinstance(source, Sharded) else []
+    request = Request(since=run.since, through=run.through, now=run.now)
+    return list(source.shards(request)) if isinstance(source, Sharded) else []
 
 
 def read_shard(run: Run, source_name: str, shard: Shard) -> Shard:
     """Read one of `shards_of`, again if need be. As many as `SHARDS_AT_ONCE` may be read at once."""
-    source = source_named(source_name, run.settings, SHARDS_AT_ONCE)
+    source = source_named(source_name, run.settings, readers_count=SHARDS_AT_ONCE)
     if isinstance(source, Sharded):
         source.read(shard)
     logger.info("read source=%s blocks=%d..%d", source_name, shard.first, shard.last)
     return shard
+
+
+def known(connection: Connection) -> Known:
+    """What is stored, as sources want to know it."""
+    return Known(
+        newest_day=newest_days(connection), newest_height=newest_heights(connection), heard_at=heard_at(connection)
+    )
 
 
 def observed(run: Run, connection: Connection) -> Inputs:
@@ -232,10 +255,6 @@ def run_all(run: Run, say: Say = lambda _: None) -> Outcome:
         except BaseException as error:
             fail(run, error)
             raise
-
-
-def _request(run: Run) -> Request:
-    return Request(since=run.since, through=run.through, now=run.now)
 
 
 def _read_shards(run: Run, source_name: str, say: Say) -> None:

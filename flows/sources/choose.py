@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final
+
+from pydantic import SecretStr
 
 from flows.settings import Settings
 from flows.sources.protocol import Source
@@ -10,8 +13,12 @@ from schemas.errors import SettingsError
 
 if TYPE_CHECKING:
     from flows.sources.node import ChainWalk, Node
+    from flows.sources.web.access import Access
+    from flows.sources.web.outside import Outside
 
 
+SHARDED: Final = ("node",)
+"""Sources of which some of the work can be done at once."""
 SHARDS_AT_ONCE: Final = 4
 """Readers of one source that a run starts together. They share what one of them alone would take of connections."""
 
@@ -36,10 +43,22 @@ def node_walk(settings: Settings, readers_count: int = 1) -> ChainWalk:
     return ChainWalk(connection, settings.node_chain)
 
 
-def source_named(name: str, settings: Settings, readers_count: int = 1) -> Source:
+def access_of(name: str, settings: Settings) -> Access:
+    """Address, key and contact of the hosted source `name`, as far as it has them."""
+    from flows.sources.web.access import Access
+
+    def told(what: str) -> str | None:
+        value = getattr(settings, f"{name}_{what}", None)
+        return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+    return Access(url=told("url"), key=told("key"), contact=told("contact"))
+
+
+def source_named(name: str, settings: Settings, outside: Outside | None = None, readers_count: int = 1) -> Source:
     """The source called `name`; modules are imported when asked for, so that a run loads only what it uses.
 
-    `readers_count`: how many of it are at work at once.
+    `outside` is what the hosted sources of a run share; without it, this one is alone. `readers_count`: how many of an
+    own node are at work at once.
 
     Raises `SettingsError` when a setting the source needs is missing.
     """
@@ -57,7 +76,35 @@ def source_named(name: str, settings: Settings, readers_count: int = 1) -> Sourc
         return Files(settings.files_dir)
     if name == "node":
         return _node(settings, readers_count)
-    raise SettingsError("profile source", name, "simulated, files or node", "correct the profile")
+    if name in HOSTED:
+        return HOSTED[name](settings, outside or outside_of(settings))
+    raise SettingsError("profile source", name, f"simulated, files, node, {', '.join(HOSTED)}", "correct the profile")
+
+
+def outside_of(settings: Settings) -> Outside:
+    """What the hosted sources of one run share."""
+    from flows.sources.web.outside import Outside
+    from flows.sources.web.usage import Usage
+
+    return Outside(settings.web, Usage(settings.max_requests), time_scale=settings.web_time_scale)
+
+
+def _coinmetrics(settings: Settings, outside: Outside) -> Source:
+    from dataclasses import replace
+
+    from flows.sources.coinmetrics.site import PRO_ADDRESS, SITE
+    from flows.sources.coinmetrics.source import CoinMetrics
+
+    access = access_of("coinmetrics", settings)
+    if access.key and not access.url:
+        access = replace(access, url=PRO_ADDRESS)
+    return CoinMetrics(outside.client(SITE, access))
+
+
+HOSTED: Final[Mapping[str, Callable[[Settings, Outside], Source]]] = {
+    "coinmetrics": _coinmetrics,
+}
+"""What makes each hosted source; a name of `HOSTED_SOURCES` that is not here yet is refused."""
 
 
 def _node(settings: Settings, readers_count: int) -> Node:

@@ -1,7 +1,7 @@
 """What every source can do: say what it knows about a range of days, as validated batches."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -9,15 +9,46 @@ from schemas.observations import Batch, Notice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """What is stored of each supplier when a source is asked, so that it asks only for what is new.
+
+    `newest_day`: by (supplier, series), the last day that has a value. `newest_height`: by supplier, its highest block.
+    `heard_at`: by supplier, when the newest batch of it was made, even if that said nothing new. A supplier that is
+    not in a mapping has stated nothing.
+    """
+
+    newest_day: Mapping[tuple[str, str], date] = field(default_factory=dict)
+    newest_height: Mapping[str, int] = field(default_factory=dict)
+    heard_at: Mapping[str, datetime] = field(default_factory=dict)
+
+    def complete_until(self, supplier: str, series: Iterable[str]) -> date | None:
+        """The day up to which every one of `series` is stored, or None where one of them has never been."""
+        days = [self.newest_day.get((supplier, name)) for name in series]
+        return None if None in days or not days else min(day for day in days if day is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What is asked of a source: days from `since` (None: as far back as it goes) to `through`, both included.
 
-    `now` is the one clock reading of the run; it becomes `observed_at`. A source may yield more than was asked.
+    `now` is the one clock reading of the run; it becomes `observed_at`. A source may yield more than was asked. Where
+    `since` is None, a source that costs something uses `known` to ask only from some days before what is stored, so
+    that it sees revisions; how many, and how often it reads everything again, it says in its own docstring. A `since`
+    that was given counts as it is, whatever is stored.
     """
 
     since: date | None
     through: date
     now: datetime
+    known: Known = field(default_factory=Known)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a source will cost, if all goes well: requests, and the least seconds that its rate limit makes of them."""
+
+    requests_count: int
+    seconds: float
 
 
 class Source(Protocol):
@@ -25,7 +56,7 @@ class Source(Protocol):
 
     `observe` yields batches that are already checked, and notices about what it left alone. It raises
     `TransientError` where another try may help and `BadInputError` where what it read cannot be believed; library
-    errors never leave a source.
+    errors never leave a source. What was yielded before an error is stored, so a batch leaves as soon as it is whole.
     """
 
     @property
@@ -61,4 +92,13 @@ class Sharded(Source, Protocol):
 
     def read(self, shard: Shard) -> None:
         """Read one shard; reading it twice does no harm. Raises as `observe`."""
+        ...
+
+
+@runtime_checkable
+class Planned(Source, Protocol):
+    """A source that can say what it will cost before it asks anything."""
+
+    def plan(self, request: Request) -> Estimate:
+        """The cost of `observe(request)`; asks nothing."""
         ...

@@ -9,27 +9,14 @@ from datetime import date
 from hashlib import sha256
 from typing import Final
 
-import polars as pl
-
-from flows.sources.files.daily_csv import BTC, TERAHASH_PER_SECOND, Column, DailyCsv, daily_values
+from flows.sources.coinmetrics.metrics import METRICS, without_chain_metrics
+from flows.sources.daily_cells import DailyCells
+from flows.sources.files.daily_csv import daily_values
 from flows.sources.files.reading import Reading
 from schemas.observations import ObservedTable
 from schemas.suppliers import COINMETRICS_EXPORT
 
-COLUMNS: Final = (
-    Column(header="PriceUSD", series="price_usd", zero_before_start=True),
-    Column(header="BlkCnt", series="block_count"),
-    Column(header="IssTotNtv", series="issuance_sat", unit=BTC),
-    Column(header="FeeTotNtv", series="fees_sat", unit=BTC),
-    Column(header="HashRate", series="reported_hashrate_ehs", unit=TERAHASH_PER_SECOND),
-    Column(header="SplyCur", series="supply_sat", unit=BTC),
-    Column(header="FlowInExNtv", series="exchange_inflow_sat", unit=BTC, zero_before_start=True),
-    Column(header="FlowOutExNtv", series="exchange_outflow_sat", unit=BTC, zero_before_start=True),
-    Column(header="SplyExNtv", series="exchange_reserve_sat", unit=BTC, zero_before_start=True),
-)
-"""Fees and blocks of zero in the first days are values: the chain stood still from 2009-01-03 to 2009-01-08."""
-
-_TELLING_COLUMNS: Final = frozenset(column.header for column in COLUMNS) - {"HashRate"}
+_TELLING_COLUMNS: Final = frozenset(column.header for column in METRICS) - {"HashRate"}
 """Names nobody else uses. Two of them without `time` are still this file, damaged, and not somebody else's."""
 
 
@@ -44,12 +31,12 @@ def read(origin: str, content: bytes, header: Sequence[str], today: date) -> Rea
 
     Raises `BadInputError` at the topmost row that cannot be believed.
     """
-    columns = tuple(column for column in COLUMNS if column.header in header)
-    absent = [column.header for column in COLUMNS if column.header not in header]
-    kind = DailyCsv(
+    columns = tuple(column for column in METRICS if column.header in header)
+    absent = [column.header for column in METRICS if column.header not in header]
+    kind = DailyCells(
         day_header="time",
         columns=columns,
-        partial=_without_blocks,
+        partial=without_chain_metrics,
         only={"asset": "btc"} if "asset" in header else {},
     )
     rows, last_day, notices = daily_values(origin, content, kind, today)
@@ -64,10 +51,3 @@ def read(origin: str, content: bytes, header: Sequence[str], today: date) -> Rea
         rows=rows,
         notices=tuple(notices),
     )
-
-
-def _without_blocks(last: pl.DataFrame) -> str | None:
-    """Chain metrics come hours after reference rates, so a last day without a block count is still being filled."""
-    if "BlkCnt" in last.columns and last["BlkCnt"].is_null().all():
-        return "BlkCnt is empty, so the day is not complete yet"
-    return None

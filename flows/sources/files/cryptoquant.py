@@ -12,7 +12,8 @@ from typing import Final
 
 import polars as pl
 
-from flows.sources.files.daily_csv import AS_STORED, BTC, GIGAHASH_PER_SECOND, Column, DailyCsv, daily_values
+from flows.sources.daily_cells import AS_STORED, BTC, GIGAHASH_PER_SECOND, Column, DailyCells
+from flows.sources.files.daily_csv import daily_values
 from flows.sources.files.reading import Reading
 from schemas.observations import ObservedTable
 from schemas.series import SERIES, Group
@@ -84,7 +85,7 @@ def read(origin: str, content: bytes, header: Sequence[str], today: date) -> Rea
     """
     column = _column(header[1])
     is_flow = SERIES[column.series].group in _FLOWS
-    kind = DailyCsv(day_header="date", columns=(column,), partial=_day_of_download if is_flow else _complete)
+    kind = DailyCells(day_header="date", columns=(column,), partial=_day_of_download if is_flow else _complete)
     rows, last_day, notices = daily_values(origin, content, kind, today)
     return Reading(
         source=CRYPTOQUANT_EXPORT.name,

@@ -13,8 +13,8 @@ from typing import Final
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from flows.sources.files.daily_csv import FIRST_DAY
-from flows.sources.files.reading import Fault, Reading, refuse_first
+from flows.sources.daily_cells import FIRST_DAY, Fault, refuse_first
+from flows.sources.files.reading import Reading
 from schemas.errors import BadInputError
 from schemas.observations import BLOCK, UTC_TIME, ObservedTable
 from schemas.suppliers import POOL_BLOCKS_EXPORT

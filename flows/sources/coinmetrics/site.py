@@ -1,0 +1,60 @@
+"""Where Coin Metrics' API is, how fast it may be asked and how it says no.
+
+Source: the OpenAPI description in the vendor's own client, https://pypi.org/project/coinmetrics-api-client/, and
+https://docs.coinmetrics.io/api/v4.
+"""
+
+from typing import Final
+
+import msgspec
+
+from flows.sources.web.site import MEBIBYTE, InParameter, Key, Limit, Problem, Reply, Site, Trouble
+
+PRO_ADDRESS: Final = "https://api.coinmetrics.io/v4"
+FORBIDDEN: Final = "forbidden"
+_TROUBLES: Final = {
+    "too_many_requests": Trouble.LIMITED,
+    "unauthorized": Trouble.KEY,
+    "wrong_credentials": Trouble.KEY,
+    FORBIDDEN: Trouble.REFUSED,
+    "bad_parameter": Trouble.REFUSED,
+}
+
+
+class _Error(msgspec.Struct):
+    type: str
+    message: str = ""
+
+
+class _Failure(msgspec.Struct):
+    error: _Error
+
+
+def explain(reply: Reply) -> Problem | None:
+    """The error object, which comes with the status 200 too. `type` is a fixed word, `message` is not."""
+    try:
+        error = msgspec.json.decode(reply.body, type=_Failure).error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    trouble = _TROUBLES.get(error.type)
+    if trouble is None:
+        return None if reply.status >= 400 else Problem(Trouble.REFUSED, error.type, error.message)
+    return Problem(trouble, error.type, error.message)
+
+
+SITE: Final = Site(
+    name="coinmetrics",
+    title="Coin Metrics",
+    address="https://community-api.coinmetrics.io/v4",
+    limits=(Limit(10, 6),),
+    key=Key(
+        place=InParameter("api_key"),
+        needed=False,
+        remedy="unset it to ask the community host, or copy your key of the pro API",
+    ),
+    reset_header="X-RateLimit-Reset",
+    limited_pause_seconds=6,
+    # A whole history of nine metrics is some 4 MB.
+    largest_answer_bytes=64 * MEBIBYTE,
+    explain=explain,
+)

@@ -1,0 +1,153 @@
+"""Every hosted source meets every fault: it completes, or tells what it could not have, and never states what is wrong.
+
+Writes `build/fault_matrix.md`.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from flows.settings import Settings
+from flows.sources.choose import outside_of, source_named
+from schemas.errors import HashpivotError
+from schemas.observations import Batch
+from tests.live.cases import Case, all_cases
+from tests.replay import Fault, ReplayServer
+from tests.replay.faults import ALWAYS, FAULTS
+from tests.replay.sites import all_sites
+
+TIME_SCALE = 0.02
+LONGEST_SECONDS = 30
+PASSES = (
+    *("429 html", "429 retry-after", "503 text", "500 json", "truncated", "cut json", "html as json", "empty"),
+    *("slow", "silent", "reset"),
+)
+"""Faults that a second try mends."""
+TABLE = Path(__file__).parents[2] / "build" / "fault_matrix.md"
+CASES = {case.source: case for case in all_cases()}
+
+Rows = dict[tuple[str, str], pl.DataFrame]
+
+
+@dataclass
+class Seen:
+    rows: Rows
+    error: HashpivotError | None
+    requests_count: int
+    seconds: float
+
+
+def observed(case: Case, home: Path, monkeypatch: pytest.MonkeyPatch, *faults: Fault) -> Seen:
+    sites = [site for site in all_sites() if site.name == case.source]
+    with ReplayServer(sites, time_scale=TIME_SCALE) as server:
+        server.faults.extend(faults)
+        for variable, value in server.settings().items():
+            monkeypatch.setenv(variable, value)
+        settings = Settings(home=home)
+        outside = outside_of(settings)
+        began, error, batches = time.monotonic(), None, []
+        try:
+            for item in source_named(case.source, settings, outside).observe(case.request):
+                if isinstance(item, Batch):
+                    batches.append(item)
+        except HashpivotError as raised:
+            error = raised
+        outside.close()
+        server.check()
+        assert len(server.log) == outside.usage.requests_count
+        secret = sites[0].secret
+        assert secret is None or secret not in f"{error}{error.__context__!r}{error.__cause__!r}"
+        assert secret is None or all(secret not in batch.origin for batch in batches)
+    tables = sorted({(batch.source, batch.table.value) for batch in batches})
+    rows = {
+        table: pl.concat(batch.rows for batch in batches if (batch.source, batch.table.value) == table).unique()
+        for table in tables
+    }
+    return Seen(rows, error, len(server.log), time.monotonic() - began)
+
+
+def same(one: Rows, other: Rows) -> bool:
+    return one.keys() == other.keys() and all(
+        one[table].sort(pl.all()).equals(other[table].sort(pl.all())) for table in one
+    )
+
+
+def within(part: Rows, whole: Rows) -> bool:
+    """Whether nothing is stated that is not stated without a fault."""
+    return all(
+        table in whole and rows.join(whole[table], on=rows.columns, how="anti", nulls_equal=True).is_empty()
+        for table, rows in part.items()
+    )
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        seen = {
+            name: observed(case, tmp_path_factory.mktemp(name), monkeypatch) for name, case in sorted(CASES.items())
+        }
+    return seen
+
+
+@pytest.fixture(scope="module")
+def matrix() -> Iterator[dict[tuple[str, str, str], str]]:
+    told: dict[tuple[str, str, str], str] = {}
+    yield told
+    TABLE.parent.mkdir(exist_ok=True)
+    lines = ["| source | fault | first request | last request | every request |", "| --- | --- | --- | --- | --- |"]
+    for name, kind in dict.fromkeys((name, kind) for name, kind, _ in told):
+        cells = [told.get((name, kind, when), "") for when in ("first", "last", "every")]
+        lines.append(f"| {name} | {kind} | {' | '.join(cells)} |")
+    TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def kinds() -> list[tuple[str, str]]:
+    flavours = {site.name: site.flavours for site in all_sites()}
+    return [(name, kind) for name in sorted(CASES) for kind in dict.fromkeys([*FAULTS, *flavours[name]])]
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_without_a_fault_a_source_completes(clean: dict[str, Seen], name: str) -> None:
+    assert clean[name].error is None
+    assert clean[name].rows
+    assert all(rows.height for rows in clean[name].rows.values())
+    assert clean[name].requests_count <= CASES[name].most_requests_count
+
+
+@pytest.mark.parametrize("when", ["first", "last", "every"])
+@pytest.mark.parametrize(("name", "kind"), kinds())
+def test_fault_ends_well(
+    clean: dict[str, Seen],
+    matrix: dict[tuple[str, str, str], str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    name: str,
+    kind: str,
+    when: str,
+) -> None:
+    case = CASES[name]
+    first = clean[name].requests_count if when == "last" else 1
+    fault = Fault(kind, name, first, ALWAYS if when == "every" else 1)
+    with caplog.at_level(logging.DEBUG):
+        seen = observed(case, tmp_path, monkeypatch, fault)
+    assert seen.seconds < LONGEST_SECONDS
+    assert seen.requests_count <= case.most_requests_count
+    assert within(seen.rows, clean[name].rows)
+    complete = same(seen.rows, clean[name].rows)
+    assert complete or seen.error is not None or when == "every"
+    if kind in PASSES and when != "every":
+        assert complete, seen.error
+        assert seen.error is None
+    if seen.error is not None:
+        assert "\n" not in str(seen.error)
+    secret = next(site for site in all_sites() if site.name == name).secret
+    assert secret is None or secret not in caplog.text
+    parts = "complete" if complete else "part" if seen.rows else "nothing"
+    ended = f", {type(seen.error).__name__}" if seen.error else ""
+    matrix[name, kind, when] = f"{parts}{ended}; {seen.requests_count} requests"
