@@ -106,7 +106,7 @@ def test_backfill_asks_for_the_range_only(hashpivot: Hashpivot) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (("daily", "--plain", "--profile", "nowhere"), 2, "expected one of demo, files, node or a TOML file"),
+        (("daily", "--plain", "--profile", "nowhere"), 2, "expected one of demo, files, live, node or a TOML file"),
         (("daily", "--plain", "--day", "2999-01-01"), 2, "a UTC day that is over"),
         (("backfill", "--plain", "--from", "2026-02-01", "--to", "2026-01-01"), 2, "a day up to 2026-01-01"),
         (("daily", "--plain", "--profile", "files"), 2, "HASHPIVOT_FILES_DIR"),

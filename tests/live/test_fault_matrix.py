@@ -88,10 +88,9 @@ def within(part: Rows, whole: Rows) -> bool:
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
     with pytest.MonkeyPatch.context() as monkeypatch:
-        seen = {
+        return {
             name: observed(case, tmp_path_factory.mktemp(name), monkeypatch) for name, case in sorted(CASES.items())
         }
-    return seen
 
 
 @pytest.fixture(scope="module")

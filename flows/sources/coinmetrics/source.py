@@ -108,6 +108,12 @@ class CoinMetrics:
             **({"start_time": since.isoformat()} if since else {}),
         }
         rows, digests, forbidden = self._values([column.header for column in columns], params)
+        # A metric that is ignored, as we ask, is in no row at all; one without a value may be null instead.
+        forbidden += [
+            column.header
+            for column in columns
+            if rows and not any(column.header in row for row in rows) and column.header not in forbidden
+        ]
         if forbidden:
             yield self._notice(f"listed in the catalogue but forbidden: {', '.join(forbidden)}")
         kept = tuple(column for column in columns if column.header not in forbidden)
