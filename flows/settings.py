@@ -3,7 +3,7 @@
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -106,9 +106,6 @@ class Settings(BaseSettings):
         return self.home / "prefect"
 
 
-SourceName = Annotated[str, Field(pattern="^(" + "|".join(SOURCE_NAMES) + ")$")]
-
-
 class Profile(BaseModel):
     """Which sources are asked, and whose word counts for which group of series."""
 
@@ -116,7 +113,7 @@ class Profile(BaseModel):
 
     name: str
     title: str
-    sources: tuple[SourceName, ...] = Field(min_length=1)
+    sources: tuple[str, ...] = Field(min_length=1)
     precedence: dict[Group, tuple[str, ...]]
 
 
@@ -160,6 +157,9 @@ def read_profile(name: str) -> Profile:
     except (tomllib.TOMLDecodeError, ValidationError) as error:
         line = " ".join(str(error).split())[:200]
         raise SettingsError("profile", name, "a table of sources and precedence", f"correct it: {line}") from error
+    for source in profile.sources:
+        if source not in SOURCE_NAMES:
+            raise SettingsError(f"profile {name}, sources", source, f"one of {', '.join(SOURCE_NAMES)}", "rename it")
     for group, sources in profile.precedence.items():
         for source in sources:
             if source not in SUPPLIERS:
