@@ -4,7 +4,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
-from flows.settings import Settings, profile_names, read_profile, read_settings
+from flows.settings import DEFAULT_MAX_REQUESTS, MOST_MAX_REQUESTS, Settings, profile_names, read_profile, read_settings
 from schemas.errors import HashpivotError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
 INTERRUPTED = 130
+MOST_NAMED_COLUMNS = 4
 QUERY = 'hashpivot sql "select day, capitulation_state, capitulation_score from capitulation_daily"'
 
 
@@ -35,6 +36,14 @@ def _settings_options(command: Command) -> Command:
     return click.option("--profile", help=f"One of {names}, or a TOML file. [HASHPIVOT_PROFILE]")(command)
 
 
+def _requests_option(command: Command) -> Command:
+    return click.option(
+        "--max-requests",
+        type=click.IntRange(0, MOST_MAX_REQUESTS),
+        help=f"Most requests to hosted sources. [HASHPIVOT_MAX_REQUESTS, {DEFAULT_MAX_REQUESTS:,}]",
+    )(command)
+
+
 def _json_option(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")(command)
 
@@ -48,6 +57,7 @@ def cli() -> None:
 @cli.command()
 @click.option("--day", type=DAY, help="Last UTC day to publish; by default the last that is over.")
 @click.option("--plain", is_flag=True, help="Run without the scheduler.")
+@_requests_option
 @_settings_options
 @_json_option
 def daily(day: datetime | None, plain: bool, as_json: bool, **given: Any) -> None:
@@ -59,6 +69,7 @@ def daily(day: datetime | None, plain: bool, as_json: bool, **given: Any) -> Non
 @click.option("--from", "since", type=DAY, required=True, help="First UTC day to ask the sources for.")
 @click.option("--to", "through", type=DAY, help="Last UTC day to ask for and to publish.")
 @click.option("--plain", is_flag=True, help="Run without the scheduler.")
+@_requests_option
 @_settings_options
 @_json_option
 def backfill(since: datetime, through: datetime | None, plain: bool, as_json: bool, **given: Any) -> None:
@@ -151,7 +162,7 @@ def doctor(as_json: bool, **given: Any) -> None:
     from flows.tabular import print_rows
 
     findings = examine(given)
-    rows = [(f.subject, "ok" if f.ok else "PROBLEM", f.found, f.remedy) for f in findings]
+    rows = [(f.subject, f.state, f.found, f.remedy) for f in findings]
     print_rows(["what", "state", "found", "what to do"], rows, as_json=as_json)
     if not all(finding.ok for finding in findings):
         sys.exit(1)
@@ -192,8 +203,26 @@ def _run(given: dict[str, Any], *, day: date | None, since: date | None, plain: 
     out.print()
     for warning in result["warnings"]:
         out.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
+    for line in _about_sources(result["sources"]):
+        out.print(line, highlight=False, soft_wrap=True)
     out.print(f"Publication: {result['database']}", highlight=False, soft_wrap=True)
     out.print(f"Query it:    {QUERY}", highlight=False, soft_wrap=True)
+
+
+def _about_sources(sources: dict[str, Any]) -> Iterator[str]:
+    """What hosted sources have cost, and what the run went without."""
+    for name, facts in sources.items():
+        if used := facts.get("used"):
+            yield (
+                f"Asked {name}: {used['requests_count']:,} requests, {used['received_bytes'] / 1e6:,.1f} MB, "
+                f"{used['waited_seconds']:,.0f} s of waiting"
+            )
+    for name, facts in sources.items():
+        if facts["missing"]:
+            named = facts["null_columns"][:MOST_NAMED_COLUMNS]
+            more = len(facts["null_columns"]) - len(named)
+            null = f"; NULL without it: {', '.join(named)}{f' and {more} more' if more else ''}" if named else ""
+            yield f"Without {name}: {facts['missing']}{null}"
 
 
 def _run_plain(settings: Settings, day: date | None, since: date | None) -> dict[str, Any]:
@@ -220,7 +249,12 @@ def _run_scheduled(settings: Settings, day: date | None, since: date | None) -> 
     from flows.daily import daily as flow
 
     parameters = DailyParameters(
-        profile=settings.profile, day=day, since=since, home=settings.home, files_dir=settings.files_dir
+        profile=settings.profile,
+        day=day,
+        since=since,
+        home=settings.home,
+        files_dir=settings.files_dir,
+        max_requests=settings.max_requests,
     )
     return flow(parameters)
 

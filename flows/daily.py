@@ -16,10 +16,11 @@ from prefect.tasks import Task
 from pydantic import BaseModel, ConfigDict, Field
 
 from flows import pipeline
-from flows.settings import read_profile, read_settings
+from flows.settings import MOST_MAX_REQUESTS, read_profile, read_settings
 from flows.sources.choose import SHARDED, SHARDS_AT_ONCE
 from schemas.errors import TransientError
-from warehouse import journal
+
+logger = logging.getLogger(__name__)
 
 
 class DailyParameters(BaseModel):
@@ -36,10 +37,19 @@ class DailyParameters(BaseModel):
     files_dir: Path | None = Field(
         None, title="Files", description="Folder the files source reads; the setting if empty"
     )
+    max_requests: int | None = Field(
+        None,
+        ge=0,
+        le=MOST_MAX_REQUESTS,
+        title="Most requests",
+        description="Most requests to hosted sources; the setting if empty",
+    )
 
     def plan(self) -> pipeline.Run:
         """The run these parameters ask for. Raises `SettingsError` for parameters that cannot be used."""
-        settings = read_settings(profile=self.profile, home=self.home, files_dir=self.files_dir)
+        settings = read_settings(
+            profile=self.profile, home=self.home, files_dir=self.files_dir, max_requests=self.max_requests
+        )
         return pipeline.plan(settings, read_profile(settings.profile), day=self.day, since=self.since)
 
 
@@ -109,15 +119,14 @@ def daily(parameters: DailyParameters) -> dict[str, Any]:
     for name in ("flows", "warehouse"):
         logging.getLogger(name).setLevel(logging.INFO)
     run = parameters.plan()
-    with journal.one_run_at_a_time(run.settings.lock_file):
-        pipeline.begin(run)
-        try:
-            for name in run.profile.sources:
-                shards = plan_shards(run, name) if name in SHARDED else []
-                for done in as_completed([read_shard.submit(run, name, shard) for shard in shards]):
-                    done.result()
-                ingest(run, name)
-            return pipeline.about(release(run))
-        except BaseException as error:
-            pipeline.fail(run, error)
-            raise
+    with pipeline.on_its_way(run):
+        pipeline.foresee(run, logger.info)
+        ingested = []
+        for name in run.profile.sources:
+            shards = plan_shards(run, name) if name in SHARDED else []
+            for done in as_completed([read_shard.submit(run, name, shard) for shard in shards]):
+                done.result()
+            ingested.append(ingest(run, name))
+            if missing := ingested[-1].missing:
+                logger.warning("goes on without source=%s: %s", name, missing.why)
+        return pipeline.about(release(run, ingested))

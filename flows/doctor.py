@@ -3,16 +3,17 @@
 import shutil
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
 
-from flows.settings import Settings, read_profile, read_settings
-from flows.sources.choose import node_walk, source_named
-from flows.sources.protocol import Request
-from schemas.errors import HashpivotError
+from flows.settings import Profile, Settings, read_profile, read_settings
+from flows.sources.choose import HOSTED, node_walk, outside_of, source_named
+from flows.sources.protocol import Probed, Request
+from schemas.errors import HashpivotError, SettingsError, SiteClosedError, TransientError
 from schemas.suppliers import NODE
 from warehouse.journal import one_run_at_a_time
 from warehouse.reading import query
@@ -21,17 +22,27 @@ from warehouse.working import open_working
 LEAST_FREE_BYTES: Final = 2 * 1024**3
 LATE: Final = timedelta(hours=36)
 """A publication made less than this before is on time for a daily schedule."""
+ASKED_AT_ONCE_COUNT: Final = 4
 EARLIEST_CLOCK: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at: whether it is well, what was found, and what to do where it is not."""
+    """One thing that was looked at: whether it is well, what was found, and what to do where it is not.
+
+    `is_choice`: it does without something that nobody has set, and that it may do without.
+    """
 
     subject: str
     ok: bool
     found: str
     remedy: str = ""
+    is_choice: bool = False
+
+    @property
+    def state(self) -> str:
+        """In one word."""
+        return "left out" if self.is_choice else "ok" if self.ok else "PROBLEM"
 
 
 def examine(given: dict[str, Any]) -> list[Finding]:
@@ -50,7 +61,7 @@ def examine(given: dict[str, Any]) -> list[Finding]:
         _working(settings),
         _publication(settings),
     ]
-    return findings + [_source(name, settings) for name in profile.sources]
+    return findings + _sources(profile, settings)
 
 
 def _versions() -> Iterator[Finding]:
@@ -123,18 +134,50 @@ def _publication(settings: Settings) -> Finding:
     )
 
 
-def _source(name: str, settings: Settings) -> Finding:
-    """Ask the source for its last day and see whether it answers at all."""
+def _sources(profile: Profile, settings: Settings) -> list[Finding]:
+    """One finding a source; those who do not answer do not hold up the others."""
+    with ThreadPoolExecutor(ASKED_AT_ONCE_COUNT, thread_name_prefix="probe") as executor:
+        return list(executor.map(lambda name: _source(name, profile, settings), profile.sources))
+
+
+def _source(name: str, profile: Profile, settings: Settings) -> Finding:
+    """See whether the source answers at all, at the price of one request."""
+    subject = f"source {name}"
+    try:
+        return Finding(subject=subject, ok=True, found=_heard(name, settings))
+    except SettingsError as error:
+        is_choice = profile.degrades and error.value is None
+        return Finding(subject=subject, ok=is_choice, found=str(error), remedy=error.remedy, is_choice=is_choice)
+    except SiteClosedError as error:
+        remedy = "ask it nothing until then; a daily run goes on without it"
+        return Finding(subject=subject, ok=False, found=str(error), remedy=remedy)
+    except TransientError as error:
+        setting = f"HASHPIVOT_{name}_URL".upper() if name in HOSTED else "its address"
+        remedy = f"try again; then check the network, the proxy and {setting}"
+        return Finding(subject=subject, ok=False, found=str(error), remedy=remedy)
+    except HashpivotError as error:
+        return Finding(subject=subject, ok=False, found=str(error), remedy="see the message")
+
+
+def _heard(name: str, settings: Settings) -> str:
+    if name == NODE.name:
+        # Its next batch may be the whole chain away; how it stands is one call.
+        return f"answers, {node_walk(settings).standing()}"
+    if name in HOSTED:
+        return _heard_outside(name, settings)
     now = datetime.now(UTC)
     yesterday = now.date() - timedelta(days=1)
+    said = source_named(name, settings).observe(Request(since=yesterday, through=yesterday, now=now))
+    first = next(iter(said), None)
+    return "answers" if first is None else f"answers, first about {first.origin}"
+
+
+def _heard_outside(name: str, settings: Settings) -> str:
+    """Its settings, whether it is closed for us, and what it says to one cheap request if it has one."""
+    outside = outside_of(settings, hasty=True)
     try:
-        if name == NODE.name:
-            # Its next batch may be the whole chain away; how it stands is one call.
-            return Finding(subject=f"source {name}", ok=True, found=f"answers, {node_walk(settings).standing()}")
-        first = next(
-            iter(source_named(name, settings).observe(Request(since=yesterday, through=yesterday, now=now))), None
-        )
-    except HashpivotError as error:
-        return Finding(subject=f"source {name}", ok=False, found=str(error), remedy="see the message")
-    found = "answers" if first is None else f"answers, first about {first.origin}"
-    return Finding(subject=f"source {name}", ok=True, found=found)
+        source = source_named(name, settings, outside)
+        outside.refuse_while_closed()
+        return f"answers, {source.probe()}" if isinstance(source, Probed) else "set up; it is not asked before a run"
+    finally:
+        outside.close()

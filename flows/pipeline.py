@@ -1,25 +1,34 @@
 """A whole run in plain Python: ask the sources, keep what is new, compute, check, publish. No scheduler needed."""
 
+from __future__ import annotations
+
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from flows.coverage import Coverage, Missing, coverage
 from flows.settings import Profile, Settings
-from flows.sources.choose import SHARDED, SHARDS_AT_ONCE, outside_of, source_named
-from flows.sources.protocol import Known, Request, Shard, Sharded
-from flows.sources.web.outside import Outside
+from flows.sources.choose import HOSTED, SHARDED, SHARDS_AT_ONCE, outside_of, source_named
+from flows.sources.protocol import Estimate, Known, Planned, Request, Shard, Sharded
 from flows.tables import PUBLISHED, column_sources
-from schemas.errors import HashpivotError, QualityError, SettingsError
-from schemas.observations import Notice
+from schemas.errors import (
+    HashpivotError,
+    NothingToPublishError,
+    QualityError,
+    SettingsError,
+    WarehouseBusyError,
+    WarehouseError,
+)
+from schemas.observations import Batch, Notice
 from schemas.series import Group
 from schemas.suppliers import SIMULATED, SUPPLIERS
 from transforms.build import Built, Inputs, build
@@ -32,6 +41,10 @@ from warehouse.metadata import notices_of, revisions, run_history, source_facts
 from warehouse.publish import Publication, Published, publish
 from warehouse.registry import load_registry
 from warehouse.working import Connection, open_working
+
+if TYPE_CHECKING:
+    from flows.sources.web.outside import Outside
+    from flows.sources.web.usage import Used
 
 logger = logging.getLogger(__name__)
 
@@ -49,19 +62,21 @@ class Run:
     since: date | None
     through: date
     now: datetime
-    outside: Outside
-    """What its hosted sources share: the count of requests, queues and kept answers."""
+    outside: Outside | None
+    """What its hosted sources share: count of requests, queues, kept answers. None where it has no such source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingested:
-    """What one source added."""
+    """What one source added and what it cost. `missing` says why it was not heard to its end, where it was not."""
 
     source: str
     row_count: int
     new_count: int
     revised_count: int
     notices: tuple[str, ...]
+    missing: Missing | None = None
+    used: Used | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +86,8 @@ class Outcome:
     run: Run
     published: Published
     warnings: tuple[str, ...]
+    ingested: tuple[Ingested, ...] = ()
+    coverage: tuple[Coverage, ...] = field(default=())
 
 
 def plan(
@@ -100,7 +117,7 @@ def plan(
         since=since,
         through=through,
         now=now,
-        outside=outside_of(settings),
+        outside=outside_of(settings) if any(name in HOSTED for name in profile.sources) else None,
     )
 
 
@@ -119,17 +136,54 @@ def begin(run: Run) -> None:
         )
 
 
+def foresee(run: Run, say: Say = lambda _: None) -> dict[str, Estimate]:
+    """Say what each source that can tell will cost, before any is asked, and whether the run may spend that much."""
+    if run.outside is None:
+        return {}
+    with open_working(run.settings.working_database) as connection:
+        request = Request(since=run.since, through=run.through, now=run.now, known=known(connection))
+    estimates = {}
+    for name in run.profile.sources:
+        if name not in HOSTED:
+            continue
+        try:
+            source = source_named(name, run.settings, run.outside)
+            if isinstance(source, Planned):
+                estimates[name] = source.plan(request)
+                say(f"plan: {name}: {_cost(estimates[name])}")
+        except HashpivotError as error:
+            say(f"plan: {name}: cannot be asked: {error}")
+    whole = Estimate(
+        requests_count=sum(each.requests_count for each in estimates.values()),
+        seconds=sum(each.seconds for each in estimates.values()),
+    )
+    allowed = run.settings.max_requests
+    enough = "allowed" if whole.requests_count <= allowed else "allowed, so that a later run has to go on"
+    say(f"plan: {_cost(whole)} in all; {allowed:,} {enough}")
+    return estimates
+
+
+def _cost(estimate: Estimate) -> str:
+    return f"{estimate.requests_count:,} requests, {estimate.seconds:,.0f} s at least"
+
+
 def ingest(run: Run, source_name: str, say: Say = lambda _: None) -> Ingested:
     """Ask one source for the days of the run and keep what it says that is new.
 
-    Each batch is stored whole or not at all, so a run that dies here loses the batch in hand and nothing else.
+    Each batch is stored whole or not at all, so a run that dies here loses the batch in hand and nothing else. In a
+    profile that degrades, an error of the source ends this source and not the run.
     """
-    source = source_named(source_name, run.settings, run.outside)
     rows = new = revised = 0
     notices = []
+    missing = None
+    before = run.outside.usage.by_site if run.outside else {}
     with open_working(run.settings.working_database) as connection:
         request = Request(since=run.since, through=run.through, now=run.now, known=known(connection))
-        for item in source.observe(request):
+        for item in _said(run, source_name, request):
+            if isinstance(item, Missing):
+                missing = item
+                say(f"{source_name}: goes on without it: {item.why}")
+                continue
             if isinstance(item, Notice):
                 journal.note(connection, run.run_id, item)
                 notices.append(f"{item.origin}: {item.message}")
@@ -141,26 +195,76 @@ def ingest(run: Run, source_name: str, say: Say = lambda _: None) -> Ingested:
                 f"{item.source} {item.origin}: {added.row_count:,} {item.table} rows, "
                 f"{added.new_count:,} new, {added.revised_count:,} revised"
             )
+    used = _used(run, before) if source_name in HOSTED else None
     logger.info(
         "ingested source=%s rows=%d new=%d revised=%d notices=%d", source_name, rows, new, revised, len(notices)
     )
-    return Ingested(source=source_name, row_count=rows, new_count=new, revised_count=revised, notices=tuple(notices))
+    if used is not None:
+        logger.info(
+            "asked source=%s requests=%d bytes=%d waited_seconds=%.1f retries=%d unchanged=%d",
+            source_name,
+            used.requests_count,
+            used.received_bytes,
+            used.waited_seconds,
+            used.retries_count,
+            used.unchanged_count,
+        )
+    return Ingested(
+        source=source_name,
+        row_count=rows,
+        new_count=new,
+        revised_count=revised,
+        notices=tuple(notices),
+        missing=missing,
+        used=used,
+    )
+
+
+def _said(run: Run, source_name: str, request: Request) -> Iterator[Batch | Notice | Missing]:
+    """What the source says; last, where the profile lets the run go on, why there is no more of it."""
+    try:
+        yield from source_named(source_name, run.settings, run.outside).observe(request)
+    except (WarehouseError, WarehouseBusyError):
+        raise  # our own disk, without which no other source can be kept either
+    except HashpivotError as error:
+        if not run.profile.degrades:
+            raise
+        yield Missing.because(source_name, error)
+
+
+def _used(run: Run, before: Mapping[str, Used]) -> Used | None:
+    """What hosted sources have cost since `before`."""
+    from flows.sources.web.usage import total
+
+    return total(run.outside.usage.by_site, before) if run.outside else None
 
 
 def shards_of(run: Run, source_name: str) -> list[Shard]:
     """What one source can read at once and in any order before it is asked; nothing for most sources and runs."""
     if source_name not in SHARDED:
         return []
-    source = source_named(source_name, run.settings)
     request = Request(since=run.since, through=run.through, now=run.now)
-    return list(source.shards(request)) if isinstance(source, Sharded) else []
+    try:
+        source = source_named(source_name, run.settings)
+        return list(source.shards(request)) if isinstance(source, Sharded) else []
+    except HashpivotError as error:
+        if not run.profile.degrades:
+            raise
+        logger.info("not read ahead source=%s: %s", source_name, error)  # asked next, it says so again and is told
+        return []
 
 
 def read_shard(run: Run, source_name: str, shard: Shard) -> Shard:
     """Read one of `shards_of`, again if need be. As many as `SHARDS_AT_ONCE` may be read at once."""
-    source = source_named(source_name, run.settings, readers_count=SHARDS_AT_ONCE)
-    if isinstance(source, Sharded):
-        source.read(shard)
+    try:
+        source = source_named(source_name, run.settings, readers_count=SHARDS_AT_ONCE)
+        if isinstance(source, Sharded):
+            source.read(shard)
+    except HashpivotError as error:
+        if not run.profile.degrades:
+            raise
+        logger.info("not read ahead source=%s blocks=%d..%d: %s", source_name, shard.first, shard.last, error)
+        return shard
     logger.info("read source=%s blocks=%d..%d", source_name, shard.first, shard.last)
     return shard
 
@@ -201,14 +305,29 @@ def compute(run: Run) -> tuple[Built, Inputs]:
     return build(inputs), inputs
 
 
-def release(run: Run, say: Say = lambda _: None) -> Outcome:
-    """Compute, check and publish. Raises `QualityError` when a check stops the publication."""
+def release(run: Run, ingested: Sequence[Ingested] = (), say: Say = lambda _: None) -> Outcome:
+    """Compute, check and publish.
+
+    Raises `QualityError` when a check stops the publication, `NothingToPublishError` when there is no day to publish
+    or no source was heard.
+    """
+    missing = [each.missing for each in ingested if each.missing]
+    if missing and all(each.missing and not each.row_count for each in ingested):
+        raise NothingToPublishError(_nothing("sources of the profile: found none that could be heard", missing))
     with open_working(run.settings.working_database) as connection:
         inputs = observed(run, connection)
-        built = build(inputs)
+        try:
+            built = build(inputs)
+        except NothingToPublishError as error:
+            if not missing:
+                raise
+            nothing = f"days up to {run.through}: found none in the sources that could be heard"
+            raise NothingToPublishError(_nothing(nothing, missing)) from error
         if stopped := failed(built.checks):
             raise QualityError(stopped)
-        checks = (*built.checks, *from_notices(notices_of(connection, run.run_id)))
+        uncovered = coverage(missing, run.profile.precedence, built.tables, built.nulls, known(connection))
+        told = (*built.checks, *from_notices(notices_of(connection, run.run_id)))
+        checks = (*told, *(each.check() for each in uncovered))
         ended = datetime.now(UTC)
         # The run is told as published inside the publication, and in the working database only once that has happened.
         connection.begin()
@@ -217,7 +336,13 @@ def release(run: Run, say: Say = lambda _: None) -> Outcome:
             "quality": as_frame(checks),
             "nulls": built.nulls,
             "runs": run_history(connection),
-            "sources": source_facts(connection, built.chosen, inputs.block_source, built.flow_source),
+            "sources": source_facts(
+                connection,
+                built.chosen,
+                inputs.block_source,
+                built.flow_source,
+                {each.source: _cost_of(each.used) for each in ingested if each.used},
+            ),
             "revisions": revisions(connection),
         }
         published = publish(
@@ -231,8 +356,22 @@ def release(run: Run, say: Say = lambda _: None) -> Outcome:
         "published version=%s rows=%s pruned=%d", published.version, dict(published.rows), len(published.pruned)
     )
     say(f"published {sum(published.rows.values()):,} rows in {len(published.rows)} tables as {published.version}")
-    warnings = tuple(f"{c.table_name}: {c.check_name}: {c.detail}" for c in checks if not c.passed)
-    return Outcome(run=run, published=published, warnings=warnings)
+    warnings = tuple(f"{c.table_name}: {c.check_name}: {c.detail}" for c in told if not c.passed)
+    return Outcome(run=run, published=published, warnings=warnings, ingested=tuple(ingested), coverage=tuple(uncovered))
+
+
+def _nothing(found: str, missing: Sequence[Missing]) -> str:
+    reasons = "; ".join(f"{each.source}: {each.why}" for each in missing)
+    return f"{found}, expected at least one; the last publication stays; {reasons}"
+
+
+def _cost_of(used: Used) -> dict[str, Any]:
+    """What `meta.sources` tells of a source's cost in this run."""
+    return {
+        "request_count": used.requests_count,
+        "received_bytes": used.received_bytes,
+        "waited_seconds": round(used.waited_seconds, 1),
+    }
 
 
 def fail(run: Run, error: BaseException) -> None:
@@ -243,18 +382,33 @@ def fail(run: Run, error: BaseException) -> None:
         journal.end(connection, run.run_id, status="failed", ended_at=datetime.now(UTC), error=told)
 
 
+@contextmanager
+def on_its_way(run: Run) -> Iterator[None]:
+    """Hold the lock of a home for the run, note its beginning and its failure, and let go of all it held outside."""
+    try:
+        with journal.one_run_at_a_time(run.settings.lock_file):
+            begin(run)
+            try:
+                yield
+            except BaseException as error:
+                fail(run, error)
+                raise
+    finally:
+        if run.outside is not None:
+            run.outside.close()
+
+
 def run_all(run: Run, say: Say = lambda _: None) -> Outcome:
     """The whole run, one at a time on this machine."""
-    with journal.one_run_at_a_time(run.settings.lock_file):
-        begin(run)
-        try:
-            for name in run.profile.sources:
-                _read_shards(run, name, say)
-                ingest(run, name, say)
-            return release(run, say)
-        except BaseException as error:
-            fail(run, error)
-            raise
+    if run.outside is not None:
+        run.outside.listener = say
+    with on_its_way(run):
+        foresee(run, say)
+        ingested = []
+        for name in run.profile.sources:
+            _read_shards(run, name, say)
+            ingested.append(ingest(run, name, say))
+        return release(run, ingested, say)
 
 
 def _read_shards(run: Run, source_name: str, say: Say) -> None:
@@ -316,6 +470,7 @@ def _tables_frame(tables: dict[str, pl.DataFrame], by_column: dict[tuple[str, st
 
 def about(outcome: Outcome) -> dict[str, Any]:
     """What a program may want to know of a run that published."""
+    uncovered = {each.missing.source: each for each in outcome.coverage}
     return {
         "run_id": outcome.run.run_id,
         "profile": outcome.run.profile.name,
@@ -324,4 +479,19 @@ def about(outcome: Outcome) -> dict[str, Any]:
         "version": outcome.published.version,
         "rows": dict(outcome.published.rows),
         "warnings": list(outcome.warnings),
+        "sources": {
+            each.source: _source_facts(each) | (uncovered[each.source].facts() if each.source in uncovered else {})
+            for each in outcome.ingested
+        },
+    }
+
+
+def _source_facts(ingested: Ingested) -> dict[str, Any]:
+    return {
+        "row_count": ingested.row_count,
+        "new_count": ingested.new_count,
+        "revised_count": ingested.revised_count,
+        "notices": list(ingested.notices),
+        "missing": None,
+        **({"used": asdict(ingested.used)} if ingested.used else {}),
     }

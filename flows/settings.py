@@ -26,6 +26,9 @@ HOSTED_SOURCES = (
     "edgar",
 )
 SOURCE_NAMES = (*OWN_SOURCES, *HOSTED_SOURCES)
+DEFAULT_MAX_REQUESTS = 1_000
+"""Several times what a first run needs, and little enough that a mistake of ours costs nobody much."""
+MOST_MAX_REQUESTS = 100_000
 
 
 class Settings(BaseSettings):
@@ -62,7 +65,9 @@ class Settings(BaseSettings):
     edgar_contact: str | None = Field(
         None, description="Your name and mail address, which the SEC demands of programs: 'Jane Doe jane@example.org'"
     )
-    max_requests: int | None = Field(None, ge=0, description="Most requests to hosted sources in one run")
+    max_requests: int = Field(
+        DEFAULT_MAX_REQUESTS, ge=0, le=MOST_MAX_REQUESTS, description="Most requests to hosted sources in one run"
+    )
     web_time_scale: float = Field(
         1, gt=0, le=1, description="Shrinks pauses, time-outs and rate windows; for servers on loopback only"
     )
@@ -107,12 +112,16 @@ class Settings(BaseSettings):
 
 
 class Profile(BaseModel):
-    """Which sources are asked, and whose word counts for which group of series."""
+    """Which sources are asked, and whose word counts for which group of series.
+
+    `degrades`: a source that fails is told, and the run goes on with the others; otherwise it ends the run.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     title: str
+    degrades: bool = False
     sources: tuple[str, ...] = Field(min_length=1)
     precedence: dict[Group, tuple[str, ...]]
 

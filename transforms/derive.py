@@ -18,6 +18,9 @@ NULLS: Final = pl.Schema(
     }
 )
 
+UNOBSERVED: Final = "no observation of "
+"""Begins the reason of a NULL that rests on something no source states."""
+
 
 def layers(metrics: Sequence[Metric]) -> Iterator[list[Metric]]:
     """Group metrics so that each group reads only columns of earlier groups or of the input frame."""
@@ -96,11 +99,11 @@ def _reason_column(name: str) -> str:
 def _reason(m: Metric, named: Mapping[str, Metric], known: Mapping[str, pl.Expr]) -> pl.Expr:
     """Why `m` is NULL on a day, NULL where it is not."""
     if m.is_given:
-        cause = pl.lit(f"no observation of {m.name}")
+        cause = pl.lit(f"{UNOBSERVED}{m.name}")
     else:
         missing = [
             pl.when(pl.col(name).is_null()).then(
-                pl.col(_reason_column(name)) if name in known else pl.lit(f"no observation of {name}")
+                pl.col(_reason_column(name)) if name in known else pl.lit(f"{UNOBSERVED}{name}")
             )
             for name in m.inputs
             if name not in named or name in known

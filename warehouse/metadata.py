@@ -29,8 +29,12 @@ def source_facts(
     chosen: Mapping[str, str],
     block_source: str | None,
     flow_source: str | None,
+    costs: Mapping[str, Mapping[str, float]] | None = None,
 ) -> pl.DataFrame:
-    """One row a supplier that has stated anything, and the registry: rows of `meta.sources`."""
+    """One row a supplier that has stated anything, and the registry: rows of `meta.sources`.
+
+    `costs`: by hosted source that was asked in this run, its `request_count`, `received_bytes` and `waited_seconds`.
+    """
     observed = {
         row["source"]: row for row in _naive(frame(connection.sql(statement("source_facts")))).iter_rows(named=True)
     }
@@ -41,6 +45,7 @@ def source_facts(
         if user:
             uses[user].append(what)
     nothing = {"row_count": None, "first_day": None, "last_day": None, "last_observed_at": None}
+    no_cost = {"request_count": None, "received_bytes": None, "waited_seconds": None}
     rows = [
         {
             "source": supplier.name,
@@ -51,6 +56,7 @@ def source_facts(
             "address": supplier.address,
             "used_for": ", ".join(uses[supplier.name]),
             **{key: observed.get(supplier.name, nothing)[key] for key in nothing},
+            **{key: (costs or {}).get(supplier.name, no_cost)[key] for key in no_cost},
         }
         for supplier in SUPPLIERS.values()
         if supplier.name in observed or supplier.name == REGISTRY.name
@@ -62,6 +68,9 @@ def source_facts(
             "first_day": pl.Date,
             "last_day": pl.Date,
             "last_observed_at": pl.Datetime("us"),
+            "request_count": pl.Int64,
+            "received_bytes": pl.Int64,
+            "waited_seconds": pl.Float64,
         },
         infer_schema_length=None,
     )

@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from flows.settings import Settings
 from flows.sources.protocol import Source
 from schemas.errors import SettingsError
+from schemas.suppliers import SUPPLIERS
 
 if TYPE_CHECKING:
     from flows.sources.node import ChainWalk, Node
@@ -81,12 +82,19 @@ def source_named(name: str, settings: Settings, outside: Outside | None = None, 
     raise SettingsError("profile source", name, f"simulated, files, node, {', '.join(HOSTED)}", "correct the profile")
 
 
-def outside_of(settings: Settings) -> Outside:
-    """What the hosted sources of one run share."""
+def outside_of(settings: Settings, *, hasty: bool = False) -> Outside:
+    """What the hosted sources of one run share. `hasty`: each request is tried once."""
     from flows.sources.web.outside import Outside
     from flows.sources.web.usage import Usage
 
-    return Outside(settings.web, Usage(settings.max_requests), time_scale=settings.web_time_scale)
+    return Outside(settings.web, Usage(settings.max_requests), time_scale=settings.web_time_scale, hasty=hasty)
+
+
+def suppliers_of(name: str) -> tuple[str, ...]:
+    """Names of `schemas.suppliers` that the source called `name` speaks for."""
+    if name == "files":
+        return tuple(supplier for supplier in SUPPLIERS if supplier.endswith("_export"))
+    return (name,)
 
 
 def _coinmetrics(settings: Settings, outside: Outside) -> Source:

@@ -102,3 +102,12 @@ class Planned(Source, Protocol):
     def plan(self, request: Request) -> Estimate:
         """The cost of `observe(request)`; asks nothing."""
         ...
+
+
+@runtime_checkable
+class Probed(Source, Protocol):
+    """A source that can be asked whether it answers, at the price of one request."""
+
+    def probe(self) -> str:
+        """Make one cheap request and say in a few words what came back. Raises as `observe`."""
+        ...

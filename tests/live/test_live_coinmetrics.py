@@ -33,7 +33,7 @@ def site() -> CoinMetricsReplay:
 
 @pytest.fixture
 def server(site: CoinMetricsReplay, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplayServer]:
-    with ReplayServer([site], time_scale=0.02) as server:
+    with ReplayServer([site], time_scale=0.1) as server:  # 3 s for a whole history on a busy machine
         for variable, value in server.settings().items():
             monkeypatch.setenv(variable, value)
         yield server

@@ -15,9 +15,10 @@ comment on table meta.columns is 'One row a published column: unit, meaning, how
 
 create table meta.sources (
     source varchar, title varchar, licence varchar, delay varchar, trust varchar, address varchar,
-    used_for varchar, row_count bigint, first_day date, last_day date, last_observed_at timestamp
+    used_for varchar, row_count bigint, first_day date, last_day date, last_observed_at timestamp,
+    request_count bigint, received_bytes bigint, waited_seconds double
 );
-comment on table meta.sources is 'One row a supplier of data: terms, delay, trust, and what this publication took from it.';
+comment on table meta.sources is 'One row a supplier of data: terms, delay, trust, what this publication took from it, and, where it is hosted, what asking it cost in this run.';
 
 create table meta.runs (
     run_id varchar, profile varchar, day date, version varchar, started_at timestamp, ended_at timestamp,

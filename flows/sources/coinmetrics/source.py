@@ -88,6 +88,18 @@ class CoinMetrics:
         """The catalogue and one page."""
         return Estimate(requests_count=2, seconds=2 * SITE.spacing_seconds)
 
+    def probe(self) -> str:
+        """Ask for the newest price."""
+        params: dict[str, str | int] = {
+            "assets": ASSET,
+            "metrics": "PriceUSD",
+            "frequency": DAILY,
+            "page_size": 1,
+            "paging_from": "end",
+        }
+        rows = self._client.json(VALUES, params, ValuesPage).value.data
+        return f"newest day {(rows[0].get('time') or 'unnamed')[:10]}" if rows else "no day stated"
+
     def observe(self, request: Request) -> Iterator[Batch | Notice]:
         """Yield one batch with every value of the days asked for. Raises as `Client.json`, and `BadInputError`."""
         offered = self._offered()

@@ -4,7 +4,6 @@ Every request only reads, so a second one does no harm. Library errors become ou
 caught: an exception of `requests` holds the address with its key, and would otherwise hang on ours as its context.
 """
 
-import logging
 import time
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -31,17 +30,24 @@ from schemas.errors import BadInputError, HashpivotError, SettingsError, SiteRef
 if TYPE_CHECKING:
     from flows.sources.web.outside import Outside
 
-logger = logging.getLogger(__name__)
-
 CHUNK_BYTES: Final = 64 * 1024
 LONGEST_QUOTE_CHARACTERS: Final = 120
 LONGEST_PLACE_CHARACTERS: Final = 140
 MOST_REDIRECTS_COUNT: Final = 3
 MOST_CONNECTIONS_COUNT: Final = 4
+PROGRESS_SECONDS: Final = 5
 REDIRECTS: Final = (301, 302, 303, 307, 308)
 PASSING_STATUS: Final = (408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524)
 """The last five are those of a content network whose origin does not answer."""
 UNCHANGED: Final = 304
+NO_CONNECTION: Final = {
+    "NewConnectionError": "nobody who listens there",
+    "NameResolutionError": "a host that nobody knows",
+    "ConnectTimeoutError": "no connection in time",
+    "SSLError": "a certificate that cannot be trusted",
+    "ProxyError": "a proxy that does not let us through",
+}
+"""Errors of urllib3 by name, in words."""
 
 Kind = TypeVar("Kind")
 Params = Mapping[str, str | int]
@@ -70,6 +76,7 @@ class Client:
     def __init__(self, site: Site, door: Door, outside: "Outside", pace: Pace, answers: Answers) -> None:
         self.site, self.outside = site, outside
         self._door, self._pace, self._answers = door, pace, answers
+        self._told_at = time.monotonic()
         self._session = requests.Session()
         # Proxies of the environment count, ~/.netrc does not: a set `auth` keeps it from being looked at.
         self._session.auth = door.login or _as_it_is
@@ -78,6 +85,10 @@ class Client:
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=MOST_CONNECTIONS_COUNT, pool_block=True, max_retries=0)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
+
+    def refuse_while_closed(self) -> None:
+        """Raise `SiteClosedError` while the site has had enough of us; asks nothing."""
+        self._pace.refuse_while_closed()
 
     def close(self) -> None:
         """Close every connection."""
@@ -145,7 +156,7 @@ class Client:
         def tell(state: RetryCallState) -> None:
             seconds = state.next_action.sleep if state.next_action else 0
             self.outside.usage.add(self.site.name, retries=1, waited_seconds=seconds)
-            logger.info("trying again in %.1f s after: %s", seconds, state.outcome and state.outcome.exception())
+            self.outside.tell(f"trying again in {seconds:.1f} s after {state.outcome and state.outcome.exception()}")
 
         try:
             return Retrying(
@@ -191,7 +202,8 @@ class Client:
         """One request and its answer, whatever that is. Raises `_PassingError` where there is none."""
         self._pace.refuse_while_closed()
         self.outside.usage.spend(self.site.name, place)
-        self.outside.usage.add(self.site.name, waited_seconds=self._pace.wait())
+        self.outside.usage.add(self.site.name, waited_seconds=self._pace.wait(self.outside.tell))
+        self._tell_progress()
         patience, scale = self.site.patience, self.outside.time_scale
         deadline = time.monotonic() + patience.whole_seconds * scale
         try:
@@ -212,10 +224,18 @@ class Client:
         except (requests.exceptions.RequestException, HTTPError, OSError) as error:
             # Only the kind of the error: its text quotes the address, which may hold the key.
             inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
-            found = (
-                "an answer slower than a part in time" if "Timeout" in type(inner).__name__ else type(inner).__name__
-            )
+            kind = type(getattr(inner, "reason", None) or inner).__name__
+            found = NO_CONNECTION.get(kind) or ("an answer slower than a part in time" if "Timeout" in kind else kind)
         raise _PassingError(f"{place}: found {found}, expected an answer; see that the address can be reached")
+
+    def _tell_progress(self) -> None:
+        """Say every few seconds how far this source is, so that a long read does not look like a stopped one."""
+        if time.monotonic() - self._told_at >= PROGRESS_SECONDS * self.outside.time_scale:
+            self._told_at = time.monotonic()
+            used = self.outside.usage.by_site[self.site.name]
+            self.outside.tell(
+                f"{self.site.title}: {used.requests_count:,} requests, {used.received_bytes / 1e6:,.1f} MB so far"
+            )
 
     def _whole(self, place: str, response: requests.Response, deadline: float) -> bytes:
         """The body, given up as soon as it is longer or slower than any answer we ask for."""

@@ -2,15 +2,18 @@
 
 import os
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
 
 from flows.sources.web.site import Site
 from schemas.errors import SiteClosedError, TransientError
+
+NOTICEABLE_SECONDS: Final = 4
 
 
 class Pace:
@@ -35,9 +38,12 @@ class Pace:
                 f"{folder}: found {type(error).__name__}, expected a folder for queues to write to; try again"
             ) from error
 
-    def wait(self) -> float:
-        """Wait for our turn; seconds waited. Raises `SiteClosedError` while the site is closed for us."""
-        began = time.monotonic()
+    def wait(self, tell: Callable[[str], None]) -> float:
+        """Wait for our turn; seconds waited. Raises `SiteClosedError` while the site is closed for us.
+
+        `tell` hears of a pause that somebody would notice, once.
+        """
+        began, told = time.monotonic(), False
         while True:
             self.refuse_while_closed()
             # The lock is the file's: the time is taken under it, so that the queue has one order for everybody.
@@ -47,6 +53,9 @@ class Pace:
                 if self._bucket.put(item):
                     return time.monotonic() - began
                 pause_ms = cast(int, self._bucket.waiting(item))
+            if not told and pause_ms > NOTICEABLE_SECONDS * 1000 * self._scale:
+                told = True
+                tell(f"{self._site.title}: waiting {pause_ms / 1000:.0f} s for our turn, as its rate limit asks")
             time.sleep(max(pause_ms, 1) / 1000)
 
     def close_site(self, seconds: float, why: str) -> SiteClosedError:

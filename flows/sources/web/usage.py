@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from schemas.errors import RequestBudgetError
 
@@ -16,6 +16,14 @@ class Used:
     waited_seconds: float = 0
     retries_count: int = 0
     unchanged_count: int = 0
+
+
+def total(by_site: Mapping[str, Used], before: Mapping[str, Used] | None = None) -> Used:
+    """What all sites have cost together, less what they had cost `before`."""
+    names = [field.name for field in fields(Used)]
+    sums = {name: sum(getattr(used, name) for used in by_site.values()) for name in names}
+    less = {name: sum(getattr(used, name) for used in (before or {}).values()) for name in names}
+    return Used(**{name: sums[name] - less[name] for name in names})
 
 
 class Usage:
