@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+import pytest
 from polars.testing import assert_frame_equal
 from warehouse_rows import DAY, NOW, ONE, OTHER, block, blocks, flow, flows, price, run
 
@@ -42,12 +43,37 @@ def test_revisions_tell_the_value_before_and_after_and_when_it_was_heard(working
         vintages.append(connection, flows(flow(transfer_sat=1), observed_at=early), "r")
         vintages.append(connection, flows(flow(transfer_sat=2), observed_at=early), "r")
         told = metadata.revisions(connection)
-    assert told.rows() == [
-        (ONE, "flow F2Pool to binance", DAY, 1, None, 2.0, naive(early)),
-        (ONE, "block 5", DAY, 1, None, None, naive(NOW)),
-        (ONE, "price_usd", DAY, 2, 11.0, 10.0, naive(NOW)),
-        (ONE, "price_usd", DAY, 1, 10.0, 11.0, naive(LATER)),
+    assert [row[:6] for row in told.rows()] == [
+        (ONE, "flow F2Pool to binance", DAY, 1, 1.0, 2.0),
+        (ONE, "block 5", DAY, 1, None, None),
+        (ONE, "price_usd", DAY, 2, 11.0, 10.0),
+        (ONE, "price_usd", DAY, 1, 10.0, 11.0),
     ]
+    assert told["difference"].to_list() == [1.0, None, -1.0, 1.0]
+    assert told["difference_pct"].to_list() == [100.0, None, pytest.approx(-9.0909, abs=1e-4), pytest.approx(10)]
+    assert told.select("stated_at", "observed_at").rows() == [
+        (naive(early), naive(early)),
+        (naive(early), naive(NOW)),
+        (naive(LATER), naive(NOW)),
+        (naive(early), naive(LATER)),
+    ]
+
+
+def test_revision_of_a_block_says_which_cells_changed_and_how(working: Path) -> None:
+    with open_working(working) as connection:
+        vintages.append(connection, blocks(block(5, pool="F2Pool", fees_sat=7)), "r")
+        vintages.append(connection, blocks(block(5, pool=None, fees_sat=9)), "r")
+        vintages.append(connection, blocks(block(5, pool="AntPool", fees_sat=9)), "r")
+        told = metadata.revisions(connection)
+    assert told["detail"].to_list() == ["fees_sat: 7 to 9; pool: F2Pool to unknown", "pool: unknown to AntPool"]
+
+
+def test_a_value_that_was_zero_has_no_relative_difference(working: Path) -> None:
+    with open_working(working) as connection:
+        vintages.append(connection, flows(flow(transfer_sat=0)), "r")
+        vintages.append(connection, flows(flow(transfer_sat=2)), "r")
+        (row,) = metadata.revisions(connection).iter_rows(named=True)
+    assert (row["difference"], row["difference_pct"]) == (2.0, None)
 
 
 def test_a_history_without_changes_has_no_revisions(working: Path) -> None:

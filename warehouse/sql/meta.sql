@@ -38,6 +38,7 @@ create table meta.nulls (
 comment on table meta.nulls is 'Why values are NULL: one row a column, reason and unbroken range of days.';
 
 create table meta.revisions (
-    source varchar, item varchar, day date, revision smallint, value_before double, value_after double, observed_at timestamp
+    source varchar, item varchar, day date, revision smallint, value_before double, value_after double,
+    difference double, difference_pct double, detail varchar, stated_at timestamp, observed_at timestamp
 );
-comment on table meta.revisions is 'Observations a source changed after it first stated them. Nothing is overwritten: earlier values are kept.';
+comment on table meta.revisions is 'Observations a source changed after it first stated them: by how much, since when the value before had stood (stated_at), when we heard the other (observed_at). Nothing is overwritten: earlier values are kept.';
