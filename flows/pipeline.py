@@ -291,6 +291,7 @@ def observed(run: Run, connection: Connection) -> Inputs:
         transfers=transfers,
         block_flows=block_flows,
         transfer_source=transfer_source,
+        other_blocks=vintages.other_blocks(connection, ranked.get(Group.BLOCKS, ()), block_source),
         reference=load_registry(),
         precedence=ranked,
         through=run.through,

@@ -27,6 +27,7 @@ from transforms.catalog import (
 )
 from transforms.conversion import conversion_days
 from transforms.cost import known_inputs
+from transforms.cross_checks import OTHER_BLOCKS, PRICE, check_claims, check_issuance, check_prices, check_same_blocks
 from transforms.derive import NULLS, derive, explain_nulls, published
 from transforms.exchange_flows import exchange_flow_days, exchange_flow_totals
 from transforms.pools import pool_days
@@ -41,7 +42,8 @@ class Inputs:
     """The newest observations and the reference tables, as a run sees them.
 
     `blocks`, `values`, `flows`, `transfers` and `block_flows` are the frames of `schemas.observations`, `values` with
-    its `source`. `through` is the last day that is published, `now` the one clock reading of the run.
+    its `source`; `other_blocks` is what sources other than the `block_source` say of blocks. `through` is the last day
+    that is published, `now` the one clock reading of the run.
     """
 
     blocks: pl.DataFrame
@@ -52,6 +54,7 @@ class Inputs:
     transfers: pl.DataFrame = field(default_factory=partial(transfer_rows, (), ""))
     block_flows: pl.DataFrame = field(default_factory=partial(block_flow_rows, (), ""))
     transfer_source: str | None = None
+    other_blocks: pl.DataFrame = field(default_factory=partial(pl.DataFrame, schema=OTHER_BLOCKS))
     reference: Mapping[str, pl.DataFrame]
     precedence: Mapping[Group, Sequence[str]]
     through: date
@@ -144,6 +147,10 @@ def build(inputs: Inputs) -> Built:
             ),
             *check_reported_hashrate(resolved.days, tables[CAPITULATION_DAILY.name]),
             *check_conflicts(resolved.conflicts),
+            *check_prices(values, inputs.precedence.get(Group.PRICE, ()), resolved.chosen.get(PRICE), inputs.through),
+            *check_same_blocks(inputs.blocks, inputs.block_source, inputs.other_blocks),
+            *check_claims(inputs.blocks),
+            *check_issuance(resolved.days),
         ),
         chosen=resolved.chosen,
         flow_source=flow_source,

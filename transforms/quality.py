@@ -21,6 +21,8 @@ HASHPRICE_TOLERANCE: Final = 0.15
 SAME_SOURCE_TOLERANCE: Final = 1e-9
 OTHER_SOURCE_TOLERANCE: Final = 0.01
 CONFLICT_SHARE: Final = 0.05
+JUDGED_BY_VENUE: Final = ("price_usd",)
+"""Series of which every venue has its own by nature; `cross_checks` says how far they may be apart."""
 MOST_NAMED: Final = 3
 
 
@@ -66,10 +68,10 @@ def as_frame(checks: Sequence[Check]) -> pl.DataFrame:
 
 def check_days(days: pl.DataFrame) -> Iterator[Check]:
     """Check the finished `capitulation_daily`, one row a day."""
-    yield _none_broken(
+    yield none_broken(
         days, "calendar has no gap", "error", pl.col("day").diff().dt.total_days().fill_null(1) == 1, "one row a day"
     )
-    yield _none_broken(
+    yield none_broken(
         days,
         "no final day after one that is not",
         "error",
@@ -82,7 +84,7 @@ def check_days(days: pl.DataFrame) -> Iterator[Check]:
         ("warning", BLOCKS_PER_DAY_USUAL),
     )
     for severity, (low, high) in limits:
-        yield _none_broken(
+        yield none_broken(
             modern,
             "blocks of a day",
             severity,
@@ -91,7 +93,7 @@ def check_days(days: pl.DataFrame) -> Iterator[Check]:
         )
     step = pl.col("difficulty") / pl.col("difficulty").shift()
     least, greatest = RETARGET_RATIO
-    yield _none_broken(
+    yield none_broken(
         days,
         "difficulty moves within one retarget a day",
         "error",
@@ -99,7 +101,7 @@ def check_days(days: pl.DataFrame) -> Iterator[Check]:
         f"ratio {least} to {greatest}",
     )
     most = 50.0 / pl.lit(2.0).pow(pl.col("halving_count").shift(fill_value=0)) * pl.col("block_count")
-    yield _none_broken(
+    yield none_broken(
         days,
         "issuance is no more than allowed",
         "error",
@@ -113,8 +115,8 @@ def check_days(days: pl.DataFrame) -> Iterator[Check]:
     }
     for column, (bottom, top) in usual.items():
         inside = pl.col(column).is_between(bottom, top, closed="none")
-        yield _none_broken(modern, f"{column} is usual", "warning", inside, f"between {bottom} and {top} since 2013")
-    yield _none_broken(
+        yield none_broken(modern, f"{column} is usual", "warning", inside, f"between {bottom} and {top} since 2013")
+    yield none_broken(
         days,
         "no more goes to exchanges than leaves the miners",
         "warning",
@@ -123,7 +125,7 @@ def check_days(days: pl.DataFrame) -> Iterator[Check]:
     )
     expected = pl.col("hashprice_usd_per_phs_day").rolling_mean(7)
     realised = pl.col("hashprice_realised_usd_per_phs_day").rolling_mean(7)
-    yield _none_broken(
+    yield none_broken(
         modern,
         "both forms of hashprice agree over a week",
         "warning",
@@ -142,7 +144,7 @@ def check_pools(pools: pl.DataFrame, days: pl.DataFrame, *, same_source: bool) -
     )
     tolerance = SAME_SOURCE_TOLERANCE if same_source else OTHER_SOURCE_TOLERANCE
     agrees = (pl.col("pool_blocks") / pl.col("block_count") - 1).abs() <= tolerance
-    yield _none_broken(
+    yield none_broken(
         compared,
         "blocks of all pools are the blocks of the day",
         "error" if same_source else "warning",
@@ -162,7 +164,7 @@ def check_flows(flows: pl.DataFrame, days: pl.DataFrame, *, same_source: bool) -
         .join(days.select("day", "miner_to_exchange_btc"), on="day", how="inner", validate="1:1")
         .sort("day")
     )
-    yield _none_broken(
+    yield none_broken(
         compared,
         "flow to all exchanges is the flow of the day",
         "error",
@@ -174,7 +176,7 @@ def check_flows(flows: pl.DataFrame, days: pl.DataFrame, *, same_source: bool) -
 
 def check_conflicts(conflicts: pl.DataFrame) -> Iterator[Check]:
     """Report where a second source disagrees with the chosen one: one check a series and other source."""
-    for row in conflicts.iter_rows(named=True):
+    for row in conflicts.filter(~pl.col("series").is_in(JUDGED_BY_VENUE)).iter_rows(named=True):
         share = row["conflict_count"] / row["compared_count"]
         yield Check(
             check_name=f"{row['series']}: {row['other_source']} agrees with {row['chosen_source']}",
@@ -227,7 +229,7 @@ def from_notices(notices: Sequence[tuple[str, str, str]]) -> Iterator[Check]:
         )
 
 
-def _none_broken(
+def none_broken(
     frame: pl.DataFrame,
     name: str,
     severity: Severity,

@@ -69,6 +69,15 @@ def latest_blocks(connection: duckdb.DuckDBPyConnection, precedence: Sequence[st
     return source, rows.with_columns(pl.col("block_at").cast(UTC_TIME))
 
 
+def other_blocks(connection: duckdb.DuckDBPyConnection, precedence: Sequence[str], chosen: str | None) -> pl.DataFrame:
+    """What the sources in `precedence` other than the `chosen` one say of blocks, in no promised order.
+
+    Shape: (`source`, `height`, `subsidy_claimed_sat`, `fees_sat`), newest revisions.
+    """
+    connection.execute("set variable sources = ?", [[source for source in precedence if source != chosen]])
+    return frame(connection.sql(statement("other_blocks")))
+
+
 def latest_values(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Newest revision of every daily value: (`source`, `series`, `day`, `value`), in no promised order."""
     return frame(connection.sql(statement("latest_values")))
