@@ -74,7 +74,11 @@ def other_blocks(connection: duckdb.DuckDBPyConnection, precedence: Sequence[str
 
     Shape: (`source`, `height`, `subsidy_claimed_sat`, `fees_sat`), newest revisions.
     """
-    connection.execute("set variable sources = ?", [[source for source in precedence if source != chosen]])
+    others = [source for source in precedence if source != chosen]
+    if not others:  # the usual case, in which a million blocks need not be looked through
+        types = {"source": pl.String} | dict.fromkeys(("height", "subsidy_claimed_sat", "fees_sat"), pl.Int64)
+        return pl.DataFrame(schema=types)
+    connection.execute("set variable sources = ?", [others])
     return frame(connection.sql(statement("other_blocks")))
 
 

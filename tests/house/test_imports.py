@@ -62,3 +62,20 @@ def test_scheduling_does_need_prefect() -> None:
     done = run("import flows.daily")
     assert done.returncode != 0
     assert "import of prefect halted" in done.stderr
+
+
+def test_profile_without_a_hosted_source_loads_nothing_of_the_web(tmp_path: Path) -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from flows import pipeline\nfrom flows.settings import read_profile, read_settings\n"
+        f"settings = read_settings(home=Path({str(tmp_path)!r}), profile=sys.argv[1])\n"
+        "run = pipeline.plan(settings, read_profile(settings.profile))\n"
+        "pipeline.begin(run)\npipeline.foresee(run)\n"
+        "print([name for name in ('requests', 'pyrate_limiter', 'flows.sources.web') if name in sys.modules])"
+    )
+    told = {}
+    for profile in ("demo", "live"):
+        command = [sys.executable, "-c", WITHOUT_PREFECT + code, profile]
+        done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
+        told[profile] = done.stdout
+    assert told == {"demo": "[]\n", "live": "['requests', 'pyrate_limiter', 'flows.sources.web']\n"}

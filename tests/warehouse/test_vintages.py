@@ -406,3 +406,18 @@ def test_the_newest_revision_is_what_each_source_said_last(
             assert {row[:-1] for row in over_all_rows} == {
                 (key[0], *versions[-1]) for key, versions in said[table].items()
             }
+
+
+def test_other_blocks_are_the_newest_of_every_listed_source_but_the_chosen_one(working: Path) -> None:
+    keep(
+        working,
+        blocks(block(5), block(6)),
+        blocks(block(5, fees_sat=1), source=OTHER),
+        blocks(block(5, fees_sat=2), source=OTHER),
+        blocks(block(5, fees_sat=3), source="registry"),
+    )
+    with open_working(working) as connection:
+        told = vintages.other_blocks(connection, [ONE, OTHER], ONE)
+        assert told.rows() == [(OTHER, 5, 312_500_000, 2)]
+        nobody = vintages.other_blocks(connection, [ONE], ONE)
+        assert (nobody.height, nobody.schema) == (0, told.schema)

@@ -1,0 +1,75 @@
+"""Whatever bytes come back: each source's reading of errors ends in a problem of ours or in none, never in a crash."""
+
+import json
+import pkgutil
+from importlib import import_module
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+import flows.sources
+from flows.sources.web.site import Problem, Reply, Site
+from tests.replay.faults import WHOLE_ANSWERS
+from tests.replay.sites import all_sites
+
+
+def sites() -> list[Site]:
+    """Every `Site` of every source package that has an `explain`."""
+    found = {}
+    for package in pkgutil.iter_modules(flows.sources.__path__):
+        if not package.ispkg:
+            continue
+        inside = import_module(f"flows.sources.{package.name}")
+        for module in pkgutil.iter_modules(inside.__path__):
+            for each in vars(import_module(f"{inside.__name__}.{module.name}")).values():
+                if isinstance(each, Site) and each.explain is not None:
+                    found[each.name] = each
+    return [found[name] for name in sorted(found)]
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["error", "status", "code", "type", "message", "msg", "result", "data", "x"]), inner
+        )
+    ),
+    max_leaves=8,
+)
+WRITTEN = VALUES.map(lambda value: json.dumps(value).encode())
+BODIES = (
+    st.binary(max_size=200)
+    | WRITTEN
+    | st.builds(lambda body, cut: body[:cut], WRITTEN, st.integers(0, 20))
+    | st.sampled_from([said.body for said in WHOLE_ANSWERS.values()])
+    | st.sampled_from([site.error_object().body for site in all_sites()])
+)
+TYPES = st.sampled_from(["application/json", "text/html; charset=utf-8", "text/plain", "", "\x00"])
+STATUSES = st.sampled_from([200, 204, 301, 304, 400, 401, 402, 403, 404, 418, 429, 451, 500, 503, 520, 999])
+
+
+@pytest.mark.parametrize("site", sites(), ids=lambda site: site.name)
+@given(body=BODIES, content_type=TYPES, status=STATUSES)
+@example(body=b"[" * 100_000, content_type="application/json", status=200)
+@example(body=b'{"error":' * 50_000, content_type="application/json", status=403)
+@example(body=b"\xff\xfe\x00", content_type="application/json", status=500)
+def test_any_body_is_explained_or_left_to_the_status(site: Site, body: bytes, content_type: str, status: int) -> None:
+    assert site.explain is not None
+    problem = site.explain(Reply(status, {"content-type": content_type}, body))
+    assert problem is None or isinstance(problem, Problem)
+    if problem is not None:
+        assert isinstance(problem.kind, str)
+        assert isinstance(problem.message, str)
+
+
+@pytest.mark.parametrize("site", sites(), ids=lambda site: site.name)
+def test_own_error_object_is_seen_for_what_it_is(site: Site) -> None:
+    """Or an error that comes with HTTP 200 would be taken for an answer."""
+    replayed = next((each for each in all_sites() if each.name == site.name), None)
+    if replayed is None:
+        pytest.skip("not replayed under this name")
+    said = replayed.error_object()
+    assert site.explain is not None
+    assert site.explain(Reply(said.status, {"content-type": said.content_type}, said.body)) is not None
