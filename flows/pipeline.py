@@ -326,7 +326,9 @@ def release(run: Run, ingested: Sequence[Ingested] = (), say: Say = lambda _: No
             raise NothingToPublishError(_nothing(nothing, missing)) from error
         if stopped := failed(built.checks):
             raise QualityError(stopped)
-        uncovered = coverage(missing, run.profile.precedence, built.tables, built.nulls, known(connection))
+        uncovered = (
+            coverage(missing, run.profile.precedence, built.tables, built.nulls, known(connection)) if missing else []
+        )
         told = (*built.checks, *from_notices(notices_of(connection, run.run_id)))
         checks = (*told, *(each.check() for each in uncovered))
         ended = datetime.now(UTC)
