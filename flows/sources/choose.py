@@ -109,8 +109,35 @@ def _coinmetrics(settings: Settings, outside: Outside) -> Source:
     return CoinMetrics(outside.client(SITE, access))
 
 
+def _esplora(settings: Settings, outside: Outside) -> Source:
+    from flows.sources.esplora.site import SITE
+    from flows.sources.esplora.source import Esplora
+    from flows.sources.hosted_blocks.kept import KeptHashes
+    from transforms.pool_names import PoolNames
+    from warehouse.pool_list import read_pool_list
+
+    client = outside.client(SITE, access_of("esplora", settings))
+    return Esplora(client, PoolNames(read_pool_list()), KeptHashes(settings.web / "esplora" / "blocks.json"))
+
+
+def _mempool(settings: Settings, outside: Outside) -> Source:
+    from flows.sources.hosted_blocks.kept import KeptHashes
+    from flows.sources.mempool.site import SITE
+    from flows.sources.mempool.source import Mempool
+    from transforms.pool_names import PoolNames
+    from warehouse.pool_list import read_pool_list
+
+    access = access_of("mempool", settings)
+    # The hosted server gives fewer blocks in a bulk than in a page.
+    bulk = access.url is not None
+    kept = KeptHashes(settings.web / "mempool" / "blocks.json")
+    return Mempool(outside.client(SITE, access), PoolNames(read_pool_list()), kept, bulk=bulk)
+
+
 HOSTED: Final[Mapping[str, Callable[[Settings, Outside], Source]]] = {
     "coinmetrics": _coinmetrics,
+    "esplora": _esplora,
+    "mempool": _mempool,
 }
 """What makes each hosted source; a name of `HOSTED_SOURCES` that is not here yet is refused."""
 

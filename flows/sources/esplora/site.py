@@ -1,0 +1,20 @@
+"""Where Esplora's API is, how fast it may be asked and how it says no.
+
+Source: https://github.com/Blockstream/esplora/blob/master/API.md. The limit of blockstream.info is not published; it
+answers 429 without Retry-After. One request a second and ten minutes of silence after a second 429 are our own caution.
+Its errors are text.
+"""
+
+from typing import Final
+
+from flows.sources.hosted_blocks.refusals import explain
+from flows.sources.web.site import Limit, Site
+
+SITE: Final = Site(
+    name="esplora",
+    title="Esplora",
+    address="https://blockstream.info/api",
+    limits=(Limit(1, 1),),
+    share=1.0,
+    explain=explain,
+)

@@ -1,0 +1,1 @@
+"""What block explorers have in common: headers that prove themselves, a walk up the chain, the way back to a fork."""

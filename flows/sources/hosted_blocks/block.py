@@ -1,0 +1,145 @@
+"""One block as an explorer tells it, held against its own hash and the rules of consensus.
+
+An explorer states all six fields of the header, so that time, difficulty and the block below need not be taken on trust:
+put together again they must hash to the hash that is stated.
+"""
+
+import struct
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from itertools import pairwise
+from typing import Annotated, Final, NamedTuple
+
+import msgspec
+import polars as pl
+
+from schemas.errors import BadInputError
+from schemas.observations import BLOCK, UTC_TIME
+from transforms.chain import POW_LIMIT, decode_compact, difficulty, subsidy_sat
+
+DIFFICULTY_TOLERANCE: Final = 1e-9
+"""Relative; explorers print 15 or 16 digits."""
+REMEDY: Final = "do not trust this server; compare the block with another"
+
+_HEADER: Final = struct.Struct("<I32s32sIII")
+_NOTHING_BEFORE: Final = "0" * 64
+_UINT32_VALUES: Final = 2**32
+
+Hash = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+Height = Annotated[int, msgspec.Meta(ge=0, le=10**8)]
+Word = Annotated[int, msgspec.Meta(ge=0, lt=_UINT32_VALUES)]
+Version = Annotated[int, msgspec.Meta(ge=-(2**31), lt=_UINT32_VALUES)]
+Satoshi = Annotated[int, msgspec.Meta(ge=0, le=21_000_000 * 10**8)]
+
+
+class Header(msgspec.Struct):
+    """What Esplora says of every block, and mempool too. Times are Unix seconds, `bits` and `nonce` integers.
+
+    `previousblockhash` is null or missing for the genesis block.
+    """
+
+    id: Hash
+    height: Height
+    version: Version
+    timestamp: Word
+    bits: Word
+    nonce: Word
+    difficulty: float
+    merkle_root: Hash
+    mediantime: Word
+    previousblockhash: Hash | None = None
+
+
+class HostedBlock(NamedTuple):
+    """One block that has proven itself. What the explorer does not say is None."""
+
+    height: int
+    hash: str
+    previous_hash: str | None
+    time: int
+    median_time: int
+    difficulty: float
+    reward_sat: int | None = None
+    fees_sat: int | None = None
+    pool: str | None = None
+
+    @property
+    def subsidy_claimed_sat(self) -> int | None:
+        """What the coinbase pays beyond the fees. A miner who leaves even fees behind claims no subsidy."""
+        if self.reward_sat is None or self.fees_sat is None:
+            return None
+        return max(self.reward_sat - self.fees_sat, 0)
+
+
+def proven(place: str, header: Header) -> HostedBlock:
+    """The block of this `header`. Raises `BadInputError` where its fields do not hash to its hash, or deny its bits."""
+    where = f"{place} block {header.height:,}"
+    found = sha256(sha256(_serialised(header)).digest()).digest()[::-1].hex()
+    if found != header.id:
+        raise BadInputError(where, f"a header that hashes to {found}", header.id, REMEDY)
+    try:
+        target = decode_compact(header.bits)
+    except ValueError:
+        target = 0
+    if not 0 < target <= POW_LIMIT:
+        raise BadInputError(where, f"bits {header.bits:#010x}", "a target that the main chain accepts", REMEDY)
+    exact = difficulty(target)
+    if not abs(header.difficulty / exact - 1) <= DIFFICULTY_TOLERANCE:
+        raise BadInputError(where, f"difficulty {header.difficulty}", f"{exact}, as its bits say", REMEDY)
+    return HostedBlock(
+        height=header.height,
+        hash=header.id,
+        previous_hash=header.previousblockhash if header.height else None,
+        time=header.timestamp,
+        median_time=header.mediantime,
+        difficulty=exact,
+    )
+
+
+def checked(place: str, block: HostedBlock) -> HostedBlock:
+    """`block`, whose subsidy is no more than allowed. Raises `BadInputError` where it is."""
+    claimed, allowed = block.subsidy_claimed_sat, subsidy_sat(block.height)
+    if claimed is not None and claimed > allowed:
+        where = f"{place} block {block.height:,}"
+        raise BadInputError(where, f"a subsidy of {claimed:,} satoshi", f"at most {allowed:,}", REMEDY)
+    return block
+
+
+def chained(place: str, newest_first: Sequence[HostedBlock]) -> list[HostedBlock]:
+    """The blocks of one page, oldest first. Raises `BadInputError` where one is not the child of the next."""
+    for child, parent in pairwise(newest_first):
+        if child.height != parent.height + 1 or child.previous_hash != parent.hash:
+            raise BadInputError(
+                f"{place} block {child.height:,}",
+                f"block {parent.height:,} ({parent.hash}) after it",
+                f"block {child.height - 1:,} ({child.previous_hash})",
+                "try again later; if it stays, do not trust this server",
+            )
+    return list(reversed(newest_first))
+
+
+def block_frame(blocks: Sequence[HostedBlock]) -> pl.DataFrame:
+    """`blocks` in the shape of `schemas.observations.BLOCK`."""
+    return pl.DataFrame(
+        {
+            "height": [block.height for block in blocks],
+            "block_at": [datetime.fromtimestamp(block.time, UTC) for block in blocks],
+            "difficulty": [block.difficulty for block in blocks],
+            "subsidy_claimed_sat": [block.subsidy_claimed_sat for block in blocks],
+            "fees_sat": [block.fees_sat for block in blocks],
+            "pool": [block.pool for block in blocks],
+        },
+        schema={name: UTC_TIME if name == "block_at" else column.dtype.type for name, column in BLOCK.columns.items()},
+    )
+
+
+def _serialised(header: Header) -> bytes:
+    return _HEADER.pack(
+        header.version % _UINT32_VALUES,
+        bytes.fromhex(header.previousblockhash or _NOTHING_BEFORE)[::-1],
+        bytes.fromhex(header.merkle_root)[::-1],
+        header.timestamp,
+        header.bits,
+        header.nonce,
+    )

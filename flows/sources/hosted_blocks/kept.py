@@ -1,0 +1,45 @@
+"""Hashes of the newest blocks that were stored, kept so that a later run sees which of them were replaced."""
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from flows.sources.hosted_blocks.block import Hash, Height
+
+KEPT_COUNT: Final = 300
+"""About two days. The deepest fork that the chain has seen was 53 blocks, in 2010."""
+
+
+class _Kept(msgspec.Struct):
+    first_height: Height
+    hashes: list[Hash]
+
+
+class KeptHashes:
+    """One small file. Whatever is wrong with it, it counts as not there, and recent blocks are read again."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def read(self) -> dict[int, str]:
+        """Hash by height, without a gap, lowest first."""
+        with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
+            kept = msgspec.json.decode(self._path.read_bytes(), type=_Kept)
+            return dict(enumerate(kept.hashes, kept.first_height))
+        return {}
+
+    def write(self, hashes: Mapping[int, str]) -> None:
+        """Keep the topmost stretch of `hashes`, replacing what was kept."""
+        top = height = max(hashes)
+        while height - 1 in hashes and top - height + 1 < KEPT_COUNT:
+            height -= 1
+        kept = _Kept(height, [hashes[each] for each in range(height, top + 1)])
+        draft = self._path.with_suffix(f".{os.getpid()}.tmp")
+        with suppress(OSError):
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft.write_bytes(msgspec.json.encode(kept))
+            draft.replace(self._path)

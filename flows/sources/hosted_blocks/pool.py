@@ -1,0 +1,45 @@
+"""One name a pool, whichever explorer tells its blocks."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from schemas.addresses import script_of
+from schemas.labels import UNKNOWN_POOL
+from schemas.node_block import Input, Output, ScriptPubKey, Transaction
+from transforms.pool_names import PoolNames, slug
+
+_NO_AMOUNT = msgspec.Raw(b"0")
+
+
+def pool_of(
+    names: PoolNames, coinbase_script: str | None, output_scripts: Iterable[str], server_slug: str | None = None
+) -> str | None:
+    """The pool of a block by our own list, else as the server names it; None where nothing is told at all.
+
+    Our list first, as every source of blocks is named by it; the server knows the small pools that are not in it.
+    Scripts are in hexadecimal.
+    """
+    if coinbase_script is not None:
+        coinbase = Transaction(
+            txid="",
+            vin=[Input(coinbase=coinbase_script)],
+            vout=[Output(_NO_AMOUNT, ScriptPubKey(script)) for script in output_scripts],
+        )
+        ours = names.pool(coinbase)
+        if ours != UNKNOWN_POOL:
+            return ours
+    if server_slug is not None:
+        return slug(server_slug)
+    return None if coinbase_script is None else UNKNOWN_POOL
+
+
+def scripts_of(addresses: Iterable[str]) -> list[str]:
+    """Output scripts of `addresses`; one that cannot be read names no pool, and is left out."""
+    scripts = []
+    for address in addresses:
+        try:
+            scripts.append(script_of(address))
+        except ValueError:
+            continue
+    return scripts
