@@ -67,4 +67,4 @@ def with_coinbase(place: str, block: Block, page: Sequence[Transaction], names: 
         fees_sat=sum(each.fee for each in others) if whole else None,
         pool=pool_of(names, coinbase.vin[0].scriptsig, [output.scriptpubkey for output in coinbase.vout]),
     )
-    return checked(place, told)
+    return checked(place, told, coinbase.vin[0].scriptsig)

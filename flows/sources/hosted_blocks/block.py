@@ -1,7 +1,7 @@
 """One block as an explorer tells it, held against its own hash and the rules of consensus.
 
-An explorer states all six fields of the header, so that time, difficulty and the block below need not be taken on trust:
-put together again they must hash to the hash that is stated.
+An explorer states all six fields of the header, so that time, difficulty and the block below need not be taken on
+trust: put together again they must hash to the hash that is stated.
 """
 
 import struct
@@ -20,6 +20,10 @@ from transforms.chain import POW_LIMIT, decode_compact, difficulty, subsidy_sat
 
 DIFFICULTY_TOLERANCE: Final = 1e-9
 """Relative; explorers print 15 or 16 digits."""
+FIRST_WITH_HEIGHT: Final = 227_931
+"""From this block on, BIP 34 has the coinbase begin with the height of its block."""
+HEIGHT_BYTES: Final = 3
+"""Until block 8,388,608."""
 REMEDY: Final = "do not trust this server; compare the block with another"
 
 _HEADER: Final = struct.Struct("<I32s32sIII")
@@ -27,7 +31,7 @@ _NOTHING_BEFORE: Final = "0" * 64
 _UINT32_VALUES: Final = 2**32
 
 Hash = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
-Height = Annotated[int, msgspec.Meta(ge=0, le=10**8)]
+Height = Annotated[int, msgspec.Meta(ge=0, lt=2**23)]
 Word = Annotated[int, msgspec.Meta(ge=0, lt=_UINT32_VALUES)]
 Version = Annotated[int, msgspec.Meta(ge=-(2**31), lt=_UINT32_VALUES)]
 Satoshi = Annotated[int, msgspec.Meta(ge=0, le=21_000_000 * 10**8)]
@@ -97,9 +101,17 @@ def proven(place: str, header: Header) -> HostedBlock:
     )
 
 
-def checked(place: str, block: HostedBlock) -> HostedBlock:
-    """`block`, whose subsidy is no more than allowed. Raises `BadInputError` where it is."""
+def checked(place: str, block: HostedBlock, coinbase_script: str | None) -> HostedBlock:
+    """`block`, whose height is in its coinbase and whose subsidy is no more than allowed.
+
+    Raises `BadInputError` where it is not. The script is in hexadecimal.
+    """
     claimed, allowed = block.subsidy_claimed_sat, subsidy_sat(block.height)
+    if coinbase_script is not None and block.height >= FIRST_WITH_HEIGHT:
+        pushed = bytes([HEIGHT_BYTES]) + block.height.to_bytes(HEIGHT_BYTES, "little")
+        if not coinbase_script.startswith(pushed.hex()):
+            where = f"{place} block {block.height:,}"
+            raise BadInputError(where, f"a coinbase that begins {coinbase_script[:8]}", pushed.hex(), REMEDY)
     if claimed is not None and claimed > allowed:
         where = f"{place} block {block.height:,}"
         raise BadInputError(where, f"a subsidy of {claimed:,} satoshi", f"at most {allowed:,}", REMEDY)

@@ -1,6 +1,7 @@
 """One name a pool, whichever explorer tells its blocks."""
 
 from collections.abc import Iterable
+from typing import Final
 
 import msgspec
 
@@ -9,7 +10,9 @@ from schemas.labels import UNKNOWN_POOL
 from schemas.node_block import Input, Output, ScriptPubKey, Transaction
 from transforms.pool_names import PoolNames, slug
 
-_NO_AMOUNT = msgspec.Raw(b"0")
+NAMED_OTHERWISE: Final = {"ocean": "oceanxyz"}
+"""Slugs of the public list where they are not ours."""
+_NO_AMOUNT: Final = msgspec.Raw(b"0")
 
 
 def pool_of(
@@ -30,7 +33,8 @@ def pool_of(
         if ours != UNKNOWN_POOL:
             return ours
     if server_slug is not None:
-        return slug(server_slug)
+        theirs = slug(server_slug)
+        return NAMED_OTHERWISE.get(theirs, theirs)
     return None if coinbase_script is None else UNKNOWN_POOL
 
 

@@ -201,19 +201,20 @@ class BlockWalk:
         for probe in range(MOST_PROBES_COUNT):
             if high - low <= 1:
                 return low
-            if not low < guess < high or probe >= INTERPOLATED_PROBES_COUNT:
+            if probe >= INTERPOLATED_PROBES_COUNT:
                 guess = (low + high) // 2
-            blocks = self._explorer.below(guess).blocks
+            blocks = self._explorer.below(min(max(guess, low + 1), high - 1)).blocks
             oldest, newest = blocks[0], blocks[-1]
             if oldest.median_time < wanted <= newest.median_time:
                 return max(block.height for block in blocks if block.median_time < wanted)
-            middle = len(blocks) // 2
+            # A page that just does not reach is followed by its neighbour.
             if newest.median_time < wanted:
                 low = max(low, newest.height)
-                guess = newest.height + (wanted - newest.median_time) // BLOCK_SPACING_S + middle
+                distance = max((wanted - newest.median_time) // BLOCK_SPACING_S + len(blocks) // 2, len(blocks))
+                guess = newest.height + distance
             else:
                 high = min(high, oldest.height)
-                guess = oldest.height - (oldest.median_time - wanted) // BLOCK_SPACING_S + middle
+                guess = oldest.height - (oldest.median_time - wanted) // BLOCK_SPACING_S + len(blocks) // 2
         raise BadInputError(
             self._explorer.origin,
             f"no block at {at:%Y-%m-%d %H:%M} UTC",

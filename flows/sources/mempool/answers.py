@@ -99,4 +99,4 @@ def hosted_block(place: str, block: Block, names: PoolNames) -> HostedBlock:
         fees_sat=extras.totalFees,
         pool=pool_of(names, extras.coinbaseRaw, scripts_of(addresses), extras.pool.slug if extras.pool else None),
     )
-    return checked(place, told)
+    return checked(place, told, extras.coinbaseRaw)
