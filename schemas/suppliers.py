@@ -72,7 +72,7 @@ MEMPOOL: Final = Supplier(
     title="mempool.space, or a mempool server of one's own",
     licence="none stated: no bulk redistribution",
     delay="minutes; the newest blocks can still be replaced",
-    trust="amounts exact; pool names are given anew when the pool list changes; price is a mean of exchanges",
+    trust="headers prove themselves, amounts are the server's; pools that our list lacks are as the server named them",
     address="https://mempool.space/docs/api/rest",
 )
 ESPLORA: Final = Supplier(
@@ -80,7 +80,7 @@ ESPLORA: Final = Supplier(
     title="Esplora, blockstream.info or a server of one's own",
     licence="none stated: no bulk redistribution",
     delay="minutes; the newest blocks can still be replaced",
-    trust="amounts exact; pool names by payout address and coinbase tag",
+    trust="headers prove themselves; pool names by payout address and coinbase tag; fees of small blocks only",
     address="https://github.com/Blockstream/esplora/blob/master/API.md",
 )
 COINBASE: Final = Supplier(

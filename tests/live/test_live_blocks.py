@@ -408,6 +408,22 @@ def test_home_that_slept_for_months_begins_anew_and_says_so(
     assert len(server.log) - before <= 12
 
 
+def test_range_of_the_past_is_not_where_the_next_run_goes_on(
+    server: ReplayServer, site: MempoolReplay, tmp_path: Path
+) -> None:
+    home = Home(tmp_path)
+    home.read(NOW)
+    memory = home.settings.web / "mempool" / "blocks.json"
+    for kept in (memory.read_bytes(), b""):
+        memory.write_bytes(kept)
+        home.read(NOW, since=date(2026, 8, 20), through=date(2026, 8, 20))
+        before = len(server.log)
+        site.next_day()
+        assert home.read(site.now) == []
+        assert len(server.log) - before < (13 if kept else 95)
+        assert site.tip in home.blocks
+
+
 def test_range_above_a_gap_leaves_the_gap_to_the_next_run(
     server: ReplayServer, site: MempoolReplay, tmp_path: Path
 ) -> None:

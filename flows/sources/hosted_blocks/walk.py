@@ -70,8 +70,8 @@ class BlockWalk:
     """Blocks of one explorer. `first_days_count`: how many days of blocks a first run asks for.
 
     A later run begins above the highest block that was stored. Blocks once stored are asked for again only where they
-    were replaced, so that a pool which the server alone names keeps the name it had on that day. A `since` that is
-    given is where reading begins, whatever is stored; days before the span of a first run are had in no other way.
+    were replaced, so that a pool which the server alone names keeps the name it had on that day. Where a branch that
+    replaces another is shorter, the blocks above it stay stored until it has grown past them. A `since` that is given is where reading begins, whatever is stored; days before the span of a first run are had in no other way.
     """
 
     def __init__(self, explorer: Explorer, kept: KeptHashes, first_days_count: int) -> None:
@@ -97,7 +97,10 @@ class BlockWalk:
         `BadInputError` where it is not the chain that was read before.
         """
         explorer = self._explorer
-        kept = self._kept.read() if explorer.name in request.known.newest_height else {}
+        newest_stored = request.known.newest_height.get(explorer.name, -1)
+        kept = self._kept.read()
+        if max(kept, default=-1) > newest_stored:
+            kept = {}  # of a warehouse that is gone, or was put back from a copy
         kept_top = max(kept, default=-1)
         tip = newest.blocks[-1]
         if kept and tip.height < min(kept):
@@ -118,8 +121,10 @@ class BlockWalk:
             return self._batch(gathered, digests, request.now)
 
         def keep() -> None:
+            # A range of the past is not where the next run goes on.
             top = gathered[-1].height
-            if joined and (top >= kept_top or (to_the_tip and top >= last)):
+            newest = top >= newest_stored or (to_the_tip and top >= last)
+            if joined and (request.since is None or newest):
                 self._kept.write(_between(0, top, trail))
 
         if kept.get(tip.height, tip.hash) != tip.hash and first == kept_top + 1:
