@@ -71,7 +71,8 @@ class BlockWalk:
 
     A later run begins above the highest block that was stored. Blocks once stored are asked for again only where they
     were replaced, so that a pool which the server alone names keeps the name it had on that day. Where a branch that
-    replaces another is shorter, the blocks above it stay stored until it has grown past them. A `since` that is given is where reading begins, whatever is stored; days before the span of a first run are had in no other way.
+    replaces another is shorter, the blocks above it stay stored until it has grown past them. A `since` that is given
+    is where reading begins, whatever is stored; days before the span of a first run are had in no other way.
     """
 
     def __init__(self, explorer: Explorer, kept: KeptHashes, first_days_count: int) -> None:
