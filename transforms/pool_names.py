@@ -34,14 +34,18 @@ class PoolNames:
             self._tags += [(tag.casefold(), pool) for tag in entry.tags if tag]
 
     def pool(self, coinbase: Transaction) -> str:
-        """The slug of the pool that made the block of this `coinbase` transaction, 'unknown' if nothing tells.
+        """The slug of the pool that made the block of this `coinbase` transaction, 'unknown' if nothing tells."""
+        return self.named(coinbase.vin[0].coinbase or "", (output.script.hex for output in coinbase.vout))
+
+    def named(self, coinbase_script: str, output_scripts: Iterable[str]) -> str:
+        """As `pool`, from the scripts of a coinbase in hexadecimal.
 
         Bytes of the coinbase script that are no UTF-8 are passed over; capital letters do not matter.
         """
         by_script = self._by_script
-        for output in coinbase.vout:
-            pool = by_script.get(output.script.hex)
+        for script in output_scripts:
+            pool = by_script.get(script)
             if pool is not None:
                 return pool
-        text = bytes.fromhex(coinbase.vin[0].coinbase or "").decode("utf-8", "ignore").casefold()
+        text = bytes.fromhex(coinbase_script).decode("utf-8", "ignore").casefold()
         return next((pool for tag, pool in self._tags if tag in text), UNKNOWN_POOL)

@@ -3,16 +3,12 @@
 from collections.abc import Iterable
 from typing import Final
 
-import msgspec
-
 from schemas.addresses import script_of
 from schemas.labels import UNKNOWN_POOL
-from schemas.node_block import Input, Output, ScriptPubKey, Transaction
 from transforms.pool_names import PoolNames, slug
 
 NAMED_OTHERWISE: Final = {"ocean": "oceanxyz"}
 """Slugs of the public list where they are not ours."""
-_NO_AMOUNT: Final = msgspec.Raw(b"0")
 
 
 def pool_of(
@@ -24,12 +20,7 @@ def pool_of(
     Scripts are in hexadecimal.
     """
     if coinbase_script is not None:
-        coinbase = Transaction(
-            txid="",
-            vin=[Input(coinbase=coinbase_script)],
-            vout=[Output(_NO_AMOUNT, ScriptPubKey(script)) for script in output_scripts],
-        )
-        ours = names.pool(coinbase)
+        ours = names.named(coinbase_script, output_scripts)
         if ours != UNKNOWN_POOL:
             return ours
     if server_slug is not None:
