@@ -54,9 +54,11 @@ class Settings(BaseSettings):
     mempool_url: SecretStr | None = Field(None, description="Address of a mempool server, its /api included")
     esplora_url: SecretStr | None = Field(None, description="Address of an Esplora server, its /api included")
     coinbase_url: SecretStr | None = Field(None, description="Address of Coinbase Exchange's API")
-    kraken_url: SecretStr | None = Field(None, description="Address of Kraken's API")
-    binance_url: SecretStr | None = Field(None, description="Address of Binance's market data API")
-    bitstamp_url: SecretStr | None = Field(None, description="Address of Bitstamp's API")
+    kraken_url: SecretStr | None = Field(None, description="Address of Kraken's API, its /0 included")
+    binance_url: SecretStr | None = Field(
+        None, description="Address of Binance's market data API, its /api/v3 included"
+    )
+    bitstamp_url: SecretStr | None = Field(None, description="Address of Bitstamp's API, its /api/v2 included")
     cryptoquant_url: SecretStr | None = Field(None, description="Address of CryptoQuant's API, its /v1 included")
     cryptoquant_key: SecretStr | None = Field(None, description="Token of CryptoQuant's API")
     glassnode_url: SecretStr | None = Field(None, description="Address of Glassnode's API, its /v1 included")

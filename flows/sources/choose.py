@@ -134,9 +134,37 @@ def _mempool(settings: Settings, outside: Outside) -> Source:
     return Mempool(outside.client(SITE, access), PoolNames(read_pool_list()), kept, bulk=bulk)
 
 
+def _binance(settings: Settings, outside: Outside) -> Source:
+    from flows.sources.prices.venues import Binance
+
+    return Binance(outside.client(Binance.site, access_of("binance", settings)))
+
+
+def _bitstamp(settings: Settings, outside: Outside) -> Source:
+    from flows.sources.prices.venues import Bitstamp
+
+    return Bitstamp(outside.client(Bitstamp.site, access_of("bitstamp", settings)))
+
+
+def _coinbase(settings: Settings, outside: Outside) -> Source:
+    from flows.sources.prices.venues import Coinbase
+
+    return Coinbase(outside.client(Coinbase.site, access_of("coinbase", settings)))
+
+
+def _kraken(settings: Settings, outside: Outside) -> Source:
+    from flows.sources.prices.venues import Kraken
+
+    return Kraken(outside.client(Kraken.site, access_of("kraken", settings)))
+
+
 HOSTED: Final[Mapping[str, Callable[[Settings, Outside], Source]]] = {
+    "binance": _binance,
+    "bitstamp": _bitstamp,
+    "coinbase": _coinbase,
     "coinmetrics": _coinmetrics,
     "esplora": _esplora,
+    "kraken": _kraken,
     "mempool": _mempool,
 }
 """What makes each hosted source; a name of `HOSTED_SOURCES` that is not here yet is refused."""
