@@ -78,18 +78,26 @@ DAILY_VALUE = pa.DataFrameSchema(
 EXCHANGE_FLOW = pa.DataFrameSchema(
     {
         "day": pa.Column(pl.Date, description="UTC day of the transfers"),
-        "exchange": pa.Column(pl.String, description="Exchange that received the coins"),
-        "pool": pa.Column(pl.String, description="Pool whose wallets sent them"),
+        "exchange": pa.Column(pl.String, description="Exchange that received the coins, or 'all' as the source says"),
+        "pool": pa.Column(pl.String, description="Pool whose wallets sent them, or 'all' as the source says"),
         "transfer_sat": pa.Column(pl.Int64, pa.Check.ge(0), description="Coins transferred"),
-        "transfer_count": pa.Column(pl.Int64, pa.Check.ge(0), description="Transactions that carried them"),
-        "top10_sat": pa.Column(pl.Int64, pa.Check.ge(0), description="The ten largest of those transactions, summed"),
+        "transfer_count": pa.Column(
+            pl.Int64, pa.Check.ge(0), nullable=True, description="Transactions that carried them"
+        ),
+        "top10_sat": pa.Column(
+            pl.Int64, pa.Check.ge(0), nullable=True, description="The ten largest of those transactions, summed"
+        ),
     },
     strict=True,
     ordered=True,
     unique=["day", "exchange", "pool"],
     name="exchange_flow",
 )
-"""One row a day, exchange and pool with at least one transfer; `covered` days without a row had none."""
+"""One row a day, exchange and pool with at least one transfer; `covered` days without a row had none.
+
+A vendor that does not tell pools and exchanges apart states sums itself, with 'all' in their place; a pair that it does
+not state on a day is not known. NULL means that the source does not say.
+"""
 
 MINER_TRANSFER = pa.DataFrameSchema(
     {

@@ -109,6 +109,13 @@ _ALL: Final = (
         description="Coins issued up to the end of the day",
     ),
     Series(
+        name="reported_puell_ratio",
+        group=Group.CHAIN,
+        unit=Unit.RATIO,
+        le=1_000,
+        description="Puell Multiple as the vendor computes it, for checks",
+    ),
+    Series(
         name="miner_outflow_sat",
         group=Group.MINER_FLOWS,
         unit=Unit.SAT,
@@ -163,6 +170,21 @@ _ALL: Final = (
         unit=Unit.SAT,
         le=_FLOW_LIMIT_SAT,
         description="Coins sent by exchanges to miner wallets",
+    ),
+    Series(
+        name="miner_reserve_sat",
+        group=Group.MINER_FLOWS,
+        unit=Unit.SAT,
+        le=_SUPPLY_LIMIT_SAT,
+        description="Coins held by miner wallets at the end of the day",
+    ),
+    Series(
+        name="reported_mpi_zscore",
+        group=Group.MINER_FLOWS,
+        unit=Unit.STANDARD_DEVIATIONS,
+        ge=-1_000,
+        le=1_000,
+        description="Miners' Position Index as the vendor computes it, for checks",
     ),
     Series(
         name="exchange_inflow_sat",

@@ -32,6 +32,7 @@ from transforms.derive import NULLS, derive, explain_nulls, published
 from transforms.exchange_flows import exchange_flow_days, exchange_flow_totals
 from transforms.pools import pool_days
 from transforms.quality import Check, check_conflicts, check_days, check_flows, check_pools, check_reported_hashrate
+from transforms.quality_reported import check_reported
 from transforms.resolve import resolve
 from transforms.transfer_days import miner_flow_values, seen_days, seen_flow_days, transfer_flow_days
 from transforms.transfers import block_flow_rows, transfer_rows
@@ -146,6 +147,7 @@ def build(inputs: Inputs) -> Built:
                 same_source=flow_source == resolved.chosen.get("miner_to_exchange_sat"),
             ),
             *check_reported_hashrate(resolved.days, tables[CAPITULATION_DAILY.name]),
+            *check_reported(resolved.days, tables[CAPITULATION_DAILY.name], resolved.chosen),
             *check_conflicts(resolved.conflicts),
             *check_prices(values, inputs.precedence.get(Group.PRICE, ()), resolved.chosen.get(PRICE), inputs.through),
             *check_same_blocks(inputs.blocks, inputs.block_source, inputs.other_blocks),

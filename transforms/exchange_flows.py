@@ -17,15 +17,25 @@ def exchange_flow_days(flows: pl.DataFrame) -> pl.DataFrame:
     Shape: one row a day, exchange and pool with a transfer, `exchange` and `pool` each a name or 'all', sorted by them:
     `day`, `exchange`, `pool`, `transfer_sat`, `transfer_count`, `top10_sat`, and `fresh_sat`, `one_hop_sat`,
     `label_set`, all NULL. The ten largest transfers of a sum are not known from those of its parts, so they are NULL
-    there.
+    there; so is a count of which a part is. Where the source states a sum itself, with 'all' in place of a name, its
+    word counts, and it is no part of another sum.
     """
-    summed = [pl.col("transfer_sat").sum(), pl.col("transfer_count").sum(), pl.lit(None, pl.Int64).alias("top10_sat")]
-    by_exchange = flows.group_by("day", "exchange").agg(summed).with_columns(pl.lit(ALL).alias("pool"))
-    by_pool = flows.group_by("day", "pool").agg(summed).with_columns(pl.lit(ALL).alias("exchange"))
-    both = flows.group_by("day").agg(summed).with_columns(pl.lit(ALL).alias("exchange"), pl.lit(ALL).alias("pool"))
-    columns = ["day", "exchange", "pool", "transfer_sat", "transfer_count", "top10_sat"]
-    parts = [flows, by_exchange, by_pool, both]
-    return pl.concat(part.select(*columns, *_NOT_TOLD) for part in parts).sort("day", "exchange", "pool")
+    is_stated_sum = (pl.col("exchange") == ALL) | (pl.col("pool") == ALL)
+    singles = flows.filter(~is_stated_sum)
+    count = pl.col("transfer_count")
+    summed = [
+        pl.col("transfer_sat").sum(),
+        pl.when(count.null_count() == 0).then(count.sum()).alias("transfer_count"),
+        pl.lit(None, pl.Int64).alias("top10_sat"),
+    ]
+    by_exchange = singles.group_by("day", "exchange").agg(summed).with_columns(pl.lit(ALL).alias("pool"))
+    by_pool = singles.group_by("day", "pool").agg(summed).with_columns(pl.lit(ALL).alias("exchange"))
+    both = singles.group_by("day").agg(summed).with_columns(pl.lit(ALL).alias("exchange"), pl.lit(ALL).alias("pool"))
+    key = ["day", "exchange", "pool"]
+    columns = [*key, "transfer_sat", "transfer_count", "top10_sat"]
+    sums = pl.concat(part.select(columns) for part in (by_exchange, by_pool, both))
+    sums = sums.join(flows.filter(is_stated_sum), on=key, how="anti")
+    return pl.concat([flows.select(columns), sums]).with_columns(_NOT_TOLD).sort(key)
 
 
 def exchange_flow_totals(days: pl.DataFrame) -> pl.DataFrame:

@@ -158,12 +158,30 @@ def _kraken(settings: Settings, outside: Outside) -> Source:
     return Kraken(outside.client(Kraken.site, access_of("kraken", settings)))
 
 
+def _cryptoquant(settings: Settings, outside: Outside) -> Source:
+    from flows.sources.cryptoquant.busiest import Busiest
+    from flows.sources.cryptoquant.site import SITE
+    from flows.sources.cryptoquant.source import CryptoQuant
+
+    client = outside.client(SITE, access_of("cryptoquant", settings))
+    return CryptoQuant(client, Busiest(settings.web / "cryptoquant"))
+
+
+def _glassnode(settings: Settings, outside: Outside) -> Source:
+    from flows.sources.glassnode.site import SITE
+    from flows.sources.glassnode.source import Glassnode
+
+    return Glassnode(outside.client(SITE, access_of("glassnode", settings)))
+
+
 HOSTED: Final[Mapping[str, Callable[[Settings, Outside], Source]]] = {
     "binance": _binance,
     "bitstamp": _bitstamp,
     "coinbase": _coinbase,
     "coinmetrics": _coinmetrics,
+    "cryptoquant": _cryptoquant,
     "esplora": _esplora,
+    "glassnode": _glassnode,
     "kraken": _kraken,
     "mempool": _mempool,
 }

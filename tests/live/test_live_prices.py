@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 from flows.settings import Settings
 from flows.sources.choose import outside_of, source_named
 from flows.sources.prices import closes, sites, venues
-from flows.sources.prices.closes import Candle, DailyCloses, Page, candle, midnight_seconds, parsed
+from flows.sources.prices.closes import Candle, DailyCloses, Page, candle, parsed
 from flows.sources.protocol import Known, Request
+from flows.sources.unix_days import midnight_seconds
 from flows.sources.web.site import Reply, Trouble
 from schemas.errors import BadInputError, HashpivotError, RequestBudgetError, SiteClosedError, SiteRefusalError
 from schemas.observations import Batch, Notice, ObservedTable

@@ -67,6 +67,31 @@ def test_order_of_rows_does_not_matter(flows: list[Flow], seed: int) -> None:
     assert_frame_equal(exchange_flow_days(shuffled), exchange_flow_days(observed(flows)))
 
 
+@given(flows=FLOWS, stated=st.integers(0, 2 * 10**15))
+def test_sum_that_the_source_states_counts_instead_of_ours(flows: list[Flow], stated: int) -> None:
+    """A vendor's totals hold what it does not tell apart, so they need not be the sum of the rest."""
+    said = [(0, "all", "all", stated, 7), (0, "X", "all", stated // 2, 3)]
+    without = exchange_flow_days(observed(flows))
+    days = exchange_flow_days(observed([*flows, *said]))
+    is_said = (pl.col("day") == FIRST) & pl.col("exchange").is_in(["all", "X"]) & (pl.col("pool") == "all")
+    assert_frame_equal(days.filter(~is_said), without.filter(~is_said))
+    assert days.filter(is_said).select("exchange", "transfer_sat", "transfer_count", "top10_sat").rows() == [
+        ("X", stated // 2, 3, stated // 2 // 2),
+        ("all", stated, 7, stated // 2),
+    ]
+    assert days.select("day", "exchange", "pool").is_unique().all()
+
+
+def test_count_of_a_sum_is_unknown_where_that_of_a_part_is() -> None:
+    flows = observed([(0, "X", "P", 5, 2), (0, "Y", "P", 6, 3)])
+    flows = flows.with_columns(pl.when(pl.col("exchange") == "X").then("transfer_count").alias("transfer_count"))
+    told = {row[:2]: row[2] for row in exchange_flow_days(flows).select("exchange", "pool", "transfer_count").rows()}
+    assert told[("X", "all")] == 2
+    assert told[("Y", "all")] is None
+    assert told[("all", "P")] is None
+    assert told[("all", "all")] is None
+
+
 def test_worked_example_of_twelve_transactions() -> None:
     """480 BTC in 12 transactions, the ten largest of them 471 BTC."""
     flows = observed([(0, "X", "P", 48_000_000_000, 12)]).with_columns(pl.lit(47_100_000_000).alias("top10_sat"))

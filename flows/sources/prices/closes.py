@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar, Final, NamedTuple
 
@@ -10,16 +10,15 @@ import polars as pl
 
 from flows.sources.daily_cells import Column, DailyCells, daily_values
 from flows.sources.protocol import Estimate, Request
+from flows.sources.unix_days import day_text
 from flows.sources.web.client import Answer, Client
 from flows.sources.web.site import Site
 from schemas.errors import BadInputError
 from schemas.observations import Batch, Notice, ObservedTable
-from schemas.units import SECONDS_PER_DAY
 
 SERIES: Final = "price_usd"
 LOOK_BACK: Final = timedelta(days=2)
 """A close is final once its day is over; the days before the newest stored one catch what came late."""
-_LAST_DAY_NUMBER: Final = (date.max - date(1970, 1, 1)).days
 
 
 class Candle(NamedTuple):
@@ -123,14 +122,7 @@ class DailyCloses(ABC):
 
 def candle(begins_at: int, close: Decimal, *, per_second: int = 1) -> Candle:
     """A candle of the UTC day that begins at `begins_at`; a time that is no midnight stays the number it is."""
-    number, rest = divmod(begins_at, SECONDS_PER_DAY * per_second)
-    is_day = rest == 0 and 0 <= number <= _LAST_DAY_NUMBER
-    return Candle(str(date(1970, 1, 1) + timedelta(days=number)) if is_day else str(begins_at), str(close))
-
-
-def midnight_seconds(day: date) -> int:
-    """Unix time at which the UTC day begins."""
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
+    return Candle(day_text(begins_at, per_second=per_second), str(close))
 
 
 def page_of(candles: Sequence[Candle], answer: Answer[Any]) -> Page:

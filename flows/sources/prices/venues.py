@@ -9,7 +9,8 @@ import msgspec
 
 from flows.sources.daily_cells import shortened
 from flows.sources.prices import sites
-from flows.sources.prices.closes import DailyCloses, Page, candle, midnight_seconds, page_of
+from flows.sources.prices.closes import DailyCloses, Page, candle, page_of
+from flows.sources.unix_days import midnight_seconds
 from schemas.errors import BadInputError
 from schemas.units import SECONDS_PER_DAY
 

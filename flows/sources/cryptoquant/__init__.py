@@ -1,0 +1,1 @@
+"""CryptoQuant: flows of miners and exchanges by day, with a key."""

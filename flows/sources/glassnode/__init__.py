@@ -1,0 +1,1 @@
+"""Glassnode: flows and balances of miners by day, with a key."""

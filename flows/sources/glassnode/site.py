@@ -1,0 +1,36 @@
+"""Where Glassnode's API is, how fast it may be asked and how it says no.
+
+Source: https://docs.glassnode.com/. Errors are plain text; whoever is asked in HTML is not Glassnode.
+"""
+
+from typing import Final
+
+from flows.sources.web.site import InParameter, Key, Limit, Problem, Reply, Site, Trouble
+
+PLAN: Final = "plan"
+UNKNOWN: Final = "unknown metric"
+_KINDS: Final = {403: PLAN, 404: UNKNOWN}
+
+
+def explain(reply: Reply) -> Problem | None:
+    """What a plan does not reach and what is no longer there, told apart from the pages of those in between."""
+    kind = _KINDS.get(reply.status)
+    if kind is None or reply.content_type not in ("text/plain", "application/json"):
+        return None
+    return Problem(Trouble.REFUSED, kind, reply.body[:200].decode("utf-8", "replace"))
+
+
+SITE: Final = Site(
+    name="glassnode",
+    title="Glassnode",
+    address="https://api.glassnode.com/v1",
+    limits=(Limit(600, 60),),
+    key=Key(
+        place=InParameter("api_key"),
+        needed=True,
+        remedy="make one in your account there (Professional plan with the API add-on)",
+    ),
+    reset_header="x-rate-limit-reset",
+    limited_pause_seconds=30,
+    explain=explain,
+)

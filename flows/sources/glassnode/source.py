@@ -1,0 +1,214 @@
+"""Glassnode's daily flows and balances of miners, what they send to each exchange, and a figure to check ours.
+
+The labels behind them are updated all the time, so history moves; nothing here is point-in-time.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+import polars as pl
+
+from flows.sources.daily_cells import BTC, Column, DailyCells, daily_values, shortened
+from flows.sources.glassnode.metrics import METRICS, TO_EACH_EXCHANGE, TO_EXCHANGES
+from flows.sources.glassnode.site import PLAN, SITE, UNKNOWN
+from flows.sources.protocol import Estimate, Request
+from flows.sources.unix_days import day_text, midnight_seconds
+from flows.sources.web.client import Answer, Client
+from schemas.errors import BadInputError, SiteRefusalError
+from schemas.observations import EXCHANGE_FLOW, Batch, Notice, ObservedTable
+from schemas.suppliers import GLASSNODE
+
+LOOK_BACK: Final = timedelta(days=30)
+DISPENSABLE: Final = (PLAN, UNKNOWN)
+"""Refusals of one metric that say nothing about the others."""
+EVERYBODY: Final = "all"
+_USAGE: Final = "/user/api_usage"
+_CREDITS: Final = re.compile(r'"creditsUsed"\s*:\s*([0-9]+)')
+_EXCHANGE: Final = re.compile("[A-Za-z0-9_. -]{1,60}")
+_SUMS: Final = ("aggregated", EVERYBODY)
+
+
+class Point(msgspec.Struct):
+    """A value of the day that begins at `t`."""
+
+    t: int
+    v: Decimal | None
+
+
+class Split(msgspec.Struct):
+    """Values of the day that begins at `t`, by exchange."""
+
+    t: int
+    o: dict[str, Decimal | None]
+
+
+class Glassnode:
+    """The API of the Professional plan: one request a metric, the whole range in one answer.
+
+    Asks for the days from `LOOK_BACK` before the newest stored one of each metric; the first run of an ISO week reads
+    everything again.
+    """
+
+    name = GLASSNODE.name
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def plan(self, request: Request) -> Estimate:
+        """One request a metric."""
+        count = len(METRICS) + 1
+        return Estimate(requests_count=count, seconds=count * SITE.spacing_seconds)
+
+    def observe(self, request: Request) -> Iterator[Batch | Notice]:
+        """Yield a batch a metric. Raises as `Client.json`, and `BadInputError`."""
+        last_refusal: SiteRefusalError | None = None
+        is_any = False
+        for column in METRICS:
+            since = self._since(column.series, request)
+            try:
+                answer = self._client.json(f"/metrics/{column.header}", asked(since, request.through), list[Point])
+            except SiteRefusalError as refusal:
+                if refusal.kind not in DISPENSABLE:
+                    raise
+                last_refusal = refusal
+                yield self._notice(f"/metrics/{column.header}", f"not to be had: {refusal.kind}")
+                continue
+            is_any = True
+            cells = [(point.t, point.v) for point in answer.value]
+            values, notices = parsed(answer.origin, cells, column, request, whole=not since)
+            for message in notices:
+                yield self._notice(answer.origin, message)
+            yield self._batch(ObservedTable.DAILY_VALUE, answer, values, request)
+            if column.header == TO_EXCHANGES:
+                yield self._batch(ObservedTable.EXCHANGE_FLOW, answer, flows_of(values, EVERYBODY), request)
+                yield from self._by_exchange(since, request)
+        if last_refusal and not is_any:
+            raise last_refusal
+
+    def probe(self) -> str:
+        """Whether the key is taken, and what it has cost so far, for one request. Raises as `Client.json`."""
+        used = _CREDITS.search(self._client.text(_USAGE, {}).value)
+        return "takes the key" + (f", {int(used[1]):,} credits used" if used and len(used[1]) < 20 else "")
+
+    def _since(self, series: str, request: Request) -> date | None:
+        """The first day to ask for, None for all there are."""
+        if request.since is not None:
+            return request.since
+        newest = request.known.newest_day.get((self.name, series))
+        heard_at = request.known.heard_at.get(self.name)
+        if newest is None or heard_at is None or heard_at.isocalendar()[:2] != request.now.isocalendar()[:2]:
+            return None
+        return min(newest, request.through) - LOOK_BACK
+
+    def _by_exchange(self, since: date | None, request: Request) -> Iterator[Batch | Notice]:
+        try:
+            answer = self._client.json(f"/metrics/{TO_EACH_EXCHANGE}", asked(since, request.through), list[Split])
+        except SiteRefusalError as refusal:
+            if refusal.kind not in DISPENSABLE:
+                raise
+            yield self._notice(f"/metrics/{TO_EACH_EXCHANGE}", f"not to be had: {refusal.kind}")
+            return
+        flows, notices = parsed_split(answer.origin, answer.value, request, whole=not since)
+        for message in notices:
+            yield self._notice(answer.origin, message)
+        if not flows.is_empty():
+            yield self._batch(ObservedTable.EXCHANGE_FLOW, answer, flows, request)
+
+    def _notice(self, origin: str, message: str) -> Notice:
+        return Notice(source=self.name, origin=origin, message=message)
+
+    def _batch(
+        self,
+        table: ObservedTable,
+        answer: Answer[list[Point]] | Answer[list[Split]],
+        rows: pl.DataFrame,
+        request: Request,
+    ) -> Batch:
+        return Batch(
+            source=self.name,
+            table=table,
+            origin=answer.origin,
+            sha256=answer.sha256,
+            observed_at=request.now,
+            rows=rows,
+        )
+
+
+def asked(since: date | None, through: date) -> Mapping[str, str | int]:
+    """Parameters for the days from `since` on; a day more than is wanted, as it is not said whether `u` is included."""
+    params: dict[str, str | int] = {"a": "BTC", "i": "24h"}
+    if since:
+        params["s"] = midnight_seconds(since)
+    return params | {"u": midnight_seconds(through + timedelta(days=1))}
+
+
+def parsed(
+    origin: str, cells: Sequence[tuple[int, Decimal | None]], column: Column, request: Request, *, whole: bool
+) -> tuple[pl.DataFrame, list[str]]:
+    """Daily values of one metric, and what was left out; the running day is, without a word.
+
+    `cells`: begin of the day and value. `whole`: from the first day on. Shape: series, day, value. A null has no row.
+    Raises `BadInputError` at the first value that cannot be believed.
+    """
+    today = request.now.date()
+    frame = (
+        pl.DataFrame(
+            {
+                "day": [day_text(at) for at, _ in cells],
+                column.header: [None if value is None else str(value) for _, value in cells],
+            },
+            schema={"day": pl.String, column.header: pl.String},
+        )
+        .with_row_index("row", offset=1)
+        .with_columns(pl.col("row").cast(pl.Int64))
+        .filter(pl.col("day") != str(today))
+    )
+    if frame.is_empty():
+        empty = pl.DataFrame(schema={"series": pl.String, "day": pl.Date, "value": pl.Float64})
+        return empty, ["has no row for the days asked for"]
+    kind = DailyCells(
+        day_header="day",
+        columns=[column if whole else replace(column, zero_before_start=False)],
+        partial=lambda _: None,
+        remedy="nothing of the answer is used; try again tomorrow, or take glassnode out of the profile",
+    )
+    values, _, notices = daily_values(origin, frame, kind, today)
+    return values.filter(pl.col("day") <= request.through), notices
+
+
+def parsed_split(
+    origin: str, rows: Sequence[Split], request: Request, *, whole: bool
+) -> tuple[pl.DataFrame, list[str]]:
+    """Rows of `EXCHANGE_FLOW`, all pools together, from each first flow on where `whole`.
+
+    Raises as `parsed`.
+    """
+    names = dict.fromkeys(name for row in rows for name in row.o if name not in _SUMS)
+    odd = next((name for name in names if not _EXCHANGE.fullmatch(name)), None)
+    if odd is not None:
+        raise BadInputError(origin, shortened(odd), "the name of an exchange", "see whether the API has changed")
+    flows, notices = [flows_of(pl.DataFrame(schema={"day": pl.Date, "value": pl.Float64}), EVERYBODY)], []
+    for name in sorted(names):
+        column = Column(header=f"o.{name}", series="miner_to_exchange_sat", unit=BTC, zero_before_start=True)
+        cells = [(row.t, row.o.get(name)) for row in rows]
+        values, said = parsed(origin, cells, column, request, whole=whole)
+        flows.append(flows_of(values, name))
+        notices += [message for message in said if "leading zero" not in message]
+    return pl.concat(flows).sort("day", "exchange"), list(dict.fromkeys(notices))
+
+
+def flows_of(values: pl.DataFrame, exchange: str) -> pl.DataFrame:
+    """Rows of `EXCHANGE_FLOW` for what all pools together sent to `exchange`; transactions are not told."""
+    return values.select(
+        "day",
+        pl.lit(exchange).alias("exchange"),
+        pl.lit(EVERYBODY).alias("pool"),
+        pl.col("value").cast(pl.Int64).alias("transfer_sat"),
+        pl.lit(None, pl.Int64).alias("transfer_count"),
+        pl.lit(None, pl.Int64).alias("top10_sat"),
+    ).select(list(EXCHANGE_FLOW.columns))

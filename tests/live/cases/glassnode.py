@@ -1,0 +1,11 @@
+from datetime import UTC, date, datetime
+
+from flows.sources.protocol import Request
+from tests.live.cases import Case
+
+CASE = Case(
+    source="glassnode",
+    request=Request(since=date(2026, 9, 1), through=date(2026, 9, 10), now=datetime(2026, 9, 11, 6, tzinfo=UTC)),
+    # Six metrics, one of them as often as patience lasts.
+    most_requests_count=6 + 3,
+)
