@@ -61,7 +61,8 @@ def observed(case: Case, home: Path, monkeypatch: pytest.MonkeyPatch, *faults: F
         server.check()
         assert len(server.log) == outside.usage.requests_count
         secret = sites[0].secret
-        assert secret is None or secret not in f"{error}{error.__context__!r}{error.__cause__!r}"
+        told = f"{error}{error.__context__!r}{error.__cause__!r}" if error else ""
+        assert secret is None or secret not in told
         assert secret is None or all(secret not in batch.origin for batch in batches)
     tables = sorted({(batch.source, batch.table.value) for batch in batches})
     rows = {
