@@ -159,6 +159,14 @@ def test_every_part_of_the_key_of_an_exchange_flow_counts(working: Path, key: di
     assert keep(working, flows(flow()), flows(flow() | key))[1].new_count == 1
 
 
+@pytest.mark.parametrize("cell", ["transfer_count", "top10_sat"])
+def test_what_a_source_does_not_tell_of_a_flow_stays_unknown_until_it_does(working: Path, cell: str) -> None:
+    untold = flows(flow(**{cell: None}))
+    first, again, later = keep(working, untold, untold, flows(flow(**{cell: 5})))
+    assert (first.new_count, again.revised_count, later.revised_count) == (1, 0, 1)
+    assert told(working, f"select {cell} from raw.exchange_flow order by revision") == [(None,), (5,)]
+
+
 def test_two_sources_never_mix(working: Path) -> None:
     keep(working, price(10.0), price(99.0, source=OTHER), price(11.0), price(99.0, source=OTHER))
     rows = told(working, "select source, value, revision from raw.daily_value order by all")

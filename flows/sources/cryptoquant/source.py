@@ -119,8 +119,9 @@ class CryptoQuant:
             yield from self._notices(answer, notices)
             yield self._batch(ObservedTable.DAILY_VALUE, answer, values, request)
             if endpoint.path == MINER_TO_EXCHANGE:
-                everybody = Pair(exchange=EVERYBODY, pool=EVERYBODY)
-                yield self._batch(ObservedTable.EXCHANGE_FLOW, answer, flows_of(values, everybody), request)
+                flows = flows_of(values, Pair(exchange=EVERYBODY, pool=EVERYBODY))
+                if not flows.is_empty():
+                    yield self._batch(ObservedTable.EXCHANGE_FLOW, answer, flows, request)
         if len(refused) == len(ENDPOINTS):
             raise refused[MINER_TO_EXCHANGE]
         # What may not be had in total may not be had one by one.

@@ -85,7 +85,9 @@ class Glassnode:
                 yield self._notice(answer.origin, message)
             yield self._batch(ObservedTable.DAILY_VALUE, answer, values, request)
             if column.header == TO_EXCHANGES:
-                yield self._batch(ObservedTable.EXCHANGE_FLOW, answer, flows_of(values, EVERYBODY), request)
+                flows = flows_of(values, EVERYBODY)
+                if not flows.is_empty():
+                    yield self._batch(ObservedTable.EXCHANGE_FLOW, answer, flows, request)
                 yield from self._by_exchange(since, request)
         if last_refusal and not is_any:
             raise last_refusal
