@@ -49,7 +49,7 @@ def site() -> CryptoQuantReplay:
 
 @pytest.fixture
 def server(site: CryptoQuantReplay, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplayServer]:
-    with ReplayServer([site], time_scale=0.02) as server:
+    with ReplayServer([site], time_scale=0.05) as server:
         for variable, value in server.settings().items():
             monkeypatch.setenv(variable, value)
         yield server

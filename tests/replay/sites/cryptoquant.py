@@ -27,6 +27,7 @@ def outflow(day: date) -> float:
     return round(5_000 + 1_500 * noise(day, "miners"), 8)
 
 
+@cache
 def flow(day: date, pool: str, exchange: str) -> float:
     """BTC from the pool to the exchange; `mtgox` lived until 2014."""
     if day < FIRST_FLOW_DAY or (exchange == "mtgox") != (day < date(2014, 2, 1)):
@@ -35,6 +36,7 @@ def flow(day: date, pool: str, exchange: str) -> float:
     return round(400 * POOLS[pool] * share * (0.5 + noise(day, pool + exchange)), 8)
 
 
+@cache
 def pair(day: date, pool: str, exchange: str) -> dict[str, float | int | None]:
     pools = list(POOLS) if pool == "all_miner" else [pool]
     exchanges = list(EXCHANGES) if exchange == "all_exchange" else [exchange]
@@ -84,6 +86,7 @@ class CryptoQuantReplay(ReplaySite):
 
     def __init__(self) -> None:
         super().__init__()
+        indicators()  # now, as the first who asks would take it for a silent server
         self.today = datetime.now(UTC).date()
         self.forbidden: set[str] = set()
         self.deprecated: dict[str, bool] = {}

@@ -52,6 +52,7 @@ class GlassnodeReplay(ReplaySite):
 
     def __init__(self) -> None:
         super().__init__()
+        indicators()  # now, as the first who asks would take it for a silent server
         self.today = datetime.now(UTC).date()
         self.beyond_plan: set[str] = set()
         self.revised: dict[tuple[str, date], float] = {}
