@@ -1,9 +1,11 @@
 """Where Glassnode's API is, how fast it may be asked and how it says no.
 
-Source: https://docs.glassnode.com/. Errors are plain text; whoever is asked in HTML is not Glassnode.
+Source: https://docs.glassnode.com/. Errors are plain text; whoever answers in HTML is not Glassnode.
 """
 
 from typing import Final
+
+import msgspec
 
 from flows.sources.web.site import InParameter, Key, Limit, Problem, Reply, Site, Trouble
 
@@ -12,8 +14,20 @@ UNKNOWN: Final = "unknown metric"
 _KINDS: Final = {403: PLAN, 404: UNKNOWN}
 
 
+class _Error(msgspec.Struct):
+    error: str
+
+
 def explain(reply: Reply) -> Problem | None:
-    """What a plan does not reach and what is no longer there, told apart from the pages of those in between."""
+    """What a plan does not reach and what is no longer there, told apart from the pages of those in between.
+
+    An answer is an array, so an object with an error is one, whatever its status.
+    """
+    if reply.status == 200:
+        try:
+            return Problem(Trouble.REFUSED, "error", msgspec.json.decode(reply.body, type=_Error).error)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
     kind = _KINDS.get(reply.status)
     if kind is None or reply.content_type not in ("text/plain", "application/json"):
         return None
