@@ -2,7 +2,7 @@
 
 Sources: https://docs.cdp.coinbase.com/exchange/reference/, https://docs.kraken.com/api/,
 https://developers.binance.com/docs/binance-spot-api-docs, https://www.bitstamp.net/api/. Coinbase and Kraken speak of
-"about" their limits, so Coinbase is asked at half of its own; Bitstamp is asked once a second, as we have no number.
+"about" their limits, so they are asked at half of them; Bitstamp is asked once a second, as we have no number.
 """
 
 from typing import Final
@@ -89,6 +89,7 @@ KRAKEN: Final = Site(
     title="Kraken",
     address="https://api.kraken.com/0",
     limits=(Limit(1, 1),),
+    share=0.5,
     cool_down_seconds=900,
     explain=explain_kraken,
 )
