@@ -59,6 +59,14 @@ NODE: Final = Supplier(
     trust="exact: every amount in satoshi; pool names by payout address and coinbase tag",
     address="https://bitcoincore.org/en/doc/",
 )
+EDGAR: Final = Supplier(
+    name="edgar",
+    title="SEC EDGAR: company facts and filings",
+    licence="public domain",
+    delay="minutes to a day after a filing",
+    trust="amounts as filed, with the basis of the element; keywords are found by machine and prove nothing",
+    address="https://www.sec.gov/search-filings/edgar-application-programming-interfaces",
+)
 REGISTRY: Final = Supplier(
     name="registry",
     title="Curated registry of AI leases, credit support and capital expenditure",
@@ -70,5 +78,5 @@ REGISTRY: Final = Supplier(
 
 SUPPLIERS: Final = {
     supplier.name: supplier
-    for supplier in (SIMULATED, COINMETRICS_EXPORT, CRYPTOQUANT_EXPORT, POOL_BLOCKS_EXPORT, NODE, REGISTRY)
+    for supplier in (SIMULATED, COINMETRICS_EXPORT, CRYPTOQUANT_EXPORT, POOL_BLOCKS_EXPORT, NODE, EDGAR, REGISTRY)
 }
