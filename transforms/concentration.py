@@ -25,9 +25,10 @@ def concentration_days(pools: pl.DataFrame, proxies: pl.DataFrame) -> pl.DataFra
     """
     known = pools.filter(pl.col(_COUNT) > 0).select("day", "pool", pl.col(_COUNT).alias("blocks"))
     days = _laid_out(known).rename({"blocks": "pool_blocks"})
+    first = pl.lit(proxies["known_at"].min(), pl.Date)
     merged = (
         known.join(proxies.select("pool", "proxy_group", "known_at"), on="pool", how="left", validate="m:1")
-        .filter(pl.col("day") >= proxies["known_at"].min())
+        .filter(pl.col("day") >= first)
         .with_columns(pl.when(pl.col("day") >= pl.col("known_at")).then("proxy_group").otherwise("pool").alias("pool"))
         .group_by("day", "pool")
         .agg(pl.col("blocks").sum())

@@ -209,8 +209,10 @@ def _sum(what: pl.Expr, which: pl.Expr) -> pl.Expr:
 
 def _deal_spans(deals: pl.DataFrame) -> pl.DataFrame:
     """The versions with the span of days each stands: `from_day`, included, to `until_day`, excluded or NULL."""
-    return deals.sort("deal_id", "known_at").with_columns(
-        from_day="known_at", until_day=pl.min_horizontal("ended_on", "superseded_at")
+    return (
+        deals.drop_nulls("known_at")
+        .sort("deal_id", "known_at")
+        .with_columns(from_day="known_at", until_day=pl.min_horizontal("ended_on", "superseded_at"))
     )
 
 
@@ -220,28 +222,42 @@ def _standing(deals: pl.DataFrame) -> pl.DataFrame:
 
 
 def _support_spans(supports: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
-    """The credit supports with the value of their deal and their spans: each ends with the deal it supports."""
-    ends = _standing(deals).select("deal_id", deal_value_usd="contract_value_usd", until_day="ended_on")
+    """The credit supports with their spans and the value their deal had then: each ends with the deal it supports."""
     return (
-        supports.sort("deal_id", "provider", "kind")
-        .join(ends, on="deal_id", how="left", validate="m:1", maintain_order="left")
+        supports.drop_nulls("known_at")
+        .sort("deal_id", "provider", "kind")
+        .pipe(_with_version, deals, {"deal_value_usd": "contract_value_usd"})
         .with_columns(from_day="known_at")
+    )
+
+
+def _with_version(rows: pl.DataFrame, deals: pl.DataFrame, taken: Mapping[str, str]) -> pl.DataFrame:
+    """`rows` beside the version of their deal that was known when they were; `taken` maps new names to its columns.
+
+    `until_day` is the day the deal ended. A deal that was not known yet gives NULL.
+    """
+    versions = deals.drop_nulls("known_at").select(
+        "deal_id", "known_at", *(pl.col(old).alias(new) for new, old in taken.items())
+    )
+    ends = _standing(deals).select("deal_id", until_day="ended_on")
+    numbered = rows.with_row_index("row").sort("known_at", "row")
+    return (
+        # Sorted by day, and only within a deal does the order matter: what Polars cannot check by itself.
+        numbered.join_asof(
+            versions.sort("known_at"), on="known_at", by="deal_id", strategy="backward", check_sortedness=False
+        )
+        .join(ends, on="deal_id", how="left", validate="m:1", maintain_order="left")
+        .sort("row")
+        .drop("row")
     )
 
 
 def _delivery_spans(deliveries: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
     """The steps of delivery with the deal they belong to; power stays on until the deal ends."""
-    about = _standing(deals).select(
-        "deal_id",
-        "gross_mw",
-        "site_history",
-        "mining_stopped_on",
-        deal_mw="critical_it_mw",
-        until_day="ended_on",
-    )
+    taken = {name: name for name in ("gross_mw", "site_history", "mining_stopped_on")} | {"deal_mw": "critical_it_mw"}
     return (
         deliveries.sort("deal_id", "energised_on")
-        .join(about, on="deal_id", how="left", validate="m:1", maintain_order="left")
+        .pipe(_with_version, deals, taken)
         .with_columns(from_day=pl.max_horizontal("energised_on", "known_at"))
     )
 
