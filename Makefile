@@ -35,12 +35,13 @@ test: .venv/.dev .venv/.reader  ## Run every test
 	.venv/reader/bin/python -m pip install $(HASHED) -r tests/warehouse/reader.lock
 	@touch $@
 
-lint: .venv/.dev  ## Format, lint, types, import contracts, dictionary
+lint: .venv/.dev  ## Format, lint, types, import contracts, dictionary, registry
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hashpivot dictionary --check
+	$(BIN)/hashpivot registry check
 
 check: lint test  ## Everything that guards a commit
 

@@ -137,6 +137,22 @@ def checked(sheet: Sheet) -> Sheet:
     return sheet
 
 
+def readable(table: str, column: str, cell: str) -> str | None:
+    """What is wrong with one cell by itself, as a sentence part; None where nothing is. For people who type."""
+    facts = REGISTRY[table].columns[column]
+    if not cell:
+        return None if facts.nullable else "expected a value"
+    dtype = facts.dtype.type
+    typed = pl.DataFrame({column: [cell]}).with_columns(_typed(column, dtype))
+    if typed[column].is_null()[0]:
+        return f"found {cell!r}, expected {_WRITTEN_AS[dtype]}"
+    try:
+        pa.DataFrameSchema({column: facts}).validate(typed, lazy=True)
+    except SchemaErrors as error:
+        return f"found {cell!r}, expected {error.failure_cases['check'][0]}"
+    return None
+
+
 def _typed(name: str, dtype: type[pl.DataType]) -> pl.Expr:
     cell = pl.col(name)
     # Without the pattern the parser would also take 2026-2-5, which sorts and compares as another text elsewhere.

@@ -473,6 +473,7 @@ def mixed(
         ],
     )
     deal = {"kind": "contract", "confidence": "confirmed", "critical_it_mw": 245.3, "term_years": 15.1}
+    deal |= {"lease_type": "nnn", "miner": "M"}
     deals = registry_table(
         "conversion_deal",
         [deal | {"deal_id": i, "announced_on": day(n), "known_at": day(n)} for i, n in (("a", 3), ("b", 3), ("c", 50))],
