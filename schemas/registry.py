@@ -251,6 +251,7 @@ ROW_RULES: Final[dict[str, tuple[Rule, ...]]] = {
         _JUDGED_WITHOUT_SOURCE,
     ),
     "proxy_pool": (_JUDGED_WITHOUT_SOURCE,),
+    "filer": _PROVENANCE_RULES,
     "outage_event": (
         _not_after("start_on", "end_on"),
         _not_after("start_on", "known_at"),
@@ -648,6 +649,19 @@ OUTAGE_EVENT: Final = _schema(
     },
 )
 
+FILER: Final = _schema(
+    "filer",
+    "One row a company whose filings are looked through",
+    ["cik"],
+    {
+        "cik": _whole("SEC Central Index Key; names and tickers change, this does not", "number", 1, 9_999_999_999),
+        "company": _text("Name at the last edit"),
+        "ticker": _ticker(),
+        "role": _choice("What it is here", "miner", "former_miner", "technology_company"),
+    }
+    | _provenance(notes_optional=False),
+)
+
 FILING_REVIEW: Final = _schema(
     "filing_review",
     "One row a filing that a person has read because of its keywords, and what came of it",
@@ -678,6 +692,7 @@ REGISTRY: Final = {
         LEASE_ASSUMPTION,
         PROXY_POOL,
         OUTAGE_EVENT,
+        FILER,
         FILING_REVIEW,
     )
 }

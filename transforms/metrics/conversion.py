@@ -124,6 +124,20 @@ def gpu_cloud_value_usd() -> pl.Expr:
     unit=Unit.MEGAWATT,
     dtype=pl.Float64,
     error=f"Change of a sum in which undisclosed power is missing. {KNOWN}",
+    null_rule="NULL in the first 30 days of the registry.",
+    ge=-20_000,
+    history_days=31,
+    examples=[Example(given={"contracted_critical_it_mw": [100.0] * 30 + [345.0]}, gives=245.0)],
+)
+def contracted_critical_it_added_30d_mw() -> pl.Expr:
+    """Critical power that contracts of the last thirty days have added, less what has ended."""
+    return pl.col("contracted_critical_it_mw") - pl.col("contracted_critical_it_mw").shift(30)
+
+
+@metric(
+    unit=Unit.MEGAWATT,
+    dtype=pl.Float64,
+    error=f"Change of a sum in which undisclosed power is missing. {KNOWN}",
     null_rule="NULL in the first 90 days of the registry.",
     ge=-20_000,
     history_days=91,
@@ -521,6 +535,7 @@ METRICS = (
     gpu_cloud_critical_it_mw,
     leased_value_usd,
     gpu_cloud_value_usd,
+    contracted_critical_it_added_30d_mw,
     contracted_critical_it_added_90d_mw,
     energised_critical_it_mw,
     energised_critical_it_with_unverified_mw,
