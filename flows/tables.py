@@ -19,7 +19,8 @@ from transforms.catalog import (
     TABLES,
     Table,
 )
-from transforms.concentration import FROM_POOLS
+from transforms.concentration import FROM_POOLS, MERGED_POOLS
+from transforms.security import MADE_FROM
 
 DERIVED: Final = tuple(
     TableFacts(
@@ -75,7 +76,7 @@ def column_sources(
                 suppliers = {chosen[root] for root in roots if root in chosen}
                 if block_source and roots & set(FROM_POOLS):
                     suppliers.add(block_source)
-                if roots - set(SERIES) - set(MARKS) - set(FROM_POOLS):
+                if roots - set(SERIES) - set(MARKS) - set(FROM_POOLS) or MERGED_POOLS in roots:
                     suppliers.add(REGISTRY_SUPPLIER.name)
                 found[facts.name, column.name] = ",".join(sorted(suppliers))
             else:
@@ -95,7 +96,9 @@ def _roots(name: str, tables: Sequence[Table]) -> Iterator[str]:
         if current in seen:
             continue
         seen.add(current)
-        if current in named and named[current].inputs:
+        if current in MADE_FROM:
+            pending.extend(MADE_FROM[current])
+        elif current in named and named[current].inputs:
             pending.extend(named[current].inputs)
         else:
             yield current

@@ -156,7 +156,8 @@ def build(inputs: Inputs) -> Built:
                 supply_at_end(blocks, whole),
             ),
             SECURITY_DAILY.metrics,
-        )
+            # Lists come in pieces that depend on the moment, and pieces of memory become pages of the file.
+        ).rechunk()
     tables = {name: enforce(published(frame, TABLES[name].metrics), schema(name)) for name, frame in derived.items()}
     nulls = [_nulls(TABLES[name], frame) for name, frame in derived.items() if TABLES[name].key == ("day",)]
     return Built(

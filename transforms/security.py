@@ -23,6 +23,7 @@ FROM_MARKET: Final = (
     "day",
     "price_usd",
     "issuance_btc",
+    "supply_sat",
     "miner_revenue_usd",
     "hashrate_ehs",
     "hashrate_7d_ehs",
@@ -35,7 +36,15 @@ FROM_MARKET: Final = (
     "is_final",
     "sources",
 )
-"""Columns of the derived `capitulation_daily` that the security figures start from."""
+"""Columns of the derived `capitulation_daily`, its inputs included, that the security figures start from."""
+MADE_FROM: Final = {
+    "supply_btc": ("supply_sat", "issuance_sat"),
+    "trough_on": ("hashrate_ehs",),
+    "trough_hashrate_ehs": ("hashrate_ehs",),
+    "recovered_hashrate_ehs": ("hashrate_ehs",),
+    "peak_before_ehs": ("hashrate_ehs",),
+}
+"""What the columns rest on that are laid out here, for those who follow a figure to its source."""
 FROM_CONVERSION: Final = ("displaced_hashrate_low_ehs", "displaced_hashrate_high_ehs")
 
 
@@ -64,7 +73,7 @@ def security_days(
     )
     return joined.with_columns(
         *(pl.when(none_yet).then(0.0).otherwise(name).alias(name) for name in FROM_CONVERSION),
-        pl.coalesce(_summed_issuance(), "supply_btc").alias("supply_btc"),
+        pl.coalesce(pl.col("supply_sat") / SAT_PER_BTC, _summed_issuance(), "supply_btc").alias("supply_btc"),
         _in_outage(outages.select("start_on", "end_on", "known_at").rows()).alias("in_outage"),
         pl.concat_str("sources", pl.lit(REGISTRY.name), separator=",").str.strip_prefix(",").alias("sources"),
         *_troughs(),

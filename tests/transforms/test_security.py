@@ -86,6 +86,18 @@ def test_proxy_pool_counts_to_its_group_from_the_day_that_was_known(registry_tab
     assert first["pool_hhi_index"] == before["pool_hhi_index"]
 
 
+def test_name_of_a_pool_may_be_written_in_any_way(registry_table: Builder) -> None:
+    row = {"proxy_group": "antpool", "pool": "binancepool", "known_at": FIRST}
+    proxies = registry_table("proxy_pool", [row])
+    slugs = concentrated({"antpool": 2_000, "binancepool": 1_000, "unknown": 1_320}, proxies)
+    names = concentrated({"AntPool": 2_000, "Binance Pool": 1_000, "Unknown": 1_320}, proxies)
+    assert names == slugs
+    both = concentrated({"antpool": 1_500, "AntPool": 500, "Binance Pool": 1_000, "Unknown": 1_320}, proxies)
+    assert both == slugs
+    assert names["merged_nakamoto_coefficient_count"] == 1
+    assert names["unknown_pool_share_pct"] == pytest.approx(100 * 1_320 / WINDOW)
+
+
 @pytest.fixture(scope="module")
 def real_concentration(shared_data: Path) -> pl.DataFrame:
     """The published columns of every day of the recorded blocks."""

@@ -24,12 +24,12 @@ COST: Final = "As good as the dated fleet and price estimates: both move by a th
     unit=Unit.BTC,
     dtype=pl.Float64,
     error="What miners left unclaimed counts as issued where it comes from heights; lost coins always count.",
-    null_rule="NULL where neither all issuance since 2009 nor the height of the chain is known.",
+    null_rule="NULL where nobody states it and neither all issuance since 2009 nor the height of the chain is known.",
     ge=0,
     le=21_000_000,
 )
 def supply_btc() -> pl.Expr:
-    """Coins issued up to the end of the day."""
+    """Coins issued up to the end of the day: as the chain source states, else summed up, else by the height reached."""
     return pl.col("supply_btc")
 
 
