@@ -158,8 +158,13 @@ def build(inputs: Inputs) -> Built:
             SECURITY_DAILY.metrics,
             # Lists come in pieces that depend on the moment, and pieces of memory become pages of the file.
         ).rechunk()
-    tables = {name: enforce(published(frame, TABLES[name].metrics), schema(name)) for name, frame in derived.items()}
-    nulls = [_nulls(TABLES[name], frame) for name, frame in derived.items() if TABLES[name].key == ("day",)]
+        # Checking is mostly Python's own work and telling reasons mostly that of Polars: each goes on beside the other.
+        daily = [name for name in derived if TABLES[name].key == ("day",)]
+        told = second_core.submit(lambda: [_nulls(TABLES[name], derived[name]) for name in daily])
+        tables = {
+            name: enforce(published(frame, TABLES[name].metrics), schema(name)) for name, frame in derived.items()
+        }
+        nulls = told.result()
     return Built(
         tables=tables,
         nulls=pl.concat(nulls),
