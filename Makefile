@@ -42,12 +42,13 @@ test: .venv/.dev .venv/.reader .venv/.peers  ## Run every test
 	.venv/peers/bin/python -m pip install $(HASHED) --no-build-isolation -r benchmarks/peers.lock
 	@touch $@
 
-lint: .venv/.dev  ## Format, lint, types, import contracts, dictionary
+lint: .venv/.dev  ## Format, lint, types, import contracts, dictionary, registry
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/hashpivot dictionary --check
+	$(BIN)/hashpivot registry check
 
 check: lint test  ## Everything that guards a commit
 

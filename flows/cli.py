@@ -185,6 +185,113 @@ def dictionary(check: bool) -> None:
     click.echo(f"wrote {PAGE}")
 
 
+@cli.group()
+def registry() -> None:
+    """Keep the registry: check it, add a row, see what an edit changes."""
+
+
+@registry.command("check")
+@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Registry files; by default our own.")
+@_json_option
+def registry_check(folder: Path | None, as_json: bool) -> None:
+    """Check every row, every link between the tables, and the totals against the changelog."""
+    from flows.registry import FOLDER, check
+    from flows.tabular import print_rows
+
+    told = check(folder or FOLDER)
+    print_rows(["total", "value"], list(told.items()), as_json=as_json)
+
+
+@registry.command("diff")
+@click.option("--against", default="HEAD", show_default=True, help="A folder of registry files, or a git revision.")
+@_json_option
+def registry_diff(against: str, as_json: bool) -> None:
+    """Show what the edits of the registry files do to rows, totals and published columns."""
+    from flows.registry import FOLDER, differences, other
+    from flows.tabular import print_rows
+    from warehouse.registry import load_registry
+
+    rows = differences(other(against), load_registry(FOLDER))
+    if not rows and not as_json:
+        click.echo("no difference")
+        return
+    print_rows(["what", "before", "after", "change"], rows, as_json=as_json)
+
+
+@registry.command("add")
+@click.argument("table")
+@click.option(
+    "--set", "cells", multiple=True, metavar="COLUMN=VALUE", help="A cell; repeat. Without any you are asked."
+)
+@click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Registry files; by default our own.")
+@click.option("--yes", is_flag=True, help="Write without asking once more.")
+def registry_add(table: str, cells: tuple[str, ...], folder: Path | None, yes: bool) -> None:
+    """Add one row to TABLE; nothing is written unless the whole registry is sound with it."""
+    from flows.registry import FOLDER, add, preview
+    from flows.tabular import print_rows
+
+    where = folder or FOLDER
+    given = _cells(cells) if cells else _asked(table)
+    print_rows(["what", "before", "after", "change"], preview(table, given, where), as_json=False)
+    if yes or click.confirm(f"Write this row to {table}.csv?"):
+        add(table, given, where)
+        click.echo(
+            f"wrote {where / f'{table}.csv'}; say in the changelog what changed, then `hashpivot registry check`"
+        )
+
+
+def _cells(cells: tuple[str, ...]) -> dict[str, str]:
+    """Cells of the form COLUMN=VALUE."""
+    split = [cell.partition("=") for cell in cells]
+    if bad := [name for name, sign, _ in split if not sign]:
+        raise click.UsageError(f"--set {bad[0]}: expected COLUMN=VALUE")
+    return {name: value for name, _, value in split}
+
+
+def _asked(table: str) -> dict[str, str]:
+    """Cells that a person types, one column after the other, each asked again until it can be read."""
+    from schemas.registry import REGISTRY
+    from warehouse.registry import readable
+
+    if table not in REGISTRY:
+        raise click.UsageError(f"no table {table}; expected one of {', '.join(sorted(REGISTRY))}")
+    answers: dict[str, str] = {}
+    for name, column in REGISTRY[table].columns.items():
+        click.echo(f"\n{column.description}" + (" (may be empty)" if column.nullable else ""))
+        while True:
+            answer = click.prompt(f"{name} [{(column.metadata or {}).get('unit')}]", default="", show_default=False)
+            problem = readable(table, name, answer.strip())
+            if problem is None:
+                answers[name] = answer.strip()
+                break
+            click.echo(f"  {problem}", err=True)
+    return answers
+
+
+@cli.command()
+@click.option("--hashprice", type=float, required=True, help="USD per PH/s per day.")
+@click.option("--power-price", type=float, required=True, help="All-in cost of a MWh at the mine, USD.")
+@click.option("--efficiency", type=float, required=True, help="J/TH of the machines, cooling included.")
+@click.option("--day", type=DAY, help="Use the contracts and assumptions known on this day; by default all.")
+@_json_option
+def whatif(hashprice: float, power_price: float, efficiency: float, day: datetime | None, as_json: bool) -> None:
+    """Set mining beside the leases on your own numbers: price per MW-year, parity hashprice, value of each lease."""
+    from flows.tabular import print_rows
+    from flows.whatif import as_json as for_program
+    from flows.whatif import described
+    from flows.whatif import whatif as answered
+
+    when = day.date() if day else date.max
+    answer = answered(hashprice=hashprice, power_price=power_price, efficiency=efficiency, day=when)
+    if as_json:
+        click.echo(json.dumps(for_program(answer), indent=2))
+        return
+    facts = described()
+    rows = [(name, answer.figures[name], facts[name][0], facts[name][1]) for name in answer.figures]
+    print_rows(["figure", "value", "unit", "meaning"], rows, as_json=False)
+    print_rows(answer.contracts.columns, answer.contracts.rows(), as_json=False)
+
+
 def _day(moment: datetime | None) -> date | None:
     return moment.date() if moment else None
 

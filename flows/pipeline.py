@@ -33,6 +33,7 @@ from schemas.series import Group
 from schemas.suppliers import SIMULATED, SUPPLIERS
 from transforms.build import Built, Inputs, build
 from transforms.calendar import FINALITY_DELAY
+from transforms.capex import capex_quarters
 from transforms.quality import as_frame, failed, from_notices
 from warehouse import journal, vintages
 from warehouse.dictionary import columns_frame
@@ -281,6 +282,9 @@ def observed(run: Run, connection: Connection) -> Inputs:
     ranked = run.profile.precedence
     block_source, blocks = vintages.latest_blocks(connection, ranked.get(Group.BLOCKS, ()))
     flow_source, flows = vintages.latest_flows(connection, ranked.get(Group.MINER_FLOWS, ()))
+    _, facts = vintages.latest_filing_facts(connection, ranked.get(Group.FILINGS, ()))
+    filing_source, filings = vintages.latest_filings(connection, ranked.get(Group.FILINGS, ()))
+    registry = load_registry()
     transfer_source, transfers, block_flows = vintages.latest_transfers(connection, ranked.get(Group.MINER_FLOWS, ()))
     return Inputs(
         blocks=blocks,
@@ -292,7 +296,9 @@ def observed(run: Run, connection: Connection) -> Inputs:
         block_flows=block_flows,
         transfer_source=transfer_source,
         other_blocks=vintages.other_blocks(connection, ranked.get(Group.BLOCKS, ()), block_source),
-        reference=load_registry(),
+        filings=filings,
+        filing_source=filing_source,
+        reference=registry | {"capex_quarter": capex_quarters(registry["capex_quarter"], facts)},
         precedence=ranked,
         through=run.through,
         now=run.now,
@@ -432,7 +438,9 @@ def _publication(run: Run, built: Built, inputs: Inputs, meta: dict[str, pl.Data
         **built.tables,
         **{facts.name: inputs.reference[facts.name] for facts in PUBLISHED if facts.name in inputs.reference},
     }
-    by_column = column_sources(built.chosen, inputs.block_source, built.flow_source, built.transfer_source)
+    by_column = column_sources(
+        built.chosen, inputs.block_source, built.flow_source, built.transfer_source, inputs.filing_source
+    )
     columns = columns_frame(PUBLISHED, {name: rows.schema for name, rows in tables.items()}, by_column)
     return Publication(
         version=run.run_id,

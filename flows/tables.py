@@ -1,6 +1,6 @@
 """Facts of every published table: those built from metrics and those of the registry."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from schemas.published import TableFacts, columns_of, reference_columns
@@ -11,11 +11,17 @@ from transforms.catalog import (
     CAPITULATION_DAILY,
     CONVERSION_DAILY,
     EXCHANGE_FLOW_DAILY,
+    FILING_CANDIDATE,
+    LEASE_ECONOMICS,
     MINER_FLOW_DAILY,
     MINER_TRANSFER,
     POOL_DAILY,
+    SECURITY_DAILY,
     TABLES,
+    Table,
 )
+from transforms.concentration import FROM_POOLS, MERGED_POOLS
+from transforms.security import MADE_FROM
 
 DERIVED: Final = tuple(
     TableFacts(
@@ -23,7 +29,7 @@ DERIVED: Final = tuple(
         description=table.description,
         key=table.key,
         columns=columns_of(table.metrics),
-        source=REGISTRY_SUPPLIER.name if table.name == CONVERSION_DAILY.name else None,
+        source=REGISTRY_SUPPLIER.name if table.name == LEASE_ECONOMICS.name else None,
     )
     for table in TABLES.values()
 )
@@ -40,8 +46,17 @@ REFERENCE: Final = tuple(
 PUBLISHED: Final = (*DERIVED, *REFERENCE)
 
 
+LINEAGE: Final = (SECURITY_DAILY, CONVERSION_DAILY, CAPITULATION_DAILY)
+"""Tables whose columns are followed to their series: each reads columns of those after it."""
+MARKS: Final = ("day", "is_final", "sources")
+
+
 def column_sources(
-    chosen: Mapping[str, str], block_source: str | None, flow_source: str | None, transfer_source: str | None
+    chosen: Mapping[str, str],
+    block_source: str | None,
+    flow_source: str | None,
+    transfer_source: str | None,
+    filing_source: str | None = None,
 ) -> dict[tuple[str, str], str]:
     """Suppliers behind each (table, column), comma-separated.
 
@@ -52,14 +67,18 @@ def column_sources(
         EXCHANGE_FLOW_DAILY.name: flow_source or "",
         MINER_FLOW_DAILY.name: transfer_source or "",
         MINER_TRANSFER.name: transfer_source or "",
+        FILING_CANDIDATE.name: filing_source or "",
     }
+    followed = {table.name: LINEAGE[n:] for n, table in enumerate(LINEAGE)}
     found = {}
     for facts in PUBLISHED:
         for column in facts.columns:
-            if facts.name == CAPITULATION_DAILY.name:
-                roots = set(_roots(column.name))
+            if facts.name in followed:
+                roots = set(_roots(column.name, followed[facts.name]))
                 suppliers = {chosen[root] for root in roots if root in chosen}
-                if any(root not in SERIES and root not in ("day", "is_final", "sources") for root in roots):
+                if block_source and roots & set(FROM_POOLS):
+                    suppliers.add(block_source)
+                if roots - set(SERIES) - set(MARKS) - set(FROM_POOLS) or MERGED_POOLS in roots:
                     suppliers.add(REGISTRY_SUPPLIER.name)
                 found[facts.name, column.name] = ",".join(sorted(suppliers))
             else:
@@ -67,16 +86,21 @@ def column_sources(
     return found
 
 
-def _roots(name: str) -> Iterator[str]:
-    """Input columns that the metric `name` of the capitulation table rests on in the end."""
-    named = {m.name: m for m in CAPITULATION_DAILY.metrics}
+def _roots(name: str, tables: Sequence[Table]) -> Iterator[str]:
+    """Input columns that the metric `name` of the first of `tables` rests on in the end.
+
+    A column that the first table only takes over is looked for in the ones after it.
+    """
+    named = {m.name: m for table in reversed(tables) for m in table.metrics}
     pending, seen = [name], set()
     while pending:
         current = pending.pop()
         if current in seen:
             continue
         seen.add(current)
-        if current in named and named[current].inputs:
+        if current in MADE_FROM:
+            pending.extend(MADE_FROM[current])
+        elif current in named and named[current].inputs:
             pending.extend(named[current].inputs)
         else:
             yield current

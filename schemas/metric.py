@@ -11,14 +11,15 @@ import polars as pl
 from schemas.units import Unit
 
 Scalar: TypeAlias = float | int | str | bool | date | None
-Given: TypeAlias = Mapping[str, Sequence[Scalar] | Scalar]
+Given: TypeAlias = Mapping[str, Sequence[Scalar | Sequence[int]] | Scalar]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
     """A worked example: what the columns hold over consecutive days, and what the metric is on the last of them.
 
-    `given` maps a column to one value a day, oldest first; a single scalar stands for the same value on every day.
+    `given` maps a column to one value a day, oldest first; a single scalar stands for the same value on every day. A
+    value may be a list, for the few columns that hold one.
     `within` is the absolute tolerance, needed where the source of the example printed a rounded figure.
     """
 

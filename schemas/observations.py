@@ -13,6 +13,7 @@ from schemas.series import SERIES
 from schemas.suppliers import SUPPLIERS
 
 UTC_TIME = pl.Datetime("us", "UTC")
+_ACCESSION = r"^\d{10}-\d{2}-\d{6}$"
 
 
 class ObservedTable(StrEnum):
@@ -23,6 +24,8 @@ class ObservedTable(StrEnum):
     EXCHANGE_FLOW = "exchange_flow"
     MINER_TRANSFER = "miner_transfer"
     MINER_BLOCK_FLOW = "miner_block_flow"
+    FILING_FACT = "filing_fact"
+    FILING = "filing"
 
 
 def _within_bounds(data: pa.PolarsData) -> pl.LazyFrame:
@@ -147,12 +150,67 @@ MINER_BLOCK_FLOW = pa.DataFrameSchema(
 )
 """One row a block, a block without any flow included: it tells that the block has been looked at."""
 
+FILING_FACT = pa.DataFrameSchema(
+    {
+        "cik": pa.Column(pl.Int64, pa.Check.in_range(1, 9_999_999_999), description="Central Index Key of the filer"),
+        "tag": pa.Column(pl.String, pa.Check.str_length(min_value=1), description="Element, without its taxonomy"),
+        "period_start": pa.Column(pl.Date, description="First day of the period"),
+        "period_end": pa.Column(pl.Date, description="Last day of the period"),
+        "value_usd": pa.Column(pl.Int64, description="Whole US dollars, over the whole period"),
+        "form": pa.Column(
+            pl.String, pa.Check.str_length(min_value=1), description="Form of the filing: 10-Q, 10-K ..."
+        ),
+        "filed_on": pa.Column(pl.Date, description="Day the filing was made public"),
+        "accession": pa.Column(pl.String, pa.Check.str_matches(_ACCESSION), description="Number of the filing"),
+    },
+    checks=pa.Check(
+        lambda data: data.lazyframe.select(
+            (pl.col("period_start") < pl.col("period_end")) & (pl.col("period_end") <= pl.col("filed_on"))
+        ),
+        name="a period that begins before it ends and ends before it is told",
+    ),
+    strict=True,
+    ordered=True,
+    unique=["cik", "tag", "period_start", "period_end", "accession"],
+    name="filing_fact",
+)
+"""One row an amount of a period as one filing states it; later filings repeat it as a comparative."""
+
+FILING = pa.DataFrameSchema(
+    {
+        "cik": pa.Column(pl.Int64, pa.Check.in_range(1, 9_999_999_999), description="Central Index Key of the filer"),
+        "accession": pa.Column(pl.String, pa.Check.str_matches(_ACCESSION), description="Number of the filing"),
+        "company": pa.Column(pl.String, pa.Check.str_length(min_value=1), description="Name of the filer, as filed"),
+        "form": pa.Column(pl.String, pa.Check.str_length(min_value=1), description="Form: 8-K, 10-Q, 10-K, 6-K ..."),
+        "filed_on": pa.Column(pl.Date, description="Day the filing was made public"),
+        "items": pa.Column(pl.String, nullable=True, description="Items of an 8-K, comma-separated"),
+        "document_url": pa.Column(
+            pl.String, pa.Check.str_matches(r"^https?://\S+$"), description="Document that was looked at"
+        ),
+        "keywords": pa.Column(pl.String, description="Keywords found, sorted, comma-separated; '' where none is"),
+        "excerpt": pa.Column(
+            pl.String, pa.Check.str_length(max_value=400), nullable=True, description="Text around the first of them"
+        ),
+    },
+    checks=pa.Check(
+        lambda data: data.lazyframe.select((pl.col("keywords") == "") == pl.col("excerpt").is_null()),
+        name="an excerpt exactly where a keyword is",
+    ),
+    strict=True,
+    ordered=True,
+    unique=["cik", "accession"],
+    name="filing",
+)
+"""One row a filing that was looked at, one without a keyword included: it tells that there was nothing in it."""
+
 OBSERVED = {
     ObservedTable.BLOCK: BLOCK,
     ObservedTable.DAILY_VALUE: DAILY_VALUE,
     ObservedTable.EXCHANGE_FLOW: EXCHANGE_FLOW,
     ObservedTable.MINER_TRANSFER: MINER_TRANSFER,
     ObservedTable.MINER_BLOCK_FLOW: MINER_BLOCK_FLOW,
+    ObservedTable.FILING_FACT: FILING_FACT,
+    ObservedTable.FILING: FILING,
 }
 
 KEYS = {
@@ -161,6 +219,8 @@ KEYS = {
     ObservedTable.EXCHANGE_FLOW: ("day", "exchange", "pool"),
     ObservedTable.MINER_TRANSFER: ("height", "block_hash", "txid", "exchange", "hop", "label_set"),
     ObservedTable.MINER_BLOCK_FLOW: ("height",),
+    ObservedTable.FILING_FACT: ("cik", "tag", "period_start", "period_end", "accession"),
+    ObservedTable.FILING: ("cik", "accession"),
 }
 
 

@@ -18,7 +18,12 @@ BACKSTOP: Final = ("guarantee", "letter_of_credit")
 """Kinds of credit support by which a third party pays when the tenant does not."""
 OTHER_SUPPORT: Final = ("prepayment", "equity_right")
 GPU_CLOUD: Final = "gpu_cloud"
-LEASE_TYPES: Final = ("nnn", "modified_gross", "colo_other", GPU_CLOUD, "other")
+LEASE_TYPES: Final = ("nnn", "modified_gross", "colo_other", GPU_CLOUD)
+MINED: Final = "mined"
+PARTLY_MINED: Final = "partly_mined"
+NEVER_MINED: Final = "never_mined"
+IMPUTED: Final = "imputed"
+OPEN_REVIEW: Final = "open"
 TERMINATED: Final = "terminated"
 UNVERIFIED: Final = "unverified"
 COMPANY_GUIDANCE: Final = "company"
@@ -123,6 +128,11 @@ def _url_read() -> pa.Column:
     return _choice(says, "read", "cited", optional=True)
 
 
+def _known_at(*, optional: bool = False) -> pa.Column:
+    says = "Day from which anybody could know the row; no earlier day may use it"
+    return _day(says + ("; without it the row counts on no day" if optional else ""), optional=optional)
+
+
 def _provenance(*, notes_optional: bool) -> dict[str, pa.Column]:
     """The columns most tables end with: where the row comes from, what to know about it, whether it was read."""
     return {"source_url": _source_url(), "notes": _notes(optional=notes_optional), "url_read": _url_read()}
@@ -147,6 +157,18 @@ _PROVENANCE_RULES: Final = (
     ),
 )
 
+_UNVERIFIED_WITHOUT_SOURCE: Final = Rule(
+    says="confidence unverified where source_url is empty",
+    holds=pl.col("source_url").is_not_null() | (pl.col("confidence") == UNVERIFIED),
+)
+_ANNOUNCED_THEN_KNOWN: Final = (
+    Rule(
+        says="known_at given exactly where announced_on is",
+        holds=pl.col("known_at").is_null() == pl.col("announced_on").is_null(),
+    ),
+    _not_after("announced_on", "known_at"),
+)
+
 _JUDGED_WITHOUT_SOURCE: Final = Rule(
     says="confidence judgement where source_url is empty",
     holds=pl.col("source_url").is_not_null() | (pl.col("confidence") == "judgement"),
@@ -169,6 +191,17 @@ ROW_RULES: Final[dict[str, tuple[Rule, ...]]] = {
             says="an extension adds no power",
             holds=(pl.col("kind") != "extension") | (pl.col("critical_it_mw").is_null() & pl.col("gross_mw").is_null()),
         ),
+        Rule(
+            says="lease_type given where a customer is bound",
+            holds=~pl.col("kind").is_in(CUSTOMER_CONTRACT) | pl.col("lease_type").is_not_null(),
+        ),
+        Rule(
+            says="no mining power and no day it stopped at a site that never mined",
+            holds=pl.col("site_history").ne_missing(NEVER_MINED)
+            | (pl.col("prior_mining_mw").is_null() & pl.col("mining_stopped_on").is_null()),
+        ),
+        _not_after("announced_on", "known_at"),
+        Rule(says="known_at before superseded_at", holds=pl.col("known_at") < pl.col("superseded_at")),
         _not_after("announced_on", "ended_on"),
         _not_after("announced_on", "expected_full_delivery"),
         _not_after("expected_start", "expected_full_delivery"),
@@ -176,22 +209,27 @@ ROW_RULES: Final[dict[str, tuple[Rule, ...]]] = {
             says="ended_on given exactly where status is terminated",
             holds=(pl.col("status") == TERMINATED) == pl.col("ended_on").is_not_null(),
         ),
-        Rule(
-            says="confidence unverified where source_url is empty",
-            holds=pl.col("source_url").is_not_null() | (pl.col("confidence") == UNVERIFIED),
-        ),
+        _UNVERIFIED_WITHOUT_SOURCE,
         *_PROVENANCE_RULES,
     ),
-    "credit_support": _PROVENANCE_RULES,
+    "deal_delivery": (_not_after("energised_on", "known_at"), _UNVERIFIED_WITHOUT_SOURCE, *_PROVENANCE_RULES),
+    "credit_support": (*_ANNOUNCED_THEN_KNOWN, *_PROVENANCE_RULES),
+    "filing_review": (
+        Rule(
+            says="deal_id given exactly where the review found a deal",
+            holds=(pl.col("review") == "deal") == pl.col("deal_id").is_not_null(),
+        ),
+    ),
     "site": _PROVENANCE_RULES,
     "capex_quarter": (
         Rule(
             says="period_end is the last day of a month",
             holds=pl.col("period_end") == pl.col("period_end").dt.month_end(),
         ),
+        Rule(says="period_end before known_at", holds=pl.col("period_end") < pl.col("known_at")),
         *_PROVENANCE_RULES,
     ),
-    "capex_guidance": (_at_most("low_usd", "high_usd"), *_PROVENANCE_RULES),
+    "capex_guidance": (_at_most("low_usd", "high_usd"), *_ANNOUNCED_THEN_KNOWN, *_PROVENANCE_RULES),
     "miner_fleet": _PROVENANCE_RULES,
     "asic_model": (
         Rule(
@@ -204,6 +242,19 @@ ROW_RULES: Final[dict[str, tuple[Rule, ...]]] = {
     "power_price": (
         _not_after("as_of", "known_at"),
         _at_most("power_usd_per_mwh", "all_in_usd_per_mwh"),
+        _JUDGED_WITHOUT_SOURCE,
+    ),
+    "asic_price": (_not_after("as_of", "known_at"), _JUDGED_WITHOUT_SOURCE),
+    "lease_assumption": (
+        _not_after("as_of", "known_at"),
+        _at_most("guaranteed_discount_pct", "unguaranteed_discount_pct"),
+        _JUDGED_WITHOUT_SOURCE,
+    ),
+    "proxy_pool": (_JUDGED_WITHOUT_SOURCE,),
+    "filer": _PROVENANCE_RULES,
+    "outage_event": (
+        _not_after("start_on", "end_on"),
+        _not_after("start_on", "known_at"),
         _JUDGED_WITHOUT_SOURCE,
     ),
 }
@@ -224,8 +275,9 @@ def _schema(name: str, says: str, key: Sequence[str], columns: dict[str, pa.Colu
 
 CONVERSION_DEAL: Final = _schema(
     "conversion_deal",
-    "One row an announced deal that turns a miner's power to AI, tranches and extensions as rows of their own",
-    ["deal_id"],
+    "One row a version of an announced deal that turns a miner's power to AI, tranches and extensions as deals of "
+    "their own; sum the rows whose superseded_at is NULL",
+    ["deal_id", "known_at"],
     {
         "deal_id": _pattern(
             "Short name of the deal: company, tenant or site, month",
@@ -234,9 +286,14 @@ CONVERSION_DEAL: Final = _schema(
         ),
         "announced_on": _day(
             "Day the deal was first announced; where the notes call the day remembered, only its month is sourced. "
-            "A deal without it counts on no day",
+            "The same in every version",
             optional=True,
         ),
+        "known_at": _known_at(),
+        "superseded_at": _day(
+            "Day a later version of the deal became known; NULL for the version that stands", optional=True
+        ),
+        "effective_at": _day("Day the contract took effect, where the sources tell it", optional=True),
         "kind": _choice(
             "What was announced: 'contract' or 'extension' bind a customer; 'letter_of_intent', 'joint_venture' and "
             "'acquisition' do not, and carry neither power nor value",
@@ -244,8 +301,9 @@ CONVERSION_DEAL: Final = _schema(
             *OTHER_ANNOUNCEMENT,
         ),
         "lease_type": _choice(
-            "How the customer pays: 'nnn' is a triple-net lease, 'gpu_cloud' includes the servers and is not "
-            "comparable with a lease; NULL where the sources do not say",
+            "How the customer pays: 'nnn' is a triple-net lease, 'colo_other' any other lease of power and building or "
+            "one whose form is not told, 'gpu_cloud' includes the servers and is not comparable with a lease; NULL "
+            "where no customer is bound",
             *LEASE_TYPES,
             optional=True,
         ),
@@ -254,6 +312,9 @@ CONVERSION_DEAL: Final = _schema(
         "site": _text("Site or building the deal is about"),
         "state_or_country": _text("State of the United States, Canadian province or country"),
         "tenant": _text("Party that signs the contract; NULL where there is none yet", optional=True),
+        "tenant_group": _text(
+            "One name for the tenants that stand or fall together; NULL where the tenant is not named", optional=True
+        ),
         "end_customer": _text("Party that uses the capacity behind the tenant, where told", optional=True),
         "critical_it_mw": _megawatt(
             "Power delivered to servers, storage and network, without cooling and losses; NULL where not stated"
@@ -269,6 +330,18 @@ CONVERSION_DEAL: Final = _schema(
             optional=True,
         ),
         "with_extensions_value_usd": _usd("The same with every extension option taken", optional=True),
+        "noi_usd": _usd("Net operating income of the base term as the company states it", optional=True),
+        "escalator_pct": _number("Rise of the rent a year", Unit.PERCENT.label, 0, 20, optional=True),
+        "capex_usd": _usd("What the miner says the building will cost, servers left out", optional=True),
+        "site_history": _choice(
+            "Whether the power mined bitcoin before: only then does the deal take hash rate away; NULL where not known",
+            MINED,
+            PARTLY_MINED,
+            NEVER_MINED,
+            optional=True,
+        ),
+        "prior_mining_mw": _megawatt("Power that mined at the site before and that the deal takes; NULL where unknown"),
+        "mining_stopped_on": _day("Day the mining stopped there; a month is its last day", optional=True),
         "backstop_provider": _text("Who supports the credit of the tenant, and how", optional=True),
         "backstop_usd": _usd(
             "Guarantees and letters of credit behind this deal whose amount is disclosed, as `credit_support` lists "
@@ -304,6 +377,33 @@ CONVERSION_DEAL: Final = _schema(
     },
 )
 
+DEAL_DELIVERY: Final = _schema(
+    "deal_delivery",
+    "One row a step by which the power of a deal was switched on for the customer",
+    ["deal_id", "energised_on"],
+    {
+        "deal_id": _text("Deal it belongs to, in `conversion_deal`"),
+        "energised_on": _day("Day the power was on, or the day of which it is told to be on"),
+        "known_at": _known_at(),
+        "critical_it_mw": _number("Critical power the step adds", Unit.MEGAWATT.label, 0.1, _POWER_LIMIT_MW),
+        "split": _choice(
+            "'stated' for the deal itself, or 'imputed': divided by us over the deals of a company's total, or dated "
+            "by us where only a month is told",
+            "stated",
+            IMPUTED,
+        ),
+        "source_url": _source_url(),
+        "confidence": _choice(
+            "'confirmed': two texts agree; 'reported': one text; 'unverified': a text with no address",
+            "confirmed",
+            "reported",
+            UNVERIFIED,
+        ),
+        "notes": _notes(optional=False),
+        "url_read": _url_read(),
+    },
+)
+
 CREDIT_SUPPORT: Final = _schema(
     "credit_support",
     "One row a promise by which a party other than the tenant carries the risk of a deal, or money paid up front",
@@ -324,7 +424,8 @@ CREDIT_SUPPORT: Final = _schema(
             least=0,
             optional=True,
         ),
-        "announced_on": _day("Day it became public; without it the row counts on no day", optional=True),
+        "announced_on": _day("Day it became public", optional=True),
+        "known_at": _known_at(optional=True),
     }
     | _provenance(notes_optional=False),
 )
@@ -364,6 +465,17 @@ CAPEX_QUARTER: Final = _schema(
         "fiscal_quarter": _choice("The company's own fiscal quarter", "Q1", "Q2", "Q3", "Q4"),
         "period_end": _day("Last day of the quarter; use it to align companies"),
         "capex_usd": _usd("Capital expenditure of the quarter"),
+        "basis": _choice(
+            "What is counted: 'cash_purchases' of property and equipment, the same net of proceeds and incentives, "
+            "or with the principal paid on finance leases",
+            "cash_purchases",
+            "cash_purchases_net",
+            "with_finance_lease_principal",
+        ),
+        "known_at": _day(
+            "Day the figure was filed; where that was not looked up, the last day the law allows: 40 days after a "
+            "quarter, 60 after a fiscal year"
+        ),
     }
     | _provenance(notes_optional=False),
 )
@@ -386,7 +498,8 @@ CAPEX_GUIDANCE: Final = _schema(
         ),
         "low_usd": _usd("Low end of the range, equal to the high end of a single figure"),
         "high_usd": _usd("High end of the range"),
-        "announced_on": _day("Day of the announcement; without it the row counts on no day", optional=True),
+        "announced_on": _day("Day of the announcement", optional=True),
+        "known_at": _known_at(optional=True),
     }
     | _provenance(notes_optional=True),
 )
@@ -479,10 +592,94 @@ POWER_PRICE: Final = _schema(
     },
 )
 
+ASIC_PRICE: Final = _schema(
+    "asic_price",
+    "One row a dated price of the newest generation of mining machines; a day uses the newest one published by then",
+    ["as_of", "known_at"],
+    {
+        **_estimate_dates(),
+        "machine_usd_per_th": _number("Price of a terahash per second", Unit.USD_PER_TERAHASH.label, 0.5, 1_000),
+        "machine_j_per_th": _number("Energy the machines spend", Unit.JOULE_PER_TERAHASH.label, 1, 200),
+        **_estimate_source(),
+    },
+)
+
+LEASE_ASSUMPTION: Final = _schema(
+    "lease_assumption",
+    "One row a dated set of assumptions for valuing a lease where the parties do not tell",
+    ["as_of", "known_at"],
+    {
+        **_estimate_dates(),
+        "guaranteed_discount_pct": _number("Discount rate with a guarantor", Unit.PERCENT.label, 0, 50),
+        "unguaranteed_discount_pct": _number("Discount rate without one", Unit.PERCENT.label, 0, 50),
+        "energise_lag_years": _number("Time from spending to rent", Unit.YEARS.label, 0, 10),
+        "capex_usd_per_mw": _number("Cost a critical MW, servers left out", Unit.USD_PER_MEGAWATT.label, 1e5, 1e8),
+        "noi_margin_ratio": _number("Net operating income over rent", Unit.RATIO.label, 0, 1),
+        "escalator_pct": _number("Rise of the rent a year where not told", Unit.PERCENT.label, 0, 20),
+        "gross_to_critical_ratio": _number("Gross over critical power where not told", Unit.RATIO.label, 1, 2),
+        "mining_uptime_ratio": _number("Part of the year a mine runs", Unit.RATIO.label, 0, 1),
+        "relocated_ratio": _number("Part of displaced machines that mine elsewhere", Unit.RATIO.label, 0, 1),
+        **_estimate_source(),
+    },
+)
+
+PROXY_POOL: Final = _schema(
+    "proxy_pool",
+    "One row a mining pool that hands out the block templates of another; they count as one from `known_at` on",
+    ["pool"],
+    {
+        "pool": _pattern("Pool, as it is called in `pool_daily`", r"^[a-z0-9]+$", "small letters and digits"),
+        "proxy_group": _pattern("Pool whose templates they are", r"^[a-z0-9]+$", "small letters and digits"),
+        "known_at": _day("Day it was published; no earlier day may use it"),
+        **_estimate_source(),
+    },
+)
+
+OUTAGE_EVENT: Final = _schema(
+    "outage_event",
+    "One row a storm or grid emergency during which miners switched off",
+    ["event"],
+    {
+        "event": _text("Name of the event"),
+        "kind": _choice("What it was", "storm", "grid_alert"),
+        "start_on": _day("First day"),
+        "end_on": _day("Last day"),
+        "known_at": _day("Day it was told; no earlier day may use it"),
+        **_estimate_source(),
+    },
+)
+
+FILER: Final = _schema(
+    "filer",
+    "One row a company whose filings are looked through",
+    ["cik"],
+    {
+        "cik": _whole("SEC Central Index Key; names and tickers change, this does not", "number", 1, 9_999_999_999),
+        "company": _text("Name at the last edit"),
+        "ticker": _ticker(),
+        "role": _choice("What it is here", "miner", "former_miner", "technology_company"),
+    }
+    | _provenance(notes_optional=False),
+)
+
+FILING_REVIEW: Final = _schema(
+    "filing_review",
+    "One row a filing that a person has read because of its keywords, and what came of it",
+    ["accession"],
+    {
+        "accession": _pattern("Number of the filing", r"^\d{10}-\d{2}-\d{6}$", "a number like 0000789019-26-000046"),
+        "review": _choice("'deal': it tells of a deal of the registry; 'no_deal': it does not", "deal", "no_deal"),
+        "deal_id": _text("The deal, in `conversion_deal`", optional=True),
+        "reviewed_on": _day("Day it was read"),
+        "notes": _notes(optional=False),
+    },
+)
+
 REGISTRY: Final = {
     schema.name: schema
     for schema in (
         CONVERSION_DEAL,
+        DEAL_DELIVERY,
         CREDIT_SUPPORT,
         SITE,
         CAPEX_QUARTER,
@@ -491,6 +688,12 @@ REGISTRY: Final = {
         ASIC_MODEL,
         FLEET_EFFICIENCY,
         POWER_PRICE,
+        ASIC_PRICE,
+        LEASE_ASSUMPTION,
+        PROXY_POOL,
+        OUTAGE_EVENT,
+        FILER,
+        FILING_REVIEW,
     )
 }
 """Published registry tables by name; the CSV of a table has its name and its columns."""

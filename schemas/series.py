@@ -15,6 +15,7 @@ class Group(StrEnum):
     CHAIN = "chain"
     MINER_FLOWS = "miner_flows"
     EXCHANGE_FLOWS = "exchange_flows"
+    FILINGS = "filings"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,10 +133,10 @@ GLASSNODE: Final = Supplier(
 )
 EDGAR: Final = Supplier(
     name="edgar",
-    title="SEC EDGAR, XBRL facts of filings",
-    licence="public domain: free to copy and redistribute",
+    title="SEC EDGAR: company facts and filings",
+    licence="public domain",
     delay="minutes to a day after a filing",
-    trust="as filed; amended by later filings",
+    trust="amounts as filed, with the basis of the element; keywords are found by machine and prove nothing",
     address="https://www.sec.gov/search-filings/edgar-application-programming-interfaces",
 )
 REGISTRY: Final = Supplier(

@@ -75,8 +75,21 @@ def _registry_table(name: str, rows: Sequence[Mapping[str, Any]] = ()) -> pl.Dat
     return pl.DataFrame([dict.fromkeys(types) | dict(row) for row in rows], schema=types)
 
 
+ASSUMED = {
+    "guaranteed_discount_pct": 8.0,
+    "unguaranteed_discount_pct": 10.0,
+    "energise_lag_years": 1.5,
+    "capex_usd_per_mw": 10_000_000.0,
+    "noi_margin_ratio": 0.85,
+    "escalator_pct": 0.0,
+    "gross_to_critical_ratio": 1.35,
+    "mining_uptime_ratio": 0.95,
+    "relocated_ratio": 0.5,
+}
+
+
 def _reference() -> dict[str, pl.DataFrame]:
-    """A registry with one yardstick of each fleet, one survey of costs and no deals."""
+    """A registry with one yardstick of each fleet, one survey of costs, one set of assumptions and no deals."""
     known = {"as_of": date(2009, 1, 3), "known_at": date(2009, 1, 3)}
     fleets = {"network": 25.0, "new": 18.0, "old": 30.0}
     return {name: _registry_table(name) for name in REGISTRY} | {
@@ -87,6 +100,8 @@ def _reference() -> dict[str, pl.DataFrame]:
         "power_price": _registry_table(
             "power_price", [known | {"power_usd_per_mwh": 45.0, "all_in_usd_per_mwh": 55.0}]
         ),
+        "asic_price": _registry_table("asic_price", [known | {"machine_usd_per_th": 15.0, "machine_j_per_th": 18.0}]),
+        "lease_assumption": _registry_table("lease_assumption", [known | ASSUMED]),
     }
 
 

@@ -19,21 +19,28 @@ from transforms.catalog import (
     CAPITULATION_DAILY,
     CONVERSION_DAILY,
     EXCHANGE_FLOW_DAILY,
+    FILING_CANDIDATE,
+    LEASE_ECONOMICS,
     MINER_FLOW_DAILY,
     MINER_TRANSFER,
     POOL_DAILY,
+    SECURITY_DAILY,
     TABLES,
     Table,
 )
-from transforms.conversion import conversion_days
+from transforms.concentration import concentration_days
+from transforms.conversion import FROM_MARKET, conversion_days
 from transforms.cost import known_inputs
 from transforms.cross_checks import OTHER_BLOCKS, PRICE, check_claims, check_issuance, check_prices, check_same_blocks
 from transforms.derive import NULLS, derive, explain_nulls, published
 from transforms.exchange_flows import exchange_flow_days, exchange_flow_totals
+from transforms.filings import filing_candidates, filing_rows
+from transforms.leases import standing_contracts
 from transforms.pools import pool_days
 from transforms.quality import Check, check_conflicts, check_days, check_flows, check_pools, check_reported_hashrate
 from transforms.quality_reported import check_reported
 from transforms.resolve import resolve
+from transforms.security import security_days, supply_at_end
 from transforms.transfer_days import miner_flow_values, seen_days, seen_flow_days, transfer_flow_days
 from transforms.transfers import block_flow_rows, transfer_rows
 
@@ -42,9 +49,9 @@ from transforms.transfers import block_flow_rows, transfer_rows
 class Inputs:
     """The newest observations and the reference tables, as a run sees them.
 
-    `blocks`, `values`, `flows`, `transfers` and `block_flows` are the frames of `schemas.observations`, `values` with
-    its `source`; `other_blocks` is what sources other than the `block_source` say of blocks. `through` is the last day
-    that is published, `now` the one clock reading of the run.
+    `blocks`, `values`, `flows`, `transfers`, `block_flows` and `filings` are the frames of `schemas.observations`,
+    `values` with its `source`; `other_blocks` is what sources other than the `block_source` say of blocks. `through` is
+    the last day that is published, `now` the one clock reading of the run.
     """
 
     blocks: pl.DataFrame
@@ -56,6 +63,8 @@ class Inputs:
     block_flows: pl.DataFrame = field(default_factory=partial(block_flow_rows, (), ""))
     transfer_source: str | None = None
     other_blocks: pl.DataFrame = field(default_factory=partial(pl.DataFrame, schema=OTHER_BLOCKS))
+    filings: pl.DataFrame = field(default_factory=partial(filing_rows, ()))
+    filing_source: str | None = None
     reference: Mapping[str, pl.DataFrame]
     precedence: Mapping[Group, Sequence[str]]
     through: date
@@ -118,9 +127,17 @@ def build(inputs: Inputs) -> Built:
     # Days and pools know nothing of each other and take about as long, so each gets a core.
     with ThreadPoolExecutor(max_workers=1) as second_core:
         pools = second_core.submit(_pools, inputs, blocks, whole)
+        market = derive(
+            days.join(costs, on="day", how="left", validate="1:1", maintain_order="left"), CAPITULATION_DAILY.metrics
+        )
         frames = {
-            CAPITULATION_DAILY.name: days.join(costs, on="day", how="left", validate="1:1", maintain_order="left"),
-            CONVERSION_DAILY.name: _conversion(inputs),
+            CONVERSION_DAILY.name: _conversion(inputs, market),
+            LEASE_ECONOMICS.name: standing_contracts(inputs.reference, market, inputs.through).with_columns(
+                pl.lit(REGISTRY.name).alias("sources")
+            ),
+            FILING_CANDIDATE.name: filing_candidates(inputs.filings, inputs.reference["filing_review"]).with_columns(
+                pl.lit(inputs.filing_source, pl.String).alias("sources")
+            ),
             EXCHANGE_FLOW_DAILY.name: (
                 _marked(transfer_flow_days(transfers), whole, inputs.now, flow_source)
                 if by_transfer
@@ -131,10 +148,28 @@ def build(inputs: Inputs) -> Built:
                 transfers.sort("height", "txid", "exchange", "hop"), whole, inputs.now, inputs.transfer_source
             ),
         }
-        derived = {name: derive(frame, TABLES[name].metrics) for name, frame in frames.items()}
-        derived[POOL_DAILY.name] = derive(pools.result(), POOL_DAILY.metrics)
-    tables = {name: enforce(published(frame, TABLES[name].metrics), schema(name)) for name, frame in derived.items()}
-    nulls = [_nulls(TABLES[name], frame) for name, frame in derived.items() if TABLES[name].key == ("day",)]
+        derived = {CAPITULATION_DAILY.name: market}
+        derived |= {name: derive(frame, TABLES[name].metrics) for name, frame in frames.items()}
+        derived[POOL_DAILY.name], concentration = pools.result()
+        derived[SECURITY_DAILY.name] = derive(
+            security_days(
+                market,
+                derived[CONVERSION_DAILY.name],
+                concentration,
+                inputs.reference["asic_price"],
+                inputs.reference["outage_event"],
+                supply_at_end(blocks, whole),
+            ),
+            SECURITY_DAILY.metrics,
+            # Lists come in pieces that depend on the moment, and pieces of memory become pages of the file.
+        ).rechunk()
+        # Checking is mostly Python's own work and telling reasons mostly that of Polars: each goes on beside the other.
+        daily = [name for name in derived if TABLES[name].key == ("day",)]
+        told = second_core.submit(lambda: [_nulls(TABLES[name], derived[name]) for name in daily])
+        tables = {
+            name: enforce(published(frame, TABLES[name].metrics), schema(name)) for name, frame in derived.items()
+        }
+        nulls = told.result()
     return Built(
         tables=tables,
         nulls=pl.concat(nulls),
@@ -160,23 +195,33 @@ def build(inputs: Inputs) -> Built:
     )
 
 
-def _conversion(inputs: Inputs) -> pl.DataFrame:
-    first = inputs.reference["conversion_deal"]["announced_on"].min()
+def _conversion(inputs: Inputs, market: pl.DataFrame) -> pl.DataFrame:
+    """The conversion days, each beside what mining earns and costs on it."""
+    first = inputs.reference["conversion_deal"]["known_at"].min()
     if not isinstance(first, date) or first > inputs.through:
         first = inputs.through
-    return conversion_days(inputs.reference, first, inputs.through).with_columns(
-        is_final(None, inputs.now).alias("is_final"), pl.lit(REGISTRY.name).alias("sources")
-    )
-
-
-def _pools(inputs: Inputs, blocks: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
+    days = conversion_days(inputs.reference, first, inputs.through)
+    costs = known_inputs(days, inputs.reference["fleet_efficiency"], inputs.reference["power_price"])
+    told = pl.col("sources").fill_null("")
     return (
-        pool_days(blocks, whole)
-        .filter(pl.col("day") <= inputs.through)
+        days.join(costs, on="day", how="left", validate="1:1", maintain_order="left")
+        .join(
+            market.select("day", *FROM_MARKET, "sources"), on="day", how="left", validate="1:1", maintain_order="left"
+        )
         .with_columns(
-            is_final(whole, inputs.now).alias("is_final"), pl.lit(inputs.block_source, pl.String).alias("sources")
+            is_final(None, inputs.now).alias("is_final"),
+            pl.concat_str(told, pl.lit(REGISTRY.name), separator=",").str.strip_prefix(",").alias("sources"),
         )
     )
+
+
+def _pools(inputs: Inputs, blocks: pl.DataFrame, whole: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The derived days of the pools, and how concentrated they are."""
+    days = pool_days(blocks, whole).filter(pl.col("day") <= inputs.through)
+    marked = days.with_columns(
+        is_final(whole, inputs.now).alias("is_final"), pl.lit(inputs.block_source, pl.String).alias("sources")
+    )
+    return derive(marked, POOL_DAILY.metrics), concentration_days(days, inputs.reference["proxy_pool"])
 
 
 def _flows(inputs: Inputs, days: pl.DataFrame, source: str | None) -> pl.DataFrame:

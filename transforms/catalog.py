@@ -9,17 +9,23 @@ import polars as pl
 from schemas.metric import Metric
 from transforms.metrics import (
     attributed_flows,
+    concentration,
     conversion,
     cost,
     day,
+    drawdown,
+    economics,
     exchange_flows,
+    filings,
     hashprice,
     hashrate,
+    leases,
     miner_flows,
     pools,
     puell,
     regime,
     score,
+    security,
     supply,
     sustainability,
     transfers,
@@ -134,10 +140,81 @@ CONVERSION_DAILY: Final = Table(
     name="conversion_daily",
     description="How much of the miners' power is promised to AI, point in time by announcement: one row a UTC day.",
     key=("day",),
-    metrics=(day.day, *conversion.METRICS, day.is_final, day.sources),
+    metrics=(day.day, *conversion.METRICS, *economics.METRICS, day.is_final, day.sources),
+    truths={
+        "what is unverified only adds": (
+            pl.col("contracted_value_usd") <= pl.col("contracted_value_with_unverified_usd") * (1 + EXACT)
+        ),
+        "leases and GPU cloud are all contracted power": (
+            (
+                pl.col("leased_critical_it_mw")
+                + pl.col("gpu_cloud_critical_it_mw")
+                - pl.col("contracted_critical_it_mw")
+            ).abs()
+            <= EXACT * pl.col("contracted_critical_it_mw")
+        ),
+        "what Google gives is a part": pl.col("google_backstop_usd") <= pl.col("backstop_usd") * (1 + EXACT),
+        "guidance has a low and a high end": pl.col("capex_guidance_low_usd") <= pl.col("capex_guidance_high_usd"),
+    },
+)
+
+LEASE_ECONOMICS: Final = Table(
+    name="lease_economics",
+    description="What each standing contract is worth to the miner, on stated assumptions: one row a deal.",
+    key=("deal_id",),
+    metrics=(*leases.METRICS, day.sources),
+)
+
+SECURITY_DAILY: Final = Table(
+    name="security_daily",
+    description="What protects the chain, how concentrated it is, why hash rate is off its peak: one row a UTC day.",
+    key=("day",),
+    metrics=(
+        day.day,
+        *security.METRICS,
+        *concentration.METRICS,
+        *drawdown.METRICS,
+        day.is_final,
+        day.sources,
+    ),
+    truths={
+        "low case of concentration no higher than the high one": (
+            pl.col("pool_hhi_index") <= pl.col("pool_hhi_high_index") * (1 + EXACT)
+        ),
+        "merging pools only concentrates": pl.col("pool_hhi_index") <= pl.col("merged_pool_hhi_index") * (1 + EXACT),
+        "the terms of the drawdown add up": (
+            (
+                pl.col("drawdown_permanent_low_ehs")
+                + pl.col("drawdown_temporary_ehs")
+                + pl.col("drawdown_residual_high_ehs")
+                - pl.col("drawdown_total_ehs")
+            ).abs()
+            <= EXACT * (1 + pl.col("hashrate_peak_365d_ehs"))
+        ),
+    },
+)
+
+FILING_CANDIDATE: Final = Table(
+    name="filing_candidate",
+    description=(
+        "Filings that speak of leases and power, found by keyword for a person to read: one row a filing. Never deals "
+        "by themselves. Empty where no source reads filings."
+    ),
+    key=("cik", "accession"),
+    metrics=(*filings.METRICS, day.sources),
 )
 
 TABLES: Final = {
     t.name: t
-    for t in (CAPITULATION_DAILY, CONVERSION_DAILY, POOL_DAILY, EXCHANGE_FLOW_DAILY, MINER_FLOW_DAILY, MINER_TRANSFER)
+    for t in (
+        CAPITULATION_DAILY,
+        CONVERSION_DAILY,
+        LEASE_ECONOMICS,
+        SECURITY_DAILY,
+        POOL_DAILY,
+        EXCHANGE_FLOW_DAILY,
+        MINER_FLOW_DAILY,
+        MINER_TRANSFER,
+        FILING_CANDIDATE,
+    )
 }

@@ -58,9 +58,11 @@ def explain_nulls(frame: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFram
     """
     named = {m.name: m for m in metrics}
     reasons: dict[str, pl.Expr] = {}
+    # A column without a NULL needs no reason, and is the reason of nothing.
+    missing = frame.null_count().row(0, named=True)
     for layer in layers(metrics):
         for m in layer:
-            if m.nullable:
+            if m.nullable and missing[m.name]:
                 reasons[m.name] = _reason(m, named, reasons)
     if not reasons:
         return pl.DataFrame(schema=NULLS)

@@ -3,8 +3,7 @@
 import csv
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import date
+from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -17,7 +16,8 @@ import polars as pl
 from pandera.errors import SchemaErrors
 
 from schemas.errors import BadInputError
-from schemas.registry import BACKSTOP, REGISTRY, ROW_RULES
+from schemas.registry import REGISTRY, ROW_RULES
+from warehouse.registry_links import Sheet, check_links
 
 REFERENCE: Final = files("warehouse").joinpath("reference")
 """The registry that comes with the package."""
@@ -42,9 +42,8 @@ def load_registry(folder: Traversable | Path = REFERENCE) -> dict[str, pl.DataFr
 @lru_cache(maxsize=4)
 def _load(folder: Traversable | Path, _digest: str) -> dict[str, pl.DataFrame]:
     """The same, kept as long as the files hold the same bytes: a standing process checks them once, not every run."""
-    sheets = {table: _checked(_read(folder, table)) for table in REGISTRY}
-    _check_deals_exist(sheets["credit_support"], sheets["conversion_deal"])
-    _check_backstops_agree(sheets["conversion_deal"], sheets["credit_support"])
+    sheets = {table: checked(read_sheet(folder, table)) for table in REGISTRY}
+    check_links(sheets)
     return {table: sheet.rows.sort(REGISTRY[table].unique, nulls_last=True) for table, sheet in sheets.items()}
 
 
@@ -59,26 +58,6 @@ def registry_digest(folder: Traversable | Path = REFERENCE) -> str:
     return digest.hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sheet:
-    """One file: its rows, and the line of the file each of them starts on."""
-
-    file: str
-    rows: pl.DataFrame
-    lines: list[int]
-
-    def refusal(self, row: int, columns: tuple[str, ...], expected: str) -> BadInputError:
-        """The error that names the cells `columns` of one row, counted from 0."""
-        cells = [str(c) if isinstance(c, date) else c for c in self.rows.select(columns).row(row)]
-        told = ", ".join(f"{name}={cell}" for name, cell in zip(columns, cells, strict=True))
-        found = cells[0] if len(cells) == 1 else told
-        return BadInputError(_place(self.file, self.lines[row], columns), found, expected, "correct the row")
-
-
-def _place(file: str, line: int, columns: tuple[str, ...]) -> str:
-    return f"{file} line {line}, column{'s' if len(columns) > 1 else ''} {', '.join(columns)}"
-
-
 def _bytes(folder: Traversable | Path, file: str) -> bytes:
     try:
         return folder.joinpath(file).read_bytes()
@@ -88,7 +67,7 @@ def _bytes(folder: Traversable | Path, file: str) -> bytes:
         ) from error
 
 
-def _read(folder: Traversable | Path, table: str) -> _Sheet:
+def read_sheet(folder: Traversable | Path, table: str) -> Sheet:
     """The cells of one file as text, in the columns of the table's schema."""
     file = f"{table}.csv"
     columns = list(REGISTRY[table].columns)
@@ -125,7 +104,7 @@ def _read(folder: Traversable | Path, table: str) -> _Sheet:
         ) from error
     cells_as_text = pl.DataFrame(rows, schema=dict.fromkeys(header, pl.String), orient="row")
     empty_is_null = pl.when(pl.all() != "").then(pl.all())
-    return _Sheet(file=file, rows=cells_as_text.select(columns).with_columns(empty_is_null), lines=lines)
+    return Sheet(file=file, rows=cells_as_text.select(columns).with_columns(empty_is_null), lines=lines)
 
 
 def _check_header(file: str, header: list[str], columns: list[str]) -> None:
@@ -140,7 +119,7 @@ def _check_header(file: str, header: list[str], columns: list[str]) -> None:
             raise BadInputError(place, f"no column {name}", f"the columns {', '.join(columns)}", "add the column")
 
 
-def _checked(sheet: _Sheet) -> _Sheet:
+def checked(sheet: Sheet) -> Sheet:
     """The sheet with its cells typed and every check of its schema passed."""
     table = sheet.file.removesuffix(".csv")
     schema = REGISTRY[table]
@@ -158,6 +137,22 @@ def _checked(sheet: _Sheet) -> _Sheet:
     return sheet
 
 
+def readable(table: str, column: str, cell: str) -> str | None:
+    """What is wrong with one cell by itself, as a sentence part; None where nothing is. For people who type."""
+    facts = REGISTRY[table].columns[column]
+    if not cell:
+        return None if facts.nullable else "expected a value"
+    dtype = facts.dtype.type
+    typed = pl.DataFrame({column: [cell]}).with_columns(_typed(column, dtype))
+    if typed[column].is_null()[0]:
+        return f"found {cell!r}, expected {_WRITTEN_AS[dtype]}"
+    try:
+        pa.DataFrameSchema({column: facts}).validate(typed, lazy=True)
+    except SchemaErrors as error:
+        return f"found {cell!r}, expected {error.failure_cases['check'][0]}"
+    return None
+
+
 def _typed(name: str, dtype: type[pl.DataType]) -> pl.Expr:
     cell = pl.col(name)
     # Without the pattern the parser would also take 2026-2-5, which sorts and compares as another text elsewhere.
@@ -165,7 +160,7 @@ def _typed(name: str, dtype: type[pl.DataType]) -> pl.Expr:
     return iso.str.to_date("%Y-%m-%d", strict=False) if dtype == pl.Date else cell.cast(dtype, strict=False)
 
 
-def _first_failure(sheet: _Sheet, schema: pa.DataFrameSchema, failures: pl.DataFrame) -> BadInputError:
+def _first_failure(sheet: Sheet, schema: pa.DataFrameSchema, failures: pl.DataFrame) -> BadInputError:
     """The error about the topmost row that fails a check."""
     first = failures.sort("index", nulls_last=True, maintain_order=True).row(0, named=True)
     check = first["check"]
@@ -175,25 +170,3 @@ def _first_failure(sheet: _Sheet, schema: pa.DataFrameSchema, failures: pl.DataF
     if check == "multiple_fields_uniqueness":
         return sheet.refusal(first["index"], tuple(schema.unique or ()), "a key that no other row has")
     return sheet.refusal(first["index"], (first["column"],), "a value" if check == "not_nullable" else check)
-
-
-def _check_deals_exist(support: _Sheet, deals: _Sheet) -> None:
-    """Every credit support belongs to a deal of the registry."""
-    orphans = (~support.rows["deal_id"].is_in(deals.rows["deal_id"].implode())).arg_true()
-    if orphans.len():
-        raise support.refusal(orphans[0], ("deal_id",), f"a deal_id of {deals.file}")
-
-
-def _check_backstops_agree(deals: _Sheet, support: _Sheet) -> None:
-    """What a deal says of its backstop is the sum of what `credit_support` lists for it."""
-    listed = (
-        support.rows.filter(pl.col("kind").is_in(BACKSTOP))
-        .drop_nulls("amount_usd")
-        .group_by("deal_id")
-        .agg(pl.col("amount_usd").sum().alias("listed_usd"))
-    )
-    told = deals.rows.join(listed, on="deal_id", how="left", validate="m:1", maintain_order="left")
-    apart = told["backstop_usd"].ne_missing(told["listed_usd"]).arg_true()
-    if apart.len():
-        expected = f"{told['listed_usd'][apart[0]]}, the sum of the guarantees and letters of credit in {support.file}"
-        raise deals.refusal(apart[0], ("backstop_usd",), expected)

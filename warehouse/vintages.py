@@ -106,6 +106,20 @@ def latest_transfers(
     return source, transfers, _of_source(connection, "latest_block_flows", source)
 
 
+def latest_filing_facts(
+    connection: duckdb.DuckDBPyConnection, precedence: Sequence[str]
+) -> tuple[str | None, pl.DataFrame]:
+    """Amounts that the first source in `precedence` read from filings, newest revisions, in no promised order."""
+    source = _first_with_rows(connection, "filing_fact", precedence)
+    return source, _of_source(connection, "latest_filing_facts", source)
+
+
+def latest_filings(connection: duckdb.DuckDBPyConnection, precedence: Sequence[str]) -> tuple[str | None, pl.DataFrame]:
+    """Filings that the first source in `precedence` has looked at, newest revisions, in no promised order."""
+    source = _first_with_rows(connection, "filing", precedence)
+    return source, _of_source(connection, "latest_filings", source)
+
+
 def _first_with_rows(connection: duckdb.DuckDBPyConnection, table: str, precedence: Sequence[str]) -> str | None:
     stated = connection.execute("select distinct source from raw.batch where observed_table = ?", [table]).fetchall()
     have = {row[0] for row in stated}

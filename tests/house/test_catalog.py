@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 import transforms.metrics
+from flows.tables import column_sources
 from schemas.metric import Metric
 from schemas.series import SERIES
 from schemas.units import Unit
@@ -181,3 +182,14 @@ def test_window_in_the_name_is_the_one_that_is_declared(m: Metric) -> None:
     """A column of `7d`, `30d` or `60d` looks at least that many days back."""
     for days in re.findall(r"_(\d+)d_", m.name):
         assert m.history_days >= int(days)
+
+
+def test_figures_of_security_and_conversion_are_traced_to_whoever_said_them() -> None:
+    chosen = {"price_usd": "coinmetrics_export", "difficulty": "node", "block_count": "node", "supply_sat": "node"}
+    told = column_sources(chosen, "pool_blocks_export", None, None)
+    security = {name: told["security_daily", name] for name in ("supply_btc", "recovery_class", "pool_hhi_index")}
+    assert security == {"supply_btc": "node", "recovery_class": "node", "pool_hhi_index": "pool_blocks_export"}
+    assert told["security_daily", "merged_pool_hhi_index"] == "pool_blocks_export,registry"
+    assert told["conversion_daily", "deal_count"] == "registry"
+    assert told["conversion_daily", "share_removed_low_pct"] == "node,registry"
+    assert told["conversion_daily", "mining_usd_per_mw_year"] == "coinmetrics_export,node,registry"

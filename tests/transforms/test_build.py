@@ -17,7 +17,7 @@ from schemas.errors import ContractError, NothingToPublishError
 from schemas.observations import EXCHANGE_FLOW, Batch, ObservedTable
 from schemas.series import Group
 from transforms.build import Built, Inputs, build, schema
-from transforms.catalog import MINER_FLOW_DAILY, MINER_TRANSFER, TABLES
+from transforms.catalog import FILING_CANDIDATE, LEASE_ECONOMICS, MINER_FLOW_DAILY, MINER_TRANSFER, TABLES
 from transforms.chain import subsidy_sat
 from transforms.quality import failed
 from warehouse import vintages
@@ -442,7 +442,8 @@ def test_nothing_after_the_last_day_is_published_or_used(
     )
     built = build(everything)
     assert_same(built, build(cut))
-    for name in TABLES.keys() - {MINER_FLOW_DAILY.name, MINER_TRANSFER.name}:
+    empty = {MINER_FLOW_DAILY.name, MINER_TRANSFER.name, LEASE_ECONOMICS.name, FILING_CANDIDATE.name}
+    for name in TABLES.keys() - empty:
         assert built.tables[name]["day"].max() == day(40), name
 
 
@@ -476,8 +477,10 @@ def mixed(
         ],
     )
     deal = {"kind": "contract", "confidence": "confirmed", "critical_it_mw": 245.3, "term_years": 15.1}
+    deal |= {"lease_type": "nnn", "miner": "M"}
     deals = registry_table(
-        "conversion_deal", [deal | {"deal_id": i, "announced_on": day(n)} for i, n in (("a", 3), ("b", 3), ("c", 50))]
+        "conversion_deal",
+        [deal | {"deal_id": i, "announced_on": day(n), "known_at": day(n)} for i, n in (("a", 3), ("b", 3), ("c", 50))],
     )
     return inputs_of(
         blocks=chained(blocks_of, times, pool=[names[n % 5] for n in range(len(times))]),
@@ -527,7 +530,8 @@ def test_same_inputs_give_the_same_tables(mixed: Inputs, mixed_built: Built) -> 
 
 def test_mixed_inputs_fill_every_table(mixed_built: Built) -> None:
     filled = {name for name, frame in mixed_built.tables.items() if frame.height}
-    assert filled == TABLES.keys() - {MINER_FLOW_DAILY.name, MINER_TRANSFER.name}  # no export tells single transactions
+    # No export tells single transactions or filings.
+    assert filled == TABLES.keys() - {MINER_FLOW_DAILY.name, MINER_TRANSFER.name, FILING_CANDIDATE.name}
     assert mixed_built.tables["conversion_daily"]["day"].min() == day(3)
 
 
@@ -536,7 +540,11 @@ def test_tables_name_the_source_they_rest_on(mixed_built: Built) -> None:
     assert sources == {
         # Only blocks tell the fees of the last 144 of them.
         "capitulation_daily": {"coinmetrics_export", "coinmetrics_export,pool_blocks_export"},
-        "conversion_daily": {"registry"},
+        # The deals are set beside what mining earned on the day.
+        "conversion_daily": {"coinmetrics_export,registry", "coinmetrics_export,pool_blocks_export,registry"},
+        "lease_economics": {"registry"},
+        "security_daily": {"coinmetrics_export,registry", "coinmetrics_export,pool_blocks_export,registry"},
+        "filing_candidate": set(),
         "pool_daily": {"pool_blocks_export"},
         "exchange_flow_daily": {"cryptoquant_export"},
         "miner_flow_daily": set(),

@@ -214,3 +214,30 @@ def test_both_forms_of_hashprice_agree_within_15_percent_on_every_week_since_201
 def test_every_state_occurred(days: pl.DataFrame) -> None:
     occurred = set(days["capitulation_state"].drop_nulls().unique())
     assert occurred == {"normal", "squeeze", "outage", "capitulation", "deep_capitulation", "recovery"}
+
+
+def test_real_days_of_2025_are_concentrated_as_published_and_pay_what_miners_got(built: Built) -> None:
+    """Pools by the names the file gives them: AntPool and friends with Foundry about 70 %, two of them a majority."""
+    year = built.tables["security_daily"].filter(pl.col("day").dt.year() == 2025)
+    assert set(year["merged_nakamoto_coefficient_count"]) == {2}
+    assert year["merged_top2_pool_share_pct"].mean() == pytest.approx(67, abs=3)
+    assert year["top2_pool_share_pct"].mean() == pytest.approx(49, abs=1)
+    assert (year["pool_hhi_index"] <= year["pool_hhi_high_index"]).all()
+    revenue = built.tables["capitulation_daily"].filter(pl.col("day").dt.year() == 2025)["miner_revenue_usd"].sum()
+    assert on(year, date(2025, 12, 31))["security_budget_usd_year"] == pytest.approx(revenue, rel=0.25)
+
+
+def test_supply_of_real_days_is_the_vendors(built: Built, theirs: pl.DataFrame) -> None:
+    """The vendor's supply at the end of the day, unspendable coins aside."""
+    apart = difference(built.tables["security_daily"], theirs, pl.col("supply_btc"), pl.col("SplyCur"))
+    assert apart.len() > 6_000
+    assert apart.max() < 1e-9
+
+
+def test_storms_and_the_ban_are_judged_by_what_came_back(built: Built) -> None:
+    """China's ban of 2021 took half a year to heal, so sixty days later it was not temporary."""
+    table = built.tables["security_daily"]
+    judged = table.drop_nulls("recovery_trough_on").group_by("recovery_trough_on").first()
+    ban = judged.filter(pl.col("recovery_trough_on").is_between(date(2021, 6, 25), date(2021, 7, 10)))
+    assert ban["recovery_class"].to_list() == ["mixed"]
+    assert (judged["day"] - judged["recovery_trough_on"]).dt.total_days().min() == 60

@@ -46,7 +46,7 @@ def set_cell(folder: Path, table: str, key: str, column: str, value: str) -> int
 
 
 def live_deals() -> pl.DataFrame:
-    return load_registry()["conversion_deal"].filter(pl.col("ended_on").is_null())
+    return load_registry()["conversion_deal"].filter(pl.col("ended_on").is_null(), pl.col("superseded_at").is_null())
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,20 @@ BROKEN_CELLS = [
     ("conversion_deal", "RIOT-AMD-2026-01", "source_url", "riot.com", "riot.com", "http"),
     ("conversion_deal", "RIOT-AMD-2026-01", "ticker", "Riot", "Riot", "capital letters"),
     ("conversion_deal", "RIOT-AMD-2026-01", "miner", " Riot", " Riot", "without blanks"),
-    ("conversion_deal", "RIOT-AMD-2026-01", "deal_id", "RIOT-AMD-2026-04", "RIOT-AMD-2026-04", "no other row"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "lease_type", "other", "other", "one of nnn"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "known_at", "", "None", "a value"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "site_history", "green", "green", "one of mined"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "superseded_at", "2026-05-01", "2026-05-01", "no version follows"),
+    ("conversion_deal", "GLXY-CRWV-P2", "superseded_at", "2026-07-21", "2026-07-21", "2026-07-22, when the next"),
+    ("deal_delivery", "GLXY-CRWV-P1", "deal_id", "GLXY-P1", "GLXY-P1", "conversion_deal.csv"),
+    ("deal_delivery", "GLXY-CRWV-P1", "critical_it_mw", "134", "134.0", "at most the 133 MW of GLXY-CRWV-P1"),
+    ("deal_delivery", "GLXY-CRWV-P1", "energised_on", "2025-03-27", "2025-03-27", "2025-03-28 on, when the deal"),
+    ("capex_quarter", "Alphabet", "basis", "gross", "gross", "one of cash_purchases"),
+    ("capex_quarter", "Alphabet", "known_at", "2022-03-31", "2022-03-31", "period_end before known_at"),
+    ("asic_price", "2022-04-18", "machine_usd_per_th", "8000", "8000.0", "USD per TH/s from"),
+    ("lease_assumption", "2024-01-01", "noi_margin_ratio", "85", "85.0", "ratio from 0 to 1"),
+    ("proxy_pool", "poolin", "proxy_group", "AntPool", "AntPool", "small letters"),
+    ("outage_event", "Winter Storm Fern", "end_on", "2026-01-22", "2026-01-22", "start_on not after end_on"),
     ("conversion_deal", "RIOT-AMD-2026-01", "backstop_usd", "5000000", "5000000", "the sum of the guarantees"),
     ("conversion_deal", "WULF-FLUID-2025-08A", "backstop_usd", "", "None", "1800000000, the sum of the guarantees"),
     ("credit_support", "HUT-FLUID-RB-2025-12", "deal_id", "HUT-FLUID-RB", "HUT-FLUID-RB", "conversion_deal.csv"),
@@ -176,6 +189,24 @@ def test_broken_cell_is_named_by_file_line_column_and_value(
     assert re.search(rf"columns? ([\w, ]+, )?{column}\b", message), message
     assert named in message
     assert expected in message
+
+
+CONTRADICTED = [
+    # table, a cell that finds the row, column, value written, lines further down where it shows, what is told
+    ("asic_model", "Antminer S17e", "model", "Antminer S9", -1, "no other row"),
+    ("conversion_deal", "GLXY-CRWV-P2", "announced_on", "2025-04-21", 1, "2025-04-21, as in the first version"),
+    ("conversion_deal", "GLXY-CRWV-P3", "deal_id", "GLXY-CRWV-P1", -8, "2025-08-15, when the next version is known"),
+]
+
+
+@pytest.mark.parametrize(("table", "key", "column", "written", "below", "told"), CONTRADICTED)
+def test_row_that_contradicts_another_is_told_where_it_shows(
+    folder: Path, table: str, key: str, column: str, written: str, below: int, told: str
+) -> None:
+    line = set_cell(folder, table, key, column, written)
+    with pytest.raises(BadInputError, match=rf"^{table}\.csv line {line + below}, column") as caught:
+        load_registry(folder)
+    assert told in caught.value.expected
 
 
 BROKEN_RULES = [

@@ -64,9 +64,10 @@ def test_an_older_database_gets_only_what_it_lacks_and_keeps_its_rows(working: P
     with open_working(working) as connection:
         connection.execute("insert into raw.daily_value values ('simulated', 'price_usd', '2024-06-01', 1.0, 0, 1)")
         connection.execute("drop schema ops cascade")
-        for view in ("current_miner_transfer", "latest_miner_transfer", "latest_miner_block_flow"):
+        ours = ("current_miner_transfer", "latest_miner_transfer", "latest_miner_block_flow", "latest_filing_fact")
+        for view in (*ours, "latest_filing"):
             connection.execute(f"drop view raw.{view}")
-        for table in ("miner_transfer", "miner_block_flow"):
+        for table in ("miner_transfer", "miner_block_flow", "filing_fact", "filing"):
             connection.execute(f"drop table raw.{table}")
         connection.execute("delete from migration where name <> '0001_raw_vintages.sql'")
     with duckdb.connect(str(working)) as connection:

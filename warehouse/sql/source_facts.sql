@@ -10,6 +10,14 @@ with stated as (
     select source, count(*), min(day), max(day)
     from raw.latest_exchange_flow
     group by source
+    union all
+    select source, count(*), min(period_end), max(period_end)
+    from raw.latest_filing_fact
+    group by source
+    union all
+    select source, count(*), min(filed_on), max(filed_on)
+    from raw.latest_filing
+    group by source
 ),
 heard as (
     select source, max(observed_at) as last_observed_at

@@ -1,0 +1,98 @@
+"""What must be true between the rows and the tables of the registry: versions, deals that exist, sums that agree."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+
+import polars as pl
+
+from schemas.errors import BadInputError
+from schemas.registry import BACKSTOP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """One file: its rows, and the line of the file each of them starts on."""
+
+    file: str
+    rows: pl.DataFrame
+    lines: list[int]
+
+    def refusal(self, row: int, columns: tuple[str, ...], expected: str) -> BadInputError:
+        """The error that names the cells `columns` of one row, counted from 0."""
+        cells = [str(c) if isinstance(c, date) else c for c in self.rows.select(columns).row(row)]
+        told = ", ".join(f"{name}={cell}" for name, cell in zip(columns, cells, strict=True))
+        found = cells[0] if len(cells) == 1 else told
+        return BadInputError(_place(self.file, self.lines[row], columns), found, expected, "correct the row")
+
+
+def _place(file: str, line: int, columns: tuple[str, ...]) -> str:
+    return f"{file} line {line}, column{'s' if len(columns) > 1 else ''} {', '.join(columns)}"
+
+
+def check_links(sheets: Mapping[str, Sheet]) -> None:
+    """Raise `BadInputError` for the first row that contradicts another row or table; `sheets` by table."""
+    deals = sheets["conversion_deal"]
+    _check_versions(deals)
+    for table in ("credit_support", "deal_delivery", "filing_review"):
+        _check_deals_exist(sheets[table], deals)
+    _check_backstops_agree(deals, sheets["credit_support"])
+    _check_deliveries_fit(sheets["deal_delivery"], deals)
+
+
+def _check_versions(deals: Sheet) -> None:
+    """Each version of a deal ends on the day the next one is known, and all were announced on one day."""
+    ordered = deals.rows.with_row_index("row").sort("deal_id", "known_at")
+    following = ordered.with_columns(
+        pl.col("known_at").shift(-1).over("deal_id").alias("next_known_at"),
+        pl.col("announced_on").first().over("deal_id").alias("first_announced_on"),
+    ).sort("row")
+    broken = following["superseded_at"].ne_missing(following["next_known_at"]).arg_true()
+    if broken.len():
+        next_day = following["next_known_at"][broken[0]]
+        expected = f"{next_day}, when the next version is known" if next_day else "nothing, no version follows"
+        raise deals.refusal(broken[0], ("superseded_at",), expected)
+    moved = following["announced_on"].ne_missing(following["first_announced_on"]).arg_true()
+    if moved.len():
+        expected = f"{following['first_announced_on'][moved[0]]}, as in the first version"
+        raise deals.refusal(moved[0], ("announced_on",), expected)
+
+
+def _check_deals_exist(sheet: Sheet, deals: Sheet) -> None:
+    """Every row of `sheet` that names a deal names one of the registry."""
+    orphans = (~sheet.rows["deal_id"].is_in(deals.rows["deal_id"].implode())).fill_null(False).arg_true()
+    if orphans.len():
+        raise sheet.refusal(orphans[0], ("deal_id",), f"a deal_id of {deals.file}")
+
+
+def _check_backstops_agree(deals: Sheet, support: Sheet) -> None:
+    """What the standing version of a deal says of its backstop is the sum of what `credit_support` lists for it."""
+    listed = (
+        support.rows.filter(pl.col("kind").is_in(BACKSTOP))
+        .drop_nulls("amount_usd")
+        .group_by("deal_id")
+        .agg(pl.col("amount_usd").sum().alias("listed_usd"))
+    )
+    told = deals.rows.join(listed, on="deal_id", how="left", validate="m:1", maintain_order="left")
+    apart = (told["backstop_usd"].ne_missing(told["listed_usd"]) & told["superseded_at"].is_null()).arg_true()
+    if apart.len():
+        expected = f"{told['listed_usd'][apart[0]]}, the sum of the guarantees and letters of credit in {support.file}"
+        raise deals.refusal(apart[0], ("backstop_usd",), expected)
+
+
+def _check_deliveries_fit(deliveries: Sheet, deals: Sheet) -> None:
+    """No deal is switched on with more power than it has, and none before it was announced."""
+    standing = deals.rows.filter(pl.col("superseded_at").is_null()).select(
+        "deal_id", pl.col("critical_it_mw").alias("deal_mw"), "announced_on"
+    )
+    told = deliveries.rows.join(standing, on="deal_id", how="left", validate="m:1", maintain_order="left").with_columns(
+        pl.col("critical_it_mw").cum_sum().over("deal_id", order_by="energised_on").alias("energised_mw")
+    )
+    over = (told["energised_mw"] > told["deal_mw"]).fill_null(False).arg_true()
+    if over.len():
+        expected = f"steps that add up to at most the {told['deal_mw'][over[0]]:g} MW of {told['deal_id'][over[0]]}"
+        raise deliveries.refusal(over[0], ("critical_it_mw",), expected)
+    early = (told["energised_on"] < told["announced_on"]).fill_null(False).arg_true()
+    if early.len():
+        expected = f"a day from {told['announced_on'][early[0]]} on, when the deal was announced"
+        raise deliveries.refusal(early[0], ("energised_on",), expected)

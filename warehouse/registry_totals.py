@@ -1,0 +1,77 @@
+"""Totals of the registry that readers rely on: they change only together with a line of the changelog that says so."""
+
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Final
+
+import polars as pl
+
+from schemas.errors import BadInputError
+from schemas.registry import BACKSTOP, CUSTOMER_CONTRACT, UNVERIFIED
+
+CHANGELOG: Final = files("warehouse").joinpath("CHANGELOG.md")
+LINE: Final = "Registry totals: "
+BILLION: Final = 1e9
+
+_TOLD: Final = re.compile(rf"^{LINE}(.+?)\.?$", re.MULTILINE)
+
+
+def totals(registry: Mapping[str, pl.DataFrame]) -> dict[str, str]:
+    """What the registry adds up to, each total with its unit, by name.
+
+    Counts every deal that has not ended, in its last version, as the notes do; unverified ones are in all but the
+    total that says otherwise.
+    """
+    deals = registry["conversion_deal"].filter(pl.col("ended_on").is_null(), pl.col("superseded_at").is_null())
+    support = registry["credit_support"].filter(pl.col("kind").is_in(BACKSTOP))
+    told = {"deals": _of(deals)}
+    for year in sorted(deals["announced_on"].dt.year().drop_nulls().unique()):
+        told[f"of {year}"] = _of(deals.filter(pl.col("announced_on").dt.year() == year))
+    told["without unverified"] = _of(deals.filter(pl.col("confidence") != UNVERIFIED))
+    told["binding"] = f"{deals.filter(pl.col('kind').is_in(CUSTOMER_CONTRACT)).height}"
+    told["energised"] = f"{registry['deal_delivery']['critical_it_mw'].sum():g} MW"
+    told["backstops"] = _billions(support["amount_usd"])
+    told["spent by quarters"] = _billions(registry["capex_quarter"]["capex_usd"])
+    told["guided, all rows"] = _billions(registry["capex_guidance"]["high_usd"])
+    told["site rows"] = f"{registry['site'].height}"
+    return told
+
+
+def _of(deals: pl.DataFrame) -> str:
+    return f"{deals.height} rows, {deals['critical_it_mw'].sum():g} MW, {_billions(deals['contract_value_usd'])}"
+
+
+def _billions(amounts: pl.Series) -> str:
+    return f"{float(amounts.cast(pl.Float64).sum()) / BILLION:.3f} bn USD"
+
+
+def line(registry: Mapping[str, pl.DataFrame]) -> str:
+    """The totals as the one line that the changelog holds."""
+    return LINE + "; ".join(f"{name} {value}" for name, value in totals(registry).items()) + "."
+
+
+def told_by_changelog(changelog: str) -> str | None:
+    """The newest line of totals in the text of the changelog, newest first, or None."""
+    found = _TOLD.search(changelog)
+    return f"{LINE}{found[1]}." if found else None
+
+
+def check_totals(registry: Mapping[str, pl.DataFrame], changelog: str) -> None:
+    """Raise `BadInputError` unless the newest totals in the `changelog` are those of the `registry`."""
+    expected, found = line(registry), told_by_changelog(changelog)
+    if found != expected:
+        raise BadInputError(
+            "warehouse/CHANGELOG.md, newest line of registry totals",
+            _first_apart(found, expected),
+            "the totals of the registry",
+            f"undo the edit, or say under a new entry what changed and end it with the line: {expected}",
+        )
+
+
+def _first_apart(found: str | None, expected: str) -> str | None:
+    """The first total that differs, instead of the whole line."""
+    if found is None:
+        return None
+    pairs = zip(found.split("; "), expected.split("; "), strict=False)
+    return next((was for was, now in pairs if was != now), found)
