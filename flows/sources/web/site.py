@@ -103,7 +103,9 @@ class Site:
 
     `limits` are the documented ones; we ask evenly spaced, at `share` of the strictest. `explain` looks at every
     answer, whatever its status, for the way this source tells errors; where it has no opinion, the status decides.
-    `conditional`: the source offers ETag or Last-Modified, so that unchanged answers cost it nothing.
+    `conditional`: the source offers ETag or Last-Modified, so that unchanged answers cost it nothing. `part`: which of
+    several hosts of one source this is; sites of the same `name` have one queue, one closed sign and one contact, and
+    each part an address of its own.
     """
 
     name: str
@@ -122,6 +124,7 @@ class Site:
     largest_answer_bytes: int = 32 * MEBIBYTE
     patience: Patience = field(default_factory=Patience)
     explain: Callable[[Reply], Problem | None] | None = None
+    part: str | None = None
 
     @property
     def spacing_seconds(self) -> float:
@@ -130,4 +133,5 @@ class Site:
 
     def setting(self, what: str) -> str:
         """Name of the setting that holds our `url`, `key` or `contact` for this source."""
-        return f"HASHPIVOT_{self.name}_{what}".upper()
+        part = f"_{self.part}" if self.part and what == "url" else ""
+        return f"HASHPIVOT_{self.name}{part}_{what}".upper()
