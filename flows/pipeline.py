@@ -37,7 +37,7 @@ from transforms.capex import capex_quarters
 from transforms.quality import as_frame, failed, from_notices
 from warehouse import journal, vintages
 from warehouse.dictionary import columns_frame
-from warehouse.known import heard_at, newest_days, newest_heights
+from warehouse.known import filings, heard_at, newest_days, newest_filing_days, newest_heights
 from warehouse.metadata import notices_of, revisions, run_history, source_facts
 from warehouse.publish import Publication, Published, publish
 from warehouse.registry import load_registry
@@ -273,7 +273,11 @@ def read_shard(run: Run, source_name: str, shard: Shard) -> Shard:
 def known(connection: Connection) -> Known:
     """What is stored, as sources want to know it."""
     return Known(
-        newest_day=newest_days(connection), newest_height=newest_heights(connection), heard_at=heard_at(connection)
+        newest_day=newest_days(connection),
+        newest_height=newest_heights(connection),
+        heard_at=heard_at(connection),
+        filings=filings(connection),
+        newest_filing_day=newest_filing_days(connection),
     )
 
 

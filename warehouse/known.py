@@ -18,6 +18,21 @@ def newest_heights(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return dict(connection.execute("select source, max(height) from raw.block group by source").fetchall())
 
 
+def filings(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[tuple[int, str], date]]:
+    """By supplier, every (CIK, accession) that was looked at, with the day it was filed."""
+    rows = connection.execute("select source, cik, accession, filed_on from raw.latest_filing").fetchall()
+    looked_at: dict[str, dict[tuple[int, str], date]] = {}
+    for source, cik, accession, filed_on in rows:
+        looked_at.setdefault(source, {})[cik, accession] = filed_on
+    return looked_at
+
+
+def newest_filing_days(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, int], date]:
+    """By (supplier, CIK), the last day on which amounts of periods were filed."""
+    rows = connection.execute("select source, cik, max(filed_on) from raw.filing_fact group by source, cik").fetchall()
+    return {(source, cik): day for source, cik, day in rows}
+
+
 def heard_at(connection: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
     """By supplier, when its newest batch was made; one that said nothing new counts too."""
     rows = connection.execute("select source, max(observed_at) from raw.batch group by source").fetchall()

@@ -13,13 +13,16 @@ class Known:
     """What is stored of each supplier when a source is asked, so that it asks only for what is new.
 
     `newest_day`: by (supplier, series), the last day that has a value. `newest_height`: by supplier, its highest block.
-    `heard_at`: by supplier, when the newest batch of it was made, even if that said nothing new. A supplier that is
-    not in a mapping has stated nothing.
+    `heard_at`: by supplier, when the newest batch of it was made, even if that said nothing new. `filings`: by
+    supplier, every (CIK, accession) that was looked at, with the day it was filed. `newest_filing_day`: by (supplier,
+    CIK), the last day on which amounts were filed. A supplier that is not in a mapping has stated nothing.
     """
 
     newest_day: Mapping[tuple[str, str], date] = field(default_factory=dict)
     newest_height: Mapping[str, int] = field(default_factory=dict)
     heard_at: Mapping[str, datetime] = field(default_factory=dict)
+    filings: Mapping[str, Mapping[tuple[int, str], date]] = field(default_factory=dict)
+    newest_filing_day: Mapping[tuple[str, int], date] = field(default_factory=dict)
 
     def complete_until(self, supplier: str, series: Iterable[str]) -> date | None:
         """The day up to which every one of `series` is stored, or None where one of them has never been."""
