@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     glassnode_url: SecretStr | None = Field(None, description="Address of Glassnode's API, its /v1 included")
     glassnode_key: SecretStr | None = Field(None, description="Key of Glassnode's API")
     edgar_url: SecretStr | None = Field(None, description="Address of EDGAR's data host")
+    edgar_archive_url: SecretStr | None = Field(
+        None, description="Address of the host of EDGAR's documents, its /Archives included"
+    )
     edgar_contact: str | None = Field(
         None, description="Your name and mail address, which the SEC demands of programs: 'Jane Doe jane@example.org'"
     )

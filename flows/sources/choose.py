@@ -174,12 +174,32 @@ def _glassnode(settings: Settings, outside: Outside) -> Source:
     return Glassnode(outside.client(SITE, access_of("glassnode", settings)))
 
 
+def _edgar(settings: Settings, outside: Outside) -> Source:
+    from flows.sources.edgar.site import ARCHIVE, DATA
+    from flows.sources.edgar.source import Edgar
+    from flows.sources.edgar.unread import Unread
+    from flows.sources.web.access import Access
+    from warehouse.registry import load_registry
+
+    secret = settings.edgar_archive_url
+    archive = Access(url=secret.get_secret_value() if secret else None, contact=settings.edgar_contact)
+    clients = outside.client(DATA, access_of("edgar", settings)), outside.client(ARCHIVE, archive)
+    ciks = {name: rows["cik"].drop_nulls().to_list() for name, rows in load_registry().items() if "cik" in rows.columns}
+    return Edgar(
+        *clients,
+        Unread(settings.web / "edgar"),
+        facts_of=ciks["capex_quarter"],
+        filings_of=[cik for of_table in ciks.values() for cik in of_table],
+    )
+
+
 HOSTED: Final[Mapping[str, Callable[[Settings, Outside], Source]]] = {
     "binance": _binance,
     "bitstamp": _bitstamp,
     "coinbase": _coinbase,
     "coinmetrics": _coinmetrics,
     "cryptoquant": _cryptoquant,
+    "edgar": _edgar,
     "esplora": _esplora,
     "glassnode": _glassnode,
     "kraken": _kraken,

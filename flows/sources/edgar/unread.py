@@ -1,0 +1,37 @@
+"""Which documents could not be read, and on which days that was tried: so that one of them holds up no others."""
+
+import os
+from contextlib import suppress
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+MOST_DAYS_COUNT: Final = 7
+"""A document that could not be read on so many days is left alone."""
+
+_DECODER: Final = msgspec.json.Decoder(dict[str, set[date]])
+
+
+class Unread:
+    """One small file in `folder`. Whatever is wrong with it, it counts as empty."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "unread.json"
+        self._days: dict[str, set[date]] = {}
+        with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
+            self._days = _DECODER.decode(self._file.read_bytes())
+
+    def days_count(self, accession: str) -> int:
+        """On how many days the document of this filing could not be read."""
+        return len(self._days.get(accession, ()))
+
+    def add(self, accession: str, day: date) -> None:
+        """It could not be read on this day either."""
+        self._days.setdefault(accession, set()).add(day)
+        draft = self._file.with_suffix(f".{os.getpid()}.tmp")
+        with suppress(OSError):
+            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            draft.write_bytes(msgspec.json.encode(self._days, order="sorted"))
+            draft.replace(self._file)
