@@ -22,6 +22,8 @@ COMMENT: Final = "!--"
 _TAG: Final = re.compile(r"(/?)([a-zA-Z][a-zA-Z0-9:_-]*)")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0e-\x1f\x7f]|&#[xX]?[0-9a-fA-F]{9,};?")
 """What is no character: as it is, or by a number beyond all of them."""
+_AS_TYPED: Final = str.maketrans({"\u2010": "-", "\u2011": "-", "\u00ad": None, "\u200b": None, "\ufeff": None})
+"""Hyphens as one types them; marks where a line may break are not seen."""
 
 
 def plain_text(html: str) -> str:
@@ -61,4 +63,5 @@ def plain_text(html: str) -> str:
         else:
             # A sign and no tag: "3 < 4".
             words += ["<", piece]
-    return " ".join(unescape(_CONTROL.sub(" ", "".join(words))).split())
+    seen = unescape(_CONTROL.sub(" ", "".join(words)))
+    return " ".join(_CONTROL.sub(" ", seen).translate(_AS_TYPED).split())

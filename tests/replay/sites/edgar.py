@@ -22,6 +22,7 @@ NO_SUCH_KEY = b"""<?xml version="1.0" encoding="UTF-8"?>
 <Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"""
 CAPEX = "PaymentsToAcquirePropertyPlantAndEquipment"
 FIRST_YEAR = 2023
+FORMS = ("4", "8-K", "10-Q", "10-K")
 RECENT_COUNT = 1000
 QUARTER_ENDS = ((3, 31), (6, 30), (9, 30), (12, 31))
 
@@ -40,12 +41,11 @@ class Filed:
     cik: int
     form: str
     day: date
-    items: str
-    number: int
+    items: str = ""
 
     @property
     def accession(self) -> str:
-        return f"{self.cik:010d}-{self.day:%y}-{self.number:06d}"
+        return f"{self.cik:010d}-{self.day:%y}-{self.day:%j}{FORMS.index(self.form):03d}"
 
     @property
     def document(self) -> str:
@@ -94,14 +94,14 @@ class EdgarReplay(ReplaySite):
         while day <= self.through:
             quarter_end = day - timedelta(days=40)
             if (quarter_end.month, quarter_end.day) in QUARTER_ENDS:
-                found.append(Filed(cik, "10-K" if quarter_end.month == 12 else "10-Q", day, "", 500))
+                found.append(Filed(cik, "10-K" if quarter_end.month == 12 else "10-Q", day))
             if day.day == cik % 28 + 1:
                 # Of every second company the report of each month tells of a lease.
-                found.append(Filed(cik, "8-K", day, "1.01,9.01" if cik % 2 else "5.07", 700))
+                found.append(Filed(cik, "8-K", day, "1.01,9.01" if cik % 2 else "5.07"))
             if day.weekday() == 0:
-                found.append(Filed(cik, "4", day, "", 100))
+                found.append(Filed(cik, "4", day))
             day += timedelta(days=1)
-        return sorted(found, key=lambda each: (each.day, each.number), reverse=True)
+        return sorted(found, key=lambda each: (each.day, each.accession), reverse=True)
 
     def facts(self, cik: int) -> list[dict[str, object]]:
         """Amounts since the beginning of the year, each in its report and again in that of a year later."""
