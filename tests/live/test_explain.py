@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 import flows.sources
 from flows.sources.web.site import Problem, Reply, Site
 from tests.replay.faults import WHOLE_ANSWERS
+from tests.replay.site import ReplaySite, Said
 from tests.replay.sites import all_sites
 
 
@@ -64,13 +65,15 @@ def test_any_body_is_explained_or_left_to_the_status(site: Site, body: bytes, co
         assert isinstance(problem.message, str)
 
 
-@pytest.mark.parametrize("site", sites(), ids=lambda site: site.name)
-def test_own_error_object_is_seen_for_what_it_is(site: Site) -> None:
+def with_own_error_objects() -> list[tuple[Site, Said]]:
+    """Sites that say no with HTTP 200 in a way of their own, and how they do; the others' bodies break their shape."""
+    replayed = {each.name: each for each in all_sites() if type(each).error_object is not ReplaySite.error_object}
+    return [(site, replayed[site.name].error_object()) for site in sites() if site.name in replayed]
+
+
+@pytest.mark.parametrize(("site", "said"), with_own_error_objects(), ids=lambda each: getattr(each, "name", ""))
+def test_own_error_object_is_seen_for_what_it_is(site: Site, said: Said) -> None:
     """Or an error that comes with HTTP 200 would be taken for an answer."""
-    replayed = next((each for each in all_sites() if each.name == site.name), None)
-    if replayed is None:
-        pytest.skip("not replayed under this name")
-    said = replayed.error_object()
     assert site.explain is not None
     explained = site.explain(Reply(said.status, {"content-type": said.content_type}, said.body))
     # What comes under another type than the site's is refused for that.
