@@ -27,7 +27,7 @@ daily: .venv/.runtime  ## One full daily run with the default profile
 	$(BIN)/hashpivot daily
 
 test: .venv/.dev .venv/.reader .venv/.peers  ## Run every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=2 --dist=loadgroup
 
 # An old DuckDB in an environment of its own: publications must stay readable by the drivers of BI tools.
 .venv/.reader: tests/warehouse/reader.lock .venv/.runtime

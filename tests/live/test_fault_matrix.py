@@ -5,8 +5,9 @@ Writes `build/fault_matrix.md`.
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import polars as pl
@@ -28,7 +29,7 @@ PASSES = (
     *("slow", "silent", "reset"),
 )
 """Faults that a second try mends."""
-TABLE = Path(__file__).parents[2] / "build" / "fault_matrix.md"
+PARTS = Path(__file__).parents[2] / "build" / "fault_matrix"
 CASES = {case.source: case for case in all_cases()}
 
 Rows = dict[tuple[str, str], pl.DataFrame]
@@ -86,24 +87,33 @@ def within(part: Rows, whole: Rows) -> bool:
     )
 
 
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Seen]:
-    with pytest.MonkeyPatch.context() as monkeypatch:
-        return {
-            name: observed(case, tmp_path_factory.mktemp(name), monkeypatch) for name, case in sorted(CASES.items())
-        }
+@pytest.fixture(scope="session")
+def clean(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Seen]:
+    """What each source says where nothing goes wrong."""
+
+    @cache
+    def of(name: str) -> Seen:
+        with pytest.MonkeyPatch.context() as monkeypatch:
+            return observed(CASES[name], tmp_path_factory.mktemp(name), monkeypatch)
+
+    return of
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def matrix() -> Iterator[dict[tuple[str, str, str], str]]:
+    """Takes a cell a test; whoever ends last, of several processes, writes the table of all."""
     told: dict[tuple[str, str, str], str] = {}
     yield told
-    TABLE.parent.mkdir(exist_ok=True)
-    lines = ["| source | fault | first request | last request | every request |", "| --- | --- | --- | --- | --- |"]
-    for name, kind in dict.fromkeys((name, kind) for name, kind, _ in told):
-        cells = [told.get((name, kind, when), "") for when in ("first", "last", "every")]
-        lines.append(f"| {name} | {kind} | {' | '.join(cells)} |")
-    TABLE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    PARTS.mkdir(parents=True, exist_ok=True)
+    for source in {name for name, _, _ in told}:
+        lines = []
+        for kind in dict.fromkeys(kind for name, kind, _ in told if name == source):
+            cells = [told.get((source, kind, when), "") for when in ("first", "last", "every")]
+            lines.append(f"| {source} | {kind} | {' | '.join(cells)} |\n")
+        (PARTS / f"{source}.md").write_text("".join(lines), encoding="utf-8")
+    head = "| source | fault | first request | last request | every request |\n| --- | --- | --- | --- | --- |\n"
+    parts = [part.read_text(encoding="utf-8") for part in sorted(PARTS.glob("*.md")) if part.stem in CASES]
+    PARTS.with_suffix(".md").write_text(head + "".join(parts), encoding="utf-8")
 
 
 def kinds() -> list[tuple[str, str]]:
@@ -112,17 +122,17 @@ def kinds() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", sorted(CASES))
-def test_without_a_fault_a_source_completes(clean: dict[str, Seen], name: str) -> None:
-    assert clean[name].error is None
-    assert clean[name].rows
-    assert all(rows.height for rows in clean[name].rows.values())
-    assert clean[name].requests_count <= CASES[name].most_requests_count
+def test_without_a_fault_a_source_completes(clean: Callable[[str], Seen], name: str) -> None:
+    assert clean(name).error is None
+    assert clean(name).rows
+    assert all(rows.height for rows in clean(name).rows.values())
+    assert clean(name).requests_count <= CASES[name].most_requests_count
 
 
 @pytest.mark.parametrize("when", ["first", "last", "every"])
 @pytest.mark.parametrize(("name", "kind"), kinds())
 def test_fault_ends_well(
-    clean: dict[str, Seen],
+    clean: Callable[[str], Seen],
     matrix: dict[tuple[str, str, str], str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -132,14 +142,14 @@ def test_fault_ends_well(
     when: str,
 ) -> None:
     case = CASES[name]
-    first = clean[name].requests_count if when == "last" else 1
+    first = clean(name).requests_count if when == "last" else 1
     fault = Fault(kind, name, first, ALWAYS if when == "every" else 1)
     with caplog.at_level(logging.DEBUG):
         seen = observed(case, tmp_path, monkeypatch, fault)
     assert seen.seconds < LONGEST_SECONDS
     assert seen.requests_count <= case.most_requests_count
-    assert within(seen.rows, clean[name].rows)
-    complete = same(seen.rows, clean[name].rows)
+    assert within(seen.rows, clean(name).rows)
+    complete = same(seen.rows, clean(name).rows)
     assert complete or seen.error is not None or when == "every"
     if kind in PASSES and when != "every":
         assert complete, seen.error
