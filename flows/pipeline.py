@@ -309,6 +309,12 @@ def observed(run: Run, connection: Connection) -> Inputs:
     )
 
 
+def _was_heard(ingested: Ingested) -> bool:
+    """Whether the source said anything. A hosted one that asked nothing, because it was heard lately, did not."""
+    asked = ingested.used is None or ingested.used.requests_count > 0
+    return ingested.row_count > 0 or (ingested.missing is None and asked)
+
+
 def compute(run: Run) -> tuple[Built, Inputs]:
     """Read the newest observations and compute every table; writes nothing."""
     with open_working(run.settings.working_database) as connection:
@@ -323,7 +329,7 @@ def release(run: Run, ingested: Sequence[Ingested] = (), say: Say = lambda _: No
     or no source was heard.
     """
     missing = [each.missing for each in ingested if each.missing]
-    if missing and all(each.missing and not each.row_count for each in ingested):
+    if missing and not any(map(_was_heard, ingested)):
         raise NothingToPublishError(_nothing("sources of the profile: found none that could be heard", missing))
     with open_working(run.settings.working_database) as connection:
         inputs = observed(run, connection)

@@ -37,6 +37,8 @@ def check_prices(values: pl.DataFrame, ranked: Sequence[str], chosen: str | None
     far from all other venues of its day is an error.
     """
     prices = values.filter((pl.col("series") == PRICE) & pl.col("source").is_in(ranked) & (pl.col("day") <= through))
+    if chosen is None:
+        return
     ours = prices.filter(pl.col("source") == chosen).select("day", pl.col("value").alias("ours"))
     compared = (
         prices.filter(pl.col("source") != chosen)

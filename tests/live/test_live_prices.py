@@ -46,7 +46,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplayServer]:
     found = [double() for double in DOUBLES.values()]
     for site in found:
         site.today = NOW.date()  # type: ignore[attr-defined]
-    with ReplayServer(found, time_scale=0.02) as server:
+    with ReplayServer(found, time_scale=0.05) as server:
         for variable, value in server.settings().items():
             monkeypatch.setenv(variable, value)
         yield server

@@ -17,6 +17,8 @@ from schemas.observations import Batch, Notice, ObservedTable
 from schemas.suppliers import EDGAR
 from transforms.filings import CANDIDATE_FORMS, evidence, filing_rows
 
+ASKED_EVERY: Final = timedelta(days=3)
+"""Filings need a person's review anyway, so that a list a company every day would be wasted."""
 FIRST_LOOK_BACK: Final = timedelta(days=30)
 """Filings of so many days are looked at in the first run."""
 MOST_DOCUMENTS_COUNT: Final = 40
@@ -34,11 +36,12 @@ FILINGS_A_YEAR: Final = 40
 class Edgar:
     """Company facts and filings, by CIK.
 
-    Costs one request a company for the list of its filings; one for its facts where none are stored, or where it has
-    filed a report since; and one for each filing that nobody has looked at. Looked at are the filings since the oldest
-    that is stored, or of the last `FIRST_LOOK_BACK` where none is or where that is longer, at most
-    `MOST_DOCUMENTS_COUNT` a run. A filing never changes, so none is opened twice, whatever `since` says; a `since`
-    reads all facts again, which hold everything ever filed, and tries documents again that could not be read.
+    Asked again `ASKED_EVERY` after it was last heard, or where a `since` is given; nothing in between. Costs one
+    request a company for the list of its filings; one for its facts where none are stored, or where it has filed a
+    report since; and one for each filing that nobody has looked at. Looked at are the filings since the oldest that is
+    stored, or of the last `FIRST_LOOK_BACK` where none is or where that is longer, at most `MOST_DOCUMENTS_COUNT` a
+    run. A filing never changes, so none is opened twice, whatever `since` says; a `since` reads all facts again, which
+    hold everything ever filed, and tries documents again that could not be read.
     """
 
     name = EDGAR.name
@@ -53,6 +56,8 @@ class Edgar:
 
     def plan(self, request: Request) -> Estimate:
         """A list a company, the facts that are not stored, and as many documents as the days usually bring."""
+        if self._heard_lately(request):
+            return Estimate(requests_count=0, seconds=0)
         looked_at = request.known.filings.get(self.name, {})
         first = self._first_day(request)
         since = max(first, max(looked_at.values())) if looked_at and request.since is None else first
@@ -78,6 +83,8 @@ class Edgar:
 
         Raises as `Client.json` and `Client.text`, and `BadInputError`.
         """
+        if self._heard_lately(request):
+            return
         looked_at = request.known.filings.get(self.name, {})
         first_day = self._first_day(request)
         waiting: list[Filing] = []
@@ -98,6 +105,10 @@ class Edgar:
             if cik in self._facts_of and self._facts_wanted(cik, listed, request):
                 yield from self._facts(cik, request)
         yield from self._documents(waiting, request)
+
+    def _heard_lately(self, request: Request) -> bool:
+        heard_at = request.known.heard_at.get(self.name)
+        return request.since is None and heard_at is not None and request.now - heard_at < ASKED_EVERY
 
     def _first_day(self, request: Request) -> date:
         if request.since is not None:
