@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Iterator
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +18,7 @@ from schemas.errors import HashpivotError
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 DAY = click.DateTime(formats=["%Y-%m-%d"])
+MOMENT = click.DateTime(formats=["%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d"])
 INTERRUPTED = 130
 MOST_NAMED_COLUMNS = 4
 QUERY = 'hashpivot sql "select day, capitulation_state, capitulation_score from capitulation_daily"'
@@ -58,10 +59,14 @@ def cli() -> None:
 @click.option("--day", type=DAY, help="Last UTC day to publish; by default the last that is over.")
 @click.option("--plain", is_flag=True, help="Run without the scheduler.")
 @_requests_option
+@click.option("--as-of", type=MOMENT, help="Publish, beside today's, what was known at this UTC moment; asks nobody.")
 @_settings_options
 @_json_option
-def daily(day: datetime | None, plain: bool, as_json: bool, **given: Any) -> None:
+def daily(day: datetime | None, plain: bool, as_of: datetime | None, as_json: bool, **given: Any) -> None:
     """Ask the sources, keep what is new, recompute every table, check and publish."""
+    if as_of is not None:
+        _rebuild(given, as_of=as_of, day=_day(day), as_json=as_json)
+        return
     _run(given, day=_day(day), since=None, plain=plain, as_json=as_json)
 
 
@@ -75,6 +80,33 @@ def daily(day: datetime | None, plain: bool, as_json: bool, **given: Any) -> Non
 def backfill(since: datetime, through: datetime | None, plain: bool, as_json: bool, **given: Any) -> None:
     """Ask the sources again for a range of days, then publish all that is known."""
     _run(given, day=_day(through), since=_day(since), plain=plain, as_json=as_json)
+
+
+@cli.command()
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    envvar="PREFECT_SERVER_API_HOST",
+    show_default=True,
+    help="Address the server listens on. [PREFECT_SERVER_API_HOST]",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=4200,
+    envvar="PREFECT_SERVER_API_PORT",
+    show_default=True,
+    help="Port of the server. [PREFECT_SERVER_API_PORT]",
+)
+@_settings_options
+def serve(host: str, port: int, **given: Any) -> None:
+    """Serve the deployments with their schedules: under PREFECT_API_URL, or with a server of its own."""
+    from flows.serve import serve as serve_deployments
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in ("httpx", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    serve_deployments(read_settings(**given), host=host, port=port)
 
 
 @cli.command()
@@ -332,6 +364,20 @@ def _about_sources(sources: dict[str, Any]) -> Iterator[str]:
             yield f"Without {name}: {facts['missing']}{null}"
 
 
+def _rebuild(given: dict[str, Any], *, as_of: datetime, day: date | None, as_json: bool) -> None:
+    from flows import pipeline
+    from warehouse.journal import one_run_at_a_time
+
+    settings = read_settings(**given)
+    run = pipeline.plan_past(settings, read_profile(settings.profile), as_of.replace(tzinfo=UTC), day=day)
+    with one_run_at_a_time(settings.lock_file):
+        result = pipeline.about(pipeline.rebuild(run))
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+        return
+    click.echo(f"Publication as of {as_of:%Y-%m-%d %H:%M:%S} UTC: {result['database']}")
+
+
 def _run_plain(settings: Settings, day: date | None, since: date | None) -> dict[str, Any]:
     from flows import pipeline
 
@@ -349,21 +395,21 @@ def _run_plain(settings: Settings, day: date | None, since: date | None) -> dict
 
 def _run_scheduled(settings: Settings, day: date | None, since: date | None) -> dict[str, Any]:
     from flows.scheduler import prepare
+    from flows.settings import export
 
     read_profile(settings.profile)  # a wrong name should not cost a server's start
     prepare(settings.scheduler_home)
+    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
     from flows.daily import DailyParameters
     from flows.daily import daily as flow
 
-    parameters = DailyParameters(
-        profile=settings.profile,
-        day=day,
-        since=since,
-        home=settings.home,
-        files_dir=settings.files_dir,
-        max_requests=settings.max_requests,
-    )
-    return flow(parameters)
+    # Where a run writes is not for a form to choose, so the flow reads it where every run does.
+    export(settings)
+    # A run that a person watches needs no heartbeat, and its thread sleeps up to a second after the end.
+    with temporary_settings(updates={PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        result: Any = flow(DailyParameters.model_validate({"day": day, "since": since}))
+    return dict(result)
 
 
 def main() -> None:

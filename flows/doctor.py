@@ -1,15 +1,18 @@
 """What could keep a run from working here: versions, settings, sources, disk, clock, locks, the publication."""
 
+import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+from flows.scheduler import is_loopback
 from flows.settings import Profile, Settings, read_profile, read_settings
 from flows.sources.choose import HOSTED, node_walk, outside_of, source_named
 from flows.sources.protocol import Probed, Request
@@ -60,6 +63,7 @@ def examine(given: dict[str, Any]) -> list[Finding]:
         _lock(settings),
         _working(settings),
         _publication(settings),
+        _scheduler(os.environ),
     ]
     return findings + _sources(profile, settings)
 
@@ -132,6 +136,26 @@ def _publication(settings: Settings) -> Finding:
         found=f"{run_id} with days up to {day}, made {ended_at:%Y-%m-%d %H:%M} UTC",
         remedy="run `hashpivot daily`, or mend its schedule" if late else "",
     )
+
+
+def _scheduler(environment: Mapping[str, str]) -> Finding:
+    """Whether the scheduler's server, joined or of our own, is open to others without a login or in clear text."""
+    joined = urlsplit(environment.get("PREFECT_API_URL", ""))
+    host = joined.hostname or environment.get("PREFECT_SERVER_API_HOST", "127.0.0.1")
+    login = "PREFECT_API_AUTH_STRING" if joined.hostname else "PREFECT_SERVER_API_AUTH_STRING"
+    found = f"server at {host}" if joined.hostname else f"no server to join; one of our own would listen on {host}"
+    if is_loopback(host):
+        return Finding(subject="scheduler", ok=True, found=found)
+    if not environment.get(login) and not environment.get("PREFECT_API_KEY"):
+        remedy = f"set {login} here, PREFECT_SERVER_API_AUTH_STRING where the server runs, and put TLS in front"
+        return Finding(
+            subject="scheduler", ok=False, found=f"{found}, which others can reach without a login", remedy=remedy
+        )
+    if joined.scheme == "http":
+        return Finding(
+            subject="scheduler", ok=False, found=f"{found}, login sent in clear text", remedy="reach it by https"
+        )
+    return Finding(subject="scheduler", ok=True, found=f"{found}, with a login")
 
 
 def _sources(profile: Profile, settings: Settings) -> list[Finding]:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 from pathlib import Path
@@ -39,6 +39,7 @@ from warehouse import journal, vintages
 from warehouse.dictionary import columns_frame
 from warehouse.known import filings, heard_at, newest_days, newest_filing_days, newest_heights
 from warehouse.metadata import notices_of, revisions, run_history, source_facts
+from warehouse.past import known_by, open_past
 from warehouse.publish import Publication, Published, publish
 from warehouse.registry import load_registry
 from warehouse.working import Connection, open_working
@@ -120,6 +121,16 @@ def plan(
         now=now,
         outside=outside_of(settings) if any(name in HOSTED for name in profile.sources) else None,
     )
+
+
+def plan_past(settings: Settings, profile: Profile, moment: datetime, *, day: date | None = None) -> Run:
+    """Fix what `rebuild` will do: publish what was known at `moment`, up to `day` or the last that was over by then.
+
+    Raises `SettingsError` for a moment that has not come, and for a day that was not over.
+    """
+    if moment > datetime.now(UTC):
+        raise SettingsError("as of", moment.isoformat(), "a moment in the past", "ask for an earlier one")
+    return plan(settings, profile, day=day, now=moment)
 
 
 def begin(run: Run) -> None:
@@ -393,6 +404,37 @@ def _cost_of(used: Used) -> dict[str, Any]:
     }
 
 
+def rebuild(run: Run, say: Say = lambda _: None) -> Outcome:
+    """Publish, in a folder of its own, what could be known at `run.now`; the publication of today stays as it is.
+
+    `plan` has fixed both with `now` set to the moment in the past. Raises as `release`; of the working database
+    nothing is changed.
+    """
+    with open_past(run.settings.working_database, run.now) as connection:
+        seen = observed(run, connection)
+        inputs = replace(seen, reference=known_by(seen.reference, run.now.date()))
+        built = build(inputs)
+        if stopped := failed(built.checks):
+            raise QualityError(stopped)
+        meta = {
+            "quality": as_frame(built.checks),
+            "nulls": built.nulls,
+            "runs": run_history(connection),
+            "sources": source_facts(connection, built.chosen, inputs.block_source, built.flow_source),
+            "revisions": revisions(connection),
+        }
+    published = publish(
+        run.settings.rebuilt / f"{run.now:%Y%m%dT%H%M%SZ}",
+        _publication(run, built, inputs, meta),
+        keep=1,
+        created_at=datetime.now(UTC),
+    )
+    logger.info("rebuilt as_of=%s rows=%s", run.now.isoformat(), dict(published.rows))
+    say(f"rebuilt {sum(published.rows.values()):,} rows as of {run.now:%Y-%m-%d %H:%M} UTC")
+    warnings = tuple(check.told() for check in built.checks if not check.passed)
+    return Outcome(run=run, published=published, warnings=warnings)
+
+
 def fail(run: Run, error: BaseException) -> None:
     """Note in the working database how the run failed, so that the next publication can tell."""
     told = str(error) if isinstance(error, HashpivotError) else f"{type(error).__name__}: {error}"
@@ -403,15 +445,13 @@ def fail(run: Run, error: BaseException) -> None:
 
 @contextmanager
 def on_its_way(run: Run) -> Iterator[None]:
-    """Hold the lock of a home for the run, note its beginning and its failure, and let go of all it held outside."""
+    """Note the beginning of a run and its failure, and let go of all it held outside. The lock is the caller's."""
     try:
-        with journal.one_run_at_a_time(run.settings.lock_file):
-            begin(run)
-            try:
-                yield
-            except BaseException as error:
-                fail(run, error)
-                raise
+        begin(run)
+        yield
+    except BaseException as error:
+        fail(run, error)
+        raise
     finally:
         if run.outside is not None:
             run.outside.close()
@@ -421,7 +461,7 @@ def run_all(run: Run, say: Say = lambda _: None) -> Outcome:
     """The whole run, one at a time on this machine."""
     if run.outside is not None:
         run.outside.listener = say
-    with on_its_way(run):
+    with journal.one_run_at_a_time(run.settings.lock_file), on_its_way(run):
         foresee(run, say)
         ingested = []
         for name in run.profile.sources:

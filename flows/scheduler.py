@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from importlib.metadata import version
+from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
@@ -47,6 +48,39 @@ def prepare(home: Path) -> None:
     for service in SERVICES_OF_A_STANDING_SERVER:
         environment.setdefault(f"PREFECT_SERVER_SERVICES_{service}_ENABLED", "false")
     _seed_database(home)
+
+
+def prepare_server(home: Path) -> None:
+    """Set the environment of a server of our own that stays, and of its runs; call it before anything imports Prefect.
+
+    Whatever the user has set stays: another database, a login, a name for proxies.
+    """
+    environment = os.environ
+    environment.setdefault("PREFECT_HOME", str(home.resolve()))
+    environment.setdefault("DO_NOT_TRACK", "1")
+    environment.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    environment.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "flows,warehouse")
+    # What is said between runs belongs to no run.
+    environment.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
+    # How long a run in the queue sleeps before it asks again whether it may start.
+    environment.setdefault("PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS", "3")
+    # Runs, their logs and artifacts older than 90 days go; without this the database grows for ever.
+    environment.setdefault("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", "true")
+    # A proxy for the world outside must not be asked for this machine, and Prefect's websockets would ask it.
+    direct = [name for name in environment.get("NO_PROXY", "").split(",") if name]
+    environment["NO_PROXY"] = ",".join(dict.fromkeys([*direct, "127.0.0.1", "localhost"]))
+    if login := environment.get("PREFECT_SERVER_API_AUTH_STRING"):
+        environment.setdefault("PREFECT_API_AUTH_STRING", login)
+    if "PREFECT_API_DATABASE_CONNECTION_URL" not in environment:
+        _seed_database(home)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def template() -> Path:

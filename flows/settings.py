@@ -1,5 +1,6 @@
 """What the outside decides: environment and profile, read once at the edge and passed down."""
 
+import os
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -79,6 +80,17 @@ class Settings(BaseSettings):
     labels_file: Path | None = Field(None, description="File that says who holds which address")
     simulated_seed: int = Field(7, ge=0, description="Seed of the simulated chain")
     keep_publications: int = Field(3, ge=1, le=1000, description="Versions of the publication that are kept")
+    daily_cron: str = Field("30 2 * * *", description="When `serve` starts the daily run, in UTC")
+    weekly_cron: str = Field("0 5 * * 1", description="When `serve` refreshes registry and filings, in UTC")
+    late_after_hours: float = Field(
+        6, gt=0, le=240, description="Hours of UTC after which a day that is not published is late"
+    )
+    alert_webhook_url: SecretStr | None = Field(None, description="Address that is sent alerts as JSON")
+    alert_slack_url: SecretStr | None = Field(None, description="Incoming webhook of Slack that is sent alerts")
+    alert_mail_url: SecretStr | None = Field(
+        None,
+        description="Mail server and addressee of alerts: mailtos://user:password@smtp.example.org?from=...&to=...",
+    )
 
     @property
     def working_database(self) -> Path:
@@ -104,6 +116,16 @@ class Settings(BaseSettings):
     def web(self) -> Path:
         """Folder of what requests to hosted sources share: their queues, and answers that may be asked for again."""
         return self.home / "web"
+
+    @property
+    def rebuilt(self) -> Path:
+        """Folder of publications as they would have been at an earlier moment."""
+        return self.home / "rebuilt"
+
+    @property
+    def told_alerts(self) -> Path:
+        """What alerts were last compared with, so that none is told twice."""
+        return self.home / "alerts.json"
 
     @property
     def lock_file(self) -> Path:
@@ -142,6 +164,15 @@ def read_settings(**given: Any) -> Settings:
         first = error.errors()[0]
         name = "HASHPIVOT_" + "_".join(str(part) for part in first["loc"]).upper()
         raise SettingsError(name, first["input"], first["msg"], "correct the variable or the option") from error
+
+
+def export(settings: Settings) -> None:
+    """Put what options have decided into the environment, where flows and the processes of runs read it."""
+    os.environ["HASHPIVOT_HOME"] = str(settings.home.resolve())
+    os.environ["HASHPIVOT_PROFILE"] = settings.profile
+    if settings.files_dir is not None:
+        os.environ["HASHPIVOT_FILES_DIR"] = str(settings.files_dir)
+    os.environ["HASHPIVOT_MAX_REQUESTS"] = str(settings.max_requests)
 
 
 def profile_names() -> list[str]:

@@ -28,6 +28,7 @@ Times = Sequence[datetime]
 Builder = Callable[..., pl.DataFrame]
 
 
+@pytest.hookimpl(tryfirst=True)  # the scheduler of the processes reads the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With several processes the tests of a file stay together, for what they share; of the fault matrix, a source."""
     for item in items:

@@ -39,11 +39,18 @@ def query(
     Raises `TerminalError` with DuckDB's own first line where the statement is wrong or would write.
     """
     with open_publication(folder) as connection:
-        try:
-            result = connection.execute(sql, values or [])
-            if result is None:
-                raise TerminalError("sql: found no statement, expected one; see `hashpivot show` for tables")
-            rows = result.fetchall()
-        except duckdb.Error as error:
-            raise TerminalError(f"sql: {str(error).splitlines()[0]}; see `hashpivot show` for tables") from error
-        return [column[0] for column in result.description or []], rows
+        return ask(connection, sql, values)
+
+
+def ask(
+    connection: duckdb.DuckDBPyConnection, sql: str, values: list[Any] | dict[str, Any] | None = None
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The same on a publication that is open, for those with more than one question about the same version."""
+    try:
+        result = connection.execute(sql, values or [])
+        if result is None:
+            raise TerminalError("sql: found no statement, expected one; see `hashpivot show` for tables")
+        rows = result.fetchall()
+    except duckdb.Error as error:
+        raise TerminalError(f"sql: {str(error).splitlines()[0]}; see `hashpivot show` for tables") from error
+    return [column[0] for column in result.description or []], rows

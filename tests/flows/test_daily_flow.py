@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -138,3 +139,24 @@ def test_daily_brings_its_own_server_and_keeps_its_files_in_the_home(hashpivot: 
     assert "Bitcoin miners on 2026-11-20" in done.stdout
     assert (tmp_path / "data/prefect/prefect.db").exists()
     assert {entry.name for entry in tmp_path.iterdir()} == {"data"}
+
+
+def test_missed_days_are_published_in_order_and_no_more_than_a_week_of_them(published_demo: Path) -> None:
+    code = (
+        "from flows.daily import DailyParameters, days_to_publish\n"
+        "print([str(day) for day in days_to_publish(DailyParameters(catch_up=True))])\n"
+        "print([str(day) for day in days_to_publish(DailyParameters(catch_up=True, day='2026-11-20'))])\n"
+        "print(len(days_to_publish(DailyParameters())))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=clean_environment(HASHPIVOT_HOME=str(published_demo.parent), HASHPIVOT_PROFILE="demo"),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    missed, asked, plain = done.stdout.splitlines()
+    last = (datetime.now(UTC) - timedelta(hours=2)).date() - timedelta(days=1)
+    assert missed == str([str(last - timedelta(days=n)) for n in range(6, -1, -1)])
+    assert (asked, plain) == ("['2026-11-20']", "1")

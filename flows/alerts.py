@@ -1,0 +1,286 @@
+"""What is worth an alert: a publication compared with what was told before. Knows no way to send anything."""
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, Literal
+from uuid import UUID, uuid5
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from flows.settings import Settings
+from schemas.errors import HashpivotError, QualityError, WarehouseError
+from transforms.calendar import FINALITY_DELAY
+from transforms.metrics.regime import CAPITULATIONS
+from warehouse.reading import ask, open_publication, query
+
+logger = logging.getLogger(__name__)
+
+Severity = Literal["alarm", "news", "recovery"]
+
+PREFIX: Final = "hashpivot."
+ENTERED: Final = f"{PREFIX}capitulation.entered"
+LEFT: Final = f"{PREFIX}capitulation.left"
+BURST: Final = f"{PREFIX}burst"
+REVISION: Final = f"{PREFIX}revision"
+DEAL_ADDED: Final = f"{PREFIX}deal.added"
+QUALITY_FAILED: Final = f"{PREFIX}data-quality.failed"
+QUALITY_RECOVERED: Final = f"{PREFIX}data-quality.recovered"
+LATE: Final = f"{PREFIX}publication.late"
+ON_TIME: Final = f"{PREFIX}publication.recovered"
+EVENTS: Final = (ENTERED, LEFT, BURST, REVISION, DEAL_ADDED, QUALITY_FAILED, QUALITY_RECOVERED, LATE, ON_TIME)
+
+MOST_NAMED: Final = 5
+LONGEST_BURST_DAYS: Final = 30
+"""Bursts before that are history, even where they are new to us."""
+NAMESPACE: Final = UUID("6e0a7c4c-2f0b-5b0e-9f5a-3f6f3d0d8a51")
+"""Turns what an alert is about into the identifier of its event."""
+
+
+class Alert(BaseModel):
+    """One thing to tell, once. `subject` names what it is about, so that the same thing has the same `event_id`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    event: str
+    severity: Severity
+    subject: str
+    title: str
+    text: str
+
+    @property
+    def event_id(self) -> UUID:
+        """The same for the same thing, whoever tells it and however often."""
+        return uuid5(NAMESPACE, f"{self.event} {self.subject}")
+
+
+class Seen(BaseModel):
+    """What of a publication the alerts look at. `state_day` is the newest day that has a state."""
+
+    model_config = ConfigDict(frozen=True)
+
+    version: str
+    profile: str
+    last_day: date
+    state_day: date | None
+    state: str | None
+    bursts: tuple[date, ...]
+    deals: tuple[str, ...]
+    revision_count: int
+    heard_at: datetime | None
+    """When the newest revision was heard."""
+
+
+class Told(BaseModel):
+    """What was told so far: the publication that was looked at last, and the trouble that is not over."""
+
+    model_config = ConfigDict(frozen=True)
+
+    seen: Seen | None = None
+    failed: str | None = None
+    """What stopped the last publication."""
+    late: date | None = None
+    """The day whose lateness was told."""
+
+
+def look(published: Path) -> Seen:
+    """What the current publication under `published` shows. Raises `WarehouseError` where there is none."""
+    with open_publication(published) as connection:
+
+        def rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:
+            return ask(connection, sql, list(values))[1]
+
+        ((version, profile, last_day),) = rows(
+            "select publication, profile, day from meta.runs where status = 'published' order by ended_at desc limit 1"
+        )
+        state = rows(
+            "select day, capitulation_state from capitulation_daily where capitulation_state is not null "
+            "order by day desc limit 1"
+        )
+        bursts = rows(
+            "select day from capitulation_daily where miner_to_exchange_burst and day > ?::date - ? order by day",
+            last_day,
+            LONGEST_BURST_DAYS,
+        )
+        ((revision_count, heard_at),) = rows("select count(*), max(observed_at) from meta.revisions")
+        return Seen(
+            version=version,
+            profile=profile,
+            last_day=last_day,
+            state_day=state[0][0] if state else None,
+            state=state[0][1] if state else None,
+            bursts=tuple(day for (day,) in bursts),
+            deals=tuple(deal for (deal,) in rows("select distinct deal_id from conversion_deal order by deal_id")),
+            revision_count=revision_count,
+            heard_at=heard_at,
+        )
+
+
+def changes(told: Told, seen: Seen) -> list[Alert]:
+    """What `seen` shows that had not been told. The first publication of a profile has nothing to compare with."""
+    before = told.seen
+    found = list(_recovered(told, seen))
+    if before is None or before.profile != seen.profile:
+        return found
+    found += _added(before, seen)
+    # A run for an earlier day says nothing new about the state.
+    if seen.last_day >= before.last_day:
+        found += _state(before, seen)
+        found += _bursts(before, seen)
+    return found
+
+
+def remembered(told: Told, seen: Seen) -> Told:
+    """What has been told once `changes` has been; a run for an earlier day does not make us forget the later one."""
+    before = told.seen
+    if before is not None and before.profile == seen.profile and seen.last_day < before.last_day:
+        later = {name: getattr(before, name) for name in ("last_day", "state_day", "state", "bursts")}
+        seen = seen.model_copy(update=later)
+    return Told(seen=seen, late=None if told.late is None or seen.last_day >= told.late else told.late)
+
+
+def _recovered(told: Told, seen: Seen) -> Iterator[Alert]:
+    if told.failed:
+        yield Alert(
+            event=QUALITY_RECOVERED,
+            severity="recovery",
+            subject=seen.version,
+            title="Checks hold again",
+            text=f"The day {seen.last_day} was published; what had stopped it no longer does.",
+        )
+    if told.late and seen.last_day >= told.late:
+        yield Alert(
+            event=ON_TIME,
+            severity="recovery",
+            subject=str(told.late),
+            title="The publication has caught up",
+            text=f"The day {told.late}, which was late, is published.",
+        )
+
+
+def _state(before: Seen, seen: Seen) -> Iterator[Alert]:
+    was, now = before.state in CAPITULATIONS, seen.state in CAPITULATIONS
+    if seen.state is None or before.state is None or was == now:
+        return
+    word = seen.state.replace("_", " ")
+    yield Alert(
+        event=ENTERED if now else LEFT,
+        severity="alarm" if now else "recovery",
+        subject=f"{seen.profile} {seen.state_day}",
+        title=f"Miners {'entered' if now else 'left'} capitulation",
+        text=f"On {seen.state_day} the state is {word}; at {before.state_day} it was "
+        f"{before.state.replace('_', ' ')}. Profile {seen.profile}.",
+    )
+
+
+def _bursts(before: Seen, seen: Seen) -> Iterator[Alert]:
+    new = sorted(set(seen.bursts) - set(before.bursts))
+    if new:
+        yield Alert(
+            event=BURST,
+            severity="news",
+            subject=f"{seen.profile} {new[-1]}",
+            title="Burst of coins from miners to exchanges",
+            text=f"On {_listed([str(day) for day in new])} far more than usual went from miners to exchanges. "
+            f"Profile {seen.profile}.",
+        )
+
+
+def _added(before: Seen, seen: Seen) -> Iterator[Alert]:
+    if deals := sorted(set(seen.deals) - set(before.deals)):
+        yield Alert(
+            event=DEAL_ADDED,
+            severity="news",
+            subject=" ".join(deals),
+            title=f"{len(deals)} deal(s) added to the registry",
+            text=f"New in conversion_deal: {_listed(deals)}.",
+        )
+    if (count := seen.revision_count - before.revision_count) > 0:
+        yield Alert(
+            event=REVISION,
+            severity="news",
+            subject=f"{seen.profile} {seen.heard_at} {seen.revision_count}",
+            title=f"{count:,} observation(s) revised",
+            text=f"Sources changed {count:,} values that they had stated; see meta.revisions. Profile {seen.profile}.",
+        )
+
+
+def stopped(told: Told, error: QualityError, day: date) -> list[Alert]:
+    """The alert about a publication that checks have stopped, unless the same checks stopped the last one."""
+    failed = "; ".join(error.failed)
+    if told.failed == failed:
+        return []
+    return [
+        Alert(
+            event=QUALITY_FAILED,
+            severity="alarm",
+            subject=f"{day} {failed}",
+            title="Checks stopped a publication",
+            text=f"The day {day} was not published, the last publication stays: {_listed(error.failed)}.",
+        )
+    ]
+
+
+def due_day(now: datetime, late_after: timedelta) -> date:
+    """The last day that must be published by `now`: over, final, and `late_after` hours ago."""
+    return (now - max(late_after, FINALITY_DELAY)).date() - timedelta(days=1)
+
+
+def late(told: Told, last_day: date, now: datetime, late_after: timedelta) -> list[Alert]:
+    """The alert about a publication that is late, unless it was told and nothing was published since."""
+    due = due_day(now, late_after)
+    if last_day >= due or told.late is not None:
+        return []
+    return [
+        Alert(
+            event=LATE,
+            severity="alarm",
+            subject=str(last_day),
+            title="The publication is late",
+            text=f"The newest published day is {last_day}, expected {due}. Look at the runs, or at `hashpivot doctor`.",
+        )
+    ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - MOST_NAMED
+    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def read_told(settings: Settings) -> Told:
+    """What was told so far; nothing where there is no such file, or none that can be read."""
+    try:
+        return Told.model_validate_json(settings.told_alerts.read_bytes())
+    except FileNotFoundError:
+        return Told()
+    except (OSError, ValidationError) as error:
+        logger.warning("alerts start anew: %s cannot be read (%s)", settings.told_alerts, type(error).__name__)
+        return Told()
+
+
+def write_told(settings: Settings, told: Told) -> None:
+    """Keep what was told, in one step."""
+    path = settings.told_alerts
+    fresh = path.with_name(f".{path.name}.next")
+    try:
+        fresh.write_text(json.dumps(told.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
+        fresh.replace(path)
+    except OSError as error:
+        raise WarehouseError(
+            f"{path}: found {error.strerror!r}, expected to write what was told; free space or fix permissions"
+        ) from error
+
+
+def newest_day(settings: Settings, profile: str | None = None) -> date | None:
+    """The last day that was published, by `profile` if one is named; None before the first."""
+    try:
+        _, rows = query(
+            settings.published,
+            "select max(day) from meta.runs where status = 'published' and profile = coalesce(?, profile)",
+            [profile],
+        )
+    except HashpivotError:
+        return None
+    return rows[0][0] if rows else None

@@ -1,0 +1,73 @@
+"""The documented set-ups: read by the programs that read them in earnest, and true to what `serve` serves."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from compose_spec import PyCompose
+
+REPOSITORY = Path(__file__).parents[2]
+DEPLOY = REPOSITORY / "deploy"
+PREFECT = yaml.safe_load((REPOSITORY / "prefect.yaml").read_text(encoding="utf-8"))
+COMPOSE = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
+
+SERVED = """
+import json
+from flows.deployments import deployments
+from flows.settings import Settings
+print(json.dumps([
+    {
+        "name": one.name, "entrypoint": one.entrypoint, "parameters": one.parameters, "tags": one.tags,
+        "cron": [schedule.schedule.cron for schedule in one.schedules], "limit": one.concurrency_limit,
+    }
+    for one in deployments(Settings())
+]))
+"""
+
+
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    if (analyze := shutil.which("systemd-analyze")) is None:
+        pytest.skip("no systemd-analyze here")
+    unit = tmp_path / "hashpivot.service"
+    command = Path(sys.executable).with_name("hashpivot")
+    text = (DEPLOY / "hashpivot.service").read_text(encoding="utf-8")
+    assert "ExecStart=/opt/hashpivot/.venv/bin/hashpivot serve" in text
+    unit.write_text(text.replace("/opt/hashpivot/.venv/bin/hashpivot", str(command)), encoding="utf-8")
+    done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_compose_file_keeps_to_the_specification_and_to_loopback() -> None:
+    PyCompose.from_yaml(COMPOSE)
+    with pytest.raises(ValueError, match=r"kommand|restart"):
+        PyCompose.from_yaml(COMPOSE.replace("command:", "kommand: [x]\n    restart: 5\n    command:", 1))
+    services: dict[str, Any] = yaml.safe_load(COMPOSE)["services"]
+    assert [port for service in services.values() for port in service.get("ports", [])] == ["127.0.0.1:4200:4200"]
+    assert "PREFECT_SERVER_API_AUTH_STRING" in services["server"]["environment"]
+    for service in services.values():
+        for name, value in service.get("environment", {}).items():
+            if any(word in name for word in ("PASSWORD", "AUTH", "CONNECTION")):
+                assert "${" in value, f"{name} is written down"
+
+
+def test_work_pool_file_says_what_serve_says() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SERVED], env=dict(os.environ), capture_output=True, text=True, timeout=120, check=True
+    )
+    told = [
+        {
+            "name": one["name"],
+            "entrypoint": one["entrypoint"],
+            "parameters": one.get("parameters", {"parameters": {}}),
+            "tags": one["tags"],
+            "cron": [schedule["cron"] for schedule in one.get("schedules", [])],
+            "limit": one["concurrency_limit"]["limit"],
+        }
+        for one in PREFECT["deployments"]
+    ]
+    assert told == yaml.safe_load(done.stdout)

@@ -1,0 +1,197 @@
+"""`hashpivot serve` as a process of its own, and its server as a client sees it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+COMMAND = str(Path(sys.executable).with_name("hashpivot"))
+START_SECONDS = 150
+OVER = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Serving:
+    """One home, one port, and whatever process serves them now."""
+
+    folder: Path
+    environment: dict[str, str] = field(default_factory=dict)
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+    login: str | None = None
+
+    @property
+    def home(self) -> Path:
+        return self.folder / "data"
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "said.txt").read_text(encoding="utf-8")
+
+    def start(self, **environment: str) -> None:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("HASHPIVOT_", "PREFECT_"))}
+        before = len(self.said) if (self.folder / "said.txt").exists() else 0
+        with (self.folder / "said.txt").open("ab") as said:
+            self.process = subprocess.Popen(
+                [COMMAND, "serve", "--port", str(self.port), "--home", str(self.home)],
+                cwd=self.folder,
+                env=kept | {"HOME": str(self.folder)} | self.environment | environment,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while "serving daily" not in self.said[before:]:
+            assert self.process.poll() is None, self.said[-3000:]
+            assert time.monotonic() < deadline, f"did not start: {self.said[-3000:]}"
+            time.sleep(0.1)
+
+    def stop(self, timeout: float = 60) -> int:
+        """SIGTERM, as systemd sends it; returns the exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(timeout)
+
+    def kill(self) -> None:
+        """The machine loses its power: this process, its server and its runs, all at once."""
+        assert self.process is not None
+        for pid in self.family():
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait(30)
+
+    def family(self) -> list[int]:
+        """This process and everything that came of it, the server of its own session included."""
+        assert self.process is not None
+        found = [self.process.pid]
+        for pid in found:
+            found += [child for child in children(pid) if child not in found]
+        return found
+
+    def run_processes(self) -> list[int]:
+        """Processes of runs: grandchildren by way of the one that forks them."""
+        return [grandchild for child in self.forkers() for grandchild in children(child)]
+
+    def forkers(self) -> list[int]:
+        assert self.process is not None
+        return [pid for pid in children(self.process.pid) if "forkserver" in command_of(pid)]
+
+    def server_process(self) -> int:
+        assert self.process is not None
+        (pid,) = [pid for pid in children(self.process.pid) if "server start" in command_of(pid)]
+        return pid
+
+    def ask(self, path: str, body: Any = None, method: str | None = None) -> Any:
+        request = urllib.request.Request(
+            f"{self.address}/api{path}",
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+            method=method,
+        )
+        if self.login:
+            request.add_header("Authorization", f"Basic {b64encode(self.login.encode()).decode()}")
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                with urllib.request.urlopen(request, timeout=20) as answer:
+                    return json.loads(answer.read() or b"null")
+            except urllib.error.HTTPError as error:
+                # SQLite takes one writer at a time; the server says 503 to the other, and every client asks again.
+                if error.code != 503 or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+
+    def deployment(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.ask(f"/deployments/name/{name}/{name}")
+        return found
+
+    def click(self, name: str, **parameters: Any) -> str:
+        """What the Run button does; returns the identifier of the run."""
+        body = {"state": {"type": "SCHEDULED"}, "parameters": {"parameters": parameters}}
+        return str(self.ask(f"/deployments/{self.deployment(name)['id']}/create_flow_run", body)["id"])
+
+    def refusal(self, name: str, **parameters: Any) -> str:
+        """What the server says to parameters that it refuses."""
+        try:
+            self.click(name, **parameters)
+        except urllib.error.HTTPError as error:
+            return error.read().decode()
+        raise AssertionError(f"{name} took {parameters}")
+
+    def run(self, run_id: str) -> dict[str, Any]:
+        found: dict[str, Any] = self.ask(f"/flow_runs/{run_id}")
+        return found
+
+    def wait(self, run_id: str, names: Sequence[str] = OVER, timeout: float = 90) -> dict[str, Any]:
+        """The state of the run once its type or name is one of `names`."""
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                state: dict[str, Any] = self.run(run_id)["state"]
+                if state["type"] in names or state["name"] in names:
+                    return state
+            except OSError:
+                state = {"name": "no answer"}
+            assert time.monotonic() < deadline, f"{state} {self.logs(run_id)[-5:]}"
+            time.sleep(0.1)
+
+    def finish(self, name: str, **parameters: Any) -> str:
+        """Run to the end, which must be a good one."""
+        run_id = self.click(name, **parameters)
+        state = self.wait(run_id)
+        assert state["type"] == "COMPLETED", (state, self.logs(run_id))
+        return run_id
+
+    def logs(self, run_id: str) -> list[str]:
+        found = self.ask("/logs/filter", {"logs": {"flow_run_id": {"any_": [run_id]}}, "sort": "TIMESTAMP_ASC"})
+        return [line["message"] for line in found]
+
+    def artifacts(self, run_id: str) -> dict[str, dict[str, Any]]:
+        found = self.ask("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run_id]}}})
+        return {artifact["key"]: artifact for artifact in found if artifact["key"]}
+
+    def published(self, sql: str) -> list[tuple[Any, ...]]:
+        """Rows of the current publication, as any reader gets them."""
+        import duckdb
+
+        with duckdb.connect(str(self.home / "published/hashpivot.duckdb"), read_only=True) as reader:
+            return reader.execute(sql).fetchall()
+
+
+def children(pid: int) -> list[int]:
+    found: list[int] = []
+    try:
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += [int(child) for child in (task / "children").read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        pass
+    return found
+
+
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
