@@ -27,8 +27,8 @@ daily: .venv/.runtime  ## One full daily run with the default profile
 	$(BIN)/hashpivot daily
 
 # Most tests wait for servers and processes of their own, so that four at a time keep two cores busy.
-test: .venv/.dev .venv/.reader .venv/.peers  ## Run every test
-	$(BIN)/python -m pytest --numprocesses=4 --dist=loadgroup --no-loadscope-reorder
+test: .venv/.dev .venv/.reader  ## Run every test
+	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile
 
 # An old DuckDB in an environment of its own: publications must stay readable by the drivers of BI tools.
 .venv/.reader: tests/warehouse/reader.lock .venv/.runtime

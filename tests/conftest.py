@@ -22,19 +22,9 @@ settings.load_profile("ci")
 """`pytest --hypothesis-profile=night` looks longer, and elsewhere each time."""
 
 SOURCE = "simulated"
-MATRIX = "test_fault_matrix.py"
 
 Times = Sequence[datetime]
 Builder = Callable[..., pl.DataFrame]
-
-
-@pytest.hookimpl(tryfirst=True)  # the scheduler of the processes reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes the tests of a file stay together, for what they share; of the fault matrix, a source."""
-    for item in items:
-        split = isinstance(item, pytest.Function) and item.path.name == MATRIX
-        given = item.callspec.params["name"] if split else ""
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.name} {given}".rstrip()))
 
 
 @pytest.fixture(scope="session")
