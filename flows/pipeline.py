@@ -34,7 +34,7 @@ from schemas.suppliers import SIMULATED, SUPPLIERS
 from transforms.build import Built, Inputs, build
 from transforms.calendar import FINALITY_DELAY
 from transforms.capex import capex_quarters
-from transforms.quality import as_frame, failed, from_notices
+from transforms.quality import Check, as_frame, failed, from_notices
 from warehouse import journal, vintages
 from warehouse.dictionary import columns_frame
 from warehouse.known import filings, heard_at, newest_days, newest_filing_days, newest_heights
@@ -362,19 +362,8 @@ def release(run: Run, ingested: Sequence[Ingested] = (), say: Say = lambda _: No
         # The run is told as published inside the publication, and in the working database only once that has happened.
         connection.begin()
         journal.end(connection, run.run_id, status="published", ended_at=ended, publication=run.run_id)
-        meta = {
-            "quality": as_frame(checks),
-            "nulls": built.nulls,
-            "runs": run_history(connection),
-            "sources": source_facts(
-                connection,
-                built.chosen,
-                inputs.block_source,
-                built.flow_source,
-                {each.source: _cost_of(each.used) for each in ingested if each.used},
-            ),
-            "revisions": revisions(connection),
-        }
+        costs = {each.source: _cost_of(each.used) for each in ingested if each.used}
+        meta = _meta(connection, built, inputs, checks, costs)
         published = publish(
             run.settings.published,
             _publication(run, built, inputs, meta),
@@ -416,13 +405,7 @@ def rebuild(run: Run, say: Say = lambda _: None) -> Outcome:
         built = build(inputs)
         if stopped := failed(built.checks):
             raise QualityError(stopped)
-        meta = {
-            "quality": as_frame(built.checks),
-            "nulls": built.nulls,
-            "runs": run_history(connection),
-            "sources": source_facts(connection, built.chosen, inputs.block_source, built.flow_source),
-            "revisions": revisions(connection),
-        }
+        meta = _meta(connection, built, inputs, built.checks)
     published = publish(
         run.settings.rebuilt / f"{run.now:%Y%m%dT%H%M%SZ}",
         _publication(run, built, inputs, meta),
@@ -481,6 +464,23 @@ def _read_shards(run: Run, source_name: str, say: Say) -> None:
         except BaseException:
             executor.shutdown(cancel_futures=True)
             raise
+
+
+def _meta(
+    connection: Connection,
+    built: Built,
+    inputs: Inputs,
+    checks: Sequence[Check],
+    costs: Mapping[str, Mapping[str, float]] | None = None,
+) -> dict[str, pl.DataFrame]:
+    """The tables of `meta` that do not describe columns; `costs` as in `source_facts`."""
+    return {
+        "quality": as_frame(checks),
+        "nulls": built.nulls,
+        "runs": run_history(connection),
+        "sources": source_facts(connection, built.chosen, inputs.block_source, built.flow_source, costs),
+        "revisions": revisions(connection),
+    }
 
 
 def _publication(run: Run, built: Built, inputs: Inputs, meta: dict[str, pl.DataFrame]) -> Publication:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pydantic import SecretStr
@@ -134,28 +135,11 @@ def _mempool(settings: Settings, outside: Outside) -> Source:
     return Mempool(outside.client(SITE, access), PoolNames(read_pool_list()), kept, bulk=bulk)
 
 
-def _binance(settings: Settings, outside: Outside) -> Source:
-    from flows.sources.prices.venues import Binance
+def _venue(name: str, settings: Settings, outside: Outside) -> Source:
+    from flows.sources.prices.venues import VENUES
 
-    return Binance(outside.client(Binance.site, access_of("binance", settings)))
-
-
-def _bitstamp(settings: Settings, outside: Outside) -> Source:
-    from flows.sources.prices.venues import Bitstamp
-
-    return Bitstamp(outside.client(Bitstamp.site, access_of("bitstamp", settings)))
-
-
-def _coinbase(settings: Settings, outside: Outside) -> Source:
-    from flows.sources.prices.venues import Coinbase
-
-    return Coinbase(outside.client(Coinbase.site, access_of("coinbase", settings)))
-
-
-def _kraken(settings: Settings, outside: Outside) -> Source:
-    from flows.sources.prices.venues import Kraken
-
-    return Kraken(outside.client(Kraken.site, access_of("kraken", settings)))
+    venue = VENUES[name]
+    return venue(outside.client(venue.site, access_of(name, settings)))
 
 
 def _cryptoquant(settings: Settings, outside: Outside) -> Source:
@@ -194,15 +178,15 @@ def _edgar(settings: Settings, outside: Outside) -> Source:
 
 
 HOSTED: Final[Mapping[str, Callable[[Settings, Outside], Source]]] = {
-    "binance": _binance,
-    "bitstamp": _bitstamp,
-    "coinbase": _coinbase,
+    "binance": partial(_venue, "binance"),
+    "bitstamp": partial(_venue, "bitstamp"),
+    "coinbase": partial(_venue, "coinbase"),
     "coinmetrics": _coinmetrics,
     "cryptoquant": _cryptoquant,
     "edgar": _edgar,
     "esplora": _esplora,
     "glassnode": _glassnode,
-    "kraken": _kraken,
+    "kraken": partial(_venue, "kraken"),
     "mempool": _mempool,
 }
 """What makes each hosted source; a name of `HOSTED_SOURCES` that is not here yet is refused."""

@@ -24,6 +24,7 @@ from flows.sources.protocol import Estimate, Known, Planned, Request
 from schemas.enforce import enforce
 from schemas.errors import BadInputError, HashpivotError, RequestBudgetError, TransientError
 from schemas.observations import BLOCK, DAILY_VALUE, Notice, ObservedTable
+from tests.live.replaying import replayed
 from tests.replay import ReplayServer
 from tests.replay.chain import PAYOUT, Chain, mainlike_slot, young
 from tests.replay.sites.esplora import EsploraReplay
@@ -48,11 +49,8 @@ def site() -> MempoolReplay:
 
 @pytest.fixture
 def server(site: MempoolReplay, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplayServer]:
-    with ReplayServer([site], time_scale=0.01) as server:
-        for variable, value in server.settings().items():
-            monkeypatch.setenv(variable, value)
+    with replayed(monkeypatch, [site], time_scale=0.01) as server:
         yield server
-        server.check()
 
 
 class Home:
@@ -518,11 +516,8 @@ def test_list_that_no_chain_gives_is_refused(rows: list[tuple[int, int, float, f
 def esplora(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ReplayServer, EsploraReplay]]:
     site = EsploraReplay()
     site.now = NOW
-    with ReplayServer([site], time_scale=0.01) as server:
-        for variable, value in server.settings().items():
-            monkeypatch.setenv(variable, value)
+    with replayed(monkeypatch, [site], time_scale=0.01) as server:
         yield server, site
-        server.check()
 
 
 def test_esplora_tells_pools_and_fees_of_small_blocks_alone(

@@ -9,6 +9,7 @@ import pytest
 
 from flows.pipeline import Outcome, plan, run_all
 from flows.settings import Settings, read_profile
+from tests.live.replaying import replayed
 from tests.replay import ReplayServer
 from tests.replay.sites.coinmetrics import CoinMetricsReplay
 from tests.replay.sites.mempool import MempoolReplay
@@ -48,11 +49,8 @@ def world(tmp_path: Path) -> World:
 
 @pytest.fixture
 def server(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplayServer]:
-    with ReplayServer([world.coinmetrics, world.mempool], time_scale=0.04) as server:
-        for variable, value in server.settings().items():
-            monkeypatch.setenv(variable, value)
+    with replayed(monkeypatch, [world.coinmetrics, world.mempool], time_scale=0.04) as server:
         yield server
-        server.check()
 
 
 def test_blocks_of_some_days_do_not_displace_the_totals_of_all(server: ReplayServer, world: World) -> None:

@@ -16,6 +16,7 @@ from flows.sources.coinmetrics.source import parsed
 from flows.sources.protocol import Known, Request
 from schemas.errors import BadInputError, HashpivotError, SiteRefusalError
 from schemas.observations import Batch, Notice, ObservedTable
+from tests.live.replaying import replayed
 from tests.replay import ReplayServer
 from tests.replay.sites.coinmetrics import CoinMetricsReplay, blocks_and_subsidy
 
@@ -33,11 +34,8 @@ def site() -> CoinMetricsReplay:
 
 @pytest.fixture
 def server(site: CoinMetricsReplay, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplayServer]:
-    with ReplayServer([site], time_scale=0.1) as server:  # 3 s for a whole history on a busy machine
-        for variable, value in server.settings().items():
-            monkeypatch.setenv(variable, value)
+    with replayed(monkeypatch, [site], time_scale=0.1) as server:  # 3 s for a whole history on a busy machine
         yield server
-        server.check()
 
 
 def observed(home: Path, **asked: object) -> tuple[pl.DataFrame, list[str]]:

@@ -37,6 +37,7 @@ from schemas.errors import (
     TransientError,
 )
 from schemas.observations import Batch, Notice, ObservedTable
+from tests.live.replaying import replayed
 from tests.replay import Fault, Limit, ReplayServer
 from tests.replay.sites.coinmetrics import CoinMetricsReplay
 from tests.replay.sites.edgar import EdgarReplay
@@ -61,11 +62,8 @@ def site() -> EdgarReplay:
 
 @pytest.fixture
 def server(site: EdgarReplay, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplayServer]:
-    with ReplayServer([site], time_scale=0.02) as server:
-        for variable, value in server.settings().items():
-            monkeypatch.setenv(variable, value)
+    with replayed(monkeypatch, [site], time_scale=0.02) as server:
         yield server
-        server.check()
 
 
 def source(

@@ -20,8 +20,9 @@ from flows.sources.protocol import Known, Request
 from flows.sources.unix_days import day_text, midnight_seconds
 from flows.sources.web.site import Reply
 from schemas.errors import BadInputError, HashpivotError, SettingsError, SiteRefusalError
-from schemas.observations import Batch, Notice, ObservedTable
+from schemas.observations import Batch, ObservedTable
 from schemas.suppliers import GLASSNODE
+from tests.live.replaying import replayed, values_and_flows
 from tests.replay import Fault, ReplayServer, json_said
 from tests.replay.sites.glassnode import EXCHANGES, GlassnodeReplay, to_exchange, to_exchanges
 
@@ -39,11 +40,8 @@ def site() -> GlassnodeReplay:
 
 @pytest.fixture
 def server(site: GlassnodeReplay, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplayServer]:
-    with ReplayServer([site], time_scale=0.05) as server:
-        for variable, value in server.settings().items():
-            monkeypatch.setenv(variable, value)
+    with replayed(monkeypatch, [site], time_scale=0.05) as server:
         yield server
-        server.check()
 
 
 def source(home: Path) -> Glassnode:
@@ -58,13 +56,7 @@ def request_of(**asked: object) -> Request:
 
 def observed(home: Path, **asked: object) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
     """Values, flows, notices."""
-    items = list(source(home).observe(request_of(**asked)))
-    by_table = {
-        table: [item.rows for item in items if isinstance(item, Batch) and item.table is table]
-        for table in (ObservedTable.DAILY_VALUE, ObservedTable.EXCHANGE_FLOW)
-    }
-    values, flows = (pl.concat(frames) if frames else pl.DataFrame() for frames in by_table.values())
-    return values, flows, [item.message for item in items if isinstance(item, Notice)]
+    return values_and_flows("glassnode", home, request_of(**asked))
 
 
 def known(until: date, heard: datetime) -> Known:

@@ -20,6 +20,7 @@ from flows.sources.unix_days import midnight_seconds
 from flows.sources.web.site import Reply, Trouble
 from schemas.errors import BadInputError, HashpivotError, RequestBudgetError, SiteClosedError, SiteRefusalError
 from schemas.observations import Batch, Notice, ObservedTable
+from tests.live.replaying import replayed
 from tests.replay import Fault, ReplayServer, ReplaySite, Said, json_said
 from tests.replay.faults import ALWAYS
 from tests.replay.sites import prices as doubles
@@ -46,11 +47,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplayServer]:
     found = [double() for double in DOUBLES.values()]
     for site in found:
         site.today = NOW.date()  # type: ignore[attr-defined]
-    with ReplayServer(found, time_scale=0.05) as server:
-        for variable, value in server.settings().items():
-            monkeypatch.setenv(variable, value)
+    with replayed(monkeypatch, found, time_scale=0.05) as server:
         yield server
-        server.check()
 
 
 def request_of(**asked: object) -> Request:

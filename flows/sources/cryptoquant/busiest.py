@@ -1,12 +1,12 @@
 """Which exchanges and pools carried most when all of them were last asked, so that a daily run asks for those alone."""
 
-import os
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import msgspec
+
+from flows.sources.web.notes import keep_note
 
 _FILE: Final = "busiest.json"
 
@@ -41,8 +41,4 @@ class Busiest:
 
     def write(self, kept: Kept) -> None:
         """Keep it, or leave it where the disk does not take it."""
-        draft = self._path.with_suffix(f".{os.getpid()}.tmp")
-        with suppress(OSError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft.write_bytes(msgspec.json.encode(kept))
-            draft.replace(self._path)
+        keep_note(self._path, msgspec.json.encode(kept))

@@ -1,12 +1,13 @@
 """Which documents could not be read, and on which days that was tried: so that one of them holds up no others."""
 
-import os
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Final
 
 import msgspec
+
+from flows.sources.web.notes import keep_note
 
 MOST_DAYS_COUNT: Final = 7
 """A document that could not be read on so many days is left alone."""
@@ -30,8 +31,4 @@ class Unread:
     def add(self, accession: str, day: date) -> None:
         """It could not be read on this day either."""
         self._days.setdefault(accession, set()).add(day)
-        draft = self._file.with_suffix(f".{os.getpid()}.tmp")
-        with suppress(OSError):
-            self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft.write_bytes(msgspec.json.encode(self._days, order="sorted"))
-            draft.replace(self._file)
+        keep_note(self._file, msgspec.json.encode(self._days, order="sorted"))

@@ -1,6 +1,5 @@
 """Hashes of the newest blocks that were stored, kept so that a later run sees which of them were replaced."""
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Final
 import msgspec
 
 from flows.sources.hosted_blocks.block import Hash, Height
+from flows.sources.web.notes import keep_note
 
 KEPT_COUNT: Final = 300
 """About two days. The deepest fork that the chain has seen was 53 blocks, in 2010."""
@@ -38,8 +38,4 @@ class KeptHashes:
         while height - 1 in hashes and top - height + 1 < KEPT_COUNT:
             height -= 1
         kept = _Kept(height, [hashes[each] for each in range(height, top + 1)])
-        draft = self._path.with_suffix(f".{os.getpid()}.tmp")
-        with suppress(OSError):
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft.write_bytes(msgspec.json.encode(kept))
-            draft.replace(self._path)
+        keep_note(self._path, msgspec.json.encode(kept))

@@ -126,3 +126,9 @@ class Bitstamp(DailyCloses):
                     answer.origin, shortened(row.timestamp), "a time in seconds", "check HASHPIVOT_BITSTAMP_URL"
                 )
         return page_of([candle(int(row.timestamp), row.close) for row in rows], answer)
+
+
+VENUES: Final[dict[str, type[DailyCloses]]] = {
+    venue.site.name: venue for venue in (Binance, Bitstamp, Coinbase, Kraken)
+}
+"""By the name of the source."""

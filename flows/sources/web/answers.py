@@ -1,6 +1,5 @@
 """The last answer to each conditional request, kept so that an unchanged one need not travel again."""
 
-import os
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from flows.sources.web.notes import keep_note
 from flows.sources.web.secrets import holds_secret
 from flows.sources.web.site import Reply
 
@@ -42,12 +42,8 @@ class Answers:
         }
         if headers.keys() <= {"content-type"} or holds_secret(reply.body):
             return
-        path = self._path(place)
-        draft = path.with_suffix(f".{os.getpid()}.tmp")
+        keep_note(self._path(place), msgspec.msgpack.encode(_Kept(place, headers, reply.body)))
         with suppress(OSError):
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            draft.write_bytes(msgspec.msgpack.encode(_Kept(place, headers, reply.body)))
-            draft.replace(path)
             oldest_first = sorted(self._folder.glob("*.answer"), key=lambda each: each.stat().st_mtime)
             for each in oldest_first[:-MOST_ANSWERS_COUNT]:
                 each.unlink(missing_ok=True)

@@ -1,15 +1,14 @@
 """How fast a site is asked: one queue and one closed sign for all threads and all processes of a home."""
 
-import os
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, cast
 
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
 
+from flows.sources.web.notes import keep_note
 from flows.sources.web.site import Site
 from schemas.errors import SiteClosedError, TransientError
 
@@ -61,10 +60,7 @@ class Pace:
     def close_site(self, seconds: float, why: str) -> SiteClosedError:
         """Ask this site nothing for `seconds`, in no process of this home; the error that says so."""
         until = time.time() + seconds * self._scale
-        draft = self._closed.with_suffix(f".{os.getpid()}.tmp")
-        with suppress(OSError):
-            draft.write_text(f"{until} {why}", encoding="utf-8")
-            draft.replace(self._closed)
+        keep_note(self._closed, f"{until} {why}".encode())
         return SiteClosedError(self._site.title, why, datetime.fromtimestamp(until, UTC))
 
     def refuse_while_closed(self) -> None:
