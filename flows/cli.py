@@ -12,7 +12,9 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
+from flows import temporary_server
 from flows.settings import DEFAULT_MAX_REQUESTS, MOST_MAX_REQUESTS, Settings, profile_names, read_profile, read_settings
+from flows.startup import importing
 from schemas.errors import HashpivotError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -379,7 +381,8 @@ def _rebuild(given: dict[str, Any], *, as_of: datetime, day: date | None, as_jso
 
 
 def _run_plain(settings: Settings, day: date | None, since: date | None) -> dict[str, Any]:
-    from flows import pipeline
+    with importing():
+        from flows import pipeline
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     console = Console(stderr=True)
@@ -398,14 +401,17 @@ def _run_scheduled(settings: Settings, day: date | None, since: date | None) -> 
     from flows.settings import export
 
     read_profile(settings.profile)  # a wrong name should not cost a server's start
-    prepare(settings.scheduler_home)
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-
-    from flows.daily import DailyParameters
-    from flows.daily import daily as flow
-
     # Where a run writes is not for a form to choose, so the flow reads it where every run does.
     export(settings)
+    server = temporary_server.start() if prepare(settings.scheduler_home) else None
+    with importing():
+        from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+        from flows.daily import DailyParameters
+        from flows.daily import daily as flow
+
+    if server is not None:
+        server.wait()
     # A run that a person watches needs no heartbeat, and its thread sleeps up to a second after the end.
     with temporary_settings(updates={PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
         result: Any = flow(DailyParameters.model_validate({"day": day, "since": since}))

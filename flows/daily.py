@@ -23,6 +23,7 @@ from flows import pipeline
 from flows.alerts import newest_day
 from flows.settings import MOST_MAX_REQUESTS, profile_names, read_profile, read_settings
 from flows.sources.choose import SHARDED, SHARDS_AT_ONCE
+from flows.temporary_server import is_temporary
 from schemas.errors import HashpivotError, QualityError, TransientError, WarehouseBusyError
 from transforms.calendar import FINALITY_DELAY
 from warehouse import journal
@@ -258,7 +259,8 @@ def _tell_stopped(run: pipeline.Run, stop: QualityError) -> None:
 
 def has_standing_server() -> bool:
     """Whether the server outlives this run: what is left in a temporary one nobody will see."""
-    return get_current_settings().api.url is not None
+    address = get_current_settings().api.url
+    return address is not None and not is_temporary(address)
 
 
 def _this_run() -> FlowRun:

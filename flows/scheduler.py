@@ -1,18 +1,32 @@
 """What the scheduler must be told before it is imported, so that a run keeps to its own folder and starts quickly.
 
+Nothing here imports Prefect: its settings are read at its import, and a server is found or started before.
+
 Run as a program (`python -m flows.scheduler`) it makes the empty scheduler database that new folders start from.
 """
 
 import asyncio
 import os
 import shutil
+import subprocess
 import sys
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
 from importlib.metadata import version
 from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from schemas.errors import SettingsError, TransientError
+
+LOOPBACK: Final = "127.0.0.1"
+START_SECONDS: Final = 180.0
+STOP_SECONDS: Final = 20.0
+ADDRESS_NAME: Final = "address"
+"""File in the scheduler's folder with the address of the server that `hashpivot serve` keeps there."""
 DATABASE_NAME: Final = "prefect.db"
 SERVICES_OF_A_STANDING_SERVER: Final = (
     "CANCELLATION_CLEANUP",
@@ -27,27 +41,35 @@ SERVICES_OF_A_STANDING_SERVER: Final = (
 """Loops that watch schedules, workers and automations. A server that lives as long as one run has none of these."""
 
 
-def prepare(home: Path) -> None:
+class ServerUnreachableError(TransientError):
+    """The scheduler's server does not answer."""
+
+
+def prepare(home: Path) -> bool:
     """Set the scheduler's environment for a run in this process; call it before anything imports Prefect.
 
     Whatever the user has set stays. With a server of their own (`PREFECT_API_URL`, or a Prefect profile) only the
-    logging is added; otherwise Prefect starts a temporary server, which is kept small and inside `home`.
+    logging is added, and a server that `hashpivot serve` keeps for this home is joined. Returns whether there is none,
+    so that the run needs a temporary one, which is kept small and inside `home`.
     """
     environment = os.environ
     environment.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "flows,warehouse")
+    _ask_this_machine_directly()
     if "PREFECT_API_URL" in environment or "PREFECT_PROFILE" in environment or "PREFECT_HOME" in environment:
-        return
+        return False
     if (Path.home() / ".prefect" / "profiles.toml").exists():
-        return
+        return False
     environment["PREFECT_HOME"] = str(home.resolve())
     environment.setdefault("DO_NOT_TRACK", "1")
     environment.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    if address := served_at(home):
+        environment["PREFECT_API_URL"] = address
+        return False
     environment.setdefault("PREFECT_SERVER_UI_ENABLED", "false")
-    # Prefect gives up after 20 s by default, which a slow disk needs for the migrations alone.
-    environment.setdefault("PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS", "180")
     for service in SERVICES_OF_A_STANDING_SERVER:
         environment.setdefault(f"PREFECT_SERVER_SERVICES_{service}_ENABLED", "false")
     _seed_database(home)
+    return True
 
 
 def prepare_server(home: Path) -> None:
@@ -66,9 +88,7 @@ def prepare_server(home: Path) -> None:
     environment.setdefault("PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS", "3")
     # Runs, their logs and artifacts older than 90 days go; without this the database grows for ever.
     environment.setdefault("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", "true")
-    # A proxy for the world outside must not be asked for this machine, and Prefect's websockets would ask it.
-    direct = [name for name in environment.get("NO_PROXY", "").split(",") if name]
-    environment["NO_PROXY"] = ",".join(dict.fromkeys([*direct, "127.0.0.1", "localhost"]))
+    _ask_this_machine_directly()
     if login := environment.get("PREFECT_SERVER_API_AUTH_STRING"):
         environment.setdefault("PREFECT_API_AUTH_STRING", login)
     if "PREFECT_API_DATABASE_CONNECTION_URL" not in environment:
@@ -81,6 +101,68 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def answers(address: str) -> bool:
+    """Whether the server at `address` is up. Raises `SettingsError` where it refuses the login."""
+    request = urllib.request.Request(f"{address}/health")
+    if login := os.environ.get("PREFECT_API_AUTH_STRING"):
+        request.add_header("Authorization", f"Basic {b64encode(login.encode()).decode()}")
+    try:
+        with urllib.request.urlopen(request, timeout=5):
+            return True
+    except urllib.error.HTTPError as error:
+        if error.code in (401, 403):
+            raise SettingsError(
+                "PREFECT_API_AUTH_STRING", "a login it refuses", f"the login of {address}", "correct it"
+            ) from error
+        return False
+    except (OSError, ValueError):
+        return False
+
+
+def wait_for(address: str, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Return once the server answers. Raises `ServerUnreachableError` when it does not, or its process ends."""
+    deadline = time.monotonic() + START_SECONDS
+    while not answers(address):
+        if process is not None and process.poll() is not None:
+            raise ServerUnreachableError(
+                f"scheduler: found its server ended with {process.returncode}, expected it to start; "
+                "see its words above, or start one by hand and set PREFECT_API_URL"
+            )
+        if time.monotonic() > deadline:
+            raise ServerUnreachableError(
+                f"scheduler: found no answer from {address}, expected a server; start it, or unset PREFECT_API_URL"
+            )
+        time.sleep(0.1)
+
+
+def tell_address(home: Path, address: str) -> Path:
+    """Note for other commands of this home where its server is; return the note, which goes when the server does."""
+    note = home / ADDRESS_NAME
+    fresh = home / f".{ADDRESS_NAME}.next"
+    fresh.write_text(f"{address}\n{os.getpid()}\n", encoding="utf-8")
+    fresh.replace(note)
+    return note
+
+
+def served_at(home: Path) -> str | None:
+    """Address of the server that `hashpivot serve` keeps for this home now, if it does and takes us."""
+    try:
+        address, pid = (home / ADDRESS_NAME).read_text(encoding="utf-8").split()
+        # A note outlives a loss of power, and its port may by then be somebody else's.
+        os.kill(int(pid), 0)
+        return address if answers(address) else None
+    except (OSError, ValueError, SettingsError):
+        return None
+
+
+def _ask_this_machine_directly() -> None:
+    """A proxy for the world outside must not be asked for this machine, and Prefect's websockets would ask it."""
+    for name in ("NO_PROXY", "no_proxy"):
+        direct = [host for host in os.environ.get(name, "").split(",") if host]
+        if direct or name == "NO_PROXY":
+            os.environ[name] = ",".join(dict.fromkeys([*direct, LOOPBACK, "localhost"]))
 
 
 def template() -> Path:

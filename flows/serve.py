@@ -12,39 +12,37 @@ import socket
 import subprocess
 import sys
 import threading
-import time
-import urllib.error
-import urllib.request
-from base64 import b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
-from flows.scheduler import is_loopback, prepare_server
+from flows.scheduler import (
+    LOOPBACK,
+    STOP_SECONDS,
+    ServerUnreachableError,
+    is_loopback,
+    prepare_server,
+    tell_address,
+    wait_for,
+)
 from flows.settings import Settings, export, read_profile
-from schemas.errors import SettingsError, TransientError, WarehouseBusyError
+from flows.startup import importing
+from schemas.errors import SettingsError, WarehouseBusyError
 
 if TYPE_CHECKING:
     from prefect.runner import Runner
 
 logger = logging.getLogger(__name__)
 
-LOOPBACK: Final = "127.0.0.1"
 PORT: Final = 4200
 POLL_SECONDS: Final = 1.0
 """How often the server is asked for runs: a person who clicked waits half of this on average."""
 PREFETCH_SECONDS: Final = 5.0
 RUNS_AT_ONCE: Final = 5
 """Processes; all but one of those that write wait for their turn."""
-START_SECONDS: Final = 180.0
-STOP_SECONDS: Final = 20.0
 WATCH_SECONDS: Final = 20.0
-
-
-class ServerUnreachableError(TransientError):
-    """The scheduler's server does not answer."""
 
 
 def serve(settings: Settings, *, host: str = LOOPBACK, port: int = PORT) -> None:
@@ -64,7 +62,11 @@ def serve(settings: Settings, *, host: str = LOOPBACK, port: int = PORT) -> None
     refuse_open(host)
     with _own_server(host, port) as address:
         os.environ["PREFECT_API_URL"] = address
-        _serve_deployments(settings, address)
+        note = tell_address(settings.scheduler_home, address)
+        try:
+            _serve_deployments(settings, address)
+        finally:
+            note.unlink(missing_ok=True)
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -82,47 +84,13 @@ def refuse_open(host: str) -> None:
         )
 
 
-def answers(address: str) -> bool:
-    """Whether the server at `address` is up, login or not."""
-    request = urllib.request.Request(f"{address}/health")
-    if login := os.environ.get("PREFECT_API_AUTH_STRING"):
-        request.add_header("Authorization", f"Basic {b64encode(login.encode()).decode()}")
-    try:
-        with urllib.request.urlopen(request, timeout=5):
-            return True
-    except urllib.error.HTTPError as error:
-        if error.code in (401, 403):
-            raise SettingsError(
-                "PREFECT_API_AUTH_STRING", "a login it refuses", f"the login of {address}", "correct it"
-            ) from error
-        return False
-    except (OSError, ValueError):
-        return False
-
-
-def wait_for(address: str, process: subprocess.Popen[bytes] | None = None) -> None:
-    """Return once the server answers. Raises `ServerUnreachableError` when it does not, or its process ends."""
-    deadline = time.monotonic() + START_SECONDS
-    while not answers(address):
-        if process is not None and process.poll() is not None:
-            raise ServerUnreachableError(
-                f"scheduler: found its server ended with {process.returncode}, expected it to start; "
-                "see its words above, or start one by hand and set PREFECT_API_URL"
-            )
-        if time.monotonic() > deadline:
-            raise ServerUnreachableError(
-                f"scheduler: found no answer from {address}, expected a server; start it, or unset PREFECT_API_URL"
-            )
-        time.sleep(0.2)
-
-
 @contextmanager
 def _own_server(host: str, port: int) -> Iterator[str]:
     """A server that lives as long as the block, started again should it die; yields the address of its API."""
     _check_free(host, port)
     address = f"http://{LOOPBACK if host in ('0.0.0.0', '::') else host}:{port}/api"
     # A leading dash would end the options, so each value stays with its name.
-    command = [sys.executable, "-m", "prefect", "server", "start", f"--host={host}", f"--port={port}"]
+    command = [sys.executable, "-P", "-m", "prefect", "server", "start", f"--host={host}", f"--port={port}"]
     environment = os.environ | {
         "PREFECT_SERVER_LOGGING_LEVEL": os.environ.get("PREFECT_SERVER_LOGGING_LEVEL", "WARNING")
     }
@@ -172,9 +140,10 @@ def _check_free(host: str, port: int) -> None:
 
 
 def _serve_deployments(settings: Settings, address: str) -> None:
-    from flows.alerts_prefect import apply_automations
-    from flows.deployments import deployments
-    from flows.warm_start import WarmRunner
+    with importing():
+        from flows.alerts_prefect import apply_automations
+        from flows.deployments import deployments
+        from flows.warm_start import WarmRunner
 
     channels = apply_automations(settings)
     runner = WarmRunner(

@@ -1,14 +1,17 @@
 # ruff: noqa: F401
 """What a run imports, in one place, for the process that waits to be forked. It computes nothing and opens nothing."""
 
-import fastapi.encoders
-import prefect._internal.metrics
-import prefect.flow_engine
-import prefect.task_engine
+from flows.startup import importing
 
-import flows.alerts_prefect
-import flows.artifacts
-import flows.daily
-import flows.jobs
-import flows.sources.files
-import flows.sources.simulated
+with importing():
+    import fastapi.encoders
+    import prefect._internal.metrics
+    import prefect.flow_engine
+    import prefect.task_engine
+
+    import flows.alerts_prefect
+    import flows.artifacts
+    import flows.daily
+    import flows.jobs
+    import flows.sources.files
+    import flows.sources.simulated

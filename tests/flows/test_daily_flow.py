@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -133,12 +135,49 @@ def test_only_transient_errors_are_retried(server: str) -> None:
     assert done.stdout.strip() == "{'transient': 3, 'terminal': 1, 'foreign': 1}"
 
 
-def test_daily_brings_its_own_server_and_keeps_its_files_in_the_home(hashpivot: Hashpivot, tmp_path: Path) -> None:
+def test_daily_brings_its_own_server_keeps_its_files_in_the_home_and_loses_no_word(
+    hashpivot: Hashpivot, tmp_path: Path
+) -> None:
     done = hashpivot("daily", "--day", "2026-11-20")
     assert done.returncode == 0, done.stderr
     assert "Bitcoin miners on 2026-11-20" in done.stdout
-    assert (tmp_path / "data/prefect/prefect.db").exists()
+    assert "rror logging" not in done.stderr
     assert {entry.name for entry in tmp_path.iterdir()} == {"data"}
+    with sqlite3.connect(tmp_path / "data/prefect/prefect.db") as database:
+        runs = database.execute("select name, state_type from flow_run").fetchall()
+        told = [message for (message,) in database.execute("select message from log")]
+        tasks = database.execute("select state_type, count(*) from task_run group by 1").fetchall()
+        artifacts = database.execute("select count(*) from artifact").fetchall()
+    assert runs == [("demo 2026-11-20", "COMPLETED")]
+    assert tasks == [("COMPLETED", 2)]
+    assert any(line.startswith("Finished in state Completed") for line in told)
+    assert artifacts == [(0,)]
+
+
+def is_temporary_server(process: Path) -> bool:
+    try:
+        return b"temporary_server" in (process / "cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
+def test_own_server_ends_with_the_run_however_that_ends(signal_number: int, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "flows.cli", "daily", "--day", "2026-11-20"]
+    run = subprocess.Popen(
+        command, cwd=tmp_path, env=clean_environment(HOME=str(tmp_path)), stderr=subprocess.PIPE, text=True
+    )
+    assert run.stderr is not None
+    while "Beginning flow run" not in run.stderr.readline():
+        assert run.poll() is None
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
+    (server,) = [Path("/proc", pid) for pid in children if is_temporary_server(Path("/proc", pid))]
+    run.send_signal(signal_number)
+    assert run.wait(30) != 0
+    deadline = time.monotonic() + 30
+    while is_temporary_server(server):
+        assert time.monotonic() < deadline, "the server is still there"
+        time.sleep(0.1)
 
 
 def test_missed_days_are_published_in_order_and_no_more_than_a_week_of_them(published_demo: Path) -> None:
