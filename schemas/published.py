@@ -50,7 +50,7 @@ def schema_of(
     limits = {f"{m.name} {says}": holds(pl.col(m.name)) for m in metrics for says, holds in _limits(m)}
     everything = pl.all_horizontal(holds.fill_null(True) for holds in limits.values())
     return pa.DataFrameSchema(
-        {m.name: pa.Column(m.dtype, nullable=m.nullable, description=m.description) for m in metrics},
+        {m.name: pa.Column(m.dtype, nullable=True, description=m.description) for m in metrics},
         checks=[
             _truth("every value within the limits of its column", everything),
             *(_truth(sentence, expression) for sentence, expression in truths.items()),
@@ -64,7 +64,9 @@ def schema_of(
 
 
 def _limits(m: Metric) -> Iterator[tuple[str, Callable[[pl.Expr], pl.Expr]]]:
-    """What every known value of a metric must be, in words and as an expression of the column."""
+    """What the values of a metric must be, in words and as an expression of the column."""
+    if not m.nullable:
+        yield "is known", pl.Expr.is_not_null
     if m.dtype.is_float():
         yield "is finite", pl.Expr.is_finite
     if m.ge is not None:

@@ -22,12 +22,20 @@ def weather() -> pl.Expr:
     return pl.col("weather")
 
 
-SCHEMA = schema_of("sample", ["share_ratio"], (share_ratio, weather), {})
+@metric(unit=Unit.LABEL, dtype=pl.String, error="None.", null_rule=None)
+def station() -> pl.Expr:
+    """Who measured."""
+    return pl.col("station")
 
 
-def sample(share: float | None = 0.5, weather: str | None = "calm") -> pl.DataFrame:
-    types = {"share_ratio": pl.Float64, "weather": pl.String}
-    return pl.DataFrame({"share_ratio": [0.25, share], "weather": ["calm", weather]}, schema=types)
+SCHEMA = schema_of("sample", ["share_ratio"], (share_ratio, weather, station), {})
+
+
+def sample(share: float | None = 0.5, weather: str | None = "calm", station: str | None = "north") -> pl.DataFrame:
+    types = {"share_ratio": pl.Float64, "weather": pl.String, "station": pl.String}
+    return pl.DataFrame(
+        {"share_ratio": [0.25, share], "weather": ["calm", weather], "station": ["north", station]}, schema=types
+    )
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, None])
@@ -50,3 +58,8 @@ def test_value_outside_its_limits_is_refused_by_name(share: float, weather: str,
         enforce(sample(share, weather), SCHEMA)
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_value_that_must_be_known_is_missed_by_name() -> None:
+    with pytest.raises(ContractError, match="expected that station is known, found None"):
+        enforce(sample(station=None), SCHEMA)
