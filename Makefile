@@ -62,7 +62,14 @@ picture: .venv/.runtime  ## Draw the README's picture from a demo run of a fixed
 	$(BIN)/hashpivot daily --plain --home build/picture --day 2026-11-20
 	$(BIN)/hashpivot show --home build/picture --svg docs/summary.svg
 
-bench: .venv/.dev  ## Measure against pandas and hand-written SQL
+# What a user has: no pandas, which Pandera would import where it is.
+.venv/.user: requirements.lock pyproject.toml .venv/.runtime
+	$(PYTHON) -m venv .venv/user
+	.venv/user/bin/python -m pip install $(HASHED) -r requirements.lock
+	.venv/user/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+bench: .venv/.dev .venv/.user  ## Measure against pandas and hand-written SQL
 	$(BIN)/python -m benchmarks
 
 bench-node: .venv/.dev .venv/.peers  ## Measure blocks of a node: against bare parsers, DuckDB and bitcoin-etl

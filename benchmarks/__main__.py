@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from benchmarks.facts import facts_of
-from benchmarks.measure import FailedError, Finished, Spread, Standing, pin, run
+from benchmarks.measure import PYTHON, USER_PYTHON, FailedError, Finished, Spread, Standing, pin, run
 
 CONTENDERS: Final = {"ours": "hashpivot", "pandas": "pandas", "sql": "DuckDB SQL"}
 TARGETS: Final = {"in process, s": 1.0, "whole process, s": 3.0, "peak memory, MiB": 1024.0}
@@ -28,14 +28,19 @@ def measure(home: Path, blocks: int, chain: str, rounds: int, *, flows: bool) ->
         f"up to {facts.through}, {facts.megabytes:.1f} MB"
     )
     contender = "benchmarks.contender"
+    pythons = dict.fromkeys(CONTENDERS, PYTHON)
+    if USER_PYTHON.exists():
+        pythons["ours"] = USER_PYTHON
+    else:
+        say("in the environment of developers, where our imports take longer; `make bench` makes that of users")
     arguments = {name: (name, home, home / "peers" / name) for name in CONTENDERS}
     for name in CONTENDERS:
-        run(contender, *arguments[name])
+        run(contender, *arguments[name], python=pythons[name])
     for peer in ("pandas", "sql"):
         tables = (home / "published" / "hashpivot.duckdb", home / "peers" / peer / "tables.duckdb")
         say(run("benchmarks.equality", *tables, peer).output)
 
-    standing = {name: Standing(contender, *arguments[name]) for name in CONTENDERS}
+    standing = {name: Standing(contender, *arguments[name], python=pythons[name]) for name in CONTENDERS}
     for each in standing.values():
         each.again()
     warm: dict[str, list[float]] = {name: [] for name in CONTENDERS}
@@ -47,8 +52,8 @@ def measure(home: Path, blocks: int, chain: str, rounds: int, *, flows: bool) ->
     cold: dict[str, list[Finished]] = {name: [] for name in CONTENDERS}
     for _ in range(rounds):
         for name in CONTENDERS:
-            cold[name].append(run(contender, *arguments[name]))
-    spent = json.loads(run("benchmarks.phases", home, rounds).output)
+            cold[name].append(run(contender, *arguments[name], python=pythons[name]))
+    spent = json.loads(run("benchmarks.phases", home, rounds, python=pythons["ours"]).output)
     return {
         "fixture": asdict(facts),
         "equal": True,

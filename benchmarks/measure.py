@@ -16,6 +16,9 @@ from typing import Final
 
 THREADS: Final = 2
 ROOT: Final = Path(__file__).resolve().parent.parent
+PYTHON: Final = Path(sys.executable)
+USER_PYTHON: Final = ROOT / ".venv" / "user" / "bin" / "python"
+"""What a user installs and nothing else: beside pandas and Hypothesis Pandera imports both, for half a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +55,10 @@ def pin() -> None:
     os.environ["POLARS_MAX_THREADS"] = str(THREADS)
 
 
-def run(module: str, *arguments: object) -> Finished:
+def run(module: str, *arguments: object, python: Path = PYTHON) -> Finished:
     """Run `python -m module` to its end. Raises `FailedError` with its output where it ends badly."""
     started = perf_counter()
-    process = _start(module, *arguments)
+    process = _start(module, *arguments, python=python)
     output = process.stdout.read() if process.stdout else ""
     _, status, usage = os.wait4(process.pid, 0)
     wall_s = perf_counter() - started
@@ -68,8 +71,8 @@ def run(module: str, *arguments: object) -> Finished:
 class Standing:
     """A contender that has started and warmed up, and runs again when it is asked to."""
 
-    def __init__(self, module: str, *arguments: object) -> None:
-        self._process = _start(module, *arguments, "--serve")
+    def __init__(self, module: str, *arguments: object, python: Path = PYTHON) -> None:
+        self._process = _start(module, *arguments, "--serve", python=python)
 
     def again(self) -> float:
         """Seconds that one more run took."""
@@ -88,9 +91,9 @@ class Standing:
         self._process.wait()
 
 
-def _start(module: str, *arguments: object) -> "subprocess.Popen[str]":
+def _start(module: str, *arguments: object, python: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, "-m", module, *map(str, arguments)],
+        [python, "-m", module, *map(str, arguments)],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

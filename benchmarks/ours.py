@@ -4,9 +4,12 @@ from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 
-from benchmarks.facts import facts_of
-from benchmarks.fixture import run_at
-from flows import pipeline
+from flows.startup import importing
+
+with importing():  # as the command does
+    from benchmarks.facts import facts_of
+    from benchmarks.fixture import run_at
+    from flows import pipeline
 
 
 def recompute(home: Path, folder: Path) -> float:

@@ -17,7 +17,7 @@ from prefect.artifacts import (
     update_progress_artifact,
 )
 
-from flows import brief
+from flows import assets, brief
 from flows.chart import chart
 
 logger = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ def leave(published: Path) -> None:
             key=PUBLICATION_KEY,
             description=f'Days up to {told.last_day}. On that machine: hashpivot sql "from capitulation_daily limit 5"',
         )
+        assets.tell(published)
     except Exception as error:
         logger.warning("no artifacts for this run: %s: %s", type(error).__name__, error)
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 from receivers import WEBHOOK_PATH, Received, listening
-from serving import Serving
+from serving import COMMAND, Serving
 
 REPOSITORY = Path(__file__).parents[2]
 SCREENSHOTS = REPOSITORY / "build" / "screenshots"
@@ -112,6 +112,44 @@ def test_run_leaves_figures_a_brief_a_chart_and_a_link_and_the_first_one_alarms_
     assert subjects(received) == []
     for told in ("ingested source=simulated rows=", "published version="):
         eventually(lambda told=told: [line for line in served.logs(run_id) if line.startswith(told)], told)
+
+
+def test_server_keeps_which_sources_each_table_was_made_from(served: Serving) -> None:
+    def told() -> dict[str, dict[str, Any]]:
+        wanted = {"filter": {"event": {"name": ["prefect.asset.materialization.succeeded"]}}, "limit": 50}
+        return {
+            event["resource"]["prefect.resource.name"]: event
+            for event in served.ask("/events/filter", wanted)["events"]
+        }
+
+    tables = dict(served.published("select table_name, row_count from meta.tables where row_count > 0"))
+    eventually(lambda: len(told()) == len(tables), "an event for each table with rows")
+    assert {name: event["payload"]["row_count"] for name, event in told().items()} == tables
+    days = told()["capitulation_daily"]
+    assert days["payload"]["last_day"] == "2026-01-16"
+    related = {each["prefect.resource.role"]: each["prefect.resource.id"] for each in days["related"]}
+    assert related["flow-run"].startswith("prefect.flow-run.")
+    sources = {each["prefect.resource.id"] for each in days["related"] if each["prefect.resource.role"] == "asset"}
+    assert sources == {"hashpivot://source/registry", "hashpivot://source/simulated"}
+
+
+def test_command_of_the_same_home_joins_the_server_that_serves_it(served: Serving) -> None:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HASHPIVOT_", "PREFECT_"))}
+    command = [COMMAND, "daily", "--profile", "demo", "--day", "2026-01-16", "--home", str(served.home), "--json"]
+    done = subprocess.run(
+        command,
+        cwd=served.folder,
+        env=kept | {"HOME": str(served.folder)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    runs = served.ask("/flow_runs/filter", {"flow_runs": {"name": {"any_": ["demo 2026-01-16"]}}})
+    (joined,) = [run for run in runs if run["deployment_id"] is None]
+    assert joined["state"]["type"] == "COMPLETED"
+    assert "hashpivot-brief" in served.artifacts(joined["id"])
+    assert json.loads(done.stdout)["day"] == "2026-01-16"
 
 
 def test_alerts_reach_webhook_slack_and_mail_once_and_recovery_is_told(served: Serving, received: Received) -> None:
