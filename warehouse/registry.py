@@ -16,7 +16,7 @@ import polars as pl
 from pandera.errors import SchemaErrors
 
 from schemas.errors import BadInputError
-from schemas.registry import REGISTRY, ROW_RULES
+from schemas.registry import REGISTRY, ROW_RULES, in_one_pass
 from warehouse.registry_links import Sheet, check_links
 
 REFERENCE: Final = files("warehouse").joinpath("reference")
@@ -131,9 +131,13 @@ def checked(sheet: Sheet) -> Sheet:
             raise sheet.refusal(lost[0], (name,), _WRITTEN_AS[dtype])
     sheet = replace(sheet, rows=typed)
     try:
-        schema.validate(sheet.rows, lazy=True)
-    except SchemaErrors as error:
-        raise _first_failure(sheet, schema, error.failure_cases) from error
+        in_one_pass(table).validate(sheet.rows, lazy=True)
+    except SchemaErrors as broken:
+        try:
+            schema.validate(sheet.rows, lazy=True)
+        except SchemaErrors as error:
+            raise _first_failure(sheet, schema, error.failure_cases) from error
+        raise _first_failure(sheet, schema, broken.failure_cases) from broken
     return sheet
 
 
