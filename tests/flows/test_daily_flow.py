@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from invocation import Hashpivot, clean_environment
 
+REPOSITORY = Path(__file__).parents[2]
 SERVER_START_SECONDS = 120
 
 
@@ -199,3 +200,30 @@ def test_missed_days_are_published_in_order_and_no_more_than_a_week_of_them(publ
     last = (datetime.now(UTC) - timedelta(hours=2)).date() - timedelta(days=1)
     assert missed == str([str(last - timedelta(days=n)) for n in range(6, -1, -1)])
     assert (asked, plain) == ("['2026-11-20']", "1")
+
+
+def test_worker_of_a_pool_runs_what_prefect_yaml_deploys(server: str, tmp_path: Path) -> None:
+    environment = clean_environment(
+        HOME=str(tmp_path), PREFECT_API_URL=server, HASHPIVOT_HOME=str(tmp_path / "data"), HASHPIVOT_PROFILE="demo"
+    )
+
+    def prefect(*arguments: str, folder: Path) -> str:
+        command = [sys.executable, "-P", "-m", "prefect", "--no-prompt", *arguments]
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=180, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    ask(server, "/work_pools/", {"name": "hashpivot", "type": "process"})
+    prefect("deploy", "--name", "daily", folder=REPOSITORY)
+    (deployment,) = ask(server, "/deployments/filter", {})
+    asked = {"parameters": {"parameters": {"day": "2026-11-20"}}, "state": {"type": "SCHEDULED"}}
+    ask(server, f"/deployments/{deployment['id']}/create_flow_run", asked)
+    prefect("worker", "start", "--pool", "hashpivot", "--run-once", folder=tmp_path)
+    runs = ask(server, "/flow_runs/filter", {"work_pools": {"name": {"any_": ["hashpivot"]}}})
+    assert {run["name"]: run["state_type"] for run in runs if not run["auto_scheduled"]} == {
+        "demo 2026-11-20": "COMPLETED"
+    }
+    manifest = json.loads((tmp_path / "data/published/manifest.json").read_text(encoding="utf-8"))
+    assert (manifest["day"], manifest["profile"]) == ("2026-11-20", "demo")
