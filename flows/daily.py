@@ -170,6 +170,7 @@ def publishing(work: Callable[P, R]) -> Task[P, R]:
     """A task that publishes; a disk that is full for a moment may have room in the next."""
     return task(
         name="publish",
+        task_run_name="publish",
         retries=2,
         retry_delay_seconds=[5, 30],
         retry_condition_fn=only_transient,

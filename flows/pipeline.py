@@ -34,6 +34,7 @@ from schemas.suppliers import SIMULATED, SUPPLIERS
 from transforms.build import Built, Inputs, build
 from transforms.calendar import FINALITY_DELAY
 from transforms.capex import capex_quarters
+from transforms.catalog import TABLES
 from transforms.quality import Check, as_frame, failed, from_notices
 from warehouse import journal, vintages
 from warehouse.dictionary import columns_frame
@@ -371,12 +372,17 @@ def release(run: Run, ingested: Sequence[Ingested] = (), say: Say = lambda _: No
             created_at=ended,
         )
         connection.commit()
-    logger.info(
-        "published version=%s rows=%s pruned=%d", published.version, dict(published.rows), len(published.pruned)
-    )
+    logger.info("published version=%s %s pruned=%d", published.version, _counts(published), len(published.pruned))
     say(f"published {sum(published.rows.values()):,} rows in {len(published.rows)} tables as {published.version}")
     warnings = tuple(f"{c.table_name}: {c.check_name}: {c.detail}" for c in told if not c.passed)
     return Outcome(run=run, published=published, warnings=warnings, ingested=tuple(ingested), coverage=tuple(uncovered))
+
+
+def _counts(published: Published) -> str:
+    """Rows for a log line: of each derived table that has any, and of the registry."""
+    rows = published.rows
+    derived = [f"{name}={rows[name]}" for name in rows if name in TABLES and rows[name]]
+    return " ".join([*derived, f"registry={sum(rows[name] for name in rows if name not in TABLES)}"])
 
 
 def _nothing(found: str, missing: Sequence[Missing]) -> str:
@@ -412,7 +418,7 @@ def rebuild(run: Run, say: Say = lambda _: None) -> Outcome:
         keep=1,
         created_at=datetime.now(UTC),
     )
-    logger.info("rebuilt as_of=%s rows=%s", run.now.isoformat(), dict(published.rows))
+    logger.info("rebuilt as_of=%s %s", run.now.isoformat(), _counts(published))
     say(f"rebuilt {sum(published.rows.values()):,} rows as of {run.now:%Y-%m-%d %H:%M} UTC")
     warnings = tuple(check.told() for check in built.checks if not check.passed)
     return Outcome(run=run, published=published, warnings=warnings)
