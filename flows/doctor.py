@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from flows.scheduler import is_loopback
+from flows.scheduler import LOOPBACK, is_loopback, kept_address, takes_anybody
 from flows.settings import Profile, Settings, read_profile, read_settings
 from flows.sources.choose import HOSTED, node_walk, outside_of, source_named
 from flows.sources.protocol import Probed, Request
@@ -26,6 +26,10 @@ LEAST_FREE_BYTES: Final = 2 * 1024**3
 LATE: Final = timedelta(hours=36)
 """A publication made less than this before is on time for a daily schedule."""
 ASKED_AT_ONCE_COUNT: Final = 4
+WITHOUT_LOGIN: Final = "which others can reach without a login"
+SET_LOGIN: Final = (
+    "set PREFECT_SERVER_API_AUTH_STRING where the server runs and PREFECT_API_AUTH_STRING here, and put TLS in front"
+)
 EARLIEST_CLOCK: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -63,7 +67,7 @@ def examine(given: dict[str, Any]) -> list[Finding]:
         _lock(settings),
         _working(settings),
         _publication(settings),
-        _scheduler(os.environ),
+        _scheduler(settings.scheduler_home, os.environ),
     ]
     return findings + _sources(profile, settings)
 
@@ -138,24 +142,36 @@ def _publication(settings: Settings) -> Finding:
     )
 
 
-def _scheduler(environment: Mapping[str, str]) -> Finding:
+def _scheduler(home: Path, environment: Mapping[str, str]) -> Finding:
     """Whether the scheduler's server, joined or of our own, is open to others without a login or in clear text."""
-    joined = urlsplit(environment.get("PREFECT_API_URL", ""))
-    host = joined.hostname or environment.get("PREFECT_SERVER_API_HOST", "127.0.0.1")
-    login = "PREFECT_API_AUTH_STRING" if joined.hostname else "PREFECT_SERVER_API_AUTH_STRING"
-    found = f"server at {host}" if joined.hostname else f"no server to join; one of our own would listen on {host}"
-    if is_loopback(host):
+    joined = environment.get("PREFECT_API_URL")
+    if address := joined or kept_address(home):
+        by = "PREFECT_API_URL" if joined else "hashpivot serve"
+        return _server(f"server of {by} at {urlsplit(address).netloc.rpartition('@')[2]}", address)
+    host = environment.get("PREFECT_SERVER_API_HOST", LOOPBACK)
+    found = f"no server to join; one of our own would listen on {host}"
+    if is_loopback(host) or environment.get("PREFECT_SERVER_API_AUTH_STRING"):
         return Finding(subject="scheduler", ok=True, found=found)
-    if not environment.get(login) and not environment.get("PREFECT_API_KEY"):
-        remedy = f"set {login} here, PREFECT_SERVER_API_AUTH_STRING where the server runs, and put TLS in front"
-        return Finding(
-            subject="scheduler", ok=False, found=f"{found}, which others can reach without a login", remedy=remedy
-        )
-    if joined.scheme == "http":
+    return Finding(subject="scheduler", ok=False, found=f"{found}, {WITHOUT_LOGIN}", remedy=SET_LOGIN)
+
+
+def _server(found: str, address: str) -> Finding:
+    """What there is to say of a server, after asking it."""
+    parts = urlsplit(address)
+    is_open = takes_anybody(address)
+    if is_open is None:
+        remedy = "start it, or unset PREFECT_API_URL"
+        return Finding(subject="scheduler", ok=False, found=f"{found}, which does not answer", remedy=remedy)
+    told = "" if is_open else ", with a login"
+    if is_loopback(parts.hostname or ""):
+        return Finding(subject="scheduler", ok=True, found=f"{found}{told}")
+    if is_open:
+        return Finding(subject="scheduler", ok=False, found=f"{found}, {WITHOUT_LOGIN}", remedy=SET_LOGIN)
+    if parts.scheme == "http":
         return Finding(
             subject="scheduler", ok=False, found=f"{found}, login sent in clear text", remedy="reach it by https"
         )
-    return Finding(subject="scheduler", ok=True, found=f"{found}, with a login")
+    return Finding(subject="scheduler", ok=True, found=f"{found}{told}")
 
 
 def _sources(profile: Profile, settings: Settings) -> list[Finding]:

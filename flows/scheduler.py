@@ -27,6 +27,8 @@ START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 20.0
 ADDRESS_NAME: Final = "address"
 """File in the scheduler's folder with the address of the server that `hashpivot serve` keeps there."""
+REFUSED: Final = (401, 403)
+SERVER_ERROR: Final = 500
 DATABASE_NAME: Final = "prefect.db"
 SERVICES_OF_A_STANDING_SERVER: Final = (
     "CANCELLATION_CLEANUP",
@@ -104,21 +106,39 @@ def is_loopback(host: str) -> bool:
 
 
 def answers(address: str) -> bool:
-    """Whether the server at `address` is up. Raises `SettingsError` where it refuses the login."""
-    request = urllib.request.Request(f"{address}/health")
+    """Whether the server at `address` is up and takes us. Raises `SettingsError` where it refuses the login."""
+    headers = {}
     if login := os.environ.get("PREFECT_API_AUTH_STRING"):
-        request.add_header("Authorization", f"Basic {b64encode(login.encode()).decode()}")
+        headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+    elif key := os.environ.get("PREFECT_API_KEY"):
+        headers["Authorization"] = f"Bearer {key}"
+    status = _status(address, headers)
+    if status in REFUSED:
+        raise SettingsError(
+            "PREFECT_API_AUTH_STRING",
+            "a login it refuses" if headers else "no login",
+            f"the login of {address}",
+            "correct it",
+        )
+    return status is not None and status < SERVER_ERROR
+
+
+def takes_anybody(address: str) -> bool | None:
+    """Whether the server at `address` answers without a login; None where it does not answer at all."""
+    status = _status(address, {})
+    return None if status is None or status >= SERVER_ERROR else status not in REFUSED
+
+
+def _status(address: str, headers: dict[str, str]) -> int | None:
+    # Not /health, which every server tells to everybody.
+    request = urllib.request.Request(f"{address}/admin/version", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=5):
-            return True
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return int(answer.status)
     except urllib.error.HTTPError as error:
-        if error.code in (401, 403):
-            raise SettingsError(
-                "PREFECT_API_AUTH_STRING", "a login it refuses", f"the login of {address}", "correct it"
-            ) from error
-        return False
+        return error.code
     except (OSError, ValueError):
-        return False
+        return None
 
 
 def wait_for(address: str, process: subprocess.Popen[bytes] | None = None) -> None:
@@ -146,14 +166,23 @@ def tell_address(home: Path, address: str) -> Path:
     return note
 
 
-def served_at(home: Path) -> str | None:
-    """Address of the server that `hashpivot serve` keeps for this home now, if it does and takes us."""
+def kept_address(home: Path) -> str | None:
+    """Address of the server that `hashpivot serve` keeps for this home now, if it does."""
     try:
         address, pid = (home / ADDRESS_NAME).read_text(encoding="utf-8").split()
         # A note outlives a loss of power, and its port may by then be somebody else's.
         os.kill(int(pid), 0)
-        return address if answers(address) else None
-    except (OSError, ValueError, SettingsError):
+        return address
+    except (OSError, ValueError):
+        return None
+
+
+def served_at(home: Path) -> str | None:
+    """The same, if it takes us: its login may not be ours."""
+    address = kept_address(home)
+    try:
+        return address if address and answers(address) else None
+    except SettingsError:
         return None
 
 

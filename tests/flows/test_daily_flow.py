@@ -202,6 +202,29 @@ def test_missed_days_are_published_in_order_and_no_more_than_a_week_of_them(publ
     assert (asked, plain) == ("['2026-11-20']", "1")
 
 
+def test_doctor_warns_of_a_server_that_others_reach_without_a_login(
+    hashpivot: Hashpivot, server: str, tmp_path: Path
+) -> None:
+    def scheduler(**environment: str) -> tuple[str, str, str]:
+        rows = json.loads(hashpivot("doctor", "--json", **environment).stdout)
+        (row,) = [row for row in rows if row["what"] == "scheduler"]
+        return row["state"], row["found"], row["what to do"]
+
+    # Leads here, but does not look like it: as good as the name of another machine.
+    exposed = server.replace("127.0.0.1", "2130706433")
+    state, found, do = scheduler(PREFECT_API_URL=exposed)
+    assert (state, "without a login" in found, "PREFECT_SERVER_API_AUTH_STRING" in do) == ("PROBLEM", True, True)
+    state, found, _ = scheduler(PREFECT_API_URL=server)
+    assert (state, "login" in found) == ("ok", False)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        state, found, do = scheduler(PREFECT_API_URL=f"http://127.0.0.1:{probe.getsockname()[1]}/api")
+    assert (state, "does not answer" in found, "start it" in do) == ("PROBLEM", True, True)
+    state, found, _ = scheduler(PREFECT_SERVER_API_HOST="0.0.0.0")
+    assert (state, "without a login" in found) == ("PROBLEM", True)
+    assert scheduler()[0] == "ok"
+
+
 def test_worker_of_a_pool_runs_what_prefect_yaml_deploys(server: str, tmp_path: Path) -> None:
     environment = clean_environment(
         HOME=str(tmp_path), PREFECT_API_URL=server, HASHPIVOT_HOME=str(tmp_path / "data"), HASHPIVOT_PROFILE="demo"

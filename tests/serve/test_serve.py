@@ -306,6 +306,9 @@ def test_after_a_loss_of_power_the_schedule_fires_by_itself_and_goes_on(served: 
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(f"{served.address}/api/deployments/count", data=b"{}")
     assert served.run(lost)["state"]["type"] == "CRASHED"
+    told = doctor_of(served)
+    assert told["state"] == "ok"
+    assert told["found"] == f"server of hashpivot serve at 127.0.0.1:{served.port}, with a login"
     deployment = served.deployment("daily")["id"]
     asked = {"flow_runs": {"deployment_id": {"any_": [deployment]}, "state": {"type": {"any_": ["COMPLETED"]}}}}
 
@@ -363,6 +366,20 @@ def test_sigterm_stops_everything_and_leaves_the_schedules_on(served: Serving) -
     with sqlite3.connect(served.home / "prefect/prefect.db") as database:
         (active,) = database.execute("select count(*) from deployment_schedule where active").fetchone()
     assert active == 2
+
+
+def doctor_of(served: Serving) -> dict[str, str]:
+    """What `hashpivot doctor` says of the scheduler of that home, asked by somebody without its login."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HASHPIVOT_", "PREFECT_"))}
+    done = subprocess.run(
+        [COMMAND, "doctor", "--home", str(served.home), "--json"],
+        env=kept | {"HOME": str(served.folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return next(row for row in json.loads(done.stdout) if row["what"] == "scheduler")
 
 
 def backfill_at_work(served: Serving, shards: int = MANY_SHARDS) -> str:
