@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.settings import Settings
 from schemas.errors import HashpivotError, QualityError, WarehouseError
@@ -33,6 +33,7 @@ ON_TIME: Final = f"{PREFIX}publication.recovered"
 EVENTS: Final = (ENTERED, LEFT, BURST, REVISION, DEAL_ADDED, QUALITY_FAILED, QUALITY_RECOVERED, LATE, ON_TIME)
 
 MOST_NAMED: Final = 5
+BILLION: Final = 1e9
 LONGEST_BURST_DAYS: Final = 30
 """Bursts before that are history, even where they are new to us."""
 NAMESPACE: Final = UUID("6e0a7c4c-2f0b-5b0e-9f5a-3f6f3d0d8a51")
@@ -57,7 +58,10 @@ class Alert(BaseModel):
 
 
 class Seen(BaseModel):
-    """What of a publication the alerts look at. `state_day` is the newest day that has a state."""
+    """What of a publication the alerts look at. `state_day` is the newest day that has a state.
+
+    The words for deals and revisions are only for telling them, and not kept.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -71,6 +75,24 @@ class Seen(BaseModel):
     revision_count: int
     heard_at: datetime | None
     """When the newest revision was heard."""
+    deal_words: dict[str, str] = Field(default_factory=dict, exclude=True)
+    """By deal, in its last version, what it is about."""
+    revision_words: tuple[str, ...] = Field((), exclude=True)
+    """What the newest revisions changed, the largest of them first."""
+
+
+class Stopped(BaseModel):
+    """Trouble that checks have found: their names, and the last day that was not published for it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    profile: str
+    day: date
+    checks: tuple[str, ...]
+
+    def ends_with(self, seen: Seen) -> bool:
+        """Whether that publication is one that this had stopped; an earlier day, or other sources, prove nothing."""
+        return seen.profile == self.profile and seen.last_day >= self.day
 
 
 class Told(BaseModel):
@@ -79,8 +101,7 @@ class Told(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     seen: Seen | None = None
-    failed: str | None = None
-    """What stopped the last publication."""
+    stopped: Stopped | None = None
     late: date | None = None
     """The day whose lateness was told."""
 
@@ -105,6 +126,15 @@ def look(published: Path) -> Seen:
             LONGEST_BURST_DAYS,
         )
         ((revision_count, heard_at),) = rows("select count(*), max(observed_at) from meta.revisions")
+        deals = rows(
+            "select deal_id, miner, tenant, critical_it_mw, contract_value_usd, announced_on, confidence "
+            "from conversion_deal where superseded_at is null order by deal_id"
+        )
+        revisions = rows(
+            "select source, item, day, value_before, value_after, difference_pct, detail from meta.revisions "
+            "order by observed_at desc, abs(difference_pct) desc nulls last, source, item, day limit ?",
+            MOST_NAMED,
+        )
         return Seen(
             version=version,
             profile=profile,
@@ -112,10 +142,38 @@ def look(published: Path) -> Seen:
             state_day=state[0][0] if state else None,
             state=state[0][1] if state else None,
             bursts=tuple(day for (day,) in bursts),
-            deals=tuple(deal for (deal,) in rows("select distinct deal_id from conversion_deal order by deal_id")),
+            deals=tuple(deal_id for deal_id, *_ in deals),
             revision_count=revision_count,
             heard_at=heard_at,
+            deal_words={deal_id: deal_in_words(*about) for deal_id, *about in deals},
+            revision_words=tuple(revision_in_words(*row) for row in revisions),
         )
+
+
+def deal_in_words(
+    miner: str, tenant: str | None, mw: float | None, usd: float | None, announced_on: date, confidence: str
+) -> str:
+    """What a deal is about, in part of a sentence; amounts that nobody knows are left out."""
+    amounts = [f"{mw:g} MW of critical IT load"] if mw is not None else []
+    amounts += [f"{usd / BILLION:g} bn USD"] if usd is not None else []
+    parties = [miner, f"tenant {tenant}"] if tenant else [miner]
+    return ", ".join([*parties, *amounts, f"announced on {announced_on}", confidence])
+
+
+def revision_in_words(
+    source: str,
+    item: str,
+    day: date,
+    before: float | None,
+    after: float | None,
+    difference_pct: float | None,
+    detail: str | None,
+) -> str:
+    """What a source said before and says now, in part of a sentence. A block has no value, and tells by its detail."""
+    changes = [] if before is None or after is None else [f"{before:,.15g} to {after:,.15g}"]
+    if difference_pct is not None:
+        changes.append(f"{difference_pct:+.2g} %" if abs(difference_pct) < 1 else f"{difference_pct:+,.1f} %")
+    return f"{source}, {item} of {day}: {', '.join([*changes, *([detail] if detail else [])])}"
 
 
 def changes(told: Told, seen: Seen) -> list[Alert]:
@@ -134,21 +192,26 @@ def changes(told: Told, seen: Seen) -> list[Alert]:
 
 def remembered(told: Told, seen: Seen) -> Told:
     """What has been told once `changes` has been; a run for an earlier day does not make us forget the later one."""
-    before = told.seen
+    before, shown = told.seen, seen
     if before is not None and before.profile == seen.profile and seen.last_day < before.last_day:
         later = {name: getattr(before, name) for name in ("last_day", "state_day", "state", "bursts")}
         seen = seen.model_copy(update=later)
-    return Told(seen=seen, late=None if told.late is None or seen.last_day >= told.late else told.late)
+    return Told(
+        seen=seen,
+        stopped=None if told.stopped is None or told.stopped.ends_with(shown) else told.stopped,
+        late=None if told.late is None or seen.last_day >= told.late else told.late,
+    )
 
 
 def _recovered(told: Told, seen: Seen) -> Iterator[Alert]:
-    if told.failed:
+    if told.stopped and told.stopped.ends_with(seen):
         yield Alert(
             event=QUALITY_RECOVERED,
             severity="recovery",
             subject=seen.version,
             title="Checks hold again",
-            text=f"The day {seen.last_day} was published; what had stopped it no longer does.",
+            text=f"The day {seen.last_day} is published, profile {seen.profile}. What had stopped it holds again: "
+            f"{_listed(told.stopped.checks)}. Nothing to do.",
         )
     if told.late and seen.last_day >= told.late:
         yield Alert(
@@ -168,7 +231,8 @@ def _state(before: Seen, seen: Seen) -> Iterator[Alert]:
     yield Alert(
         event=ENTERED if now else LEFT,
         severity="alarm" if now else "recovery",
-        subject=f"{seen.profile} {seen.state_day}",
+        # A revision may take back what a day said, and another say it again.
+        subject=f"{seen.profile} {seen.state_day} after {before.version}",
         title=f"Miners {'entered' if now else 'left'} capitulation",
         text=f"On {seen.state_day} the state is {word}; at {before.state_day} it was "
         f"{before.state.replace('_', ' ')}. Profile {seen.profile}.",
@@ -194,33 +258,49 @@ def _added(before: Seen, seen: Seen) -> Iterator[Alert]:
             event=DEAL_ADDED,
             severity="news",
             subject=" ".join(deals),
-            title=f"{len(deals)} deal(s) added to the registry",
-            text=f"New in conversion_deal: {_listed(deals)}.",
+            title=f"{_counted(len(deals), 'deal')} added to the registry",
+            text=f"{_listed([f'{deal}: {seen.deal_words[deal]}' for deal in deals], '; ')}. Source and notes are in "
+            "the table conversion_deal.",
         )
     if (count := seen.revision_count - before.revision_count) > 0:
         yield Alert(
             event=REVISION,
             severity="news",
             subject=f"{seen.profile} {seen.heard_at} {seen.revision_count}",
-            title=f"{count:,} observation(s) revised",
-            text=f"Sources changed {count:,} values that they had stated; see meta.revisions. Profile {seen.profile}.",
+            title=f"{_counted(count, 'observation')} revised",
+            text=f"{_listed(seen.revision_words[:count], '; ', count)}. The tables are computed from the new values; "
+            f"all that were changed are in the table meta.revisions. Profile {seen.profile}.",
         )
 
 
-def stopped(told: Told, error: QualityError, day: date) -> list[Alert]:
-    """The alert about a publication that checks have stopped, unless the same checks stopped the last one."""
-    failed = "; ".join(error.failed)
-    if told.failed == failed:
+def stopped(told: Told, error: QualityError, profile: str, day: date) -> list[Alert]:
+    """The alert about a publication that checks have stopped, unless it is the trouble that was told already.
+
+    A check that fails on one more day is the same trouble, another check is not.
+    """
+    trouble, seen = told.stopped, told.seen
+    if trouble and trouble.profile == profile and set(error.names) <= set(trouble.checks):
         return []
     return [
         Alert(
             event=QUALITY_FAILED,
             severity="alarm",
-            subject=f"{day} {failed}",
+            # What comes back after it had ended is told again, though day and check are the same.
+            subject=f"{profile} {day} after {seen.version if seen else 'none'}: {'; '.join(error.names)}",
             title="Checks stopped a publication",
-            text=f"The day {day} was not published, the last publication stays: {_listed(error.failed)}.",
+            text=f"The day {day} is not published; readers keep the last publication. "
+            f"Failed: {_listed(error.failed, '; ')}. Compare the days that are named with another source; once the "
+            f"input is corrected, by its source or by you, run `daily` again. Profile {profile}.",
         )
     ]
+
+
+def remembered_stop(told: Told, error: QualityError, profile: str, day: date) -> Told:
+    """What has been told once `stopped` has been."""
+    before = told.stopped
+    if before and before.profile == profile:
+        day = max(day, before.day)
+    return told.model_copy(update={"stopped": Stopped(profile=profile, day=day, checks=error.names)})
 
 
 def due_day(now: datetime, late_after: timedelta) -> date:
@@ -244,9 +324,14 @@ def late(told: Told, last_day: date, now: datetime, late_after: timedelta) -> li
     ]
 
 
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+def _listed(names: Sequence[str], between: str = ", ", count: int | None = None) -> str:
+    """The first of the names, and how many there are besides; `count` is how many there are of them in all."""
+    more = (len(names) if count is None else count) - len(names[:MOST_NAMED])
+    return between.join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def read_told(settings: Settings) -> Told:

@@ -42,12 +42,14 @@ def tell_publication(settings: Settings, flow_run_id: UUID | None) -> list[Alert
     return found
 
 
-def tell_stopped(settings: Settings, error: QualityError, run_day: date, flow_run_id: UUID | None) -> list[Alert]:
+def tell_stopped(
+    settings: Settings, error: QualityError, profile: str, run_day: date, flow_run_id: UUID | None
+) -> list[Alert]:
     """Tell that checks have stopped a publication, unless the same ones did before; return that."""
     told = alerts.read_told(settings)
-    found = alerts.stopped(told, error, run_day)
+    found = alerts.stopped(told, error, profile, run_day)
     send(found, flow_run_id)
-    alerts.write_told(settings, told.model_copy(update={"failed": "; ".join(error.failed)}))
+    alerts.write_told(settings, alerts.remembered_stop(told, error, profile, run_day))
     return found
 
 

@@ -253,7 +253,7 @@ def _tell_stopped(run: pipeline.Run, stop: QualityError) -> None:
     from flows.alerts_prefect import tell_stopped
 
     try:
-        tell_stopped(run.settings, stop, run.through, _this_run().id)
+        tell_stopped(run.settings, stop, run.profile.name, run.through, _this_run().id)
     except Exception as error:
         logger.warning("the alert waits for the next run: %s: %s", type(error).__name__, error)
 

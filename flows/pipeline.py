@@ -352,8 +352,7 @@ def release(run: Run, ingested: Sequence[Ingested] = (), say: Say = lambda _: No
                 raise
             nothing = f"days up to {run.through}: found none in the sources that could be heard"
             raise NothingToPublishError(_nothing(nothing, missing)) from error
-        if stopped := failed(built.checks):
-            raise QualityError(stopped)
+        refuse_failed(built.checks)
         uncovered = (
             coverage(missing, run.profile.precedence, built.tables, built.nulls, known(connection)) if missing else []
         )
@@ -385,6 +384,12 @@ def _counts(published: Published) -> str:
     return " ".join([*derived, f"registry={sum(rows[name] for name in rows if name not in TABLES)}"])
 
 
+def refuse_failed(checks: Sequence[Check]) -> None:
+    """Raise `QualityError` where a check stops the publication."""
+    if stopped := failed(checks):
+        raise QualityError(stopped, [check.name for check in checks if check.stops])
+
+
 def _nothing(found: str, missing: Sequence[Missing]) -> str:
     reasons = "; ".join(f"{each.source}: {each.why}" for each in missing)
     return f"{found}, expected at least one; the last publication stays; {reasons}"
@@ -409,8 +414,7 @@ def rebuild(run: Run, say: Say = lambda _: None) -> Outcome:
         seen = observed(run, connection)
         inputs = replace(seen, reference=known_by(seen.reference, run.now.date()))
         built = build(inputs)
-        if stopped := failed(built.checks):
-            raise QualityError(stopped)
+        refuse_failed(built.checks)
         meta = _meta(connection, built, inputs, built.checks)
     published = publish(
         run.settings.rebuilt / f"{run.now:%Y%m%dT%H%M%SZ}",

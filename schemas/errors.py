@@ -1,5 +1,6 @@
 """Every error class of the house; its class decides whether a retry can help and which code the command exits with."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
@@ -51,12 +52,15 @@ class ContractError(TerminalError):
 
 
 class QualityError(TerminalError):
-    """A check of the finished tables failed; the last good publication stays."""
+    """A check of the finished tables failed; the last good publication stays.
+
+    `failed` says of each check what it found, `names` only which ones they are.
+    """
 
     exit_code = 5
 
-    def __init__(self, failed: list[str]) -> None:
-        self.failed = failed
+    def __init__(self, failed: Sequence[str], names: Sequence[str] = ()) -> None:
+        self.failed, self.names = tuple(failed), tuple(names) or tuple(failed)
         super().__init__(
             f"publication stopped by {len(failed)} failed check(s): {'; '.join(failed)}; the last publication stays"
         )

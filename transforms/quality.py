@@ -43,9 +43,14 @@ class Check:
         """Whether it stops a publication."""
         return self.severity == "error" and not self.passed
 
+    @property
+    def name(self) -> str:
+        """What it is called, the same whatever it finds."""
+        return f"{self.table_name}: {self.check_name}"
+
     def told(self) -> str:
         """The failure as part of a one-line message."""
-        return f"{self.table_name}: {self.check_name} ({self.detail}; expected {self.expected})"
+        return f"{self.name} ({self.detail}; expected {self.expected})"
 
 
 QUALITY: Final = pl.Schema(
@@ -238,19 +243,32 @@ def none_broken(
     *,
     table: str = "capitulation_daily",
 ) -> Check:
-    """Count the days on which `holds` is false; unknown breaks nothing."""
-    broken = frame.filter(~holds.fill_null(True))["day"].unique().sort()
-    named = ", ".join(str(day) for day in broken.head(MOST_NAMED))
-    more = f" and {broken.len() - MOST_NAMED} more" if broken.len() > MOST_NAMED else ""
+    """Count the days on which `holds` is false, and tell what was judged on the first; unknown breaks nothing."""
+    broken = frame.filter(~holds.fill_null(True)).unique("day", keep="first").sort("day")
+    judged = [column for column in holds.meta.root_names() if column != "day"]
+    first = broken.head(MOST_NAMED).select("day", *dict.fromkeys(judged)).iter_rows(named=True)
+    named = ", ".join(_named(**row) for row in first)
+    more = f" and {broken.height - MOST_NAMED} more" if broken.height > MOST_NAMED else ""
     return Check(
         check_name=name,
         table_name=table,
         severity=severity,
         passed=broken.is_empty(),
-        value=float(broken.len()),
+        value=float(broken.height),
         expected=expected,
-        detail=f"{broken.len()} of {frame.height} days broken" + (f": {named}{more}" if named else ""),
+        detail=f"{broken.height} of {frame.height} days broken" + (f": {named}{more}" if named else ""),
     )
+
+
+def _named(day: date, **values: float | bool | None) -> str:
+    """A day and what was judged on it."""
+    return " ".join([str(day), *(f"{name}={_figure(value)}" for name, value in values.items())])
+
+
+def _figure(value: float | bool | None) -> str:
+    if value is None or isinstance(value, bool):
+        return "unknown" if value is None else str(value).lower()
+    return f"{value:.12g}" if float(value).is_integer() else f"{value:.6g}"
 
 
 def failed(checks: Sequence[Check]) -> list[str]:

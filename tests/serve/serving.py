@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -178,6 +178,13 @@ class Serving:
 
         with duckdb.connect(str(self.home / "published/hashpivot.duckdb"), read_only=True) as reader:
             return reader.execute(sql).fetchall()
+
+
+def eventually(holds: Callable[[], object], what: str, timeout: float = 30) -> None:
+    deadline = time.monotonic() + timeout
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.1)
 
 
 def children(pid: int) -> list[int]:

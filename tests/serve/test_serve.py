@@ -10,16 +10,15 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from receivers import WEBHOOK_PATH, Received, listening
-from serving import COMMAND, Serving
+from serving import COMMAND, Serving, eventually
 
 REPOSITORY = Path(__file__).parents[2]
 SCREENSHOTS = REPOSITORY / "build" / "screenshots"
@@ -44,13 +43,6 @@ def served(tmp_path_factory: pytest.TempPathFactory, received: Received) -> Iter
     yield serving
     if serving.process is not None and serving.process.poll() is None:
         serving.kill()
-
-
-def eventually(holds: Callable[[], object], what: str, timeout: float = 30) -> None:
-    deadline = time.monotonic() + timeout
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
 
 
 def subjects(received: Received) -> list[str]:

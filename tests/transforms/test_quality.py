@@ -176,6 +176,11 @@ def test_broken_days_are_named_three_at_most() -> None:
     assert gap.detail == "5 of 6 days broken: 2024-06-03, 2024-06-05, 2024-06-07 and 2 more"
 
 
+def test_what_was_judged_is_told_with_the_day() -> None:
+    (judged,) = [check for check in check_days(on(FIFTH, "issuance_btc", 451.5)(sound())) if not check.passed]
+    assert judged.detail.endswith(": 2024-06-05 issuance_btc=451.5 halving_count=4 block_count=144")
+
+
 def pools(*counts: int) -> pl.DataFrame:
     return pl.DataFrame({"day": [FIRST] * len(counts), "pool": list("ABCDE")[: len(counts)], "block_count": counts})
 
@@ -249,7 +254,8 @@ def test_only_failed_errors_stop_a_publication() -> None:
     assert failed(warned) == []
     stopped = list(check_days(on(FIFTH, "block_count", 300)(sound())))
     assert failed(stopped) == [
-        "capitulation_daily: blocks of a day (1 of 12 days broken: 2024-06-05; expected 40 to 260 since 2013)"
+        "capitulation_daily: blocks of a day "
+        "(1 of 12 days broken: 2024-06-05 block_count=300; expected 40 to 260 since 2013)"
     ]
 
 
