@@ -106,7 +106,8 @@ def test_scheduler_runs_it_as_well_and_tells_the_plan(
     assert "plan: coinmetrics: 2 requests" in done.stderr
     assert "500 allowed" in done.stderr
     told = json.loads(done.stdout)
-    assert told["sources"]["coinmetrics"]["used"]["requests_count"] == 2
+    used = told["sources"]["coinmetrics"]["used"]
+    assert used["requests_count"] - used["retries_count"] == 2  # a busy machine may ask again
     assert told["rows"]["capitulation_daily"] > 6_000
 
 
