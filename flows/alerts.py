@@ -96,7 +96,7 @@ class Stopped(BaseModel):
 
 
 class Told(BaseModel):
-    """What was told so far: the publication that was looked at last, and the trouble that is not over."""
+    """What was told so far of a profile: the publication that was looked at last, and the trouble that is not over."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -104,6 +104,14 @@ class Told(BaseModel):
     stopped: Stopped | None = None
     late: date | None = None
     """The day whose lateness was told."""
+
+
+class Memory(BaseModel):
+    """The same by profile, so that a run of one, by hand perhaps, hides nothing of another."""
+
+    model_config = ConfigDict(frozen=True)
+
+    profiles: dict[str, Told]
 
 
 def look(published: Path) -> Seen:
@@ -334,23 +342,28 @@ def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def read_told(settings: Settings) -> Told:
-    """What was told so far; nothing where there is no such file, or none that can be read."""
+def read_told(settings: Settings, profile: str) -> Told:
+    """What was told so far of `profile`; nothing where there is no such file, or none that can be read."""
+    return _memory(settings).profiles.get(profile, Told())
+
+
+def _memory(settings: Settings) -> Memory:
     try:
-        return Told.model_validate_json(settings.told_alerts.read_bytes())
+        return Memory.model_validate_json(settings.told_alerts.read_bytes())
     except FileNotFoundError:
-        return Told()
+        return Memory(profiles={})
     except (OSError, ValidationError) as error:
         logger.warning("alerts start anew: %s cannot be read (%s)", settings.told_alerts, type(error).__name__)
-        return Told()
+        return Memory(profiles={})
 
 
-def write_told(settings: Settings, told: Told) -> None:
-    """Keep what was told, in one step."""
+def write_told(settings: Settings, profile: str, told: Told) -> None:
+    """Keep what was told of `profile`, in one step."""
     path = settings.told_alerts
     fresh = path.with_name(f".{path.name}.next")
+    memory = Memory(profiles=_memory(settings).profiles | {profile: told})
     try:
-        fresh.write_text(json.dumps(told.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
+        fresh.write_text(json.dumps(memory.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
         fresh.replace(path)
     except OSError as error:
         raise WarehouseError(
@@ -358,12 +371,12 @@ def write_told(settings: Settings, told: Told) -> None:
         ) from error
 
 
-def newest_day(settings: Settings, profile: str | None = None) -> date | None:
-    """The last day that was published, by `profile` if one is named; None before the first."""
+def newest_day(settings: Settings, profile: str) -> date | None:
+    """The last day that was published by `profile`; None before the first."""
     try:
         _, rows = query(
             settings.published,
-            "select max(day) from meta.runs where status = 'published' and profile = coalesce(?, profile)",
+            "select max(day) from meta.runs where status = 'published' and profile = ?",
             [profile],
         )
     except HashpivotError:

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from flows import alerts
 from flows.alerts import Alert
 from flows.alerts_mail import SmtpMail
-from flows.settings import Settings
+from flows.settings import Settings, read_profile
 from schemas.errors import QualityError, SettingsError
 from warehouse.journal import one_run_at_a_time
 
@@ -34,11 +34,12 @@ BODY: Final = "{{ event.payload.text }}"
 
 def tell_publication(settings: Settings, flow_run_id: UUID | None) -> list[Alert]:
     """Tell what the current publication shows that was not told before; return that."""
-    told, seen = alerts.read_told(settings), alerts.look(settings.published)
+    seen = alerts.look(settings.published)
+    told = alerts.read_told(settings, seen.profile)
     found = alerts.changes(told, seen)
     send(found, flow_run_id)
     # Only what reached the scheduler counts as told. A kill in between tells it once more, as the same event.
-    alerts.write_told(settings, alerts.remembered(told, seen))
+    alerts.write_told(settings, seen.profile, alerts.remembered(told, seen))
     return found
 
 
@@ -46,31 +47,35 @@ def tell_stopped(
     settings: Settings, error: QualityError, profile: str, run_day: date, flow_run_id: UUID | None
 ) -> list[Alert]:
     """Tell that checks have stopped a publication, unless the same ones did before; return that."""
-    told = alerts.read_told(settings)
+    told = alerts.read_told(settings, profile)
     found = alerts.stopped(told, error, profile, run_day)
     send(found, flow_run_id)
-    alerts.write_told(settings, alerts.remembered_stop(told, error, profile, run_day))
+    alerts.write_told(settings, profile, alerts.remembered_stop(told, error, profile, run_day))
     return found
 
 
 def tell_late(settings: Settings, now: datetime) -> list[Alert]:
-    """Tell that the publication is late, once; return that. Raises `WarehouseBusyError` during a run."""
-    limit = timedelta(hours=settings.late_after_hours)
-    if not _late(settings, now, limit):
+    """Tell that the publication of the profile of the settings is late, once; return that.
+
+    Raises `WarehouseBusyError` during a run.
+    """
+    profile, limit = read_profile(settings.profile).name, timedelta(hours=settings.late_after_hours)
+    if not _late(settings, profile, now, limit):
         return []
     # A run writes down what it told as well; it may just have caught up.
     with one_run_at_a_time(settings.lock_file):
-        found = _late(settings, now, limit)
+        found = _late(settings, profile, now, limit)
         send(found, None)
         if found:
-            told = alerts.read_told(settings)
-            alerts.write_told(settings, told.model_copy(update={"late": alerts.due_day(now, limit)}))
+            told = alerts.read_told(settings, profile)
+            late = told.model_copy(update={"late": alerts.due_day(now, limit)})
+            alerts.write_told(settings, profile, late)
     return found
 
 
-def _late(settings: Settings, now: datetime, limit: timedelta) -> list[Alert]:
-    last_day = alerts.newest_day(settings)
-    return [] if last_day is None else alerts.late(alerts.read_told(settings), last_day, now, limit)
+def _late(settings: Settings, profile: str, now: datetime, limit: timedelta) -> list[Alert]:
+    last_day = alerts.newest_day(settings, profile)
+    return [] if last_day is None else alerts.late(alerts.read_told(settings, profile), last_day, now, limit)
 
 
 def send(found: Sequence[Alert], flow_run_id: UUID | None) -> None:

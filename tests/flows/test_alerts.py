@@ -185,15 +185,24 @@ def test_same_thing_is_the_same_event_whoever_tells_it() -> None:
 
 def test_what_was_told_is_kept_and_a_broken_file_starts_anew(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
-    assert alerts.read_told(settings) == Told()
+    assert alerts.read_told(settings, "demo") == Told()
     shown = seen(bursts=(DAY,), heard_at=datetime(2026, 2, 3, 1, tzinfo=UTC))
     told = remembered_stop(Told(seen=shown, late=DAY), QualityError(["x"]), "demo", DAY)
-    alerts.write_told(settings, told)
+    alerts.write_told(settings, "demo", told)
     without_words = told.model_copy(update={"seen": shown.model_copy(update={"deal_words": {}})})
-    assert alerts.read_told(settings) == without_words
+    assert alerts.read_told(settings, "demo") == without_words
     settings.told_alerts.write_text("{", encoding="utf-8")
-    assert alerts.read_told(settings) == Told()
+    assert alerts.read_told(settings, "demo") == Told()
     assert [entry.name for entry in tmp_path.iterdir()] == ["alerts.json"]
+
+
+def test_run_of_another_profile_hides_nothing(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    for profile in ("demo", "files"):
+        shown = seen().model_copy(update={"profile": profile})
+        alerts.write_told(settings, profile, remembered(alerts.read_told(settings, profile), shown))
+    now = seen(days_later(1), "capitulation")
+    assert [alert.event for alert in changes(alerts.read_told(settings, "demo"), now)] == [alerts.ENTERED]
 
 
 def test_publication_is_looked_at_as_it_is(published_demo: Path) -> None:
