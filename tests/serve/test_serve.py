@@ -6,29 +6,23 @@ The tests of this file share one home and go on where the one before has ended, 
 import base64
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from receivers import WEBHOOK_PATH, Received, listening
-from serving import Serving
+from serving import CHROMIUM, SCREENSHOTS, Serving, backfill_at_work, eventually, published_version
 
 REPOSITORY = Path(__file__).parents[2]
-SCREENSHOTS = REPOSITORY / "build" / "screenshots"
-CHROMIUM = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
 SECRETS = ("loginSecretToken", "webhookSecretToken", "slackSecretToken", "desk@example.org")
 DEPLOYMENTS = ("daily", "backfill", "registry-refresh", "publish-only", "rebuild-as-of")
 LATE = "[alarm] hashpivot: The publication is late"
-MANY_SHARDS = 300
-"""Parts of a backfill that is still at work when something happens to it."""
 
 
 @pytest.fixture(scope="module")
@@ -44,13 +38,6 @@ def served(tmp_path_factory: pytest.TempPathFactory, received: Received) -> Iter
     yield serving
     if serving.process is not None and serving.process.poll() is None:
         serving.kill()
-
-
-def eventually(holds: Callable[[], object], what: str, timeout: float = 30) -> None:
-    deadline = time.monotonic() + timeout
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
 
 
 def subjects(received: Received) -> list[str]:
@@ -227,7 +214,7 @@ def test_person_finds_the_form_fills_it_and_sees_the_result_in_a_browser(served:
         browser.close()
 
 
-def test_stop_from_the_ui_leaves_nothing_half_done(served: Serving) -> None:
+def test_stop_leaves_nothing_half_done(served: Serving) -> None:
     before = published_version(served)
     run_id = backfill_at_work(served)
     served.ask(f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
@@ -325,24 +312,3 @@ def test_sigterm_stops_everything_and_leaves_the_schedules_on(served: Serving) -
     with sqlite3.connect(served.home / "prefect/prefect.db") as database:
         (active,) = database.execute("select count(*) from deployment_schedule where active").fetchone()
     assert active == 2
-
-
-def backfill_at_work(served: Serving, shards: int = MANY_SHARDS) -> str:
-    """A backfill that has begun and has long to go."""
-    run_id = served.click("backfill", profile="demo", since="2025-01-01", shards=shards)
-    served.wait(run_id, ["Running"])
-    eventually(lambda: "hashpivot-progress" in served.artifacts(run_id), "its first part")
-    return run_id
-
-
-def published_version(served: Serving) -> str:
-    """Of the current publication, once every file of it has proved to be whole."""
-    import hashlib
-
-    folder = served.home / "published"
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    for file in manifest["files"]:
-        digest = hashlib.sha256((folder / "current" / file["path"]).read_bytes()).hexdigest()
-        assert digest == file["sha256"], file["path"]
-    assert served.published("select count(*) > 0 from capitulation_daily") == [(True,)]
-    return str(manifest["version"])
