@@ -2,6 +2,7 @@
 
 import logging
 import time
+from asyncio import CancelledError
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, timedelta
@@ -11,10 +12,12 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.context import FlowRunContext
+from prefect.flow_engine import FlowRunTimeoutError
 from prefect.futures import as_completed
 from prefect.runtime import flow_run
 from prefect.settings import get_current_settings
 from prefect.states import Completed
+from prefect.task_engine import TaskRunTimeoutError
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
@@ -37,6 +40,7 @@ SOURCE_TIMEOUT_SECONDS: Final = 20 * 3600.0
 PUBLISH_TIMEOUT_SECONDS: Final = 3600.0
 PATIENCE_SECONDS: Final = 6 * 3600.0
 """How long a deployment's run waits for the run before it; a run that a person started by hand does not wait."""
+PUBLISH_FLOW_TIMEOUT_SECONDS: Final = PATIENCE_SECONDS + PUBLISH_TIMEOUT_SECONDS
 CATCH_UP_DAYS: Final = 7
 """Missed days that get a publication of their own; those before are in its tables anyway."""
 
@@ -193,13 +197,26 @@ def speak_up() -> None:
 @contextmanager
 def in_turn(run: pipeline.Run) -> Iterator[None]:
     """Hold the lock and the record of `run` until the end; a failure is noted and goes on."""
-    with alone(run), pipeline.on_its_way(run):
+    with alone(run), pipeline.on_its_way(run), _in_time():
         try:
             yield
         except QualityError as error:
             if has_standing_server():
                 _tell_stopped(run, error)
             raise
+
+
+@contextmanager
+def _in_time() -> Iterator[None]:
+    """Tell the limit of the flow from that of a task: the scheduler blames the task in hand for both."""
+    try:
+        yield
+    except (TaskRunTimeoutError, CancelledError) as error:
+        context = FlowRunContext.get()
+        limit_seconds = context.flow.timeout_seconds if context and context.flow else None
+        if context and limit_seconds and datetime.now(UTC) >= context.start_time + timedelta(seconds=limit_seconds):
+            raise FlowRunTimeoutError(f"the run took longer than the {limit_seconds:,.0f} s that it may") from error
+        raise
 
 
 @contextmanager
@@ -286,7 +303,7 @@ def task_threads() -> Any:
 def daily(parameters: DailyParameters) -> Any:
     """Ask every source of the profile, keep what is new, recompute all tables, check them and publish."""
     speak_up()
-    if parameters.catch_up and (done := _published_since()):
+    if parameters.catch_up and (done := _published_since(parameters.plan())):
         return Completed(message=done)
     result: dict[str, Any] = {}
     for day in days_to_publish(parameters):
@@ -312,7 +329,7 @@ def days_to_publish(parameters: DailyParameters) -> list[date]:
     return missed[-CATCH_UP_DAYS:]
 
 
-def _published_since() -> str | None:
+def _published_since(run: pipeline.Run) -> str | None:
     """Why a run that is late by its schedule has nothing left to do, or None where it has.
 
     After an outage the schedule's old runs all start; the first of them catches up for the others.
@@ -324,9 +341,10 @@ def _published_since() -> str | None:
     day = (due - FINALITY_DELAY).date() - timedelta(days=1)
     try:
         _, rows = query(
-            read_settings().published,
-            "select run_id from meta.runs where status = 'published' and day >= ? and started_at >= ? limit 1",
-            [day, due.replace(tzinfo=None)],
+            run.settings.published,
+            "select run_id from meta.runs "
+            "where status = 'published' and profile = ? and day >= ? and started_at >= ? limit 1",
+            [run.profile.name, day, due.replace(tzinfo=None)],
         )
     except HashpivotError:
         return None

@@ -14,7 +14,7 @@ from pydantic import Field
 from flows import artifacts, pipeline
 from flows.daily import (
     FLOW_TIMEOUT_SECONDS,
-    PUBLISH_TIMEOUT_SECONDS,
+    PUBLISH_FLOW_TIMEOUT_SECONDS,
     Day,
     MaybeDay,
     RunParameters,
@@ -168,7 +168,7 @@ def registry_refresh(parameters: RefreshParameters) -> Any:
 @flow(
     name="publish-only",
     flow_run_name=_refresh_name,
-    timeout_seconds=PUBLISH_TIMEOUT_SECONDS,
+    timeout_seconds=PUBLISH_FLOW_TIMEOUT_SECONDS,
     persist_result=False,
 )
 def publish_only(parameters: PublishParameters) -> Any:
@@ -182,7 +182,7 @@ def publish_only(parameters: PublishParameters) -> Any:
 @flow(
     name="rebuild-as-of",
     flow_run_name=_rebuild_name,
-    timeout_seconds=PUBLISH_TIMEOUT_SECONDS,
+    timeout_seconds=PUBLISH_FLOW_TIMEOUT_SECONDS,
     persist_result=False,
 )
 def rebuild_as_of(parameters: RebuildParameters) -> Any:

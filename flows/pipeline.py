@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -67,6 +68,8 @@ class Run:
     now: datetime
     outside: Outside | None
     """What its hosted sources share: count of requests, queues, kept answers. None where it has no such source."""
+    over: threading.Event = field(default_factory=threading.Event, compare=False)
+    """Set at the end of the run, whatever ended it, so that readers in other threads do not outlive it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,7 +273,7 @@ def shards_of(run: Run, source_name: str) -> list[Shard]:
 def read_shard(run: Run, source_name: str, shard: Shard) -> Shard:
     """Read one of `shards_of`, again if need be. As many as `SHARDS_AT_ONCE` may be read at once."""
     try:
-        source = source_named(source_name, run.settings, readers_count=SHARDS_AT_ONCE)
+        source = source_named(source_name, run.settings, readers_count=SHARDS_AT_ONCE, over=run.over)
         if isinstance(source, Sharded):
             source.read(shard)
     except HashpivotError as error:
@@ -430,7 +433,12 @@ def rebuild(run: Run, say: Say = lambda _: None) -> Outcome:
 
 def fail(run: Run, error: BaseException) -> None:
     """Note in the working database how the run failed, so that the next publication can tell."""
-    told = str(error) if isinstance(error, HashpivotError) else f"{type(error).__name__}: {error}"
+    if isinstance(error, HashpivotError):
+        told = str(error)
+    elif isinstance(error, Exception):
+        told = f"{type(error).__name__}: {error}"
+    else:
+        told = f"stopped from outside ({type(error).__name__})"
     # Where the database itself is what failed, the first error is the one to tell.
     with suppress(HashpivotError), open_working(run.settings.working_database) as connection:
         journal.end(connection, run.run_id, status="failed", ended_at=datetime.now(UTC), error=told)
@@ -446,6 +454,7 @@ def on_its_way(run: Run) -> Iterator[None]:
         fail(run, error)
         raise
     finally:
+        run.over.set()
         if run.outside is not None:
             run.outside.close()
 
@@ -472,6 +481,7 @@ def _read_shards(run: Run, source_name: str, say: Say) -> None:
                 shard = done.result()
                 say(f"{source_name}: read blocks {shard.first:,} to {shard.last:,}, {number} of {len(shards)} shards")
         except BaseException:
+            run.over.set()
             executor.shutdown(cancel_futures=True)
             raise
 

@@ -41,6 +41,13 @@ class BadInputError(TerminalError):
         super().__init__(f"{place}: found {value!r}, expected {expected}; {remedy}")
 
 
+class RunOverError(TerminalError):
+    """The run was stopped or had its time, so that nothing more is asked of anybody."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(f"{place}: found the run at its end, expected to go on asking; what was kept stays, run again")
+
+
 class ContractError(TerminalError):
     """A frame broke its schema at one of the doors; nothing was stored or published."""
 

@@ -43,6 +43,12 @@ def open_working(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             f"{path}: found {one_line(error)!r}, expected the statement to pass; what was not committed is undone, "
             "free space and run again, or report it"
         ) from error
+    except RuntimeError as error:
+        # DuckDB puts what a signal raised in the middle of a statement behind an error of its own, which would make a
+        # person's stop look like a fault.
+        if error.__cause__ is None or isinstance(error.__cause__, Exception):
+            raise
+        raise error.__cause__ from None
     finally:
         connection.close()
 

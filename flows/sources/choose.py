@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -25,8 +26,8 @@ SHARDS_AT_ONCE: Final = 4
 """Readers of one source that a run starts together. They share what one of them alone would take of connections."""
 
 
-def node_walk(settings: Settings, readers_count: int = 1) -> ChainWalk:
-    """The chain of the own node, for one of `readers_count` that read at once.
+def node_walk(settings: Settings, readers_count: int = 1, over: threading.Event | None = None) -> ChainWalk:
+    """The chain of the own node, for one of `readers_count` that read at once, until `over` is set.
 
     Raises `SettingsError` where its address or our credentials are missing.
     """
@@ -40,7 +41,10 @@ def node_walk(settings: Settings, readers_count: int = 1) -> ChainWalk:
     elif settings.node_user is not None and settings.node_password is not None:
         credentials = Password(settings.node_user, settings.node_password.get_secret_value())
     connection = Connection(
-        settings.node_url.get_secret_value(), credentials, connections_count=MOST_CONNECTIONS_COUNT // readers_count
+        settings.node_url.get_secret_value(),
+        credentials,
+        connections_count=MOST_CONNECTIONS_COUNT // readers_count,
+        over=over,
     )
     return ChainWalk(connection, settings.node_chain)
 
@@ -56,11 +60,17 @@ def access_of(name: str, settings: Settings) -> Access:
     return Access(url=told("url"), key=told("key"), contact=told("contact"))
 
 
-def source_named(name: str, settings: Settings, outside: Outside | None = None, readers_count: int = 1) -> Source:
+def source_named(
+    name: str,
+    settings: Settings,
+    outside: Outside | None = None,
+    readers_count: int = 1,
+    over: threading.Event | None = None,
+) -> Source:
     """The source called `name`; modules are imported when asked for, so that a run loads only what it uses.
 
     `outside` is what the hosted sources of a run share; without it, this one is alone. `readers_count`: how many of an
-    own node are at work at once.
+    own node are at work at once. `over`: once it is set, an own node is asked nothing more.
 
     Raises `SettingsError` when a setting the source needs is missing.
     """
@@ -77,7 +87,7 @@ def source_named(name: str, settings: Settings, outside: Outside | None = None, 
             )
         return Files(settings.files_dir)
     if name == "node":
-        return _node(settings, readers_count)
+        return _node(settings, readers_count, over)
     if name in HOSTED:
         return HOSTED[name](settings, outside or outside_of(settings))
     raise SettingsError("profile source", name, f"simulated, files, node, {', '.join(HOSTED)}", "correct the profile")
@@ -192,14 +202,14 @@ HOSTED: Final[Mapping[str, Callable[[Settings, Outside], Source]]] = {
 """What makes each hosted source; a name of `HOSTED_SOURCES` that is not here yet is refused."""
 
 
-def _node(settings: Settings, readers_count: int) -> Node:
+def _node(settings: Settings, readers_count: int, over: threading.Event | None) -> Node:
     from flows.sources.node import Checkpoints, ColdStart, Node
     from transforms.pool_names import PoolNames
     from warehouse.coinbase_shards import CoinbaseShards
     from warehouse.labels import label_set, read_labels, read_own
     from warehouse.pool_list import read_pool_list
 
-    walk = node_walk(settings, readers_count)
+    walk = node_walk(settings, readers_count, over)
     parts = [read_own()]
     if settings.labels_file is not None:
         parts.append(read_labels(settings.labels_file))

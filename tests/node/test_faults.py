@@ -1,5 +1,6 @@
 """Whatever happens to a walk, it ends as an undisturbed one does, or with an error that says what to do."""
 
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -11,12 +12,13 @@ from walking import HASTY, told, walk_to
 
 from flows.settings import read_settings
 from flows.sources.choose import node_walk
-from flows.sources.node import ChainWalk, Connection, Password
+from flows.sources.node import ChainWalk, Connection, Password, Patience
 from schemas.errors import (
     BadInputError,
     ChainReorganisedError,
     HashpivotError,
     NodeRefusalError,
+    RunOverError,
     SettingsError,
     TransientError,
 )
@@ -325,3 +327,28 @@ def test_blocks_as_bytes_prove_themselves(start_node: StartNode, fault: Fault, w
     else:
         with pytest.raises(HashpivotError, match=words):
             list(walk_to(node, HASTY).blocks(100, 160, coinbase_txids=frozenset()))
+
+
+class StoppedError(BaseException):
+    """What a limit of time, or a person, raises in the thread that has the run in hand."""
+
+
+def stop(*_: object) -> None:
+    raise StoppedError
+
+
+def test_stop_in_the_middle_waits_for_one_try_and_not_for_all(start_node: StartNode) -> None:
+    node = start_node(faults=[Fault("slow", "getblock", times=1_000, skip=20, seconds=3)])
+    many = Patience(attempts_count=100, first_pause_seconds=0.01, longest_pause_seconds=0.01, answer_seconds=0.5)
+    walk = walk_to(node, many)
+    before = signal.signal(signal.SIGALRM, stop)
+    began = time.monotonic()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 1)
+        with pytest.raises(StoppedError):
+            hashes(walk)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert time.monotonic() - began < 4, "a hundred tries would take most of a minute"
+    with pytest.raises(RunOverError):
+        walk.facts()

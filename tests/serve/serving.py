@@ -1,7 +1,9 @@
 """`hashpivot serve` as a process of its own, and its server as a client sees it."""
 
+import hashlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +19,10 @@ from typing import Any
 
 COMMAND = str(Path(sys.executable).with_name("hashpivot"))
 START_SECONDS = 150
+MANY_SHARDS = 300
+"""Parts of a backfill that is still at work when something happens to it."""
+SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
+CHROMIUM = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
 OVER = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
@@ -202,3 +208,22 @@ def command_of(pid: int) -> str:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
     except (FileNotFoundError, ProcessLookupError):
         return ""
+
+
+def backfill_at_work(served: Serving, shards: int = MANY_SHARDS) -> str:
+    """A backfill that has begun and has long to go."""
+    run_id = served.click("backfill", profile="demo", since="2025-01-01", shards=shards)
+    served.wait(run_id, ["Running"])
+    eventually(lambda: "hashpivot-progress" in served.artifacts(run_id), "its first part")
+    return run_id
+
+
+def published_version(served: Serving) -> str:
+    """Of the current publication, once every file of it has proved to be whole."""
+    folder = served.home / "published"
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for file in manifest["files"]:
+        digest = hashlib.sha256((folder / "current" / file["path"]).read_bytes()).hexdigest()
+        assert digest == file["sha256"], file["path"]
+    assert served.published("select count(*) > 0 from capitulation_daily") == [(True,)]
+    return str(manifest["version"])

@@ -6,7 +6,6 @@ The tests of this file share one home and go on where the one before has ended, 
 import base64
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,16 +17,12 @@ from typing import Any
 
 import pytest
 from receivers import WEBHOOK_PATH, Received, listening
-from serving import COMMAND, Serving, eventually
+from serving import CHROMIUM, COMMAND, SCREENSHOTS, Serving, backfill_at_work, eventually, published_version
 
 REPOSITORY = Path(__file__).parents[2]
-SCREENSHOTS = REPOSITORY / "build" / "screenshots"
-CHROMIUM = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
 SECRETS = ("loginSecretToken", "webhookSecretToken", "slackSecretToken", "desk@example.org")
 DEPLOYMENTS = ("daily", "backfill", "registry-refresh", "publish-only", "rebuild-as-of")
 LATE = "[alarm] hashpivot: The publication is late"
-MANY_SHARDS = 300
-"""Parts of a backfill that is still at work when something happens to it."""
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +252,7 @@ def test_person_finds_the_form_fills_it_and_sees_the_result_in_a_browser(served:
         browser.close()
 
 
-def test_stop_from_the_ui_leaves_nothing_half_done(served: Serving) -> None:
+def test_stop_leaves_nothing_half_done(served: Serving) -> None:
     before = published_version(served)
     run_id = backfill_at_work(served)
     served.ask(f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
@@ -372,24 +367,3 @@ def doctor_of(served: Serving) -> dict[str, str]:
         check=False,
     )
     return next(row for row in json.loads(done.stdout) if row["what"] == "scheduler")
-
-
-def backfill_at_work(served: Serving, shards: int = MANY_SHARDS) -> str:
-    """A backfill that has begun and has long to go."""
-    run_id = served.click("backfill", profile="demo", since="2025-01-01", shards=shards)
-    served.wait(run_id, ["Running"])
-    eventually(lambda: "hashpivot-progress" in served.artifacts(run_id), "its first part")
-    return run_id
-
-
-def published_version(served: Serving) -> str:
-    """Of the current publication, once every file of it has proved to be whole."""
-    import hashlib
-
-    folder = served.home / "published"
-    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    for file in manifest["files"]:
-        digest = hashlib.sha256((folder / "current" / file["path"]).read_bytes()).hexdigest()
-        assert digest == file["sha256"], file["path"]
-    assert served.published("select count(*) > 0 from capitulation_daily") == [(True,)]
-    return str(manifest["version"])

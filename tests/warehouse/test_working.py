@@ -1,6 +1,7 @@
 """The working database: migrated once, refused when it is not ours, opened by one process at a time."""
 
 import os
+import signal
 import stat
 from importlib.resources import files
 from pathlib import Path
@@ -213,3 +214,29 @@ def test_the_path_of_the_database_may_hold_quotes_and_spaces(tmp_path: Path, fol
     with open_working(path) as connection:
         assert connection.execute("select count(*) from ops.notice").fetchone() == (2,)
     assert [entry.name for entry in path.parent.iterdir()] == ["working.duckdb"]
+
+
+class StoppedError(BaseException):
+    """What a limit of time, or a person, raises in the thread that has the run in hand."""
+
+
+def stop(*_: object) -> None:
+    raise StoppedError
+
+
+def test_stop_in_the_middle_of_a_statement_is_not_taken_for_a_fault(tmp_path: Path) -> None:
+    path = tmp_path / "working.duckdb"
+
+    def work() -> None:
+        with open_working(path) as connection:
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            connection.execute("select sum(a.range * b.range % 7) from range(10_000_000) a, range(2_000) b").fetchall()
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        with pytest.raises(StoppedError):
+            work()
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    with open_working(path) as connection:
+        assert connection.execute("select count(*) from ops.run").fetchall() == [(0,)]

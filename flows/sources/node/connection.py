@@ -6,6 +6,7 @@ with growing and random pauses; every call we make only reads, so a second one d
 """
 
 import logging
+import threading
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,13 +19,14 @@ from tenacity import (
     RetryCallState,
     Retrying,
     retry_if_exception_type,
+    sleep_using_event,
     stop_after_attempt,
     wait_exponential,
     wait_random,
 )
 
 from flows.sources.node.credentials import Credentials, Pair, Password
-from schemas.errors import BadInputError, SettingsError, TransientError
+from schemas.errors import BadInputError, RunOverError, SettingsError, TransientError
 
 logger = logging.getLogger(__name__)
 
@@ -75,8 +77,11 @@ class Connection:
         patience: Patience | None = None,
         connections_count: int = MOST_CONNECTIONS_COUNT,
         largest_answer_bytes: int = LARGEST_ANSWER_BYTES,
+        over: threading.Event | None = None,
     ) -> None:
         """Connect nothing yet. A user and password in `url` count where no `credentials` are given.
+
+        `over`: once it is set, nothing more is asked, by whichever thread.
 
         Raises `SettingsError` for an address that cannot be used, or where nothing says who we are.
         """
@@ -92,6 +97,7 @@ class Connection:
         self._credentials = found
         self._patience = patience or Patience()
         self._largest_answer_bytes = largest_answer_bytes
+        self._over = over or threading.Event()
         self.connections_count = min(connections_count, MOST_CONNECTIONS_COUNT)
         self._session = requests.Session()
         # Neither proxies nor ~/.netrc may get between a wallet-holding node and its password.
@@ -104,14 +110,19 @@ class Connection:
         """Close every connection."""
         self._session.close()
 
+    def give_up(self) -> None:
+        """Ask nothing more. Threads that wait for an answer wait for that one, and try no other."""
+        self._over.set()
+
     def patiently(self, attempt: Callable[[], Said]) -> Said:
-        """What `attempt` returns, tried again while it raises `TransientError` and patience lasts."""
+        """What `attempt` returns, tried again while it raises `TransientError`, patience lasts and the run too."""
         retrying = Retrying(
             retry=retry_if_exception_type(TransientError),
             stop=stop_after_attempt(self._patience.attempts_count),
             wait=wait_exponential(self._patience.first_pause_seconds, self._patience.longest_pause_seconds)
             + wait_random(0, self._patience.first_pause_seconds),
             before_sleep=_tell,
+            sleep=sleep_using_event(self._over),
             reraise=True,
         )
         return retrying(attempt)
@@ -152,6 +163,8 @@ class Connection:
 
     def _exchange(self, method: str, path: str, call: str, body: bytes | None, pair: Pair | None) -> Reply:
         place = f"{self.origin} {call}"
+        if self._over.is_set():
+            raise RunOverError(place)
         try:
             with self._session.request(
                 method,

@@ -337,6 +337,11 @@ class ChainWalk:
                     yield reading.popleft().result()
             while reading:
                 yield reading.popleft().result()
+        except BaseException as error:
+            # A limit of time, a person, the machine: without this, its readers try for minutes what a node leaves open.
+            if not isinstance(error, (Exception, GeneratorExit)):
+                self.connection.give_up()
+            raise
         finally:
             executor.shutdown(cancel_futures=True)
 
