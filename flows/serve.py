@@ -55,18 +55,21 @@ def serve(settings: Settings, *, host: str = LOOPBACK, port: int = PORT) -> None
     export(settings)
     prepare_server(settings.scheduler_home)
     signal.signal(signal.SIGTERM, _interrupt)
-    if joined := os.environ.get("PREFECT_API_URL"):
-        wait_for(joined)
-        _serve_deployments(settings, joined)
-        return
-    refuse_open(host)
-    with _own_server(host, port) as address:
-        os.environ["PREFECT_API_URL"] = address
-        note = tell_address(settings.scheduler_home, address)
-        try:
-            _serve_deployments(settings, address)
-        finally:
-            note.unlink(missing_ok=True)
+    try:
+        if joined := os.environ.get("PREFECT_API_URL"):
+            wait_for(joined)
+            _serve_deployments(settings, joined)
+            return
+        refuse_open(host)
+        with _own_server(host, port) as address:
+            os.environ["PREFECT_API_URL"] = address
+            note = tell_address(settings.scheduler_home, address)
+            try:
+                _serve_deployments(settings, address)
+            finally:
+                note.unlink(missing_ok=True)
+    except KeyboardInterrupt:
+        logger.info("stopping")
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
@@ -170,8 +173,6 @@ def _serve_deployments(settings: Settings, address: str) -> None:
     watch.start()
     try:
         asyncio.run(_run(runner))
-    except KeyboardInterrupt:
-        logger.info("stopping")
     except Exception as error:
         raise ServerUnreachableError(
             f"scheduler: found {type(error).__name__}: {' '.join(str(error).split())[:300]}, expected to go on serving "

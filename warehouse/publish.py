@@ -120,8 +120,8 @@ def _write_database(path: Path, publication: Publication) -> None:
         connection.execute(f"attach {text(str(path))} as publication (storage_version {text(STORAGE_VERSION)})")
         connection.execute("use publication")
         connection.execute(f"set disabled_compression_methods = {text(SLOW_COMPRESSIONS)}")
-        # The commit would write everything once and the checkpoint once more.
-        connection.execute("set checkpoint_threshold = '1TB'")
+        # However small the publication: the commit then writes the file at once, and not a log of it before that.
+        connection.execute("set checkpoint_threshold = '1KB'")
         connection.begin()
         for facts in publication.facts:
             table = quoted(facts.name)

@@ -55,6 +55,17 @@ class Serving:
         return (self.folder / "said.txt").read_text(encoding="utf-8")
 
     def start(self, **environment: str) -> None:
+        """Return once it serves."""
+        before = self.launch(**environment)
+        assert self.process is not None
+        deadline = time.monotonic() + START_SECONDS
+        while "serving daily" not in self.said[before:]:
+            assert self.process.poll() is None, self.said[-3000:]
+            assert time.monotonic() < deadline, f"did not start: {self.said[-3000:]}"
+            time.sleep(0.1)
+
+    def launch(self, **environment: str) -> int:
+        """Begin to start it; returns where in `said` its words begin."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("HASHPIVOT_", "PREFECT_"))}
         before = len(self.said) if (self.folder / "said.txt").exists() else 0
         with (self.folder / "said.txt").open("ab") as said:
@@ -66,11 +77,7 @@ class Serving:
                 stderr=said,
                 start_new_session=True,
             )
-        deadline = time.monotonic() + START_SECONDS
-        while "serving daily" not in self.said[before:]:
-            assert self.process.poll() is None, self.said[-3000:]
-            assert time.monotonic() < deadline, f"did not start: {self.said[-3000:]}"
-            time.sleep(0.1)
+        return before
 
     def stop(self, timeout: float = 60) -> int:
         """SIGTERM, as systemd sends it; returns the exit code."""

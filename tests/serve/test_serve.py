@@ -355,6 +355,15 @@ def test_sigterm_stops_everything_and_leaves_the_schedules_on(served: Serving) -
     assert active == 2
 
 
+def test_sigterm_during_the_start_is_a_stop_like_any_other(served: Serving) -> None:
+    before = served.launch()
+    eventually(lambda: len(served.family()) > 1, "its server")
+    family = served.family()
+    assert served.stop() == 0
+    assert "Aborted" not in served.said[before:]
+    eventually(lambda: not [pid for pid in family if Path(f"/proc/{pid}").exists()], "the end of all processes")
+
+
 def doctor_of(served: Serving) -> dict[str, str]:
     """What `hashpivot doctor` says of the scheduler of that home, asked by somebody without its login."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HASHPIVOT_", "PREFECT_"))}
