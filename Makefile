@@ -28,7 +28,7 @@ daily: .venv/.runtime  ## One full daily run with the default profile
 
 # Most tests wait for servers and processes of their own, so that four at a time keep two cores busy.
 test: .venv/.dev .venv/.reader  ## Run every test
-	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile
+	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 # An old DuckDB in an environment of its own: publications must stay readable by the drivers of BI tools.
 .venv/.reader: tests/warehouse/reader.lock .venv/.runtime

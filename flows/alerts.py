@@ -1,8 +1,10 @@
 """What is worth an alert: a publication compared with what was told before. Knows no way to send anything."""
 
+import fcntl
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -340,6 +342,14 @@ def _listed(names: Sequence[str], between: str = ", ", count: int | None = None)
 
 def _counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+@contextmanager
+def remembering(settings: Settings) -> Iterator[None]:
+    """Hold what was told for as long as it is read, sent and written: a run and the watch for lateness both do that."""
+    with settings.told_alerts.with_suffix(".lock").open("a", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def read_told(settings: Settings, profile: str) -> Told:

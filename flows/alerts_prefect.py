@@ -35,11 +35,12 @@ BODY: Final = "{{ event.payload.text }}"
 def tell_publication(settings: Settings, flow_run_id: UUID | None) -> list[Alert]:
     """Tell what the current publication shows that was not told before; return that."""
     seen = alerts.look(settings.published)
-    told = alerts.read_told(settings, seen.profile)
-    found = alerts.changes(told, seen)
-    send(found, flow_run_id)
-    # Only what reached the scheduler counts as told. A kill in between tells it once more, as the same event.
-    alerts.write_told(settings, seen.profile, alerts.remembered(told, seen))
+    with alerts.remembering(settings):
+        told = alerts.read_told(settings, seen.profile)
+        found = alerts.changes(told, seen)
+        send(found, flow_run_id)
+        # Only what reached the scheduler counts as told. A kill in between tells it once more, as the same event.
+        alerts.write_told(settings, seen.profile, alerts.remembered(told, seen))
     return found
 
 
@@ -47,10 +48,11 @@ def tell_stopped(
     settings: Settings, error: QualityError, profile: str, run_day: date, flow_run_id: UUID | None
 ) -> list[Alert]:
     """Tell that checks have stopped a publication, unless the same ones did before; return that."""
-    told = alerts.read_told(settings, profile)
-    found = alerts.stopped(told, error, profile, run_day)
-    send(found, flow_run_id)
-    alerts.write_told(settings, profile, alerts.remembered_stop(told, error, profile, run_day))
+    with alerts.remembering(settings):
+        told = alerts.read_told(settings, profile)
+        found = alerts.stopped(told, error, profile, run_day)
+        send(found, flow_run_id)
+        alerts.write_told(settings, profile, alerts.remembered_stop(told, error, profile, run_day))
     return found
 
 
@@ -62,8 +64,9 @@ def tell_late(settings: Settings, now: datetime) -> list[Alert]:
     profile, limit = read_profile(settings.profile).name, timedelta(hours=settings.late_after_hours)
     if not _late(settings, profile, now, limit):
         return []
-    # A run writes down what it told as well; it may just have caught up.
     with one_run_at_a_time(settings.lock_file):
+        pass  # nobody is at work who may catch up; held no longer, or a run that starts now would be refused
+    with alerts.remembering(settings):
         found = _late(settings, profile, now, limit)
         send(found, None)
         if found:

@@ -367,13 +367,13 @@ def _about_sources(sources: dict[str, Any]) -> Iterator[str]:
 
 
 def _rebuild(given: dict[str, Any], *, as_of: datetime, day: date | None, as_json: bool) -> None:
-    from flows import pipeline
+    from flows import releases, runs
     from warehouse.journal import one_run_at_a_time
 
     settings = read_settings(**given)
-    run = pipeline.plan_past(settings, read_profile(settings.profile), as_of.replace(tzinfo=UTC), day=day)
+    run = runs.plan_past(settings, read_profile(settings.profile), as_of.replace(tzinfo=UTC), day=day)
     with one_run_at_a_time(settings.lock_file):
-        result = pipeline.about(pipeline.rebuild(run))
+        result = releases.about(releases.rebuild(run))
     if as_json:
         click.echo(json.dumps(result, indent=2))
         return
@@ -382,18 +382,18 @@ def _rebuild(given: dict[str, Any], *, as_of: datetime, day: date | None, as_jso
 
 def _run_plain(settings: Settings, day: date | None, since: date | None) -> dict[str, Any]:
     with importing():
-        from flows import pipeline
+        from flows import pipeline, releases, runs
 
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     console = Console(stderr=True)
-    run = pipeline.plan(settings, read_profile(settings.profile), day=day, since=since)
+    run = runs.plan(settings, read_profile(settings.profile), day=day, since=since)
     with console.status(f"{run.profile.title}: asking the sources") as status:
 
         def say(line: str) -> None:
             console.print(line, style="dim", highlight=False, soft_wrap=True)
             status.update(f"{run.profile.title}: working")
 
-        return pipeline.about(pipeline.run_all(run, say))
+        return releases.about(pipeline.run_all(run, say))
 
 
 def _run_scheduled(settings: Settings, day: date | None, since: date | None) -> dict[str, Any]:

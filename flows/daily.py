@@ -1,4 +1,4 @@
-"""When to run and what to retry. No arithmetic, no SQL: the program is `flows.pipeline`."""
+"""When to run and what to retry. No arithmetic, no SQL: the work is that of `flows.ingestion` and `flows.releases`."""
 
 import logging
 import time
@@ -22,7 +22,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.tasks import Task
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from flows import pipeline
+from flows import ingestion, releases, runs
 from flows.alerts import newest_day
 from flows.settings import MOST_MAX_REQUESTS, profile_names, read_profile, read_settings
 from flows.sources.choose import SHARDED, SHARDS_AT_ONCE
@@ -100,12 +100,10 @@ class RunParameters(BaseModel):
         description="Most requests to hosted sources; the setting of the machine if empty",
     )
 
-    def planned(
-        self, *, day: date | None = None, since: date | None = None, now: datetime | None = None
-    ) -> pipeline.Run:
+    def planned(self, *, day: date | None = None, since: date | None = None, now: datetime | None = None) -> runs.Run:
         """A run with these parameters. Raises `SettingsError` for what cannot be used."""
         settings = read_settings(profile=self.profile_file or self.profile, max_requests=self.max_requests)
-        return pipeline.plan(settings, read_profile(settings.profile), day=day, since=since, now=now)
+        return runs.plan(settings, read_profile(settings.profile), day=day, since=since, now=now)
 
 
 class DailyParameters(RunParameters):
@@ -119,7 +117,7 @@ class DailyParameters(RunParameters):
         description=f"Publish missed days first, in order, up to {CATCH_UP_DAYS}; used only if no day is given",
     )
 
-    def plan(self) -> pipeline.Run:
+    def plan(self) -> runs.Run:
         """The run these parameters ask for. Raises `SettingsError` for parameters that cannot be used."""
         return self.planned(day=self.day, since=self.since)
 
@@ -165,9 +163,9 @@ def patiently(work: Callable[P, R], name: str, run_name: str) -> Task[P, R]:
     )(work)
 
 
-plan_shards = patiently(pipeline.shards_of, "plan", "plan {source_name}")
-read_shard = patiently(pipeline.read_shard, "read shard", "{source_name} {shard}")
-ingest = patiently(pipeline.ingest, "ingest", "ingest {source_name}")
+plan_shards = patiently(ingestion.shards_of, "plan", "plan {source_name}")
+read_shard = patiently(ingestion.read_shard, "read shard", "{source_name} {shard}")
+ingest = patiently(ingestion.ingest, "ingest", "ingest {source_name}")
 
 
 def publishing(work: Callable[P, R]) -> Task[P, R]:
@@ -184,8 +182,8 @@ def publishing(work: Callable[P, R]) -> Task[P, R]:
     )(work)
 
 
-release = publishing(pipeline.release)
-rebuild = publishing(pipeline.rebuild)
+release = publishing(releases.release)
+rebuild = publishing(releases.rebuild)
 
 
 def speak_up() -> None:
@@ -195,9 +193,9 @@ def speak_up() -> None:
 
 
 @contextmanager
-def in_turn(run: pipeline.Run) -> Iterator[None]:
+def in_turn(run: runs.Run) -> Iterator[None]:
     """Hold the lock and the record of `run` until the end; a failure is noted and goes on."""
-    with alone(run), pipeline.on_its_way(run), _in_time():
+    with alone(run), runs.on_its_way(run), _in_time():
         try:
             yield
         except QualityError as error:
@@ -220,7 +218,7 @@ def _in_time() -> Iterator[None]:
 
 
 @contextmanager
-def alone(run: pipeline.Run) -> Iterator[None]:
+def alone(run: runs.Run) -> Iterator[None]:
     """Hold the lock of the home. A run of a deployment waits for it: another deployment may write to the same home."""
     patience = PATIENCE_SECONDS if _this_run().deployment_id else 0.0
     deadline = time.monotonic() + patience
@@ -240,7 +238,7 @@ def alone(run: pipeline.Run) -> Iterator[None]:
         yield
 
 
-def ask(run: pipeline.Run, source_name: str, moved: Callable[[str], None] = lambda _: None) -> pipeline.Ingested:
+def ask(run: runs.Run, source_name: str, moved: Callable[[str], None] = lambda _: None) -> ingestion.Ingested:
     """Ask one source for all of the run, telling `moved` about each part that is done."""
     shards = plan_shards(run, source_name) if source_name in SHARDED else []
     for number, done in enumerate(as_completed([read_shard.submit(run, source_name, shard) for shard in shards]), 1):
@@ -252,7 +250,7 @@ def ask(run: pipeline.Run, source_name: str, moved: Callable[[str], None] = lamb
     return ingested
 
 
-def show(run: pipeline.Run, outcome: pipeline.Outcome) -> dict[str, Any]:
+def show(run: runs.Run, outcome: releases.Outcome) -> dict[str, Any]:
     """Describe and tell what was published, where somebody can look at it; return what a program may want to know."""
     if has_standing_server():
         from flows import artifacts
@@ -263,10 +261,10 @@ def show(run: pipeline.Run, outcome: pipeline.Outcome) -> dict[str, Any]:
             tell_publication(run.settings, _this_run().id)
         except Exception as error:
             logger.warning("alerts wait for the next run: %s: %s", type(error).__name__, error)
-    return pipeline.about(outcome)
+    return releases.about(outcome)
 
 
-def _tell_stopped(run: pipeline.Run, stop: QualityError) -> None:
+def _tell_stopped(run: runs.Run, stop: QualityError) -> None:
     from flows.alerts_prefect import tell_stopped
 
     try:
@@ -309,7 +307,7 @@ def daily(parameters: DailyParameters) -> Any:
     for day in days_to_publish(parameters):
         run = parameters.planned(day=day, since=parameters.since)
         with in_turn(run):
-            pipeline.foresee(run, logger.info)
+            ingestion.foresee(run, logger.info)
             ingested = [ask(run, name) for name in run.profile.sources]
             result = show(run, release(run, ingested))
     return result
@@ -329,7 +327,7 @@ def days_to_publish(parameters: DailyParameters) -> list[date]:
     return missed[-CATCH_UP_DAYS:]
 
 
-def _published_since(run: pipeline.Run) -> str | None:
+def _published_since(run: runs.Run) -> str | None:
     """Why a run that is late by its schedule has nothing left to do, or None where it has.
 
     After an outage the schedule's old runs all start; the first of them catches up for the others.

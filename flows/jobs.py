@@ -11,7 +11,7 @@ from prefect import flow
 from prefect.runtime import flow_run
 from pydantic import Field
 
-from flows import artifacts, pipeline
+from flows import artifacts, ingestion, releases, runs
 from flows.daily import (
     FLOW_TIMEOUT_SECONDS,
     PUBLISH_FLOW_TIMEOUT_SECONDS,
@@ -73,11 +73,11 @@ class RebuildParameters(RunParameters):
         None, title="Day", description="Last UTC day to publish; the last that was finished at that moment if empty"
     )
 
-    def plan(self) -> pipeline.Run:
+    def plan(self) -> runs.Run:
         """The run these parameters ask for. Raises `SettingsError` for a day that was not over at the moment."""
         moment = self.as_of if self.as_of.tzinfo else self.as_of.replace(tzinfo=UTC)
         settings = read_settings(profile=self.profile_file or self.profile)
-        return pipeline.plan_past(settings, read_profile(settings.profile), moment.astimezone(UTC), day=self.day)
+        return runs.plan_past(settings, read_profile(settings.profile), moment.astimezone(UTC), day=self.day)
 
 
 def _given() -> dict[str, Any]:
@@ -120,8 +120,8 @@ def backfill(parameters: BackfillParameters) -> Any:
         for part in ([run] if name in SHARDED else list(split(run, parameters.shards)))
     ]
     with in_turn(run):
-        pipeline.foresee(run, logger.info)
-        ingested: list[pipeline.Ingested] = []
+        ingestion.foresee(run, logger.info)
+        ingested: list[ingestion.Ingested] = []
         move = artifacts.progress(len(parts) + 1)
         for number, (name, part) in enumerate(parts):
             told = f"{name} {part.since} to {part.through}"
@@ -137,7 +137,7 @@ def backfill(parameters: BackfillParameters) -> Any:
         return show(run, outcome)
 
 
-def split(run: pipeline.Run, count: int) -> Iterator[pipeline.Run]:
+def split(run: runs.Run, count: int) -> Iterator[runs.Run]:
     """The days of `run` in at most `count` parts of nearly equal length, the oldest first."""
     first: date = run.since or run.through
     days = (run.through - first).days + 1
@@ -192,4 +192,4 @@ def rebuild_as_of(parameters: RebuildParameters) -> Any:
     with alone(run):
         outcome = rebuild(run)
         artifacts.leave_rebuilt(outcome.published.database, run.now)
-        return pipeline.about(outcome)
+        return releases.about(outcome)

@@ -158,6 +158,16 @@ def wait_for(address: str, process: subprocess.Popen[bytes] | None = None) -> No
         time.sleep(0.1)
 
 
+def end(server: subprocess.Popen[bytes]) -> None:
+    """End a server of our own; it finishes what it has been told."""
+    server.terminate()
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
 def tell_address(home: Path, address: str) -> Path:
     """Note for other commands of this home where its server is; return the note, which goes when the server does."""
     note = home / ADDRESS_NAME

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final
 
 from flows.scheduler import (
     LOOPBACK,
-    STOP_SECONDS,
     ServerUnreachableError,
+    end,
     is_loopback,
     prepare_server,
     tell_address,
@@ -101,18 +101,24 @@ def _own_server(host: str, port: int) -> Iterator[str]:
     environment.pop("PREFECT_API_URL", None)
     environment["PREFECT_UI_API_URL"] = os.environ.get("PREFECT_UI_API_URL", "/api")
     stopping = threading.Event()
-    # In a session of its own, so that ctrl-C reaches us alone and runs can still report their end.
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+    process: subprocess.Popen[bytes] | None = None
+
+    def start() -> subprocess.Popen[bytes]:
+        # In a session of its own, so that ctrl-C reaches us alone and runs can still report their end.
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
 
     def keep() -> None:
         nonlocal process
         while not stopping.wait(1):
-            if process.poll() is not None:
+            if process is not None and process.poll() is not None:
                 logger.error("the scheduler's server ended with %s, starting it again", process.returncode)
-                process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+                process = start()
 
     keeper = threading.Thread(target=keep, name="server-keeper", daemon=True)
     try:
+        # A stop that came after the process and before its name would leave it behind.
+        with _stops_held_back():
+            process = start()
         wait_for(address, process)
         keeper.start()
         yield address
@@ -120,12 +126,24 @@ def _own_server(host: str, port: int) -> Iterator[str]:
         stopping.set()
         if keeper.is_alive():
             keeper.join()
-        process.terminate()
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        if process is not None:
+            end(process)
+
+
+@contextmanager
+def _stops_held_back() -> Iterator[None]:
+    """SIGTERM and ctrl-C that come meanwhile count afterwards."""
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in before:
+        signal.signal(number, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            raise KeyboardInterrupt
 
 
 def _check_free(host: str, port: int) -> None:

@@ -16,7 +16,7 @@ import threading
 from dataclasses import dataclass
 from typing import Final
 
-from flows.scheduler import LOOPBACK, STOP_SECONDS, wait_for
+from flows.scheduler import LOOPBACK, end, wait_for
 from flows.startup import importing
 
 _OURS: Final[set[str]] = set()
@@ -32,15 +32,6 @@ class TemporaryServer:
     def wait(self) -> None:
         """Return once it answers. Raises `ServerUnreachableError` where it does not."""
         wait_for(self.address, self.process)
-
-    def end(self) -> None:
-        """End it; it finishes what it has been told."""
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
 
 def start() -> TemporaryServer:
@@ -65,9 +56,8 @@ def start() -> TemporaryServer:
         )
     os.environ["PREFECT_API_URL"] = address
     _OURS.add(address)
-    server = TemporaryServer(address, process)
-    atexit.register(server.end)
-    return server
+    atexit.register(end, process)
+    return TemporaryServer(address, process)
 
 
 def is_temporary(address: str) -> bool:

@@ -21,6 +21,21 @@ settings.register_profile("night", max_examples=2_000, deadline=None)
 settings.load_profile("ci")
 """`pytest --hypothesis-profile=night` looks longer, and elsewhere each time."""
 
+LONGEST_FIRST = ("serve", "live", "node", "flows", "benchmarks")
+"""Folders whose files take minutes: begun last, one of them would be all that is left to wait for."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes long; within a folder nothing moves."""
+    here = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        folder = item.path.relative_to(here).parts[0]
+        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    items.sort(key=rank)
+
+
 SOURCE = "simulated"
 
 Times = Sequence[datetime]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from invocation import Hashpivot, invoke
 
-from flows import pipeline
+from flows import pipeline, runs
 from flows.settings import Settings, read_profile
 
 
@@ -19,5 +19,5 @@ def hashpivot(tmp_path: Path) -> Hashpivot:
 def published_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a demo publication whose last day is in deep capitulation, with a burst."""
     settings = Settings(home=tmp_path_factory.mktemp("demo"))
-    pipeline.run_all(pipeline.plan(settings, read_profile("demo"), day=date(2026, 11, 7)))
+    pipeline.run_all(runs.plan(settings, read_profile("demo"), day=date(2026, 11, 7)))
     return settings.published

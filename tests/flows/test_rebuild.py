@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from invocation import Hashpivot
 
-from flows import pipeline
+from flows import pipeline, releases, runs
 from flows.settings import Settings, read_profile, read_settings
 from schemas.errors import SettingsError, WarehouseError
 from schemas.observations import Batch, ObservedTable
@@ -26,7 +26,7 @@ DAY = date(2026, 11, 18)
 
 
 def publish(home: Path, now: datetime) -> None:
-    pipeline.run_all(pipeline.plan(Settings(home=home), read_profile("demo"), day=DAY, now=now))
+    pipeline.run_all(runs.plan(Settings(home=home), read_profile("demo"), day=DAY, now=now))
 
 
 def revise_prices(home: Path) -> None:
@@ -57,15 +57,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "published" / "versions").rename(home / "kept")
     (home / "published" / "current").unlink()
     revise_prices(home)
-    pipeline.release(pipeline.plan(Settings(home=home), read_profile("demo"), day=DAY, now=LATER))
+    releases.release(runs.plan(Settings(home=home), read_profile("demo"), day=DAY, now=LATER))
     return home
 
 
 def test_rebuilt_tables_have_the_bytes_that_were_published_then(home: Path) -> None:
     (kept,) = (home / "kept").iterdir()
     today = digests(home / "published" / "current")
-    run = pipeline.plan_past(read_settings(home=home), read_profile("demo"), BETWEEN)
-    rebuilt = pipeline.rebuild(run).published.database.parent
+    run = runs.plan_past(read_settings(home=home), read_profile("demo"), BETWEEN)
+    rebuilt = releases.rebuild(run).published.database.parent
     assert digests(rebuilt) == digests(kept)
     assert digests(rebuilt)["capitulation_daily.parquet"] != today["capitulation_daily.parquet"]
     assert digests(home / "published" / "current") == today
@@ -89,7 +89,7 @@ def test_moment_before_anything_was_heard_has_nothing(home: Path) -> None:
 
 def test_moment_to_come_is_refused(home: Path) -> None:
     with pytest.raises(SettingsError, match="a moment in the past"):
-        pipeline.plan_past(read_settings(home=home), read_profile("demo"), datetime(2100, 1, 1, tzinfo=UTC))
+        runs.plan_past(read_settings(home=home), read_profile("demo"), datetime(2100, 1, 1, tzinfo=UTC))
 
 
 def test_home_without_a_database_is_refused(tmp_path: Path) -> None:

@@ -67,10 +67,10 @@ def test_scheduling_does_need_prefect() -> None:
 def test_profile_without_a_hosted_source_loads_nothing_of_the_web(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from flows import pipeline\nfrom flows.settings import read_profile, read_settings\n"
+        "from flows import ingestion, runs\nfrom flows.settings import read_profile, read_settings\n"
         f"settings = read_settings(home=Path({str(tmp_path)!r}), profile=sys.argv[1])\n"
-        "run = pipeline.plan(settings, read_profile(settings.profile))\n"
-        "pipeline.begin(run)\npipeline.foresee(run)\n"
+        "run = runs.plan(settings, read_profile(settings.profile))\n"
+        "runs.begin(run)\ningestion.foresee(run)\n"
         "print([name for name in ('requests', 'pyrate_limiter', 'flows.sources.web') if name in sys.modules])"
     )
     told = {}

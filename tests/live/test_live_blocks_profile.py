@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from flows.pipeline import Outcome, plan, run_all
+from flows.pipeline import run_all
+from flows.releases import Outcome
+from flows.runs import plan
 from flows.settings import Settings, read_profile
 from tests.live.replaying import replayed
 from tests.replay import ReplayServer

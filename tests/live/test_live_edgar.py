@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.pipeline import plan, run_all
+from flows.pipeline import run_all
+from flows.runs import plan
 from flows.settings import read_profile, read_settings
 from flows.sources.choose import outside_of, source_named
 from flows.sources.edgar import source as edgar
