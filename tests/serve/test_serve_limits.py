@@ -31,6 +31,8 @@ PROGRAM = Path(__file__).with_name("limited.py")
 USER, PASSWORD = "miner", "correct horse battery staple"
 SLACK_SECONDS = 12
 """What a machine with much else to do may take on top, far below the minutes that an open end would take."""
+START_SLACK_SECONDS = 60
+"""The same for a process, whose imports alone take long on such a machine."""
 OUR_THREADS = ("node", "shard", "ThreadPoolExecutor", "timeout-watcher")
 WEB_PROFILE = """
 title = "One hosted source"
@@ -156,7 +158,7 @@ def test_limit_of_a_run_ends_it_in_the_middle_of_a_call(served: Serving, silent:
     assert ended.message == "Flow run exceeded timeout of 2.0 second(s)"
     assert ended.tasks == {"plan node": ("TimedOut", 1)}
     assert 2 <= ended.seconds < 2 + SLACK_SECONDS
-    assert ended.process_seconds < ended.seconds + SLACK_SECONDS
+    assert ended.process_seconds < ended.seconds + START_SLACK_SECONDS
     check_nothing_is_left(served, ended)
     assert published_version(served) == before
 
@@ -192,7 +194,7 @@ def test_readers_in_other_threads_end_with_their_run(
     assert ("TimedOut" in states) == ("read_shard" in limits)
     assert {count for _, count in ended.tasks.values()} <= {0, 1}
     assert ended.seconds < max(limits.values()) + 2 * answer_seconds + SLACK_SECONDS
-    assert ended.process_seconds < ended.seconds + SLACK_SECONDS
+    assert ended.process_seconds < ended.seconds + START_SLACK_SECONDS
     assert 0 < asked <= 8 * 4, "eight readers, and what they had time for"
     check_nothing_is_left(served, ended)
     node.faults = []
