@@ -55,6 +55,8 @@ def start() -> TemporaryServer:
             start_new_session=True,
         )
     os.environ["PREFECT_API_URL"] = address
+    # It has no pages, and would be gone before anybody opened one.
+    os.environ.setdefault("PREFECT_UI_URL", "")
     _OURS.add(address)
     atexit.register(end, process)
     return TemporaryServer(address, process)

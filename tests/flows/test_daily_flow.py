@@ -143,6 +143,7 @@ def test_daily_brings_its_own_server_keeps_its_files_in_the_home_and_loses_no_wo
     assert done.returncode == 0, done.stderr
     assert "Bitcoin miners on 2026-11-20" in done.stdout
     assert "rror logging" not in done.stderr
+    assert "View at" not in done.stderr
     assert {entry.name for entry in tmp_path.iterdir()} == {"data"}
     with sqlite3.connect(tmp_path / "data/prefect/prefect.db") as database:
         runs = database.execute("select name, state_type from flow_run").fetchall()
