@@ -19,7 +19,7 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "serve"))
 
-from serving import COMMAND, Serving  # noqa: E402
+from serving import COMMAND, Serving, clean_environment  # noqa: E402
 
 DAY: Final = "2026-11-20"
 ROUNDS: Final = 5
@@ -34,10 +34,9 @@ def timed(work: Callable[[], object]) -> float:
 
 def command(home: Path, *arguments: str, **environment: str) -> None:
     """One daily run as a process; its words are shown only if it fails."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HASHPIVOT_", "PREFECT_"))}
     subprocess.run(
         [COMMAND, "daily", "--day", DAY, "--home", str(home), "--json", *arguments],
-        env=kept | {"HOME": str(home.parent)} | environment,
+        env=clean_environment(HOME=str(home.parent)) | environment,
         cwd=home.parent,
         check=True,
         capture_output=True,

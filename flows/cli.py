@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 
-from flows import temporary_server
 from flows.settings import DEFAULT_MAX_REQUESTS, MOST_MAX_REQUESTS, Settings, profile_names, read_profile, read_settings
 from flows.startup import importing
 from schemas.errors import HashpivotError
@@ -397,6 +396,7 @@ def _run_plain(settings: Settings, day: date | None, since: date | None) -> dict
 
 
 def _run_scheduled(settings: Settings, day: date | None, since: date | None) -> dict[str, Any]:
+    from flows import temporary_server
     from flows.scheduler import prepare
     from flows.settings import export
 

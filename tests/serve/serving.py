@@ -12,10 +12,14 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 COMMAND = str(Path(sys.executable).with_name("hashpivot"))
 START_SECONDS = 150
@@ -30,6 +34,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def clean_environment(**extra: str) -> dict[str, str]:
+    """The caller's environment without its own settings of ours or of the scheduler."""
+    return {k: v for k, v in os.environ.items() if not k.startswith(("HASHPIVOT_", "PREFECT_"))} | extra
 
 
 @dataclass
@@ -66,13 +75,12 @@ class Serving:
 
     def launch(self, **environment: str) -> int:
         """Begin to start it; returns where in `said` its words begin."""
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("HASHPIVOT_", "PREFECT_"))}
         before = len(self.said) if (self.folder / "said.txt").exists() else 0
         with (self.folder / "said.txt").open("ab") as said:
             self.process = subprocess.Popen(
                 [COMMAND, "serve", "--port", str(self.port), "--home", str(self.home)],
                 cwd=self.folder,
-                env=kept | {"HOME": str(self.folder)} | self.environment | environment,
+                env=clean_environment(HOME=str(self.folder)) | self.environment | environment,
                 stdout=said,
                 stderr=said,
                 start_new_session=True,
@@ -191,6 +199,25 @@ class Serving:
 
         with duckdb.connect(str(self.home / "published/hashpivot.duckdb"), read_only=True) as reader:
             return reader.execute(sql).fetchall()
+
+
+@contextmanager
+def browser_page() -> Iterator["Page"]:
+    """A page of a real browser, which leaves its pictures in `SCREENSHOTS`."""
+    import pytest  # the benchmark uses this module where there is none
+
+    if CHROMIUM is None:
+        pytest.skip("no Chromium here; `apt-get install chromium`")
+    from playwright.sync_api import expect, sync_playwright
+
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1300, "height": 1200})
+        page.set_default_timeout(30_000)
+        expect.set_options(timeout=30_000)
+        yield page
+        browser.close()
 
 
 def eventually(holds: Callable[[], object], what: str, timeout: float = 30) -> None:

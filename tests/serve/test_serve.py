@@ -17,7 +17,16 @@ from typing import Any
 
 import pytest
 from receivers import WEBHOOK_PATH, Received, listening
-from serving import CHROMIUM, COMMAND, SCREENSHOTS, Serving, backfill_at_work, eventually, published_version
+from serving import (
+    COMMAND,
+    SCREENSHOTS,
+    Serving,
+    backfill_at_work,
+    browser_page,
+    clean_environment,
+    eventually,
+    published_version,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 SECRETS = ("loginSecretToken", "webhookSecretToken", "slackSecretToken", "desk@example.org")
@@ -121,12 +130,11 @@ def test_server_keeps_which_sources_each_table_was_made_from(served: Serving) ->
 
 
 def test_command_of_the_same_home_joins_the_server_that_serves_it(served: Serving) -> None:
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HASHPIVOT_", "PREFECT_"))}
     command = [COMMAND, "daily", "--profile", "demo", "--day", "2026-01-16", "--home", str(served.home), "--json"]
     done = subprocess.run(
         command,
         cwd=served.folder,
-        env=kept | {"HOME": str(served.folder)},
+        env=clean_environment(HOME=str(served.folder)),
         capture_output=True,
         text=True,
         timeout=120,
@@ -193,17 +201,9 @@ def test_publication_that_is_late_is_told_once(served: Serving, received: Receiv
 
 
 def test_person_finds_the_form_fills_it_and_sees_the_result_in_a_browser(served: Serving) -> None:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here; `apt-get install chromium`")
-    from playwright.sync_api import expect, sync_playwright
+    from playwright.sync_api import expect
 
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1300, "height": 1200})
-        page.set_default_timeout(30_000)
-        expect.set_options(timeout=30_000)
-
+    with browser_page() as page:
         page.goto(served.address)
         page.get_by_role("link", name="Deployments").click()
         expect(page.get_by_text("rebuild-as-of").first).to_be_visible()
@@ -249,7 +249,6 @@ def test_person_finds_the_form_fills_it_and_sees_the_result_in_a_browser(served:
         expect(image).to_be_visible()
         assert image.evaluate("image => image.naturalWidth") == 720
         page.screenshot(path=SCREENSHOTS / "6-chart.png")
-        browser.close()
 
 
 def test_stop_leaves_nothing_half_done(served: Serving) -> None:
@@ -366,10 +365,9 @@ def test_sigterm_during_the_start_is_a_stop_like_any_other(served: Serving) -> N
 
 def doctor_of(served: Serving) -> dict[str, str]:
     """What `hashpivot doctor` says of the scheduler of that home, asked by somebody without its login."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HASHPIVOT_", "PREFECT_"))}
     done = subprocess.run(
         [COMMAND, "doctor", "--home", str(served.home), "--json"],
-        env=kept | {"HOME": str(served.folder)},
+        env=clean_environment(HOME=str(served.folder)),
         capture_output=True,
         text=True,
         timeout=60,

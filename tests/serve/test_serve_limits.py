@@ -4,7 +4,6 @@ The tests of this file share one home, one scheduler and one node on loopback, a
 """
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -16,7 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import CHROMIUM, SCREENSHOTS, Serving, backfill_at_work, eventually, published_version
+from serving import (
+    SCREENSHOTS,
+    Serving,
+    backfill_at_work,
+    browser_page,
+    clean_environment,
+    eventually,
+    published_version,
+)
 
 from flows.daily import PATIENCE_SECONDS, PUBLISH_TIMEOUT_SECONDS
 from flows.deployments import served as deployed
@@ -108,7 +115,6 @@ class Ended:
 
 def limited(served: Serving, limits: dict[str, float], environment: dict[str, str], **parameters: Any) -> Ended:
     """A run with `limits` in the home that is served, told to its scheduler."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("HASHPIVOT_", "PREFECT_"))}
     ours = {
         "HOME": str(served.folder),
         "HASHPIVOT_HOME": str(served.home),
@@ -120,7 +126,7 @@ def limited(served: Serving, limits: dict[str, float], environment: dict[str, st
     began = time.monotonic()
     done = subprocess.run(
         [sys.executable, PROGRAM, json.dumps([limits, parameters])],
-        env=kept | served.environment | ours | environment,
+        env=clean_environment() | served.environment | ours | environment,
         capture_output=True,
         text=True,
         timeout=90,
@@ -202,19 +208,12 @@ def test_readers_in_other_threads_end_with_their_run(
 
 
 def test_person_cancels_a_run_in_a_browser(served: Serving) -> None:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium here; `apt-get install chromium`")
-    from playwright.sync_api import expect, sync_playwright
+    from playwright.sync_api import expect
 
     before = published_version(served)
     run_id = backfill_at_work(served)
     (process,) = served.run_processes()
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1300, "height": 1200})
-        page.set_default_timeout(30_000)
-        expect.set_options(timeout=30_000)
+    with browser_page() as page:
         page.goto(f"{served.address}/v2/runs/flow-run/{run_id}")
         expect(page.get_by_text("Running").first).to_be_visible()
         page.locator("button[aria-haspopup=menu]").click()
@@ -222,7 +221,6 @@ def test_person_cancels_a_run_in_a_browser(served: Serving) -> None:
         page.get_by_role("button", name="Cancel Flow Run").click()
         expect(page.get_by_text("Cancelled", exact=True).first).to_be_visible()
         page.screenshot(path=SCREENSHOTS / "7-cancelled.png")
-        browser.close()
     assert served.wait(run_id)["type"] == "CANCELLED"
     eventually(lambda: not served.run_processes() and not Path(f"/proc/{process}").exists(), "the end of the process")
     with one_run_at_a_time(served.home / "run.lock"):
