@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 COMMAND = str(Path(sys.executable).with_name("hashpivot"))
 START_SECONDS = 150
@@ -218,6 +218,21 @@ def browser_page() -> Iterator["Page"]:
         expect.set_options(timeout=30_000)
         yield page
         browser.close()
+
+
+def pick(opener: "Locator", item: "Locator") -> None:
+    """Open a menu and choose from it, again where the page drew itself anew meanwhile and closed it."""
+    from playwright.sync_api import TimeoutError as NotThereError
+
+    for _ in range(3):
+        opener.click()
+        try:
+            item.click(timeout=10_000)
+            return
+        except NotThereError:
+            opener.page.keyboard.press("Escape")
+    opener.click()
+    item.click()
 
 
 def eventually(holds: Callable[[], object], what: str, timeout: float = 30) -> None:

@@ -25,6 +25,7 @@ from serving import (
     browser_page,
     clean_environment,
     eventually,
+    pick,
     published_version,
 )
 
@@ -209,11 +210,9 @@ def test_person_finds_the_form_fills_it_and_sees_the_result_in_a_browser(served:
         expect(page.get_by_text("rebuild-as-of").first).to_be_visible()
         page.screenshot(path=SCREENSHOTS / "1-deployments.png")
         page.locator("a[href*='deployments/deployment']", has_text="backfill").first.click()
-        page.get_by_role("button", name="Run", exact=True).click()
-        page.get_by_role("menuitem", name="Custom run").click()
+        pick(page.get_by_role("button", name="Run", exact=True), page.get_by_role("menuitem", name="Custom run"))
 
-        page.get_by_role("button", name="Select Profile").click()
-        page.get_by_role("option", name="demo").click()
+        pick(page.get_by_role("button", name="Select Profile"), page.get_by_role("option", name="demo"))
         page.get_by_label("From", exact=True).click()
         page.get_by_role("button", name="Go to the Previous Month").click()
         page.locator("[role=gridcell][data-day$='-15'] button").click()
