@@ -14,7 +14,7 @@ help:  ## Say what there is
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install $(HASHED) -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false $(BIN)/python -m flows.scheduler
+	DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false $(BIN)/python -m flows.scheduled.server
 	@touch $@
 
 .venv/.dev: .venv/.runtime requirements-dev.lock

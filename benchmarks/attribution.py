@@ -104,7 +104,7 @@ def _duckdb(folder: Path, world: World, told: Sequence[bytes], rounds: int) -> d
     from benchmarks import duckdb_scan
     from schemas.miner_set import MinerSet
     from schemas.node_block import NodeBlock
-    from transforms.attribution import attribute
+    from transforms.attribution.blocks import attribute
 
     crowd, decoder, pools = _crowd(STATE_SCRIPTS), msgspec.json.Decoder(NodeBlock), _pools()
     path = folder / "blocks.ndjson"
@@ -145,7 +145,7 @@ def _equal_by_hand(world: World, told: Sequence[bytes]) -> bool:
     from benchmarks.rules_by_hand import ByHand
     from schemas.miner_set import MinerSet
     from schemas.node_block import NodeBlock
-    from transforms.attribution import attribute
+    from transforms.attribution.blocks import attribute
 
     decoder, miners, pools = msgspec.json.Decoder(NodeBlock), MinerSet(), _pools()
     flows = [attribute(decoder.decode(block), miners, world.exchanges, pools) for block in told]
@@ -168,7 +168,7 @@ def _race(world: World, told: Sequence[bytes], rounds: int) -> dict[str, float]:
 
     from schemas.miner_set import MinerSet
     from schemas.node_block import NodeBlock
-    from transforms.attribution import attribute
+    from transforms.attribution.blocks import attribute
 
     decoder, pools, exchanges = msgspec.json.Decoder(NodeBlock), _pools(), world.exchanges
     miners = MinerSet(zero_hop=_crowd(STATE_SCRIPTS))
@@ -225,7 +225,7 @@ def streamed(count: int, *, new_miners: bool) -> dict[str, Any]:
 
     from schemas.miner_set import MinerSet
     from schemas.node_block import NodeBlock
-    from transforms.attribution import attribute
+    from transforms.attribution.blocks import attribute
 
     world, miners, pools = World(new_miners=new_miners, strangers_count=STRANGERS), MinerSet(), _pools()
     decoder, told = msgspec.json.Decoder(NodeBlock), {}
@@ -298,7 +298,7 @@ def _memory_mib(which: str) -> int:
 
 
 def _pools() -> Any:
-    from transforms.pool_names import PoolNames
+    from transforms.attribution.pool_names import PoolNames
     from warehouse.pool_list import read_pool_list
 
     return PoolNames(read_pool_list())

@@ -25,8 +25,8 @@ from typing import Any, Final
 from flows.sources.node import ChainWalk, ColdStart, Connection, Password
 from flows.sources.protocol import Shard
 from schemas.miner_set import MinerSet
-from transforms.attribution import attribute
-from transforms.pool_names import PoolNames
+from transforms.attribution.blocks import attribute
+from transforms.attribution.pool_names import PoolNames
 from warehouse.coinbase_shards import CoinbaseShards
 from warehouse.pool_list import read_pool_list
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.facts import Facts
-from flows import runs
-from flows.runs import Run
+from flows.run import plan
+from flows.run.plan import Run
 from flows.settings import Settings, read_profile
 from flows.sources.protocol import Request
 from flows.sources.simulated import Simulated
@@ -50,7 +50,7 @@ def prepare(home: Path, source: Simulated, block_count: int, *, flows: bool) -> 
     now = _moment_after(source, block_count + 1)
     request = Request(since=None, through=now.date() - timedelta(days=1), now=now)
     run = run_at(home, now)
-    runs.begin(run)
+    plan.begin(run)
     counts = dict.fromkeys(ObservedTable, 0)
     with open_working(run.settings.working_database) as connection:
         for batch in source.observe(request):
@@ -73,7 +73,7 @@ def prepare(home: Path, source: Simulated, block_count: int, *, flows: bool) -> 
 
 def run_at(home: Path, now: datetime) -> Run:
     """A run of the demo profile under `home`, with nothing taken from the environment of the person who measures."""
-    return runs.plan(Settings(home=home, profile="demo"), read_profile("demo"), now=now)
+    return plan.plan(Settings(home=home, profile="demo"), read_profile("demo"), now=now)
 
 
 def _moment_after(source: Simulated, block_count: int) -> datetime:

@@ -16,9 +16,9 @@ from flows.sources.node import ChainWalk, Connection, Password, block_batches
 from schemas.miner_set import MinerSet
 from schemas.node_block import NodeBlock
 from schemas.observations import Batch
-from transforms.attribution import BlockFlows, attribute
-from transforms.pool_names import PoolNames
-from transforms.transfers import block_flow_rows, transfer_rows
+from transforms.attribution.blocks import BlockFlows, attribute
+from transforms.attribution.pool_names import PoolNames
+from transforms.attribution.transfers import block_flow_rows, transfer_rows
 from warehouse.pool_list import read_pool_list
 
 CONNECTIONS: Final = 2

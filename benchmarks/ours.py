@@ -9,13 +9,13 @@ from flows.startup import importing
 with importing():  # as the command does
     from benchmarks.facts import facts_of
     from benchmarks.fixture import run_at
-    from flows import releases, runs
+    from flows.run import plan, publish
 
 
 def recompute(home: Path, folder: Path) -> float:
     """Compute, check and publish; return the seconds of that. `folder` is not used: a publication has its place."""
     run = run_at(home, datetime.fromisoformat(facts_of(home).now))
-    runs.begin(run)
+    plan.begin(run)
     started = perf_counter()
-    releases.release(run)
+    publish.release(run)
     return perf_counter() - started

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.facts import facts_of
 from benchmarks.fixture import run_at
-from flows import releases, runs
+from flows.run import plan, publish
 from schemas.enforce import enforce
 from transforms.build import build, schema
 
@@ -22,11 +22,11 @@ from transforms.build import build, schema
 def phases(home: Path, rounds: int) -> dict[str, list[float]]:
     """Seconds of a whole release and of its parts, `rounds` times after one that warms up."""
     run = run_at(home, datetime.fromisoformat(facts_of(home).now))
-    runs.begin(run)
+    plan.begin(run)
     told: dict[str, list[float]] = defaultdict(list)
     for warm in [False] + [True] * rounds:
-        release_s, _ = _timed(lambda: releases.release(run_at(home, run.now)))
-        compute_s, (built, inputs) = _timed(lambda: releases.compute(run))
+        release_s, _ = _timed(lambda: publish.release(run_at(home, run.now)))
+        compute_s, (built, inputs) = _timed(lambda: publish.compute(run))
         build_s, _ = _timed(lambda inputs=inputs: build(inputs))
         pandera_s, _ = _timed(lambda built=built: [enforce(t, schema(name)) for name, t in built.tables.items()])
         if warm:

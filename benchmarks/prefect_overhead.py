@@ -19,7 +19,7 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "serve"))
 
-from serving import COMMAND, Serving, clean_environment  # noqa: E402
+from tests.scheduled.serving import COMMAND, Serving, clean_environment  # noqa: E402
 
 DAY: Final = "2026-11-20"
 ROUNDS: Final = 5

@@ -1,1 +1,1 @@
-"""The edge: settings, sources, schedules, people. Prefect is imported in `flows.daily` only."""
+"""The edge: settings, sources, runs, schedules, reports and the command. Only `flows.scheduled` imports Prefect."""

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,12 @@ import polars as pl
 import pytest
 from hypothesis import settings
 
+from flows.run import pipeline, plan
+from flows.settings import Settings, read_profile
 from schemas.observations import BLOCK, EXCHANGE_FLOW, UTC_TIME
 from schemas.registry import REGISTRY
 from schemas.series import Group
+from tests.invocation import Hashpivot, invoke
 from transforms.build import Inputs
 
 settings.register_profile("ci", derandomize=True, max_examples=25, deadline=None)
@@ -21,7 +25,7 @@ settings.register_profile("night", max_examples=2_000, deadline=None)
 settings.load_profile("ci")
 """`pytest --hypothesis-profile=night` looks longer, and elsewhere each time."""
 
-LONGEST_FIRST = ("serve", "live", "node", "flows", "benchmarks")
+LONGEST_FIRST = ("scheduled", "live", "node", "run", "command", "benchmarks")
 """Folders whose files take minutes: begun last, one of them would be all that is left to wait for."""
 
 
@@ -189,3 +193,17 @@ def _market(days: int, *, seed: int = 1) -> dict[str, list[float]]:
 def market() -> Callable[..., dict[str, list[float]]]:
     """Builder: daily values of an invented market, one list a series."""
     return _market
+
+
+@pytest.fixture
+def hashpivot(tmp_path: Path) -> Hashpivot:
+    """Run the installed command in a folder of its own and return what it said and how it ended."""
+    return partial(invoke, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def published_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a demo publication whose last day is in deep capitulation, with a burst."""
+    settings = Settings(home=tmp_path_factory.mktemp("demo"))
+    pipeline.run_all(plan.plan(settings, read_profile("demo"), day=date(2026, 11, 7)))
+    return settings.published

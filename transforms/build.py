@@ -14,6 +14,7 @@ from schemas.errors import NothingToPublishError
 from schemas.published import schema_of
 from schemas.series import Group
 from schemas.suppliers import REGISTRY
+from transforms.attribution.transfers import block_flow_rows, transfer_rows
 from transforms.calendar import dated, fold_blocks, is_final, whole_days
 from transforms.catalog import (
     CAPITULATION_DAILY,
@@ -28,21 +29,34 @@ from transforms.catalog import (
     TABLES,
     Table,
 )
-from transforms.concentration import concentration_days
-from transforms.conversion import FROM_MARKET, conversion_days
-from transforms.cost import known_inputs
-from transforms.cross_checks import OTHER_BLOCKS, PRICE, check_claims, check_issuance, check_prices, check_same_blocks
+from transforms.checks.between_sources import (
+    OTHER_BLOCKS,
+    PRICE,
+    check_claims,
+    check_issuance,
+    check_prices,
+    check_same_blocks,
+)
+from transforms.checks.reported import check_reported
+from transforms.checks.tables import (
+    Check,
+    check_conflicts,
+    check_days,
+    check_flows,
+    check_pools,
+    check_reported_hashrate,
+)
 from transforms.derive import NULLS, derive, explain_nulls, published
-from transforms.exchange_flows import exchange_flow_days, exchange_flow_totals
-from transforms.filings import filing_candidates, filing_rows
-from transforms.leases import standing_contracts
-from transforms.pools import pool_days
-from transforms.quality import Check, check_conflicts, check_days, check_flows, check_pools, check_reported_hashrate
-from transforms.quality_reported import check_reported
-from transforms.resolve import resolve
-from transforms.security import security_days, supply_at_end
-from transforms.transfer_days import miner_flow_values, seen_days, seen_flow_days, transfer_flow_days
-from transforms.transfers import block_flow_rows, transfer_rows
+from transforms.inputs.concentration import concentration_days
+from transforms.inputs.conversion import FROM_MARKET, conversion_days
+from transforms.inputs.cost import known_inputs
+from transforms.inputs.exchange_flows import exchange_flow_days, exchange_flow_totals
+from transforms.inputs.filings import filing_candidates, filing_rows
+from transforms.inputs.leases import standing_contracts
+from transforms.inputs.pools import pool_days
+from transforms.inputs.resolve import resolve
+from transforms.inputs.security import security_days, supply_at_end
+from transforms.inputs.transfer_days import miner_flow_values, seen_days, seen_flow_days, transfer_flow_days
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,7 +124,7 @@ def _esplora(settings: Settings, outside: Outside) -> Source:
     from flows.sources.esplora.site import SITE
     from flows.sources.esplora.source import Esplora
     from flows.sources.hosted_blocks.kept import KeptHashes
-    from transforms.pool_names import PoolNames
+    from transforms.attribution.pool_names import PoolNames
     from warehouse.pool_list import read_pool_list
 
     client = outside.client(SITE, access_of("esplora", settings))
@@ -135,7 +135,7 @@ def _mempool(settings: Settings, outside: Outside) -> Source:
     from flows.sources.hosted_blocks.kept import KeptHashes
     from flows.sources.mempool.site import SITE
     from flows.sources.mempool.source import Mempool
-    from transforms.pool_names import PoolNames
+    from transforms.attribution.pool_names import PoolNames
     from warehouse.pool_list import read_pool_list
 
     access = access_of("mempool", settings)
@@ -204,7 +204,7 @@ HOSTED: Final[Mapping[str, Callable[[Settings, Outside], Source]]] = {
 
 def _node(settings: Settings, readers_count: int, over: threading.Event | None) -> Node:
     from flows.sources.node import Checkpoints, ColdStart, Node
-    from transforms.pool_names import PoolNames
+    from transforms.attribution.pool_names import PoolNames
     from warehouse.coinbase_shards import CoinbaseShards
     from warehouse.labels import label_set, read_labels, read_own
     from warehouse.pool_list import read_pool_list

@@ -13,8 +13,8 @@ import msgspec
 
 from schemas.miner_set import MinerSet
 from schemas.node_block import NodeBlock
-from transforms.attribution import BlockFlows, attribute
-from transforms.pool_names import PoolNames
+from transforms.attribution.blocks import BlockFlows, attribute
+from transforms.attribution.pool_names import PoolNames
 from warehouse.labels import exchange_scripts, label_set, read_plain_csv
 from warehouse.pool_list import read_pool_list
 

@@ -7,8 +7,13 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from invented_chains import EXCHANGES, SCRIPTS, btc, chains
-from recording import (
+
+from benchmarks.rules_by_hand import ByHand
+from schemas.errors import BadInputError
+from schemas.miner_set import MinerSet
+from schemas.node_block import NodeBlock
+from tests.attribution.invented_chains import EXCHANGES, SCRIPTS, btc, chains
+from tests.attribution.recording import (
     FIRST_DAY,
     decoded,
     decoded_blocks,
@@ -18,12 +23,7 @@ from recording import (
     told_blocks,
     true_deposits,
 )
-
-from benchmarks.rules_by_hand import ByHand
-from schemas.errors import BadInputError
-from schemas.miner_set import MinerSet
-from schemas.node_block import NodeBlock
-from transforms.attribution import (
+from transforms.attribution.blocks import (
     COUNTERPARTY_SAMPLE,
     HUB_COUNTERPARTIES,
     ONE_HOP_MEMORY_BLOCKS,
@@ -31,14 +31,14 @@ from transforms.attribution import (
     BlockFlows,
     quality,
 )
-from transforms.exchange_flows import ALL
-from transforms.transfers import (
+from transforms.attribution.transfers import (
     block_flow_rows,
     miner_flow_days,
     observed_exchange_flows,
     transfer_days,
     transfer_rows,
 )
+from transforms.inputs.exchange_flows import ALL
 
 POOLS = {"foundryusa", "antpool", "viabtc", "f2pool"}
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from recording import DECODER, RECORDED
 
 from schemas.addresses import script_of
 from schemas.errors import BadInputError
 from schemas.labels import UNKNOWN_POOL, Kind, PoolEntry
 from schemas.node_block import Transaction
-from transforms.pool_names import PoolNames, slug
+from tests.attribution.recording import DECODER, RECORDED
+from transforms.attribution.pool_names import PoolNames, slug
 from warehouse.labels import (
     Labels,
     exchange_scripts,

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from invented_chains import EXCHANGES, chains
-from recording import decoded, decoded_blocks, exchanges, pool_names, run
 
 from schemas.errors import WarehouseError
 from schemas.labels import UNKNOWN_POOL
 from schemas.miner_set import MinerSet, OneHop, ZeroHop
-from transforms.attribution import paid_scripts, record_coinbase
+from tests.attribution.invented_chains import EXCHANGES, chains
+from tests.attribution.recording import decoded, decoded_blocks, exchanges, pool_names, run
+from transforms.attribution.blocks import paid_scripts, record_coinbase
 from warehouse.miner_set import load_miner_set, save_miner_set
 
 FLIPS = 40

@@ -18,7 +18,7 @@ COMPOSE = (DEPLOY / "compose.yaml").read_text(encoding="utf-8")
 
 SERVED = """
 import json
-from flows.deployments import deployments
+from flows.scheduled.deployments import deployments
 from flows.settings import Settings
 print(json.dumps([
     {

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 import transforms.metrics
-from flows.tables import column_sources
+from flows.run.tables import column_sources
 from schemas.metric import Metric
 from schemas.series import SERIES
 from schemas.units import Unit

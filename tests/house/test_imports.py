@@ -11,7 +11,7 @@ WITHOUT_PREFECT = "import sys; sys.modules['prefect'] = None\n"
 """A module that is None in `sys.modules` cannot be imported."""
 
 DOMAIN = (
-    "flows.pipeline",
+    "flows.run.pipeline",
     "flows.sources.files",
     "flows.sources.simulated",
     "transforms.catalog",
@@ -59,7 +59,7 @@ def test_tables_are_computed_without_prefect() -> None:
 
 def test_scheduling_does_need_prefect() -> None:
     """Or the tests above would pass whatever is imported."""
-    done = run("import flows.daily")
+    done = run("import flows.scheduled.daily")
     assert done.returncode != 0
     assert "import of prefect halted" in done.stderr
 
@@ -67,10 +67,10 @@ def test_scheduling_does_need_prefect() -> None:
 def test_profile_without_a_hosted_source_loads_nothing_of_the_web(tmp_path: Path) -> None:
     code = (
         "import sys\nfrom pathlib import Path\n"
-        "from flows import ingestion, runs\nfrom flows.settings import read_profile, read_settings\n"
+        "from flows.run import ingest, plan\nfrom flows.settings import read_profile, read_settings\n"
         f"settings = read_settings(home=Path({str(tmp_path)!r}), profile=sys.argv[1])\n"
-        "run = runs.plan(settings, read_profile(settings.profile))\n"
-        "runs.begin(run)\ningestion.foresee(run)\n"
+        "run = plan.plan(settings, read_profile(settings.profile))\n"
+        "plan.begin(run)\ningest.foresee(run)\n"
         "print([name for name in ('requests', 'pyrate_limiter', 'flows.sources.web') if name in sys.modules])"
     )
     told = {}

@@ -29,9 +29,9 @@ from tests.replay import ReplayServer
 from tests.replay.chain import PAYOUT, Chain, mainlike_slot, young
 from tests.replay.sites.esplora import EsploraReplay
 from tests.replay.sites.mempool import MempoolReplay
+from transforms.attribution.pool_names import PoolNames, slug
 from transforms.calendar import dated, fold_blocks, whole_days
 from transforms.chain import subsidy_sat
-from transforms.pool_names import PoolNames, slug
 from warehouse.pool_list import read_pool_list
 
 NOW = datetime(2026, 9, 11, 6, tzinfo=UTC)

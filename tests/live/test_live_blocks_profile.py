@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from flows.pipeline import run_all
-from flows.releases import Outcome
-from flows.runs import plan
+from flows.run.pipeline import run_all
+from flows.run.plan import plan
+from flows.run.publish import Outcome
 from flows.settings import Settings, read_profile
 from tests.live.replaying import replayed
 from tests.replay import ReplayServer

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.pipeline import run_all
-from flows.runs import plan
+from flows.run.pipeline import run_all
+from flows.run.plan import plan
 from flows.settings import read_profile, read_settings
 from flows.sources.choose import outside_of, source_named
 from flows.sources.edgar import source as edgar
@@ -42,8 +42,8 @@ from tests.live.replaying import replayed
 from tests.replay import Fault, Limit, ReplayServer
 from tests.replay.sites.coinmetrics import CoinMetricsReplay
 from tests.replay.sites.edgar import EdgarReplay
-from transforms.capex import CAPEX_TAGS, filed_quarters
-from transforms.filings import CANDIDATE_FORMS
+from transforms.inputs.capex import CAPEX_TAGS, filed_quarters
+from transforms.inputs.filings import CANDIDATE_FORMS
 from warehouse.reading import query
 from warehouse.registry import load_registry
 

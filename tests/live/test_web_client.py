@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import shop
 
 from flows.sources.web.access import Access
 from flows.sources.web.client import Client
@@ -25,6 +24,7 @@ from schemas.errors import (
     SiteClosedError,
     TransientError,
 )
+from tests.live import shop
 from tests.replay import Fault, ReplayServer
 from tests.replay.faults import ALWAYS, FAULTS
 

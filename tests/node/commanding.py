@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from replay_node import ReplayNode
+
+from tests.node.replay_node import ReplayNode
 
 Done = subprocess.CompletedProcess[str]
 LABELS = Path(__file__).parents[1] / "attribution" / "recorded" / "labels.csv"

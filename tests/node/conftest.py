@@ -3,7 +3,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from replay_node import ReplayNode, recorded
+
+from tests.node.replay_node import ReplayNode, recorded
 
 StartNode = Callable[..., ReplayNode]
 

@@ -13,8 +13,6 @@ import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from replay_node import ReplayNode, block_bytes, spent_bytes
-from walking import told, unknown_pool, walk_to
 
 from flows.sources.node import block_batches, block_row
 from flows.sources.node.serialised import HeaderFacts, node_block, raw_block, spent_coins
@@ -22,6 +20,8 @@ from schemas.errors import BadInputError
 from schemas.node_block import NodeBlock, satoshi
 from schemas.observations import Batch, Notice
 from schemas.units import SAT_PER_BTC
+from tests.node.replay_node import ReplayNode, block_bytes, spent_bytes
+from tests.node.walking import told, unknown_pool, walk_to
 
 StartNode = Callable[..., ReplayNode]
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

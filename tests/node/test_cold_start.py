@@ -1,6 +1,5 @@
 """The cheap start: coinbases alone, in shards, give what whole blocks give of everything that rests on coinbases."""
 
-import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -8,20 +7,18 @@ from typing import Any
 
 import polars as pl
 import pytest
-from commanding import hashpivot, published
-from replay_node import Fault, ReplayNode
-from walking import unknown_pool, walk_to
 
 from flows.sources.node import ColdStart
 from flows.sources.protocol import Shard
 from schemas.errors import ChainReorganisedError, WarehouseError
 from schemas.miner_set import MinerSet
 from schemas.observations import Batch
+from tests.attribution.recording import decoded_blocks, exchanges, run
+from tests.node.commanding import hashpivot, published
+from tests.node.replay_node import Fault, ReplayNode
+from tests.node.walking import unknown_pool, walk_to
 from warehouse.coinbase_shards import CoinbaseShards
 from warehouse.miner_set import save_miner_set
-
-sys.path.append(str(Path(__file__).parents[1] / "attribution"))
-from recording import decoded_blocks, exchanges, run
 
 StartNode = Callable[..., ReplayNode]
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
-from replay_node import Fault, ReplayNode
-from walking import HASTY, told, walk_to
 
 from flows.settings import read_settings
 from flows.sources.choose import node_walk
@@ -22,6 +20,8 @@ from schemas.errors import (
     SettingsError,
     TransientError,
 )
+from tests.node.replay_node import Fault, ReplayNode
+from tests.node.walking import HASTY, told, walk_to
 
 StartNode = Callable[..., ReplayNode]
 LAST = 240

@@ -14,7 +14,7 @@ import pytest
 from schemas.addresses import script_of
 from schemas.labels import UNKNOWN_POOL
 from schemas.node_block import Input, Output, Script, Transaction
-from transforms.pool_names import PoolNames, slug
+from transforms.attribution.pool_names import PoolNames, slug
 from warehouse.pool_list import POOL_LIST, read_pool_list
 
 HEIGHTS = list(range(890_440, 890_448))

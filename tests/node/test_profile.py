@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,19 +10,16 @@ from typing import Any
 
 import polars as pl
 import pytest
-from commanding import COMMAND, DAILY, environment, hashpivot, published, tables
-from replay_node import Fault, ReplayNode
 
+from benchmarks.rules_by_hand import ByHand
 from flows.sources.node.checkpoints import Checkpoints
 from flows.sources.node.rows import ROWS_A_BATCH_COUNT
 from schemas.errors import SettingsError, WarehouseError
 from schemas.miner_set import MinerSet
 from schemas.units import SAT_PER_BTC
-
-sys.path.append(str(Path(__file__).parents[1] / "attribution"))
-from recording import decoded_blocks, exchanges, run, told_blocks
-
-from benchmarks.rules_by_hand import ByHand
+from tests.attribution.recording import decoded_blocks, exchanges, run, told_blocks
+from tests.node.commanding import COMMAND, DAILY, environment, hashpivot, published, tables
+from tests.node.replay_node import Fault, ReplayNode
 
 StartNode = Callable[..., ReplayNode]
 WHOLE_DAYS = 11

@@ -1,9 +1,8 @@
 from typing import Any
 
-from replay_node import ReplayNode
-
 from flows.sources.node import ChainWalk, Connection, CookieFile, Patience
 from schemas.node_block import NodeBlock, Transaction, satoshi
+from tests.node.replay_node import ReplayNode
 
 QUICK = Patience(attempts_count=12, first_pause_seconds=0.01, longest_pause_seconds=0.3, answer_seconds=20)
 HASTY = Patience(attempts_count=2, first_pause_seconds=0.001, longest_pause_seconds=0.001, answer_seconds=0.3)

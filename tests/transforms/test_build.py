@@ -19,7 +19,7 @@ from schemas.series import Group
 from transforms.build import Built, Inputs, build, schema
 from transforms.catalog import FILING_CANDIDATE, LEASE_ECONOMICS, MINER_FLOW_DAILY, MINER_TRANSFER, TABLES
 from transforms.chain import subsidy_sat
-from transforms.quality import failed
+from transforms.checks.tables import failed
 from warehouse import vintages
 from warehouse.working import open_working
 

@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 from schemas.enforce import enforce
 from schemas.observations import FILING_FACT
 from schemas.registry import CAPEX_QUARTER
-from transforms.capex import CAPEX_TAGS, capex_quarters, filed_quarters
+from transforms.inputs.capex import CAPEX_TAGS, capex_quarters, filed_quarters
 from warehouse.registry import load_registry
 
 OLD, NEW = CAPEX_TAGS

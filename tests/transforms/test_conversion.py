@@ -21,8 +21,8 @@ from schemas.registry import (
     PARTLY_MINED,
     REGISTRY,
 )
-from transforms.conversion import conversion_days
 from transforms.derive import derive
+from transforms.inputs.conversion import conversion_days
 from transforms.metrics.conversion import METRICS as CONVERSION
 from transforms.metrics.economics import METRICS as ECONOMICS
 from warehouse.registry import load_registry

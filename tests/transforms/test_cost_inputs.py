@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from transforms.cost import known_inputs
+from transforms.inputs.cost import known_inputs
 
 FIRST = date(2024, 6, 1)
 DAYS = pl.DataFrame({"day": [FIRST + timedelta(days=n) for n in range(40)]})

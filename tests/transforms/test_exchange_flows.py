@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 from schemas.observations import EXCHANGE_FLOW
 from transforms.catalog import EXCHANGE_FLOW_DAILY
 from transforms.derive import derive
-from transforms.exchange_flows import exchange_flow_days
+from transforms.inputs.exchange_flows import exchange_flow_days
 
 FIRST = date(2024, 6, 1)
 

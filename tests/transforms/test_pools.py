@@ -14,7 +14,7 @@ from polars.testing import assert_frame_equal
 from transforms.calendar import dated, whole_days
 from transforms.catalog import POOL_DAILY
 from transforms.derive import derive
-from transforms.pools import pool_days
+from transforms.inputs.pools import pool_days
 
 FIRST = date(2024, 6, 1)
 POOLS = ["A", "B", "C", "D", None]

@@ -14,7 +14,7 @@ from schemas.observations import EXCHANGE_FLOW, Batch, ObservedTable
 from schemas.series import Group
 from transforms.build import Built, Inputs, build
 from transforms.calendar import dated, fold_blocks, whole_days
-from transforms.quality import failed
+from transforms.checks.tables import failed
 from warehouse.registry import load_registry
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from schemas.series import SERIES, Group
-from transforms.resolve import CONFLICTS, resolve
+from transforms.inputs.resolve import CONFLICTS, resolve
 
 FIRST = date(2024, 6, 1)
 A_THEN_B = {group: ["a", "b"] for group in Group}

@@ -19,11 +19,11 @@ from schemas.observations import UTC_TIME
 from transforms.build import Built, Inputs, build
 from transforms.calendar import dated, whole_days
 from transforms.chain import subsidy_sat
-from transforms.concentration import concentration_days
 from transforms.derive import derive
+from transforms.inputs.concentration import concentration_days
+from transforms.inputs.pools import pool_days
+from transforms.inputs.security import RECOVERY_DAYS, supply_at_end
 from transforms.metrics import concentration, drawdown
-from transforms.pools import pool_days
-from transforms.security import RECOVERY_DAYS, supply_at_end
 from warehouse.registry import load_registry
 
 FIRST = date(2023, 1, 1)

@@ -8,11 +8,11 @@ from typing import Any
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from warehouse_rows import NOW
 
 from schemas.errors import ContractError
 from schemas.observations import OBSERVED, Batch, ObservedTable
 from schemas.suppliers import EDGAR, SIMULATED
+from tests.warehouse.warehouse_rows import NOW
 from warehouse import vintages
 from warehouse.metadata import source_facts
 from warehouse.vintages import Appended

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from warehouse_rows import DAY, NOW, run
 
 from schemas.errors import WarehouseBusyError, WarehouseError
 from schemas.observations import Notice
+from tests.warehouse.warehouse_rows import DAY, NOW, run
 from warehouse import journal
 from warehouse.metadata import notices_of
 from warehouse.vintages import Appended

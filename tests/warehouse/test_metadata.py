@@ -6,9 +6,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from warehouse_rows import DAY, NOW, ONE, OTHER, block, blocks, flow, flows, price, run
 
 from schemas.suppliers import SUPPLIERS
+from tests.warehouse.warehouse_rows import DAY, NOW, ONE, OTHER, block, blocks, flow, flows, price, run
 from warehouse import journal, metadata, vintages
 from warehouse.working import open_working
 

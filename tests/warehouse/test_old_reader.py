@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from warehouse_rows import FACTS, NOW, publication
 
+from tests.warehouse.warehouse_rows import FACTS, NOW, publication
 from warehouse.publish import DATABASE_NAME, publish
 
 OLD = Path(os.environ.get("HASHPIVOT_OLD_READER", Path(__file__).parents[2] / ".venv" / "reader" / "bin" / "python"))

@@ -17,9 +17,9 @@ import duckdb
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from warehouse_rows import FACTS, NOW, publication
 
 from schemas.errors import WarehouseError
+from tests.warehouse.warehouse_rows import FACTS, NOW, publication
 from warehouse.publish import (
     DATABASE_NAME,
     MANIFEST_NAME,
@@ -303,7 +303,7 @@ def test_the_path_may_hold_quotes_spaces_and_signs(tmp_path: Path, name: str) ->
 FULL = """
 import json, resource, sys
 from pathlib import Path
-from warehouse_rows import NOW, publication
+from tests.warehouse.warehouse_rows import NOW, publication
 from schemas.errors import WarehouseError
 from warehouse.publish import current_version, publish
 
@@ -341,7 +341,7 @@ import json, os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_publish import check_whole
-from warehouse_rows import NOW, publication
+from tests.warehouse.warehouse_rows import NOW, publication
 from schemas.errors import WarehouseError
 from warehouse.publish import current_version, publish
 
@@ -399,7 +399,7 @@ def test_a_disk_that_is_full_at_any_point_leaves_the_last_publication_whole(tmp_
 PUBLISH_UNTIL_KILLED = """
 import os, sys
 from pathlib import Path
-from warehouse_rows import NOW, publication
+from tests.warehouse.warehouse_rows import NOW, publication
 from warehouse.publish import publish
 
 starter = os.getpid()

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from warehouse_rows import NOW, publication
 
 from schemas.errors import TerminalError, WarehouseError
+from tests.warehouse.warehouse_rows import NOW, publication
 from warehouse.publish import DATABASE_NAME, publish
 from warehouse.reading import open_publication, query
 

@@ -14,7 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
-from warehouse_rows import (
+
+from schemas.errors import WarehouseError
+from schemas.observations import OBSERVED, Batch, ObservedTable
+from schemas.series import SERIES
+from tests.warehouse.warehouse_rows import (
     DAY,
     ONE,
     OTHER,
@@ -30,10 +34,6 @@ from warehouse_rows import (
     transfers,
     values,
 )
-
-from schemas.errors import WarehouseError
-from schemas.observations import OBSERVED, Batch, ObservedTable
-from schemas.series import SERIES
 from warehouse import vintages
 from warehouse.vintages import Appended
 from warehouse.working import open_working
@@ -258,7 +258,7 @@ def test_a_batch_can_follow_one_that_failed_on_the_same_connection(working: Path
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from warehouse_rows import PRICE, values
+from tests.warehouse.warehouse_rows import PRICE, values
 from datetime import date, timedelta
 from schemas.errors import WarehouseError
 from warehouse import vintages
@@ -286,7 +286,7 @@ def test_a_full_disk_is_one_line_of_error_and_loses_nothing_that_was_stored(work
 APPEND_FOREVER = """
 import sys
 from pathlib import Path
-from warehouse_rows import price
+from tests.warehouse.warehouse_rows import price
 from warehouse import vintages
 from warehouse.working import open_working
 

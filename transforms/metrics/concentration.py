@@ -6,7 +6,7 @@ import polars as pl
 
 from schemas.metric import Example, metric
 from schemas.units import PERCENT, Unit
-from transforms.concentration import WINDOW_BLOCKS
+from transforms.inputs.concentration import WINDOW_BLOCKS
 
 HALF_BLOCKS: Final = WINDOW_BLOCKS // 2
 TAGS: Final = "As good as the open pool list. Over 4,320 blocks, so it follows a change by weeks."

@@ -7,8 +7,8 @@ import polars as pl
 
 from schemas.metric import Example, metric
 from schemas.units import PERCENT, Unit
+from transforms.inputs.security import PEAK_DAYS, PEAK_LEAST_DAYS, RECOVERY_DAYS
 from transforms.metrics.cost import MWH_PER_KW_DAY
-from transforms.security import PEAK_DAYS, PEAK_LEAST_DAYS, RECOVERY_DAYS
 from transforms.windows import mean_over, ratio
 
 FLEET_SPREAD: Final = 0.25

@@ -9,7 +9,7 @@ import polars as pl
 
 from schemas.errors import BadInputError
 from schemas.observations import FILING_FACT, KEYS, ObservedTable
-from transforms.capex import CAPEX_TAGS
+from transforms.inputs.capex import CAPEX_TAGS
 
 _Usd = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _TYPES: Final = {name: column.dtype.type for name, column in FILING_FACT.columns.items()}

@@ -15,7 +15,7 @@ from flows.sources.web.client import Client
 from schemas.errors import BadInputError, RequestBudgetError, SiteClosedError, SiteRefusalError, TransientError
 from schemas.observations import Batch, Notice, ObservedTable
 from schemas.suppliers import EDGAR
-from transforms.filings import CANDIDATE_FORMS, evidence, filing_rows
+from transforms.inputs.filings import CANDIDATE_FORMS, evidence, filing_rows
 
 ASKED_EVERY: Final = timedelta(days=3)
 """Filings need a person's review anyway, so that a list a company every day would be wasted."""

@@ -8,7 +8,7 @@ import msgspec
 from flows.sources.hosted_blocks.block import REMEDY, Header, HostedBlock, Satoshi, checked, proven
 from flows.sources.hosted_blocks.pool import pool_of
 from schemas.errors import BadInputError
-from transforms.pool_names import PoolNames
+from transforms.attribution.pool_names import PoolNames
 
 Hexadecimal = Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{2})*\Z")]
 

@@ -16,7 +16,7 @@ from flows.sources.web.client import Client
 from schemas.errors import TransientError
 from schemas.observations import Batch, Notice
 from schemas.suppliers import ESPLORA
-from transforms.pool_names import PoolNames
+from transforms.attribution.pool_names import PoolNames
 
 BLOCKS: Final = "/blocks"
 PAGE_BLOCKS: Final = 10

@@ -5,7 +5,7 @@ from typing import Final
 
 from schemas.addresses import script_of
 from schemas.labels import UNKNOWN_POOL
-from transforms.pool_names import PoolNames, slug
+from transforms.attribution.pool_names import PoolNames, slug
 
 NAMED_OTHERWISE: Final = {"ocean": "oceanxyz"}
 """Slugs of the public list where they are not ours."""

@@ -11,7 +11,7 @@ import msgspec
 
 from flows.sources.hosted_blocks.block import Hash, Header, Height, HostedBlock, Satoshi, Version, Word, checked, proven
 from flows.sources.hosted_blocks.pool import pool_of, scripts_of
-from transforms.pool_names import PoolNames
+from transforms.attribution.pool_names import PoolNames
 
 MOST_NAME_CHARACTERS: Final = 64
 Hexadecimal = Annotated[str, msgspec.Meta(pattern=r"\A([0-9a-f]{2})*\Z")]

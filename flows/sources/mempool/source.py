@@ -17,8 +17,8 @@ from flows.sources.web.client import Client
 from schemas.errors import SiteRefusalError, TransientError
 from schemas.observations import Batch, Notice, ObservedTable
 from schemas.suppliers import MEMPOOL
+from transforms.attribution.pool_names import PoolNames
 from transforms.chain import BLOCKS_PER_RETARGET
-from transforms.pool_names import PoolNames
 
 BLOCKS: Final = "/v1/blocks"
 BULK: Final = "/v1/blocks-bulk"

@@ -19,7 +19,7 @@ from schemas.errors import BadInputError, ChainReorganisedError
 from schemas.miner_set import MinerSet
 from schemas.node_block import satoshi
 from schemas.observations import BLOCK, Batch
-from transforms.attribution import paid_scripts, record_coinbase
+from transforms.attribution.blocks import paid_scripts, record_coinbase
 from warehouse.coinbase_shards import CoinbaseShards
 
 BLOCKS_A_SHARD: Final = 10_000

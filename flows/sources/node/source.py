@@ -19,9 +19,9 @@ from schemas.miner_set import MinerSet
 from schemas.node_block import NodeBlock
 from schemas.observations import Batch, Notice, ObservedTable
 from schemas.suppliers import NODE
-from transforms.attribution import ONE_HOP_MEMORY_BLOCKS, BlockFlows, attribute
-from transforms.pool_names import PoolNames
-from transforms.transfers import block_flow_rows, transfer_rows
+from transforms.attribution.blocks import ONE_HOP_MEMORY_BLOCKS, BlockFlows, attribute
+from transforms.attribution.pool_names import PoolNames
+from transforms.attribution.transfers import block_flow_rows, transfer_rows
 from warehouse.labels import exchange_scripts
 
 MOST_REORGANISATIONS_COUNT: Final = 5

@@ -1,0 +1,1 @@
+"""The `hashpivot` command: what a person types, and the exit code of each failure."""

@@ -1,0 +1,223 @@
+"""What could keep a run from working here: versions, settings, sources, disk, clock, locks, the publication."""
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from flows.scheduled.server import LOOPBACK, is_loopback, kept_address, takes_anybody
+from flows.settings import Profile, Settings, read_profile, read_settings
+from flows.sources.choose import HOSTED, node_walk, outside_of, source_named
+from flows.sources.protocol import Probed, Request
+from schemas.errors import HashpivotError, SettingsError, SiteClosedError, TransientError
+from schemas.suppliers import NODE
+from warehouse.journal import one_run_at_a_time
+from warehouse.reading import query
+from warehouse.working import open_working
+
+LEAST_FREE_BYTES: Final = 2 * 1024**3
+LATE: Final = timedelta(hours=36)
+"""A publication made less than this before is on time for a daily schedule."""
+ASKED_AT_ONCE_COUNT: Final = 4
+WITHOUT_LOGIN: Final = "which others can reach without a login"
+SET_LOGIN: Final = (
+    "set PREFECT_SERVER_API_AUTH_STRING where the server runs and PREFECT_API_AUTH_STRING here, and put TLS in front"
+)
+EARLIEST_CLOCK: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that was looked at: whether it is well, what was found, and what to do where it is not.
+
+    `is_choice`: it does without something that nobody has set, and that it may do without.
+    """
+
+    subject: str
+    ok: bool
+    found: str
+    remedy: str = ""
+    is_choice: bool = False
+
+    @property
+    def state(self) -> str:
+        """In one word."""
+        return "left out" if self.is_choice else "ok" if self.ok else "PROBLEM"
+
+
+def examine(given: dict[str, Any]) -> list[Finding]:
+    """Look at everything; a failure of one look is a finding, never an exception."""
+    findings = list(_versions())
+    try:
+        settings = read_settings(**given)
+        profile = read_profile(settings.profile)
+    except HashpivotError as error:
+        return [*findings, Finding(subject="settings", ok=False, found=str(error), remedy="correct the setting")]
+    findings += [
+        Finding(subject="profile", ok=True, found=f"{profile.name}: {profile.title}"),
+        _disk(settings.home),
+        _clock(),
+        _lock(settings),
+        _working(settings),
+        _publication(settings),
+        _scheduler(settings.scheduler_home, os.environ),
+    ]
+    return findings + _sources(profile, settings)
+
+
+def _versions() -> Iterator[Finding]:
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    supported = (3, 11) <= sys.version_info[:2] <= (3, 13)
+    yield Finding(subject="python", ok=supported, found=python, remedy="" if supported else "use Python 3.11 to 3.13")
+    for package in ("hashpivot", "duckdb", "polars", "pandera", "prefect"):
+        try:
+            yield Finding(subject=package, ok=True, found=version(package))
+        except PackageNotFoundError:
+            yield Finding(subject=package, ok=False, found="not installed", remedy="run `make setup`")
+
+
+def _disk(home: Path) -> Finding:
+    there = next(folder for folder in (home, *home.resolve().parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    ok = free >= LEAST_FREE_BYTES
+    return Finding(
+        subject="disk", ok=ok, found=f"{free / 1024**3:.1f} GiB free at {home}", remedy="" if ok else "free space"
+    )
+
+
+def _clock() -> Finding:
+    now = datetime.now(UTC)
+    ok = now >= EARLIEST_CLOCK
+    return Finding(
+        subject="clock", ok=ok, found=f"{now:%Y-%m-%d %H:%M} UTC", remedy="" if ok else "set the system clock"
+    )
+
+
+def _lock(settings: Settings) -> Finding:
+    if not settings.lock_file.exists():
+        return Finding(subject="lock", ok=True, found="no run so far")
+    try:
+        with one_run_at_a_time(settings.lock_file):
+            return Finding(subject="lock", ok=True, found="no run in progress")
+    except HashpivotError as error:
+        return Finding(subject="lock", ok=False, found=str(error), remedy="wait for the run, or end that process")
+
+
+def _working(settings: Settings) -> Finding:
+    path = settings.working_database
+    if not path.exists():
+        return Finding(subject="working database", ok=True, found="none yet, the first run creates it")
+    try:
+        with open_working(path):
+            size = path.stat().st_size / 1024**2
+            return Finding(subject="working database", ok=True, found=f"{path}, {size:.1f} MiB")
+    except HashpivotError as error:
+        return Finding(subject="working database", ok=False, found=str(error), remedy="see the message")
+
+
+def _publication(settings: Settings) -> Finding:
+    if not (settings.published / "current").exists():
+        return Finding(subject="publication", ok=True, found="none yet", remedy="run `hashpivot daily`")
+    try:
+        _, rows = query(
+            settings.published,
+            "select run_id, day, ended_at from meta.runs where status = 'published' order by ended_at desc limit 1",
+        )
+    except HashpivotError as error:
+        return Finding(subject="publication", ok=False, found=str(error), remedy="run `hashpivot daily`")
+    run_id, day, ended_at = rows[0]
+    late = datetime.now(UTC) - ended_at.replace(tzinfo=UTC) > LATE
+    return Finding(
+        subject="publication",
+        ok=not late,
+        found=f"{run_id} with days up to {day}, made {ended_at:%Y-%m-%d %H:%M} UTC",
+        remedy="run `hashpivot daily`, or mend its schedule" if late else "",
+    )
+
+
+def _scheduler(home: Path, environment: Mapping[str, str]) -> Finding:
+    """Whether the scheduler's server, joined or of our own, is open to others without a login or in clear text."""
+    joined = environment.get("PREFECT_API_URL")
+    if address := joined or kept_address(home):
+        by = "PREFECT_API_URL" if joined else "hashpivot serve"
+        return _server(f"server of {by} at {urlsplit(address).netloc.rpartition('@')[2]}", address)
+    host = environment.get("PREFECT_SERVER_API_HOST", LOOPBACK)
+    found = f"no server to join; one of our own would listen on {host}"
+    if is_loopback(host) or environment.get("PREFECT_SERVER_API_AUTH_STRING"):
+        return Finding(subject="scheduler", ok=True, found=found)
+    return Finding(subject="scheduler", ok=False, found=f"{found}, {WITHOUT_LOGIN}", remedy=SET_LOGIN)
+
+
+def _server(found: str, address: str) -> Finding:
+    """What there is to say of a server, after asking it."""
+    parts = urlsplit(address)
+    is_open = takes_anybody(address)
+    if is_open is None:
+        remedy = "start it, or unset PREFECT_API_URL"
+        return Finding(subject="scheduler", ok=False, found=f"{found}, which does not answer", remedy=remedy)
+    told = "" if is_open else ", with a login"
+    if is_loopback(parts.hostname or ""):
+        return Finding(subject="scheduler", ok=True, found=f"{found}{told}")
+    if is_open:
+        return Finding(subject="scheduler", ok=False, found=f"{found}, {WITHOUT_LOGIN}", remedy=SET_LOGIN)
+    if parts.scheme == "http":
+        return Finding(
+            subject="scheduler", ok=False, found=f"{found}, login sent in clear text", remedy="reach it by https"
+        )
+    return Finding(subject="scheduler", ok=True, found=f"{found}{told}")
+
+
+def _sources(profile: Profile, settings: Settings) -> list[Finding]:
+    """One finding a source; those who do not answer do not hold up the others."""
+    with ThreadPoolExecutor(ASKED_AT_ONCE_COUNT, thread_name_prefix="probe") as executor:
+        return list(executor.map(lambda name: _source(name, profile, settings), profile.sources))
+
+
+def _source(name: str, profile: Profile, settings: Settings) -> Finding:
+    """See whether the source answers at all, at the price of one request."""
+    subject = f"source {name}"
+    try:
+        return Finding(subject=subject, ok=True, found=_heard(name, settings))
+    except SettingsError as error:
+        is_choice = profile.degrades and error.value is None
+        return Finding(subject=subject, ok=is_choice, found=str(error), remedy=error.remedy, is_choice=is_choice)
+    except SiteClosedError as error:
+        remedy = "ask it nothing until then; a daily run goes on without it"
+        return Finding(subject=subject, ok=False, found=str(error), remedy=remedy)
+    except TransientError as error:
+        setting = f"HASHPIVOT_{name}_URL".upper() if name in HOSTED else "its address"
+        remedy = f"try again; then check the network, the proxy and {setting}"
+        return Finding(subject=subject, ok=False, found=str(error), remedy=remedy)
+    except HashpivotError as error:
+        return Finding(subject=subject, ok=False, found=str(error), remedy="see the message")
+
+
+def _heard(name: str, settings: Settings) -> str:
+    if name == NODE.name:
+        # Its next batch may be the whole chain away; how it stands is one call.
+        return f"answers, {node_walk(settings).standing()}"
+    if name in HOSTED:
+        return _heard_outside(name, settings)
+    now = datetime.now(UTC)
+    yesterday = now.date() - timedelta(days=1)
+    said = source_named(name, settings).observe(Request(since=yesterday, through=yesterday, now=now))
+    first = next(iter(said), None)
+    return "answers" if first is None else f"answers, first about {first.origin}"
+
+
+def _heard_outside(name: str, settings: Settings) -> str:
+    """Its settings, whether it is closed for us, and what it says to one cheap request if it has one."""
+    outside = outside_of(settings, hasty=True)
+    try:
+        source = source_named(name, settings, outside)
+        outside.refuse_while_closed()
+        return f"answers, {source.probe()}" if isinstance(source, Probed) else "set up; it is not asked before a run"
+    finally:
+        outside.close()

@@ -1,0 +1,196 @@
+"""A publication in a page of Markdown: the state, what moved the score, data quality, revisions, coverage."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from flows.reports.summary import FIGURES, PARTS
+from warehouse.reading import ask, open_publication
+
+MOST_NAMED: Final = 5
+ZONES: Final[Mapping[str, str]] = {
+    "capitulation_score": "capitulation_state",
+    "revenue_change_30d_pct": "sustainability_zone",
+    "hash_ribbon_spread_pct": "hash_ribbon_state",
+}
+"""Columns that say in a word where another column stands."""
+SHORTEST_MOVE: Final = 0.05
+"""Points of the score; less is not called a move."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brief:
+    """What the page is written from; rows are those of the published tables.
+
+    `newest` is the newest day that has a score, `day_before` and `month_before` the days one and 30 before it, empty
+    where the table does not go back so far. `revisions` are those that this publication heard first.
+    """
+
+    version: str
+    profile: str
+    last_day: date
+    newest: Row
+    day_before: Row
+    month_before: Row
+    checks: Sequence[Row]
+    revisions: Sequence[Row]
+    sources: Sequence[Row]
+    unknown: Sequence[str]
+    """Columns of the newest day that are NULL."""
+
+
+def read(published: Path) -> Brief:
+    """Read the current publication under `published`. Raises `WarehouseError` where there is none."""
+    with open_publication(published) as connection:
+
+        def rows(sql: str, *values: Any) -> list[dict[str, Any]]:
+            names, found = ask(connection, sql, list(values))
+            return [dict(zip(names, row, strict=True)) for row in found]
+
+        (newest,) = rows("select * from capitulation_daily order by capitulation_score is null, day desc limit 1")
+        (run,) = rows("select * from meta.runs where status = 'published' order by ended_at desc limit 1")
+        day = newest["day"]
+        before = rows("select * from capitulation_daily where day in (?::date - 1, ?::date - 30)", day, day)
+        days = {row["day"]: row for row in before}
+        return Brief(
+            version=run["publication"],
+            profile=run["profile"],
+            last_day=run["day"],
+            newest=newest,
+            day_before=days.get(day - timedelta(days=1), {}),
+            month_before=days.get(day - timedelta(days=30), {}),
+            checks=rows("select * from meta.quality order by severity, table_name, check_name"),
+            revisions=rows(
+                "select source, count(*) as revised_count, min(day) as first_day, max(day) as last_day "
+                "from meta.revisions where observed_at >= ? group by source order by source",
+                run["started_at"],
+            ),
+            sources=rows("select * from meta.sources where used_for <> '' order by source"),
+            unknown=tuple(name for name, value in newest.items() if value is None),
+        )
+
+
+def figures(brief: Brief) -> list[dict[str, str]]:
+    """One row a figure: its value, the one 30 days before, the change, and the zone where one is defined."""
+    listed = (("Capitulation score", "capitulation_score", 1.0, "{:.1f} of 100"), *FIGURES)
+    return [
+        {
+            # An indented label is about the figure above it.
+            "Figure": label.replace("  ", "Miners to exchanges: ", 1) if label.startswith("  ") else label,
+            "Value": _number(brief.newest[column], shape, unit),
+            "30 days before": _number(brief.month_before.get(column), shape, unit),
+            "Change": _change(column, brief.newest[column], brief.month_before.get(column)),
+            "Zone": _words(brief.newest.get(ZONES.get(column, ""))) if column in ZONES else "",
+        }
+        for label, column, unit, shape in listed
+    ]
+
+
+def _number(value: float | None, shape: str, unit: float) -> str:
+    return "unknown" if value is None else shape.format(value / unit)
+
+
+def _change(column: str, value: float | None, before: float | None) -> str:
+    """The step where the figure itself is a percentage, an index or a score, else its size in percent."""
+    if value is None or before is None:
+        return ""
+    if column.endswith(("_pct", "_zscore", "_score")):
+        return f"{value - before:+.1f}"
+    return "" if before == 0 else f"{(value / before - 1) * 100:+.1f} %"
+
+
+def _words(label: str | None) -> str:
+    return (label or "unknown").replace("_", " ")
+
+
+def markdown(brief: Brief) -> str:
+    """The page. Nothing in it comes from a setting, so it holds no secret and no path."""
+    parts = (_state(brief), _moved(brief), _quality(brief), _revisions(brief), _coverage(brief))
+    return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
+
+
+def _state(brief: Brief) -> Iterator[str]:
+    newest = brief.newest
+    yield f"# Bitcoin miners on {newest['day']}: {_words(newest['capitulation_state'])}"
+    yield ""
+    score = newest["capitulation_score"]
+    told = "The score is unknown" if score is None else f"The score is **{score:.1f} of 100**"
+    zone = _words(newest["sustainability_zone"])
+    yield f"{told}; revenue against 30 days before: {zone}. Profile `{brief.profile}`, publication `{brief.version}`."
+    if newest["sources"] == "simulated":
+        yield ""
+        yield "**Simulated data**: the chain is invented, only the registry of AI leases is real."
+    if not newest["is_final"]:
+        yield ""
+        yield "This day is **not final** yet."
+
+
+def _moved(brief: Brief) -> Iterator[str]:
+    yield "## What moved the score"
+    yield ""
+    moves = [
+        (label, brief.newest[column] - brief.day_before[column])
+        for label, column, _ in PARTS
+        if brief.newest[column] is not None and brief.day_before.get(column) is not None
+    ]
+    if not moves:
+        yield "The day before has no score to compare with."
+        return
+    moved = sorted((move for move in moves if abs(move[1]) >= SHORTEST_MOVE), key=lambda move: -abs(move[1]))
+    if not moved:
+        yield "No part moved since the day before."
+        return
+    total = sum(points for _, points in moves)
+    yield f"{total:+.1f} points since the day before:"
+    yield ""
+    yield from (f"- {label} {points:+.1f}" for label, points in moved)
+
+
+def _quality(brief: Brief) -> Iterator[str]:
+    yield "## Data quality"
+    yield ""
+    failed = [check for check in brief.checks if not check["passed"] and check["severity"] != "notice"]
+    notices = [check for check in brief.checks if check["severity"] == "notice"]
+    held = len(brief.checks) - len(failed) - len(notices)
+    yield f"{held} checks held, {len(failed)} warned, {len(notices)} notices of sources."
+    if failed:
+        yield ""
+        yield from (
+            f"- {check['table_name']}: {check['check_name']}: {check['detail']}" for check in failed[:MOST_NAMED]
+        )
+    if len(failed) > MOST_NAMED:
+        yield f"- and {len(failed) - MOST_NAMED} more in `meta.quality`"
+
+
+def _revisions(brief: Brief) -> Iterator[str]:
+    yield "## Revisions"
+    yield ""
+    if not brief.revisions:
+        yield "No source changed what it had said."
+    for row in brief.revisions:
+        days = (
+            f"{row['first_day']}" if row["first_day"] == row["last_day"] else f"{row['first_day']} to {row['last_day']}"
+        )
+        yield f"- {row['source']} changed {row['revised_count']:,} values of {days}"
+
+
+def _coverage(brief: Brief) -> Iterator[str]:
+    yield "## Coverage"
+    yield ""
+    for row in brief.sources:
+        if row["last_day"] is None:
+            yield f"- {row['source']}: curated"
+            continue
+        behind = (brief.last_day - row["last_day"]).days
+        late = f", **{behind} days behind**" if behind > 1 else ""
+        yield f"- {row['source']}: {row['row_count']:,} values up to {row['last_day']}{late}"
+    if (behind := (brief.last_day - brief.newest["day"]).days) > 0:
+        yield f"- the score is {behind} days behind {brief.last_day}"
+    if brief.unknown:
+        named = ", ".join(f"`{name}`" for name in brief.unknown[:MOST_NAMED])
+        more = len(brief.unknown) - MOST_NAMED
+        yield f"- NULL on the day: {named}{f' and {more} more' if more > 0 else ''}; why is in `meta.nulls`"

@@ -1,0 +1,83 @@
+"""The economics of mining and leasing on a user's own numbers, by the metrics that are published."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import polars as pl
+
+from schemas.errors import SettingsError
+from schemas.metric import Metric
+from transforms.derive import derive
+from transforms.inputs.conversion import conversion_days
+from transforms.inputs.leases import standing_contracts
+from transforms.metrics import cost, drawdown, economics, leases
+from warehouse.registry import load_registry
+
+LIMITS: Final = {"hashprice": (0.1, 10_000.0), "power price": (0.0, 1_000.0), "efficiency": (1.0, 500.0)}
+"""USD per PH/s per day, USD per MWh, J/TH: what lies outside is a slip of units."""
+LEASE_COLUMNS: Final = (
+    "deal_id",
+    "lease_type",
+    "contract_usd_per_mw_year",
+    "npv_usd",
+    "npv_after_mining_usd",
+    "irr_pct",
+    "payback_years",
+    "contract_backstop_coverage_pct",
+)
+
+_MINING: Final = (cost.revenue_usd_per_mwh, cost.cost_coverage_ratio, drawdown.break_even_j_per_th)
+_COMPARED: Final = (
+    economics.lease_usd_per_mw_year,
+    economics.lease_gross_usd_per_mw_year,
+    economics.mining_usd_per_mw_year,
+    economics.lease_to_mining_ratio,
+    economics.parity_hashprice_usd_per_phs_day,
+)
+FIGURES: Final[tuple[Metric, ...]] = (*_MINING, *_COMPARED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the numbers come to: each figure with the metric it is, and one row a contract."""
+
+    figures: dict[str, float | None]
+    contracts: pl.DataFrame
+
+
+def whatif(*, hashprice: float, power_price: float, efficiency: float, day: date) -> Answer:
+    """Recompute the economics of the leases known on `day` with a user's hashprice, power price and efficiency.
+
+    `hashprice` in USD per PH/s per day; `power_price` in USD per MWh, all costs of running included; `efficiency` in
+    J/TH, the cooling included. Raises `SettingsError` for a number that can only be a slip of units.
+    """
+    given = {"hashprice": hashprice, "power price": power_price, "efficiency": efficiency}
+    for name, value in given.items():
+        least, most = LIMITS[name]
+        if not least <= value <= most:
+            raise SettingsError(name, value, f"{least:g} to {most:g}", "give it in the unit that --help names")
+    registry = load_registry()
+    own = {
+        "hashprice_usd_per_phs_day": hashprice,
+        "fleet_efficiency_j_per_th": efficiency,
+        "fleet_pue_ratio": 1.0,
+        "all_in_usd_per_mwh": power_price,
+    }
+    today = conversion_days(registry, day, day).with_columns(pl.lit(float(v)).alias(k) for k, v in own.items())
+    row = derive(today, FIGURES)
+    valued = derive(standing_contracts(registry, row, day), leases.METRICS)
+    return Answer(
+        figures={m.name: row[m.name][0] for m in FIGURES},
+        contracts=valued.select(LEASE_COLUMNS).sort("npv_usd", "deal_id", descending=[True, False], nulls_last=True),
+    )
+
+
+def described() -> dict[str, tuple[str, str]]:
+    """Unit and meaning of each figure."""
+    return {m.name: (m.unit.label, m.description) for m in FIGURES}
+
+
+def as_json(answer: Answer) -> dict[str, Any]:
+    """The answer for a program."""
+    return {"figures": answer.figures, "contracts": answer.contracts.to_dicts()}

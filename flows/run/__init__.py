@@ -1,0 +1,1 @@
+"""One whole run in plain Python: planned once, ingested, computed, checked, published."""

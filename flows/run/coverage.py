@@ -1,0 +1,109 @@
+"""What a run goes without: sources that could not be heard, why, how to get them, and which columns are NULL for it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Final
+
+import polars as pl
+
+from flows.sources.choose import suppliers_of
+from flows.sources.protocol import Known
+from schemas.errors import HashpivotError, SettingsError
+from schemas.series import SERIES, Group
+from transforms.catalog import POOL_DAILY
+from transforms.checks.tables import Check
+from transforms.derive import UNOBSERVED
+
+WHOLE_TABLES: Final = {Group.BLOCKS: POOL_DAILY.name}
+"""Groups of observations that no series stands for, and the table that is empty without them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """A source that could not be heard, or not to its end. `is_choice`: it wants a setting that nobody has set."""
+
+    source: str
+    why: str
+    is_choice: bool
+
+    @classmethod
+    def because(cls, source: str, error: HashpivotError) -> "Missing":
+        """What `error` of `source` means for a run that goes on without it."""
+        is_choice = isinstance(error, SettingsError) and error.value is None
+        return cls(source=source, why=str(error), is_choice=is_choice)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """A missing source and what that costs.
+
+    `columns`: as `table.column`, NULL on the last day for want of series that this source may fill. `ends_on`: the last
+    day that is stored of it.
+    """
+
+    missing: Missing
+    columns: tuple[str, ...]
+    ends_on: date | None
+
+    def told(self) -> str:
+        """All of it in one line."""
+        stored = [f"stored up to {self.ends_on}"] if self.ends_on else []
+        null = f"NULL without it: {', '.join(self.columns)}" if self.columns else "no column is NULL without it"
+        return "; ".join([self.missing.why, *stored, null])
+
+    def check(self) -> Check:
+        """Its row of `meta.quality`: a notice where somebody chose to go without, else a warning."""
+        return Check(
+            check_name=f"{self.missing.source}: missing",
+            table_name="",
+            severity="notice" if self.missing.is_choice else "warning",
+            passed=self.missing.is_choice,
+            value=float(len(self.columns)),
+            expected="a source that is heard to its end",
+            detail=self.told(),
+        )
+
+    def facts(self) -> dict[str, Any]:
+        """The same for a program."""
+        return {
+            "missing": self.missing.why,
+            "is_choice": self.missing.is_choice,
+            "stored_until": self.ends_on and self.ends_on.isoformat(),
+            "null_columns": list(self.columns),
+        }
+
+
+def coverage(
+    missing: Sequence[Missing],
+    precedence: Mapping[Group, Sequence[str]],
+    tables: Mapping[str, pl.DataFrame],
+    nulls: pl.DataFrame,
+    known: Known,
+) -> list[Coverage]:
+    """What each of `missing` costs, by the finished `tables` and their `nulls`; `known` is what is stored now."""
+    unfilled = list(_unfilled(tables, nulls))
+    found = []
+    for each in missing:
+        suppliers = suppliers_of(each.source)
+        groups = {group for group, ranked in precedence.items() if set(suppliers) & set(ranked)}
+        days = [day for (supplier, _), day in known.newest_day.items() if supplier in suppliers]
+        found.append(
+            Coverage(
+                missing=each,
+                columns=tuple(column for column, group in unfilled if group in groups),
+                ends_on=max(days, default=None),
+            )
+        )
+    return found
+
+
+def _unfilled(tables: Mapping[str, pl.DataFrame], nulls: pl.DataFrame) -> Iterator[tuple[str, Group]]:
+    """Columns that are NULL on the last day of their table because no source states a series, with its group."""
+    for row in nulls.iter_rows(named=True):
+        series = SERIES.get(row["reason"].removeprefix(UNOBSERVED))
+        if series and row["last_day"] == tables[row["table_name"]]["day"].max():
+            yield f"{row['table_name']}.{row['column_name']}", series.group
+    for group, table in WHOLE_TABLES.items():
+        if tables[table].is_empty():
+            yield f"{table}.*", group

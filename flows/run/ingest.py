@@ -1,0 +1,180 @@
+"""From a source to the working database: what it will cost, what it says, what of that is new."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flows.run.coverage import Missing
+from flows.run.plan import Run, Say
+from flows.sources.choose import HOSTED, SHARDED, SHARDS_AT_ONCE, source_named
+from flows.sources.protocol import Estimate, Known, Planned, Request, Shard, Sharded
+from schemas.errors import HashpivotError, WarehouseBusyError, WarehouseError
+from schemas.observations import Batch, Notice
+from warehouse import journal, vintages
+from warehouse.known import filings, heard_at, newest_days, newest_filing_days, newest_heights
+from warehouse.working import Connection, open_working
+
+if TYPE_CHECKING:
+    from flows.sources.web.usage import Used
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingested:
+    """What one source added and what it cost. `missing` says why it was not heard to its end, where it was not."""
+
+    source: str
+    row_count: int
+    new_count: int
+    revised_count: int
+    notices: tuple[str, ...]
+    missing: Missing | None = None
+    used: Used | None = None
+
+
+def foresee(run: Run, say: Say = lambda _: None) -> dict[str, Estimate]:
+    """Say what each source that can tell will cost, before any is asked, and whether the run may spend that much."""
+    if run.outside is None:
+        return {}
+    with open_working(run.settings.working_database) as connection:
+        request = Request(since=run.since, through=run.through, now=run.now, known=known(connection))
+    estimates = {}
+    for name in run.profile.sources:
+        if name not in HOSTED:
+            continue
+        try:
+            source = source_named(name, run.settings, run.outside)
+            if isinstance(source, Planned):
+                estimates[name] = source.plan(request)
+                say(f"plan: {name}: {_cost(estimates[name])}")
+        except HashpivotError as error:
+            say(f"plan: {name}: cannot be asked: {error}")
+    whole = Estimate(
+        requests_count=sum(each.requests_count for each in estimates.values()),
+        seconds=sum(each.seconds for each in estimates.values()),
+    )
+    allowed = run.settings.max_requests
+    enough = "allowed" if whole.requests_count <= allowed else "allowed, so that a later run has to go on"
+    say(f"plan: {_cost(whole)} in all; {allowed:,} {enough}")
+    return estimates
+
+
+def _cost(estimate: Estimate) -> str:
+    return f"{estimate.requests_count:,} requests, {estimate.seconds:,.0f} s at least"
+
+
+def ingest(run: Run, source_name: str, say: Say = lambda _: None) -> Ingested:
+    """Ask one source for the days of the run and keep what it says that is new.
+
+    Each batch is stored whole or not at all, so a run that dies here loses the batch in hand and nothing else. In a
+    profile that degrades, an error of the source ends this source and not the run.
+    """
+    rows = new = revised = 0
+    notices = []
+    missing = None
+    before = run.outside.usage.by_site if run.outside else {}
+    with open_working(run.settings.working_database) as connection:
+        request = Request(since=run.since, through=run.through, now=run.now, known=known(connection))
+        for item in _said(run, source_name, request):
+            if isinstance(item, Missing):
+                missing = item
+                say(f"{source_name}: goes on without it: {item.why}")
+                continue
+            if isinstance(item, Notice):
+                journal.note(connection, run.run_id, item)
+                notices.append(f"{item.origin}: {item.message}")
+                continue
+            added = vintages.append(connection, item, run.run_id)
+            journal.count(connection, run.run_id, added)
+            rows, new, revised = rows + added.row_count, new + added.new_count, revised + added.revised_count
+            say(
+                f"{item.source} {item.origin}: {added.row_count:,} {item.table} rows, "
+                f"{added.new_count:,} new, {added.revised_count:,} revised"
+            )
+    used = _used(run, before) if source_name in HOSTED else None
+    logger.info(
+        "ingested source=%s rows=%d new=%d revised=%d notices=%d", source_name, rows, new, revised, len(notices)
+    )
+    if used is not None:
+        logger.info(
+            "asked source=%s requests=%d bytes=%d waited_seconds=%.1f retries=%d unchanged=%d",
+            source_name,
+            used.requests_count,
+            used.received_bytes,
+            used.waited_seconds,
+            used.retries_count,
+            used.unchanged_count,
+        )
+    return Ingested(
+        source=source_name,
+        row_count=rows,
+        new_count=new,
+        revised_count=revised,
+        notices=tuple(notices),
+        missing=missing,
+        used=used,
+    )
+
+
+def _said(run: Run, source_name: str, request: Request) -> Iterator[Batch | Notice | Missing]:
+    """What the source says; last, where the profile lets the run go on, why there is no more of it."""
+    try:
+        yield from source_named(source_name, run.settings, run.outside).observe(request)
+    except (WarehouseError, WarehouseBusyError):
+        raise  # our own disk, without which no other source can be kept either
+    except HashpivotError as error:
+        if not run.profile.degrades:
+            raise
+        yield Missing.because(source_name, error)
+
+
+def _used(run: Run, before: Mapping[str, Used]) -> Used | None:
+    """What hosted sources have cost since `before`."""
+    from flows.sources.web.usage import total
+
+    return total(run.outside.usage.by_site, before) if run.outside else None
+
+
+def shards_of(run: Run, source_name: str) -> list[Shard]:
+    """What one source can read at once and in any order before it is asked; nothing for most sources and runs."""
+    if source_name not in SHARDED:
+        return []
+    request = Request(since=run.since, through=run.through, now=run.now)
+    try:
+        source = source_named(source_name, run.settings)
+        return list(source.shards(request)) if isinstance(source, Sharded) else []
+    except HashpivotError as error:
+        if not run.profile.degrades:
+            raise
+        logger.info("not read ahead source=%s: %s", source_name, error)  # asked next, it says so again and is told
+        return []
+
+
+def read_shard(run: Run, source_name: str, shard: Shard) -> Shard:
+    """Read one of `shards_of`, again if need be. As many as `SHARDS_AT_ONCE` may be read at once."""
+    try:
+        source = source_named(source_name, run.settings, readers_count=SHARDS_AT_ONCE, over=run.over)
+        if isinstance(source, Sharded):
+            source.read(shard)
+    except HashpivotError as error:
+        if not run.profile.degrades:
+            raise
+        logger.info("not read ahead source=%s blocks=%d..%d: %s", source_name, shard.first, shard.last, error)
+        return shard
+    logger.info("read source=%s blocks=%d..%d", source_name, shard.first, shard.last)
+    return shard
+
+
+def known(connection: Connection) -> Known:
+    """What is stored, as sources want to know it."""
+    return Known(
+        newest_day=newest_days(connection),
+        newest_height=newest_heights(connection),
+        heard_at=heard_at(connection),
+        filings=filings(connection),
+        newest_filing_day=newest_filing_days(connection),
+    )

@@ -1,0 +1,275 @@
+"""From the working database to a publication: compute, check, publish; of today or as of an earlier moment."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from flows.run.coverage import Coverage, Missing, coverage
+from flows.run.ingest import Ingested, known
+from flows.run.plan import Run, Say
+from flows.run.tables import PUBLISHED, column_sources
+from schemas.errors import NothingToPublishError, QualityError
+from schemas.series import Group
+from schemas.suppliers import SIMULATED, SUPPLIERS
+from transforms.build import Built, Inputs, build
+from transforms.catalog import TABLES
+from transforms.checks.tables import Check, as_frame, failed, from_notices
+from transforms.inputs.capex import capex_quarters
+from warehouse import journal, vintages
+from warehouse.dictionary import columns_frame
+from warehouse.metadata import notices_of, revisions, run_history, source_facts
+from warehouse.past import known_by, open_past
+from warehouse.publish import Publication, Published, publish
+from warehouse.registry import load_registry
+from warehouse.working import Connection, open_working
+
+if TYPE_CHECKING:
+    from flows.sources.web.usage import Used
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A run that published."""
+
+    run: Run
+    published: Published
+    warnings: tuple[str, ...]
+    ingested: tuple[Ingested, ...] = ()
+    coverage: tuple[Coverage, ...] = field(default=())
+
+
+def observed(run: Run, connection: Connection) -> Inputs:
+    """The newest observations and the reference tables, as this run sees them."""
+    ranked = run.profile.precedence
+    block_source, blocks = vintages.latest_blocks(connection, ranked.get(Group.BLOCKS, ()))
+    flow_source, flows = vintages.latest_flows(connection, ranked.get(Group.MINER_FLOWS, ()))
+    _, facts = vintages.latest_filing_facts(connection, ranked.get(Group.FILINGS, ()))
+    filing_source, filings = vintages.latest_filings(connection, ranked.get(Group.FILINGS, ()))
+    registry = load_registry()
+    transfer_source, transfers, block_flows = vintages.latest_transfers(connection, ranked.get(Group.MINER_FLOWS, ()))
+    return Inputs(
+        blocks=blocks,
+        block_source=block_source,
+        values=vintages.latest_values(connection),
+        flows=flows,
+        flow_source=flow_source,
+        transfers=transfers,
+        block_flows=block_flows,
+        transfer_source=transfer_source,
+        other_blocks=vintages.other_blocks(connection, ranked.get(Group.BLOCKS, ()), block_source),
+        filings=filings,
+        filing_source=filing_source,
+        reference=registry | {"capex_quarter": capex_quarters(registry["capex_quarter"], facts)},
+        precedence=ranked,
+        through=run.through,
+        now=run.now,
+    )
+
+
+def compute(run: Run) -> tuple[Built, Inputs]:
+    """Read the newest observations and compute every table; writes nothing."""
+    with open_working(run.settings.working_database) as connection:
+        inputs = observed(run, connection)
+    return build(inputs), inputs
+
+
+def release(run: Run, ingested: Sequence[Ingested] = (), say: Say = lambda _: None) -> Outcome:
+    """Compute, check and publish.
+
+    Raises `QualityError` when a check stops the publication, `NothingToPublishError` when there is no day to publish
+    or no source was heard.
+    """
+    missing = [each.missing for each in ingested if each.missing]
+    if missing and not any(map(_was_heard, ingested)):
+        raise NothingToPublishError(_nothing("sources of the profile: found none that could be heard", missing))
+    with open_working(run.settings.working_database) as connection:
+        inputs = observed(run, connection)
+        try:
+            built = build(inputs)
+        except NothingToPublishError as error:
+            if not missing:
+                raise
+            nothing = f"days up to {run.through}: found none in the sources that could be heard"
+            raise NothingToPublishError(_nothing(nothing, missing)) from error
+        refuse_failed(built.checks)
+        uncovered = (
+            coverage(missing, run.profile.precedence, built.tables, built.nulls, known(connection)) if missing else []
+        )
+        told = (*built.checks, *from_notices(notices_of(connection, run.run_id)))
+        checks = (*told, *(each.check() for each in uncovered))
+        ended = datetime.now(UTC)
+        # The run is told as published inside the publication, and in the working database only once that has happened.
+        connection.begin()
+        journal.end(connection, run.run_id, status="published", ended_at=ended, publication=run.run_id)
+        costs = {each.source: _cost_of(each.used) for each in ingested if each.used}
+        meta = _meta(connection, built, inputs, checks, costs)
+        published = publish(
+            run.settings.published,
+            _publication(run, built, inputs, meta),
+            keep=run.settings.keep_publications,
+            created_at=ended,
+        )
+        connection.commit()
+    logger.info("published version=%s %s pruned=%d", published.version, _counts(published), len(published.pruned))
+    say(f"published {sum(published.rows.values()):,} rows in {len(published.rows)} tables as {published.version}")
+    warnings = tuple(f"{c.table_name}: {c.check_name}: {c.detail}" for c in told if not c.passed)
+    return Outcome(run=run, published=published, warnings=warnings, ingested=tuple(ingested), coverage=tuple(uncovered))
+
+
+def refuse_failed(checks: Sequence[Check]) -> None:
+    """Raise `QualityError` where a check stops the publication."""
+    if stopped := failed(checks):
+        raise QualityError(stopped, [check.name for check in checks if check.stops])
+
+
+def rebuild(run: Run, say: Say = lambda _: None) -> Outcome:
+    """Publish, in a folder of its own, what could be known at `run.now`; the publication of today stays as it is.
+
+    `plan` has fixed both with `now` set to the moment in the past. Raises as `release`; of the working database
+    nothing is changed.
+    """
+    with open_past(run.settings.working_database, run.now) as connection:
+        seen = observed(run, connection)
+        inputs = replace(seen, reference=known_by(seen.reference, run.now.date()))
+        built = build(inputs)
+        refuse_failed(built.checks)
+        meta = _meta(connection, built, inputs, built.checks)
+    published = publish(
+        run.settings.rebuilt / f"{run.now:%Y%m%dT%H%M%SZ}",
+        _publication(run, built, inputs, meta),
+        keep=1,
+        created_at=datetime.now(UTC),
+    )
+    logger.info("rebuilt as_of=%s %s", run.now.isoformat(), _counts(published))
+    say(f"rebuilt {sum(published.rows.values()):,} rows as of {run.now:%Y-%m-%d %H:%M} UTC")
+    warnings = tuple(check.told() for check in built.checks if not check.passed)
+    return Outcome(run=run, published=published, warnings=warnings)
+
+
+def _was_heard(ingested: Ingested) -> bool:
+    """Whether the source said anything. A hosted one that asked nothing, because it was heard lately, did not."""
+    asked = ingested.used is None or ingested.used.requests_count > 0
+    return ingested.row_count > 0 or (ingested.missing is None and asked)
+
+
+def _nothing(found: str, missing: Sequence[Missing]) -> str:
+    reasons = "; ".join(f"{each.source}: {each.why}" for each in missing)
+    return f"{found}, expected at least one; the last publication stays; {reasons}"
+
+
+def _cost_of(used: Used) -> dict[str, Any]:
+    """What `meta.sources` tells of a source's cost in this run."""
+    return {
+        "request_count": used.requests_count,
+        "received_bytes": used.received_bytes,
+        "waited_seconds": round(used.waited_seconds, 1),
+    }
+
+
+def _counts(published: Published) -> str:
+    """Rows for a log line: of each derived table that has any, and of the registry."""
+    rows = published.rows
+    derived = [f"{name}={rows[name]}" for name in rows if name in TABLES and rows[name]]
+    return " ".join([*derived, f"registry={sum(rows[name] for name in rows if name not in TABLES)}"])
+
+
+def _meta(
+    connection: Connection,
+    built: Built,
+    inputs: Inputs,
+    checks: Sequence[Check],
+    costs: Mapping[str, Mapping[str, float]] | None = None,
+) -> dict[str, pl.DataFrame]:
+    """The tables of `meta` that do not describe columns; `costs` as in `source_facts`."""
+    return {
+        "quality": as_frame(checks),
+        "nulls": built.nulls,
+        "runs": run_history(connection),
+        "sources": source_facts(connection, built.chosen, inputs.block_source, built.flow_source, costs),
+        "revisions": revisions(connection),
+    }
+
+
+def _publication(run: Run, built: Built, inputs: Inputs, meta: dict[str, pl.DataFrame]) -> Publication:
+    tables = {
+        **built.tables,
+        **{facts.name: inputs.reference[facts.name] for facts in PUBLISHED if facts.name in inputs.reference},
+    }
+    by_column = column_sources(
+        built.chosen, inputs.block_source, built.flow_source, built.transfer_source, inputs.filing_source
+    )
+    columns = columns_frame(PUBLISHED, {name: rows.schema for name, rows in tables.items()}, by_column)
+    return Publication(
+        version=run.run_id,
+        tables=tables,
+        facts=PUBLISHED,
+        meta=meta | {"columns": columns, "tables": _tables_frame(tables, by_column)},
+        about={
+            "run_id": run.run_id,
+            "profile": run.profile.name,
+            "day": run.through.isoformat(),
+            "simulated": SIMULATED.name in set(built.chosen.values()),
+            "hashpivot_version": version("hashpivot"),
+        },
+    )
+
+
+def _tables_frame(tables: dict[str, pl.DataFrame], by_column: dict[tuple[str, str], str]) -> pl.DataFrame:
+    """Rows of `meta.tables`; a table inherits the terms of everybody whose data is in it."""
+    rows = []
+    for facts in PUBLISHED:
+        frame = tables[facts.name]
+        suppliers = sorted({s for (t, _), names in by_column.items() if t == facts.name for s in names.split(",") if s})
+        days = frame["day"] if "day" in frame.columns else pl.Series([], dtype=pl.Date)
+        rows.append(
+            {
+                "table_name": facts.name,
+                "description": facts.description,
+                "key_columns": ", ".join(facts.key),
+                "row_count": frame.height,
+                "first_day": days.min(),
+                "last_day": days.max(),
+                "sources": ",".join(suppliers),
+                "licence": "; ".join(f"{s}: {SUPPLIERS[s].licence}" for s in suppliers),
+            }
+        )
+    return pl.DataFrame(rows, schema_overrides={"first_day": pl.Date, "last_day": pl.Date}, infer_schema_length=None)
+
+
+def about(outcome: Outcome) -> dict[str, Any]:
+    """What a program may want to know of a run that published."""
+    uncovered = {each.missing.source: each for each in outcome.coverage}
+    return {
+        "run_id": outcome.run.run_id,
+        "profile": outcome.run.profile.name,
+        "day": outcome.run.through.isoformat(),
+        "database": str(Path(outcome.published.database)),
+        "version": outcome.published.version,
+        "rows": dict(outcome.published.rows),
+        "warnings": list(outcome.warnings),
+        "sources": {
+            each.source: _source_facts(each) | (uncovered[each.source].facts() if each.source in uncovered else {})
+            for each in outcome.ingested
+        },
+    }
+
+
+def _source_facts(ingested: Ingested) -> dict[str, Any]:
+    return {
+        "row_count": ingested.row_count,
+        "new_count": ingested.new_count,
+        "revised_count": ingested.revised_count,
+        "notices": list(ingested.notices),
+        "missing": None,
+        **({"used": asdict(ingested.used)} if ingested.used else {}),
+    }

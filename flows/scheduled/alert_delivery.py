@@ -1,0 +1,175 @@
+"""Alerts by way of the scheduler: events that runs send, and automations that pass them on to people."""
+
+import logging
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, timedelta
+from typing import Final, cast
+from urllib.parse import urlsplit
+from uuid import UUID
+
+from prefect.blocks.abstract import NotificationBlock
+from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
+from prefect.client.orchestration import SyncPrefectClient, get_client
+from prefect.events.actions import SendNotification
+from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+from prefect.events.schemas.events import Event, RelatedResource, Resource
+from prefect.types import SecretDict
+from pydantic import SecretStr
+
+from flows.reports import alerts
+from flows.reports.alerts import Alert
+from flows.scheduled.mail_block import SmtpMail
+from flows.settings import Settings, read_profile
+from schemas.errors import QualityError, SettingsError
+from warehouse.journal import one_run_at_a_time
+
+logger = logging.getLogger(__name__)
+
+BLOCK: Final = "hashpivot-alerts-{channel}"
+AUTOMATION: Final = "hashpivot alerts by {channel}"
+CHANNELS: Final = ("webhook", "slack", "mail")
+SUBJECT: Final = "[{{ event.payload.severity }}] hashpivot: {{ event.payload.title }}"
+BODY: Final = "{{ event.payload.text }}"
+
+
+def tell_publication(settings: Settings, flow_run_id: UUID | None) -> list[Alert]:
+    """Tell what the current publication shows that was not told before; return that."""
+    seen = alerts.look(settings.published)
+    with alerts.remembering(settings):
+        told = alerts.read_told(settings, seen.profile)
+        found = alerts.changes(told, seen)
+        send(found, flow_run_id)
+        # Only what reached the scheduler counts as told. A kill in between tells it once more, as the same event.
+        alerts.write_told(settings, seen.profile, alerts.remembered(told, seen))
+    return found
+
+
+def tell_stopped(
+    settings: Settings, error: QualityError, profile: str, run_day: date, flow_run_id: UUID | None
+) -> list[Alert]:
+    """Tell that checks have stopped a publication, unless the same ones did before; return that."""
+    with alerts.remembering(settings):
+        told = alerts.read_told(settings, profile)
+        found = alerts.stopped(told, error, profile, run_day)
+        send(found, flow_run_id)
+        alerts.write_told(settings, profile, alerts.remembered_stop(told, error, profile, run_day))
+    return found
+
+
+def tell_late(settings: Settings, now: datetime) -> list[Alert]:
+    """Tell that the publication of the profile of the settings is late, once; return that.
+
+    Raises `WarehouseBusyError` during a run.
+    """
+    profile, limit = read_profile(settings.profile).name, timedelta(hours=settings.late_after_hours)
+    if not _late(settings, profile, now, limit):
+        return []
+    with one_run_at_a_time(settings.lock_file):
+        pass  # nobody is at work who may catch up; held no longer, or a run that starts now would be refused
+    with alerts.remembering(settings):
+        found = _late(settings, profile, now, limit)
+        send(found, None)
+        if found:
+            told = alerts.read_told(settings, profile)
+            late = told.model_copy(update={"late": alerts.due_day(now, limit)})
+            alerts.write_told(settings, profile, late)
+    return found
+
+
+def _late(settings: Settings, profile: str, now: datetime, limit: timedelta) -> list[Alert]:
+    last_day = alerts.newest_day(settings, profile)
+    return [] if last_day is None else alerts.late(alerts.read_told(settings, profile), last_day, now, limit)
+
+
+def send(found: Sequence[Alert], flow_run_id: UUID | None) -> None:
+    """Hand events to the server and return when it has them; raises what the client raises where it has not."""
+    if not found:
+        return
+    related = [] if flow_run_id is None else [_role(f"prefect.flow-run.{flow_run_id}", "flow-run")]
+    events = [
+        Event(
+            id=alert.event_id,
+            event=alert.event,
+            resource=Resource({"prefect.resource.id": "hashpivot.publication", "prefect.resource.name": "hashpivot"}),
+            related=related,
+            payload=alert.model_dump(mode="json"),
+        )
+        for alert in found
+    ]
+    with get_client(sync_client=True) as client:
+        client.request("POST", "/events", json=[event.model_dump(mode="json") for event in events]).raise_for_status()
+    for alert in found:
+        logger.info("alert event=%s severity=%s: %s", alert.event, alert.severity, alert.title)
+
+
+def _role(resource: str, role: str) -> RelatedResource:
+    return RelatedResource({"prefect.resource.id": resource, "prefect.resource.role": role})
+
+
+def apply_automations(settings: Settings) -> list[str]:
+    """Make the automations of the server those that the settings ask for; return the channels that are served."""
+    blocks = dict(_blocks(settings))
+    with get_client(sync_client=True) as client:
+        for channel in CHANNELS:
+            _apply(client, channel, blocks.get(channel))
+    return list(blocks)
+
+
+def _blocks(settings: Settings) -> Iterator[tuple[str, NotificationBlock]]:
+    """By channel, the block that knows its address. Blocks are stored encrypted, and their secrets are not shown."""
+    if settings.alert_webhook_url:
+        address = _address("HASHPIVOT_ALERT_WEBHOOK_URL", settings.alert_webhook_url, ("http", "https"))
+        yield (
+            "webhook",
+            CustomWebhookNotificationBlock(
+                name="hashpivot",
+                url="{{address}}",
+                json_data={"subject": "{{subject}}", "text": "{{body}}"},
+                headers=None,
+                cookies=None,
+                secrets=SecretDict({"address": address}),
+            ),
+        )
+    if settings.alert_slack_url:
+        address = _address("HASHPIVOT_ALERT_SLACK_URL", settings.alert_slack_url, ("https",))
+        yield "slack", SlackWebhook(url=SecretStr(address))
+    if settings.alert_mail_url:
+        address = _address("HASHPIVOT_ALERT_MAIL_URL", settings.alert_mail_url, ("mailto", "mailtos"))
+        yield "mail", SmtpMail(url=SecretStr(address))
+
+
+def _address(setting: str, given: SecretStr, schemes: Sequence[str]) -> str:
+    """The secret as text, once it is an address of a kind that the channel can use; the message does not tell it."""
+    address = given.get_secret_value()
+    if urlsplit(address).scheme not in schemes:
+        expected = f"an address that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}"
+        raise SettingsError(setting, "another kind of address", expected, "correct it or unset it")
+    return address
+
+
+def _apply(client: SyncPrefectClient, channel: str, block: NotificationBlock | None) -> None:
+    name = AUTOMATION.format(channel=channel)
+    present = client.read_automations_by_name(name)
+    if block is None:
+        for automation in present:
+            client.delete_automation(automation.id)
+        return
+    block_id = cast(UUID, block.save(BLOCK.format(channel=channel), overwrite=True))
+    wanted = AutomationCore(
+        name=name,
+        description=f"Passes on what runs of hashpivot find, by {channel}. Kept by `hashpivot serve`: edits are lost.",
+        trigger=EventTrigger(
+            expect=set(alerts.EVENTS),
+            match={"prefect.resource.id": "hashpivot.publication"},
+            posture=Posture.Reactive,
+            threshold=1,
+            within=timedelta(0),
+        ),
+        actions=[SendNotification(block_document_id=block_id, subject=SUBJECT, body=BODY)],
+    )
+    for automation in present[1:]:
+        client.delete_automation(automation.id)
+    if present:
+        client.update_automation(present[0].id, wanted)
+    else:
+        client.create_automation(wanted)

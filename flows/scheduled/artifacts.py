@@ -1,0 +1,88 @@
+"""What a run leaves in the scheduler for people to look at: figures, a brief, a picture, links. Small, never secret."""
+
+import logging
+from base64 import b64encode
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Final, cast
+from uuid import UUID
+
+from prefect.artifacts import (
+    create_image_artifact,
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+
+from flows.reports import brief
+from flows.reports.chart import chart
+from flows.scheduled import assets
+
+logger = logging.getLogger(__name__)
+
+FIGURES_KEY: Final = "hashpivot-figures"
+BRIEF_KEY: Final = "hashpivot-brief"
+CHART_KEY: Final = "hashpivot-chart"
+PUBLICATION_KEY: Final = "hashpivot-publication"
+REBUILT_KEY: Final = "hashpivot-rebuilt"
+PROGRESS_KEY: Final = "hashpivot-progress"
+
+
+def leave(published: Path) -> None:
+    """Describe the current publication under `published` in artifacts of this run.
+
+    The publication is out by now, so that a scheduler which cannot take them costs the run a warning and no more.
+    """
+    try:
+        told = brief.read(published)
+        day = told.newest["day"]
+        create_table_artifact(brief.figures(told), key=FIGURES_KEY, description=f"Figures of {day}")
+        create_markdown_artifact(brief.markdown(told), key=BRIEF_KEY, description=f"Brief of {day}")
+        picture = b64encode(chart(published).encode()).decode()
+        create_image_artifact(
+            f"data:image/svg+xml;base64,{picture}", key=CHART_KEY, description=f"Capitulation score up to {day}"
+        )
+        create_link_artifact(
+            (published / "hashpivot.duckdb").resolve().as_uri(),
+            link_text=f"publication {told.version}",
+            key=PUBLICATION_KEY,
+            description=f'Days up to {told.last_day}. On that machine: hashpivot sql "from capitulation_daily limit 5"',
+        )
+        assets.tell(published)
+    except Exception as error:
+        logger.warning("no artifacts for this run: %s: %s", type(error).__name__, error)
+
+
+def leave_rebuilt(database: Path, moment: datetime) -> None:
+    """Link to a publication of an earlier `moment`; the figures of today stay what people find first."""
+    try:
+        create_link_artifact(
+            database.resolve().as_uri(),
+            link_text=f"publication as of {moment:%Y-%m-%d %H:%M} UTC",
+            key=REBUILT_KEY,
+            description="What could be known at that moment",
+        )
+    except Exception as error:
+        logger.warning("no artifact for this run: %s: %s", type(error).__name__, error)
+
+
+def progress(total: int) -> Callable[[int, str], None]:
+    """A bar for `total` parts; the function that is returned moves it to so many done, and says what was."""
+    artifact: UUID | None = None
+
+    def move(done: int, what: str) -> None:
+        nonlocal artifact
+        share = 100.0 * done / total if total else 100.0
+        description = f"{done} of {total} parts: {what}"
+        try:
+            if artifact is None:
+                artifact = cast(UUID, create_progress_artifact(share, key=PROGRESS_KEY, description=description))
+            else:
+                update_progress_artifact(artifact, share, description=description)
+        except Exception as error:
+            logger.warning("the bar of this run stands still: %s: %s", type(error).__name__, error)
+
+    return move

@@ -1,0 +1,100 @@
+"""The deployments that people see in the scheduler: what each is for, when it runs, what it starts with."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any, Final, cast
+
+from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+from prefect.deployments.runner import RunnerDeployment
+from prefect.flows import Flow
+from prefect.types.entrypoint import EntrypointType
+
+from flows.scheduled.daily import daily
+from flows.scheduled.jobs import backfill, publish_only, rebuild_as_of, registry_refresh
+from flows.settings import Settings
+
+TAG: Final = "hashpivot"
+WRITER: Final = ConcurrencyLimitConfig(limit=1, collision_strategy=ConcurrencyLimitStrategy.ENQUEUE)
+"""One run at a time; the next one waits. Runs of different deployments wait for each other by the lock of the home."""
+
+WAITS: Final = "A second run waits until the first has ended."
+OLD_STAYS: Final = "Where a source or a check fails, the last good publication stays."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """One deployment. `readme` is Markdown that the scheduler shows beside the form."""
+
+    flow: Flow[Any, Any]
+    readme: str
+    tags: tuple[str, ...]
+    cron: str | None = None
+    """In UTC."""
+    starts_with: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The deployment is called like its flow."""
+        return self.flow.name
+
+
+def served(settings: Settings) -> tuple[Served, ...]:
+    """All of them, the schedules as the settings say."""
+    return (
+        Served(
+            flow=daily,
+            cron=settings.daily_cron,
+            tags=("daily", "writes"),
+            starts_with={"catch_up": True},
+            readme="**The daily run.** Asks every source of the profile, keeps what is new, recomputes all tables, "
+            "checks them and publishes. By schedule it publishes the last day that is over, and before that each "
+            "day that was missed, in order.\n\nLeave the form empty to do the same by hand. "
+            f"{WAITS} {OLD_STAYS}",
+        ),
+        Served(
+            flow=backfill,
+            tags=("by-hand", "writes"),
+            readme="**Asks the sources again** for a range of days, then publishes all that is known. What a source "
+            "says differently now becomes a revision; nothing is overwritten.\n\n*Shards* cut a long range into "
+            "parts, and the artifact `hashpivot-progress` shows how far it is. Stopped in the middle, it keeps what "
+            f"it has; run it again. {WAITS}",
+        ),
+        Served(
+            flow=registry_refresh,
+            cron=settings.weekly_cron,
+            tags=("weekly", "writes"),
+            readme="**Registry and filings.** Checks the curated registry of AI leases, asks for new filings where "
+            f"the profile has a source of them, and publishes. {OLD_STAYS}",
+        ),
+        Served(
+            flow=publish_only,
+            tags=("by-hand", "writes"),
+            readme="**Publishes anew** from what is stored, after an upgrade for example. No source is asked. "
+            f"{WAITS} {OLD_STAYS}",
+        ),
+        Served(
+            flow=rebuild_as_of,
+            tags=("by-hand",),
+            readme="**What was known at a moment in the past.** Uses only what had been heard by then, and only rows "
+            "of the registry that could be known by then. Writes a publication of its own under `rebuilt/` in the "
+            "home; the publication of today stays as it is.",
+        ),
+    )
+
+
+def deployments(settings: Settings) -> Iterator[RunnerDeployment]:
+    """The same as the scheduler wants them."""
+    for one in served(settings):
+        deployment = one.flow.to_deployment(
+            name=one.name,
+            cron=one.cron,
+            parameters={"parameters": one.starts_with},
+            description=one.readme,
+            tags=[TAG, *one.tags],
+            version=version("hashpivot"),
+            concurrency_limit=WRITER,
+            # Runs start from the installed package, wherever the command was started.
+            entrypoint_type=EntrypointType.MODULE_PATH,
+        )
+        yield cast(RunnerDeployment, deployment)

@@ -1,0 +1,274 @@
+"""`hashpivot serve`: one command that keeps a scheduler's server and runs what people or schedules ask for.
+
+With `PREFECT_API_URL` it joins that server; without, it keeps one of its own on this machine, on loopback unless a
+login is set. Schedules are never paused when it stops.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from types import FrameType
+from typing import TYPE_CHECKING, Final
+
+from flows.scheduled.server import (
+    LOOPBACK,
+    ServerUnreachableError,
+    end,
+    is_loopback,
+    prepare_server,
+    tell_address,
+    wait_for,
+)
+from flows.settings import Settings, export, read_profile
+from flows.startup import importing
+from schemas.errors import SettingsError, WarehouseBusyError
+
+if TYPE_CHECKING:
+    from prefect.runner import Runner
+
+logger = logging.getLogger(__name__)
+
+PORT: Final = 4200
+POLL_SECONDS: Final = 1.0
+"""How often the server is asked for runs: a person who clicked waits half of this on average."""
+PREFETCH_SECONDS: Final = 5.0
+RUNS_AT_ONCE: Final = 5
+"""Processes; all but one of those that write wait for their turn."""
+WATCH_SECONDS: Final = 20.0
+
+
+def serve(settings: Settings, *, host: str = LOOPBACK, port: int = PORT) -> None:
+    """Serve the deployments until SIGTERM or ctrl-C.
+
+    Raises `SettingsError` for a profile or schedule that cannot be used and for a server that would be open to
+    others without a login, `ServerUnreachableError` where there is no server to join or none starts.
+    """
+    read_profile(settings.profile)
+    export(settings)
+    prepare_server(settings.scheduler_home)
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        if joined := os.environ.get("PREFECT_API_URL"):
+            wait_for(joined)
+            _serve_deployments(settings, joined)
+            return
+        refuse_open(host)
+        with _own_server(host, port) as address:
+            os.environ["PREFECT_API_URL"] = address
+            note = tell_address(settings.scheduler_home, address)
+            try:
+                _serve_deployments(settings, address)
+            finally:
+                note.unlink(missing_ok=True)
+    except KeyboardInterrupt:
+        logger.info("stopping")
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def refuse_open(host: str) -> None:
+    """Raise `SettingsError` where the server would be open to other machines without a login."""
+    if not is_loopback(host) and not os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+        raise SettingsError(
+            "--host",
+            host,
+            f"{LOOPBACK}, or PREFECT_SERVER_API_AUTH_STRING set to user:password",
+            "set a login, and put TLS in front",
+        )
+
+
+@contextmanager
+def _own_server(host: str, port: int) -> Iterator[str]:
+    """A server that lives as long as the block, started again should it die; yields the address of its API."""
+    _check_free(host, port)
+    address = f"http://{LOOPBACK if host in ('0.0.0.0', '::') else host}:{port}/api"
+    # A leading dash would end the options, so each value stays with its name.
+    command = [sys.executable, "-P", "-m", "prefect", "server", "start", f"--host={host}", f"--port={port}"]
+    environment = os.environ | {
+        "PREFECT_SERVER_LOGGING_LEVEL": os.environ.get("PREFECT_SERVER_LOGGING_LEVEL", "WARNING")
+    }
+    # The address of a client makes the server's own tasks go out through the network.
+    environment.pop("PREFECT_API_URL", None)
+    environment["PREFECT_UI_API_URL"] = os.environ.get("PREFECT_UI_API_URL", "/api")
+    stopping = threading.Event()
+    process: subprocess.Popen[bytes] | None = None
+
+    def start() -> subprocess.Popen[bytes]:
+        # In a session of its own, so that ctrl-C reaches us alone and runs can still report their end.
+        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+
+    def keep() -> None:
+        nonlocal process
+        while not stopping.wait(1):
+            if process is not None and process.poll() is not None:
+                logger.error("the scheduler's server ended with %s, starting it again", process.returncode)
+                process = start()
+
+    keeper = threading.Thread(target=keep, name="server-keeper", daemon=True)
+    try:
+        # A stop that came after the process and before its name would leave it behind.
+        with _stops_held_back():
+            process = start()
+        wait_for(address, process)
+        keeper.start()
+        yield address
+    finally:
+        stopping.set()
+        if keeper.is_alive():
+            keeper.join()
+        if process is not None:
+            end(process)
+
+
+@contextmanager
+def _stops_held_back() -> Iterator[None]:
+    """SIGTERM and ctrl-C that come meanwhile count afterwards."""
+    came: list[int] = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    for number in before:
+        signal.signal(number, lambda number, _frame: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            raise KeyboardInterrupt
+
+
+def _check_free(host: str, port: int) -> None:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SettingsError(
+                "--port",
+                port,
+                "a port that nobody listens on",
+                f"name another, or set PREFECT_API_URL=http://{host}:{port}/api to join the server there",
+            ) from error
+
+
+def _serve_deployments(settings: Settings, address: str) -> None:
+    with importing():
+        from flows.scheduled.alert_delivery import apply_automations
+        from flows.scheduled.deployments import deployments
+        from flows.scheduled.warm_start import WarmRunner
+
+    channels = apply_automations(settings)
+    runner = WarmRunner(
+        name="hashpivot",
+        query_seconds=POLL_SECONDS,
+        prefetch_seconds=PREFETCH_SECONDS,
+        limit=RUNS_AT_ONCE,
+        # An outage of ours must not switch the schedule off.
+        pause_on_shutdown=False,
+    )
+    names = []
+    for deployment in deployments(settings):
+        runner.add_deployment(deployment)
+        names.append(deployment.name)
+    bury_the_dead(settings)
+    logger.info(
+        "serving %s at %s; alerts by %s",
+        ", ".join(names),
+        address.removesuffix("/api"),
+        ", ".join(channels) or "nobody",
+    )
+    stopping = threading.Event()
+    watch = threading.Thread(target=_watch, args=(settings, stopping), name="watch", daemon=True)
+    watch.start()
+    try:
+        asyncio.run(_run(runner))
+    except Exception as error:
+        raise ServerUnreachableError(
+            f"scheduler: found {type(error).__name__}: {' '.join(str(error).split())[:300]}, expected to go on serving "
+            f"at {address}; start again"
+        ) from error
+    finally:
+        stopping.set()
+
+
+async def _run(runner: "Runner") -> None:
+    """Run until SIGTERM or ctrl-C; then end the runs, tell the server so, and return."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    serving = asyncio.create_task(runner.start())
+    await asyncio.sleep(0)  # the runner installs a handler of its own first, which leaves by an exception
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    stopped = asyncio.create_task(stop.wait())
+    await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    if not serving.done():
+        logger.info("stopping")
+        if runner.started:
+            await runner.astop()
+        else:
+            serving.cancel()
+    stopped.cancel()
+    await asyncio.gather(serving, stopped, return_exceptions=True)
+    if serving.done() and not serving.cancelled() and (error := serving.exception()) and not stop.is_set():
+        raise error
+
+
+def bury_the_dead(settings: Settings) -> int:
+    """Mark runs of ours as crashed whose process is gone; return how many.
+
+    A machine that lost its power leaves runs that the server takes for running, and that hold the place of the next.
+    While the lock of the home is free there is no such process.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import (
+        DeploymentFilter,
+        DeploymentFilterTags,
+        FlowRunFilter,
+        FlowRunFilterState,
+        FlowRunFilterStateType,
+    )
+    from prefect.client.schemas.objects import StateType
+    from prefect.states import Crashed
+
+    from flows.scheduled.deployments import TAG
+    from warehouse.journal import one_run_at_a_time
+
+    try:
+        with one_run_at_a_time(settings.lock_file), get_client(sync_client=True) as client:
+            alive = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+            dead = client.read_flow_runs(
+                deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG])),
+                flow_run_filter=FlowRunFilter(
+                    state=FlowRunFilterState(type=FlowRunFilterStateType(any_=alive)),
+                ),
+            )
+            for run in dead:
+                client.set_flow_run_state(run.id, Crashed(message="its process is gone"), force=True)
+                logger.warning("run %s is marked as crashed: its process is gone", run.name)
+    except WarehouseBusyError:
+        return 0
+    return len(dead)
+
+
+def _watch(settings: Settings, stopping: threading.Event) -> None:
+    """Tell when a day is late, which no run could: none may have started."""
+    from flows.scheduled.alert_delivery import tell_late
+
+    while True:
+        try:
+            tell_late(settings, datetime.now(UTC))
+        except WarehouseBusyError:
+            pass  # a run is under way, which may catch up; it is looked at again soon
+        except Exception as error:
+            logger.warning("whether the publication is late is told later: %s: %s", type(error).__name__, error)
+        if stopping.wait(WATCH_SECONDS):
+            return

@@ -1,0 +1,238 @@
+"""What the scheduler must be told before it is imported, so that a run keeps to its own folder and starts quickly.
+
+Nothing here imports Prefect: its settings are read at its import, and a server is found or started before.
+
+Run as a program (`python -m flows.scheduled.server`) it makes the empty scheduler database that new folders start from.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from importlib.metadata import version
+from ipaddress import ip_address
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from schemas.errors import SettingsError, TransientError
+
+LOOPBACK: Final = "127.0.0.1"
+START_SECONDS: Final = 180.0
+STOP_SECONDS: Final = 20.0
+ADDRESS_NAME: Final = "address"
+"""File in the scheduler's folder with the address of the server that `hashpivot serve` keeps there."""
+REFUSED: Final = (401, 403)
+SERVER_ERROR: Final = 500
+DATABASE_NAME: Final = "prefect.db"
+SERVICES_OF_A_STANDING_SERVER: Final = (
+    "CANCELLATION_CLEANUP",
+    "DB_VACUUM",
+    "FOREMAN",
+    "LATE_RUNS",
+    "PAUSE_EXPIRATIONS",
+    "REPOSSESSOR",
+    "SCHEDULER",
+    "TRIGGERS",
+)
+"""Loops that watch schedules, workers and automations. A server that lives as long as one run has none of these."""
+
+
+class ServerUnreachableError(TransientError):
+    """The scheduler's server does not answer."""
+
+
+def prepare(home: Path) -> bool:
+    """Set the scheduler's environment for a run in this process; call it before anything imports Prefect.
+
+    Whatever the user has set stays. With a server of their own (`PREFECT_API_URL`, or a Prefect profile) only the
+    logging is added, and a server that `hashpivot serve` keeps for this home is joined. Returns whether there is none,
+    so that the run needs a temporary one, which is kept small and inside `home`.
+    """
+    environment = os.environ
+    environment.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "flows,warehouse")
+    _ask_this_machine_directly()
+    if "PREFECT_API_URL" in environment or "PREFECT_PROFILE" in environment or "PREFECT_HOME" in environment:
+        return False
+    if (Path.home() / ".prefect" / "profiles.toml").exists():
+        return False
+    environment["PREFECT_HOME"] = str(home.resolve())
+    environment.setdefault("DO_NOT_TRACK", "1")
+    environment.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    if address := served_at(home):
+        environment["PREFECT_API_URL"] = address
+        return False
+    environment.setdefault("PREFECT_SERVER_UI_ENABLED", "false")
+    for service in SERVICES_OF_A_STANDING_SERVER:
+        environment.setdefault(f"PREFECT_SERVER_SERVICES_{service}_ENABLED", "false")
+    _seed_database(home)
+    return True
+
+
+def prepare_server(home: Path) -> None:
+    """Set the environment of a server of our own that stays, and of its runs; call it before anything imports Prefect.
+
+    Whatever the user has set stays: another database, a login, a name for proxies.
+    """
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    environment = os.environ
+    environment.setdefault("PREFECT_HOME", str(home.resolve()))
+    environment.setdefault("DO_NOT_TRACK", "1")
+    environment.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    environment.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "flows,warehouse")
+    # What is said between runs belongs to no run.
+    environment.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
+    # How long a run in the queue sleeps before it asks again whether it may start.
+    environment.setdefault("PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS", "3")
+    # Runs, their logs and artifacts older than 90 days go; without this the database grows for ever.
+    environment.setdefault("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", "true")
+    _ask_this_machine_directly()
+    if login := environment.get("PREFECT_SERVER_API_AUTH_STRING"):
+        environment.setdefault("PREFECT_API_AUTH_STRING", login)
+    if "PREFECT_API_DATABASE_CONNECTION_URL" not in environment:
+        _seed_database(home)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches `host`."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def answers(address: str) -> bool:
+    """Whether the server at `address` is up and takes us. Raises `SettingsError` where it refuses the login."""
+    headers = {}
+    if login := os.environ.get("PREFECT_API_AUTH_STRING"):
+        headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+    elif key := os.environ.get("PREFECT_API_KEY"):
+        headers["Authorization"] = f"Bearer {key}"
+    status = _status(address, headers)
+    if status in REFUSED:
+        raise SettingsError(
+            "PREFECT_API_AUTH_STRING",
+            "a login it refuses" if headers else "no login",
+            f"the login of {address}",
+            "correct it",
+        )
+    return status is not None and status < SERVER_ERROR
+
+
+def takes_anybody(address: str) -> bool | None:
+    """Whether the server at `address` answers without a login; None where it does not answer at all."""
+    status = _status(address, {})
+    return None if status is None or status >= SERVER_ERROR else status not in REFUSED
+
+
+def _status(address: str, headers: dict[str, str]) -> int | None:
+    # Not /health, which every server tells to everybody.
+    request = urllib.request.Request(f"{address}/admin/version", headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+    except (OSError, ValueError):
+        return None
+
+
+def wait_for(address: str, process: subprocess.Popen[bytes] | None = None) -> None:
+    """Return once the server answers. Raises `ServerUnreachableError` when it does not, or its process ends."""
+    deadline = time.monotonic() + START_SECONDS
+    while not answers(address):
+        if process is not None and process.poll() is not None:
+            raise ServerUnreachableError(
+                f"scheduler: found its server ended with {process.returncode}, expected it to start; "
+                "see its words above, or start one by hand and set PREFECT_API_URL"
+            )
+        if time.monotonic() > deadline:
+            raise ServerUnreachableError(
+                f"scheduler: found no answer from {address}, expected a server; start it, or unset PREFECT_API_URL"
+            )
+        time.sleep(0.1)
+
+
+def end(server: subprocess.Popen[bytes]) -> None:
+    """End a server of our own; it finishes what it has been told."""
+    server.terminate()
+    try:
+        server.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
+def tell_address(home: Path, address: str) -> Path:
+    """Note for other commands of this home where its server is; return the note, which goes when the server does."""
+    note = home / ADDRESS_NAME
+    fresh = home / f".{ADDRESS_NAME}.next"
+    fresh.write_text(f"{address}\n{os.getpid()}\n", encoding="utf-8")
+    fresh.replace(note)
+    return note
+
+
+def kept_address(home: Path) -> str | None:
+    """Address of the server that `hashpivot serve` keeps for this home now, if it does."""
+    try:
+        address, pid = (home / ADDRESS_NAME).read_text(encoding="utf-8").split()
+        # A note outlives a loss of power, and its port may by then be somebody else's.
+        os.kill(int(pid), 0)
+        return address
+    except (OSError, ValueError):
+        return None
+
+
+def served_at(home: Path) -> str | None:
+    """The same, if it takes us: its login may not be ours."""
+    address = kept_address(home)
+    try:
+        return address if address and answers(address) else None
+    except SettingsError:
+        return None
+
+
+def _ask_this_machine_directly() -> None:
+    """A proxy for the world outside must not be asked for this machine, and Prefect's websockets would ask it."""
+    for name in ("NO_PROXY", "no_proxy"):
+        direct = [host for host in os.environ.get(name, "").split(",") if host]
+        if direct or name == "NO_PROXY":
+            os.environ[name] = ",".join(dict.fromkeys([*direct, LOOPBACK, "localhost"]))
+
+
+def template() -> Path:
+    """Where the empty scheduler database of this Prefect release lies, if set-up has made one."""
+    return Path(sys.prefix) / "share" / "hashpivot" / f"prefect-{version('prefect')}.db"
+
+
+def make_template() -> Path:
+    """Create the empty database once: its migrations take ten seconds that every new folder would spend again."""
+    target = template()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target.parent) as folder:
+        os.environ["PREFECT_HOME"] = folder
+        from prefect.server.database import provide_database_interface
+
+        asyncio.run(provide_database_interface().create_db())
+        (Path(folder) / DATABASE_NAME).replace(target)
+    return target
+
+
+def _seed_database(home: Path) -> None:
+    """Start `home` from the template where there is one; without it Prefect migrates an empty database itself."""
+    database = home / DATABASE_NAME
+    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if database.exists() or not template().exists():
+        return
+    fresh = home / f".{DATABASE_NAME}.next"
+    shutil.copyfile(template(), fresh)
+    fresh.replace(database)
+
+
+if __name__ == "__main__":
+    make_template()

@@ -1,0 +1,268 @@
+"""The command as a person or a cron job meets it: real processes, real files."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.invocation import COMMAND, Hashpivot, clean_environment, invoke
+
+PRICE_HEADER = "time,BlkCnt,FeeTotNtv,IssTotNtv,PriceUSD\n"
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which one plain demo run has published."""
+    folder = tmp_path_factory.mktemp("demo")
+    assert invoke(folder, "daily", "--plain", "--day", "2026-11-20").returncode == 0
+    return folder
+
+
+def a_vendor_file(folder: Path, rows: int = 40, broken: str | None = None) -> Path:
+    """A Coin Metrics file of invented figures; `broken` replaces the price of the row before the last."""
+    folder.mkdir(exist_ok=True)
+    lines = []
+    for n in range(rows):
+        day = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=n)
+        price = broken if broken is not None and n == rows - 2 else f"{90_000 + n}"
+        lines.append(f"{day:%Y-%m-%d},144,2.5,450,{price}\n")
+    path = folder / "export.csv"
+    path.write_text(PRICE_HEADER + "".join(lines), encoding="utf-8")
+    return path
+
+
+def test_daily_says_state_score_figures_conversion_and_where_it_published(hashpivot: Hashpivot, tmp_path: Path) -> None:
+    done = hashpivot("daily", "--plain", "--day", "2026-11-20")
+    assert done.returncode == 0, done.stderr
+    for expected in (
+        "Bitcoin miners on 2026-11-20",
+        "simulated data",
+        "Capitulation score",
+        "income level",
+        "income change",
+        "hash rate",
+        "margin",
+        "selling",
+        "Puell Multiple",
+        "Hashprice",
+        "Critical IT power leased",
+        "of these Google",
+        "data/published/hashpivot.duckdb",
+    ):
+        assert expected in done.stdout
+    with duckdb.connect(str(tmp_path / "data" / "published" / "hashpivot.duckdb"), read_only=True) as reader:
+        assert reader.execute(
+            "select count(distinct sources), any_value(sources) from capitulation_daily"
+        ).fetchone() == (
+            1,
+            "simulated",
+        )
+
+
+def test_daily_tells_a_program_in_json(demo: Path) -> None:
+    told = json.loads(invoke(demo, "daily", "--plain", "--day", "2026-11-20", "--json").stdout)
+    assert told["day"] == "2026-11-20"
+    assert told["profile"] == "demo"
+    assert told["rows"]["capitulation_daily"] > 6 * 365
+
+
+def test_second_run_adds_no_observation_and_gives_the_same_tables(demo: Path) -> None:
+    def tables() -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in (demo / "data/published/parquet").glob("*.parquet")}
+
+    before = tables()
+    assert invoke(demo, "daily", "--plain", "--day", "2026-11-20").returncode == 0
+    assert tables() == before
+    told = invoke(
+        demo, "sql", "select new_count, revised_count from meta.runs order by started_at desc limit 1", "--json"
+    )
+    assert json.loads(told.stdout) == [{"new_count": 0, "revised_count": 0}]
+
+
+def test_day_option_cuts_every_daily_table(hashpivot: Hashpivot) -> None:
+    assert hashpivot("daily", "--plain", "--day", "2024-03-15").returncode == 0
+    query = (
+        "select max(day) = '2024-03-15' as cut from (select day from capitulation_daily union all "
+        "select day from pool_daily union all select day from conversion_daily union all "
+        "select day from exchange_flow_daily)"
+    )
+    assert json.loads(hashpivot("sql", query, "--json").stdout) == [{"cut": True}]
+
+
+def test_backfill_asks_for_the_range_only(hashpivot: Hashpivot) -> None:
+    done = hashpivot("backfill", "--from", "2026-01-01", "--to", "2026-03-31", "--plain")
+    assert done.returncode == 0, done.stderr
+    told = hashpivot(
+        "sql", "select min(day) as first, max(day) as last from capitulation_daily where price_usd > 0", "--json"
+    )
+    assert json.loads(told.stdout) == [{"first": "2026-01-01", "last": "2026-03-31"}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("daily", "--plain", "--profile", "nowhere"), 2, "expected one of demo, files, live, node or a TOML file"),
+        (("daily", "--plain", "--day", "2999-01-01"), 2, "a UTC day that is over"),
+        (("backfill", "--plain", "--from", "2026-02-01", "--to", "2026-01-01"), 2, "a day up to 2026-01-01"),
+        (("daily", "--plain", "--profile", "files"), 2, "HASHPIVOT_FILES_DIR"),
+        (("daily", "--plain", "--profile", "files", "--files-dir", "missing"), 3, "missing"),
+        (("show",), 7, "run `hashpivot daily` first"),
+    ],
+)
+def test_failure_is_one_line_and_an_exit_code(
+    hashpivot: Hashpivot, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    done = hashpivot(*arguments)
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert said in done.stderr
+
+
+def test_bad_number_in_the_environment_is_named(hashpivot: Hashpivot) -> None:
+    done = hashpivot("daily", "--plain", HASHPIVOT_KEEP_PUBLICATIONS="none")
+    assert done.returncode == 2
+    assert "HASHPIVOT_KEEP_PUBLICATIONS" in done.stderr
+    assert "'none'" in done.stderr
+
+
+def test_corrupt_file_is_named_by_row_and_column_and_the_last_publication_stays(
+    hashpivot: Hashpivot, tmp_path: Path
+) -> None:
+    files = tmp_path / "exports"
+    a_vendor_file(files)
+    first = hashpivot("daily", "--plain", "--profile", "files", "--files-dir", "exports")
+    assert first.returncode == 0, first.stderr
+    before = (tmp_path / "data/published/current").readlink()
+    a_vendor_file(files, broken="9O000")
+    second = hashpivot("daily", "--plain", "--profile", "files", "--files-dir", "exports")
+    assert second.returncode == 3
+    for part in ("export.csv", "40", "PriceUSD", "'9O000'"):
+        assert part in second.stderr
+    assert (tmp_path / "data/published/current").readlink() == before
+    assert "90,038" in hashpivot("show", "capitulation_daily", "--limit", "3").stdout
+
+
+def test_run_that_failed_is_told_by_the_next_publication(hashpivot: Hashpivot, tmp_path: Path) -> None:
+    a_vendor_file(tmp_path / "exports", broken="nothing")
+    assert hashpivot("daily", "--plain", "--profile", "files", "--files-dir", "exports").returncode == 3
+    a_vendor_file(tmp_path / "exports")
+    assert hashpivot("daily", "--plain", "--profile", "files", "--files-dir", "exports").returncode == 0
+    told = json.loads(hashpivot("sql", "select status, error from meta.runs order by started_at", "--json").stdout)
+    assert [row["status"] for row in told] == ["failed", "published"]
+    assert "'nothing'" in told[0]["error"]
+
+
+def test_file_with_other_columns_is_left_alone_and_told(hashpivot: Hashpivot, tmp_path: Path) -> None:
+    a_vendor_file(tmp_path / "exports")
+    (tmp_path / "exports" / "shopping.csv").write_text("item,price\nmilk,2\n", encoding="utf-8")
+    assert hashpivot("daily", "--plain", "--profile", "files", "--files-dir", "exports").returncode == 0
+    told = hashpivot("sql", "select check_name, detail from meta.quality where severity = 'notice'").stdout
+    assert "shopping.csv" in told
+
+
+def test_empty_folder_publishes_nothing(hashpivot: Hashpivot, tmp_path: Path) -> None:
+    (tmp_path / "exports").mkdir()
+    done = hashpivot("daily", "--plain", "--profile", "files", "--files-dir", "exports")
+    assert done.returncode == 3
+    assert "exports" in done.stderr
+    assert not (tmp_path / "data" / "published").exists()
+
+
+def test_own_profile_is_a_toml_file(hashpivot: Hashpivot, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(
+        'title = "Mine"\nsources = ["simulated"]\n[precedence]\nprice = ["simulated"]\n', encoding="utf-8"
+    )
+    done = hashpivot("daily", "--plain", "--profile", "mine.toml")
+    assert done.returncode == 0, done.stderr
+    told = hashpivot(
+        "sql", "select count(price_usd) > 0 as price, count(hashrate_ehs) as chain from capitulation_daily", "--json"
+    )
+    assert json.loads(told.stdout) == [{"price": True, "chain": 0}]
+
+
+def test_profile_with_an_unknown_source_is_refused(hashpivot: Hashpivot, tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('title = "Mine"\nsources = ["oracle"]\n[precedence]\n', encoding="utf-8")
+    done = hashpivot("daily", "--plain", "--profile", "mine.toml")
+    assert done.returncode == 2
+    assert "mine.toml" in done.stderr
+    assert "oracle" in done.stderr
+
+
+def test_show_names_a_table_that_does_not_exist(demo: Path) -> None:
+    done = invoke(demo, "show", "capitulation")
+    assert done.returncode == 1
+    assert "expected one of asic_model" in done.stderr
+
+
+def test_show_lists_the_newest_rows_first(demo: Path) -> None:
+    told = json.loads(invoke(demo, "show", "capitulation_daily", "--limit", "2", "--column", "day", "--json").stdout)
+    assert told == [{"day": "2026-11-20"}, {"day": "2026-11-19"}]
+
+
+def test_sql_cannot_write(demo: Path) -> None:
+    done = invoke(demo, "sql", "delete from capitulation_daily")
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "read-only" in done.stderr
+
+
+def test_doctor_finds_a_healthy_installation_healthy(demo: Path) -> None:
+    done = invoke(demo, "doctor", "--json")
+    told = json.loads(done.stdout)
+    assert [row for row in told if row["state"] != "ok"] == []
+    assert done.returncode == 0
+    assert {"python", "disk", "clock", "lock", "publication", "source simulated"} <= {row["what"] for row in told}
+
+
+def test_doctor_says_which_setting_is_missing(demo: Path) -> None:
+    done = invoke(demo, "doctor", "--profile", "files", "--json")
+    assert done.returncode == 1
+    problem = next(row for row in json.loads(done.stdout) if row["state"] != "ok")
+    assert "HASHPIVOT_FILES_DIR" in problem["found"]
+
+
+def test_second_run_at_the_same_time_is_told_who_holds_the_lock(demo: Path) -> None:
+    command = [COMMAND, "daily", "--plain"]
+    holder = subprocess.Popen(command, cwd=demo, env=clean_environment(HOME=str(demo)), stderr=subprocess.PIPE)
+    lock = demo / "data" / "run.lock"
+    deadline = time.monotonic() + 30
+    while f"process {holder.pid}" not in lock.read_text(encoding="utf-8") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.kill(holder.pid, signal.SIGSTOP)
+    try:
+        done = invoke(demo, "daily", "--plain")
+    finally:
+        os.kill(holder.pid, signal.SIGCONT)
+        holder.communicate(timeout=120)
+    assert done.returncode == 75
+    assert f"process {holder.pid}" in done.stderr
+    assert holder.returncode == 0
+
+
+def test_killed_run_leaves_the_last_publication_and_the_next_run_goes_on(demo: Path) -> None:
+    published = demo / "data" / "published" / "hashpivot.duckdb"
+    command = [COMMAND, "daily", "--plain", "--day", "2026-11-20"]
+    for wait in (0.3, 1.2, 1.8, 2.4, 3.0):
+        victim = subprocess.Popen(
+            command,
+            cwd=demo,
+            env=clean_environment(HOME=str(demo)),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(wait)
+        victim.kill()
+        victim.wait()
+        with duckdb.connect(str(published), read_only=True) as reader:
+            assert reader.execute("select max(day)::varchar from capitulation_daily").fetchone() is not None
+    done = invoke(demo, "daily", "--plain", "--day", "2026-11-20")
+    assert done.returncode == 0, done.stderr
+    assert list((demo / "data/published/versions").glob(".draft-*")) == []

@@ -1,0 +1,67 @@
+"""The brief, its table and its chart, of a publication and of days that know little."""
+
+import dataclasses
+from datetime import date
+from pathlib import Path
+from xml.etree import ElementTree
+
+import duckdb
+
+from flows.reports import brief
+from flows.reports.chart import chart
+
+
+def test_brief_says_state_move_quality_revisions_and_coverage(published_demo: Path) -> None:
+    page = brief.markdown(brief.read(published_demo))
+    assert page.startswith("# Bitcoin miners on 2026-11-07: deep capitulation\n")
+    headings = [line[3:] for line in page.splitlines() if line.startswith("## ")]
+    assert headings == ["What moved the score", "Data quality", "Revisions", "Coverage"]
+    assert "No source changed what it had said." in page
+    assert "**Simulated data**" in page
+
+
+def test_moves_of_the_parts_add_up_to_that_of_the_score(published_demo: Path) -> None:
+    told = brief.read(published_demo)
+    step = told.newest["capitulation_score"] - told.day_before["capitulation_score"]
+    assert f"{step:+.1f} points since the day before:" in brief.markdown(told)
+
+
+def test_figures_are_those_of_the_table(published_demo: Path) -> None:
+    with duckdb.connect(str(published_demo / "hashpivot.duckdb"), read_only=True) as reader:
+        (price, before), *_ = reader.execute(
+            "select price_usd, (select price_usd from capitulation_daily where day = '2026-10-08') "
+            "from capitulation_daily where day = '2026-11-07'"
+        ).fetchall()
+    (row,) = [row for row in brief.figures(brief.read(published_demo)) if row["Figure"] == "Price"]
+    assert row["Value"] == f"{price:,.0f} USD"
+    assert row["Change"] == f"{(price / before - 1) * 100:+.1f} %"
+
+
+def test_unknown_is_said_where_a_day_knows_nothing(published_demo: Path) -> None:
+    told = brief.read(published_demo)
+    kept = {"day": told.newest["day"], "sources": "files", "is_final": False}
+    empty = {name: None for name in told.newest} | kept
+    bare = dataclasses.replace(told, newest=empty, day_before={}, month_before={}, unknown=tuple(empty))
+    page = brief.markdown(bare)
+    assert "The score is unknown" in page
+    assert "not final" in page
+    assert "no score to compare with" in page
+    assert {row["Value"] for row in brief.figures(bare)} == {"unknown"}
+    assert {row["Change"] for row in brief.figures(bare)} == {""}
+
+
+def test_source_that_is_behind_is_named(published_demo: Path) -> None:
+    told = brief.read(published_demo)
+    sources = [dict(row) | {"last_day": date(2026, 11, 1)} for row in told.sources if row["last_day"]]
+    assert "**6 days behind**" in brief.markdown(dataclasses.replace(told, sources=sources))
+
+
+def test_chart_is_a_small_picture_of_a_year(published_demo: Path) -> None:
+    text = chart(published_demo)
+    assert len(text) < 20_000
+    picture = ElementTree.fromstring(text)
+    (line,) = picture.iter("{http://www.w3.org/2000/svg}polyline")
+    points = [tuple(map(float, point.split(","))) for point in line.attrib["points"].split()]
+    assert len(points) == 365
+    assert all(0 <= x <= 720 and 0 <= y <= 220 for x, y in points)
+    assert "(simulated)" in text

@@ -1,0 +1,166 @@
+"""The files profile over real vendor data, checked against figures that nobody here computed."""
+
+import json
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tests.invocation import invoke
+
+Ask = Callable[[str], list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def publication(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the files profile has published the vendor data."""
+    folder = tmp_path_factory.mktemp("files")
+    done = invoke(folder, "daily", "--plain", "--profile", "files", HASHPIVOT_FILES_DIR=str(shared_data.resolve()))
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ask(publication: Path) -> Ask:
+    def rows(statement: str) -> list[dict[str, Any]]:
+        told: list[dict[str, Any]] = json.loads(invoke(publication, "sql", statement, "--json").stdout)
+        return told
+
+    return rows
+
+
+def test_puell_multiple_of_3_february_2026_is_the_published_one(ask: Ask) -> None:
+    (row,) = ask("select puell_issuance_ratio, sources from capitulation_daily where day = '2026-02-03'")
+    assert row["puell_issuance_ratio"] == pytest.approx(0.6864, abs=0.0005)
+    assert "coinmetrics_export" in row["sources"]
+
+
+def test_revenue_changes_of_5_february_2026_are_the_published_ones(ask: Ask) -> None:
+    (row,) = ask(
+        "select revenue_change_30d_raw_pct, revenue_change_30d_pct, sustainability_zone "
+        "from capitulation_daily where day = '2026-02-05'"
+    )
+    assert row["revenue_change_30d_raw_pct"] == pytest.approx(-33.14, abs=0.02)
+    assert row["revenue_change_30d_pct"] == pytest.approx(-23.28, abs=0.02)
+    assert row["sustainability_zone"] == "extremely_underpaid"
+
+
+def test_price_and_issuance_come_from_coin_metrics_alone(ask: Ask) -> None:
+    rows = ask(
+        "select column_name, sources from meta.columns where table_name = 'capitulation_daily' "
+        "and column_name in ('price_usd', 'issuance_btc', 'puell_issuance_ratio', 'revenue_change_30d_pct')"
+    )
+    assert {row["sources"] for row in rows} == {"coinmetrics_export"}
+    assert len(rows) == 4
+
+
+def test_miners_sent_177_274_btc_to_exchanges_in_january_2026(ask: Ask) -> None:
+    (row,) = ask(
+        "select sum(miner_to_exchange_btc) as total, max(miner_to_exchange_btc) as largest from capitulation_daily "
+        "where day between '2026-01-01' and '2026-01-31'"
+    )
+    assert row["total"] == pytest.approx(177_274, abs=1)
+    assert row["largest"] == pytest.approx(10_026, abs=1)
+
+
+def test_flow_table_holds_the_same_total_as_flow_to_all_exchanges(ask: Ask) -> None:
+    (row,) = ask(
+        "select sum(miner_to_exchange_btc) as total, any_value(sources) as sources from exchange_flow_daily "
+        "where exchange = 'all' and pool = 'all' and day between '2026-01-01' and '2026-01-31'"
+    )
+    assert row["total"] == pytest.approx(177_274, abs=1)
+    assert row["sources"] == "cryptoquant_export"
+
+
+def test_mean_transfer_is_the_total_over_the_count(ask: Ask) -> None:
+    rows = ask(
+        "select count(*) as days, "
+        "max(abs(miner_to_exchange_mean_btc - miner_to_exchange_btc / miner_to_exchange_count)) "
+        "as apart from capitulation_daily where miner_to_exchange_count > 0"
+    )
+    assert rows[0]["days"] > 5_000
+    assert rows[0]["apart"] <= 1e-9
+
+
+def test_hash_rate_agrees_with_the_vendors_within_a_hundredth_of_a_percent(ask: Ask, shared_data: Path) -> None:
+    ours = pl.DataFrame(ask("select day, hashrate_ehs from capitulation_daily where day >= '2021-01-01'")).with_columns(
+        pl.col("day").str.to_date()
+    )
+    theirs = pl.read_csv(shared_data / "coinmetrics" / "btc.csv", infer_schema_length=None).select(
+        pl.col("time").str.to_date().alias("day"), (pl.col("HashRate") / 1e6).alias("vendor_ehs")
+    )
+    both = ours.join(theirs, on="day", validate="1:1").drop_nulls()
+    assert both.height > 1_900
+    assert both.select((pl.col("hashrate_ehs") / pl.col("vendor_ehs") - 1).abs().median()).item() <= 1e-4
+
+
+def test_blocks_of_the_pools_are_the_vendors_blocks_within_one_percent(ask: Ask) -> None:
+    rows = pl.DataFrame(
+        ask(
+            "select day, sum(p.block_count) as pool_blocks, any_value(c.block_count) as vendor_blocks "
+            "from pool_daily as p join capitulation_daily as c using (day) where c.block_count is not null group by day"
+        )
+    )
+    assert rows.height > 1_900
+    assert rows.select((pl.col("pool_blocks") / pl.col("vendor_blocks") - 1).abs().max()).item() <= 0.01
+
+
+@pytest.mark.parametrize(("day", "backstop_usd"), [(date(2026, 2, 6), 6.233e9), (date(2025, 8, 13), 0)])
+def test_google_stands_behind_the_leases_it_had_announced_by_then(ask: Ask, day: date, backstop_usd: float) -> None:
+    assert ask(f"select google_backstop_usd from conversion_daily where day = '{day}'") == [
+        {"google_backstop_usd": backstop_usd}
+    ]
+
+
+def test_february_2026_is_a_capitulation_by_our_rules_but_not_by_glassnodes_on_the_third(ask: Ask) -> None:
+    rows = {
+        row["day"]: row
+        for row in ask(
+            "select day, capitulation_state, rule_glassnode_risk, mpi_zscore from capitulation_daily "
+            "where day between '2026-01-22' and '2026-02-06'"
+        )
+    }
+    assert rows["2026-02-05"]["capitulation_state"] == "deep_capitulation"
+    assert rows["2026-02-03"]["rule_glassnode_risk"] is False
+    assert rows["2026-02-05"]["mpi_zscore"] > rows["2026-01-22"]["mpi_zscore"]
+
+
+def test_day_without_a_price_says_so(ask: Ask) -> None:
+    (row,) = ask(
+        "select price_usd, miner_outflow_usd, miner_outflow_btc > 0 as flows "
+        "from capitulation_daily where day = '2026-03-25'"
+    )
+    assert row == {"price_usd": None, "miner_outflow_usd": None, "flows": True}
+    (reason,) = ask(
+        "select reason from meta.nulls where table_name = 'capitulation_daily' and column_name = 'miner_outflow_usd' "
+        "and date '2026-03-25' between first_day and last_day"
+    )
+    assert reason["reason"] == "no observation of price_usd"
+
+
+def test_what_was_left_out_is_told(ask: Ask) -> None:
+    notices = " ".join(
+        row["check_name"] + row["detail"] for row in ask("select * from meta.quality where severity = 'notice'")
+    )
+    assert "2026-03-23" in notices
+    assert "pools-v2.json" in notices
+
+
+def test_vendor_terms_travel_with_the_tables(ask: Ask) -> None:
+    (row,) = ask("select licence from meta.tables where table_name = 'capitulation_daily'")
+    assert "no commercial use" in row["licence"]
+    assert "no redistribution" in row["licence"]
+
+
+def test_second_run_gives_the_same_bytes(publication: Path, shared_data: Path) -> None:
+    def tables() -> dict[str, bytes]:
+        folder = publication / "data/published/parquet"
+        return {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
+
+    before = tables()
+    done = invoke(publication, "daily", "--plain", "--profile", "files", HASHPIVOT_FILES_DIR=str(shared_data.resolve()))
+    assert done.returncode == 0, done.stderr
+    assert tables() == before

@@ -1,0 +1,376 @@
+"""`hashpivot serve` for real: server, runs in processes of their own, a browser, receivers of alerts, and accidents.
+
+The tests of this file share one home and go on where the one before has ended, as a machine does that runs for weeks.
+"""
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.scheduled.receivers import WEBHOOK_PATH, Received, listening
+from tests.scheduled.serving import (
+    COMMAND,
+    SCREENSHOTS,
+    Serving,
+    backfill_at_work,
+    browser_page,
+    clean_environment,
+    eventually,
+    pick,
+    published_version,
+)
+
+REPOSITORY = Path(__file__).parents[2]
+SECRETS = ("loginSecretToken", "webhookSecretToken", "slackSecretToken", "desk@example.org")
+DEPLOYMENTS = ("daily", "backfill", "registry-refresh", "publish-only", "rebuild-as-of")
+LATE = "[alarm] hashpivot: The publication is late"
+
+
+@pytest.fixture(scope="module")
+def received(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Received]:
+    with listening(tmp_path_factory.mktemp("receivers")) as received:
+        yield received
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, received: Received) -> Iterator[Serving]:
+    serving = Serving(tmp_path_factory.mktemp("serve"), environment=received.environment)
+    serving.start()
+    yield serving
+    if serving.process is not None and serving.process.poll() is None:
+        serving.kill()
+
+
+def subjects(received: Received) -> list[str]:
+    """What the webhook was told, but for lateness: the days that are published here are long gone."""
+    told = [json.loads(body)["subject"] for _, body in received.webhook]
+    return [subject for subject in told if subject != LATE]
+
+
+def test_deployments_have_forms_schedules_tags_and_a_text(served: Serving) -> None:
+    for name in DEPLOYMENTS:
+        deployment = served.deployment(name)
+        assert "hashpivot" in deployment["tags"]
+        assert len(deployment["description"]) > 100
+        assert not deployment["paused"]
+        assert deployment["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+        form = next(iter(deployment["parameter_openapi_schema"]["definitions"].values()))
+        assert all(field["title"] and field["description"] for field in form["properties"].values())
+        assert form["properties"]["profile"]["enum"][:2] == ["demo", "files"]
+    crons = {name: [s["schedule"]["cron"] for s in served.deployment(name)["schedules"]] for name in DEPLOYMENTS}
+    assert {name: cron for name, cron in crons.items() if cron} == {
+        "daily": ["30 2 * * *"],
+        "registry-refresh": ["0 5 * * 1"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"),
+    [
+        ("daily", {"profile": "nonsense"}),
+        ("daily", {"day": "yesterday"}),
+        ("daily", {"home": "/etc"}),
+        ("backfill", {}),
+        ("backfill", {"since": "2026-01-01", "shards": 0}),
+        ("backfill", {"since": "2026-01-01", "shards": 1000}),
+        ("rebuild-as-of", {}),
+    ],
+)
+def test_nonsense_is_refused_before_there_is_a_run(served: Serving, name: str, parameters: dict[str, Any]) -> None:
+    assert "detail" in json.loads(served.refusal(name, **parameters))
+
+
+def test_run_leaves_figures_a_brief_a_chart_and_a_link_and_the_first_one_alarms_nobody(
+    served: Serving, received: Received
+) -> None:
+    run_id = served.finish("daily", profile="demo", day="2026-01-16")
+    assert served.run(run_id)["name"] == "demo 2026-01-16"
+    left = served.artifacts(run_id)
+    assert set(left) == {"hashpivot-figures", "hashpivot-brief", "hashpivot-chart", "hashpivot-publication"}
+    figures = json.loads(left["hashpivot-figures"]["data"])
+    ((score,),) = served.published("select capitulation_score from capitulation_daily where day = '2026-01-16'")
+    assert figures[0]["Value"] == f"{score:.1f} of 100"
+    assert figures[0]["Zone"] == "deep capitulation"
+    assert left["hashpivot-brief"]["data"].startswith("# Bitcoin miners on 2026-01-16: deep capitulation")
+    assert "**Simulated data**" in left["hashpivot-brief"]["data"]
+    head, picture = left["hashpivot-chart"]["data"].split(",")
+    assert head == "data:image/svg+xml;base64"
+    assert b"<polyline" in base64.b64decode(picture)
+    assert sum(len(json.dumps(artifact)) for artifact in left.values()) < 40_000
+    assert subjects(received) == []
+    for told in ("ingested source=simulated rows=", "published version="):
+        eventually(lambda told=told: [line for line in served.logs(run_id) if line.startswith(told)], told)
+
+
+def test_server_keeps_which_sources_each_table_was_made_from(served: Serving) -> None:
+    def told() -> dict[str, dict[str, Any]]:
+        wanted = {"filter": {"event": {"name": ["prefect.asset.materialization.succeeded"]}}, "limit": 50}
+        return {
+            event["resource"]["prefect.resource.name"]: event
+            for event in served.ask("/events/filter", wanted)["events"]
+        }
+
+    tables = dict(served.published("select table_name, row_count from meta.tables where row_count > 0"))
+    eventually(lambda: len(told()) == len(tables), "an event for each table with rows")
+    assert {name: event["payload"]["row_count"] for name, event in told().items()} == tables
+    days = told()["capitulation_daily"]
+    assert days["payload"]["last_day"] == "2026-01-16"
+    related = {each["prefect.resource.role"]: each["prefect.resource.id"] for each in days["related"]}
+    assert related["flow-run"].startswith("prefect.flow-run.")
+    sources = {each["prefect.resource.id"] for each in days["related"] if each["prefect.resource.role"] == "asset"}
+    assert sources == {"hashpivot://source/registry", "hashpivot://source/simulated"}
+
+
+def test_command_of_the_same_home_joins_the_server_that_serves_it(served: Serving) -> None:
+    command = [COMMAND, "daily", "--profile", "demo", "--day", "2026-01-16", "--home", str(served.home), "--json"]
+    done = subprocess.run(
+        command,
+        cwd=served.folder,
+        env=clean_environment(HOME=str(served.folder)),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    runs = served.ask("/flow_runs/filter", {"flow_runs": {"name": {"any_": ["demo 2026-01-16"]}}})
+    (joined,) = [run for run in runs if run["deployment_id"] is None]
+    assert joined["state"]["type"] == "COMPLETED"
+    assert "hashpivot-brief" in served.artifacts(joined["id"])
+    assert json.loads(done.stdout)["day"] == "2026-01-16"
+
+
+def test_alerts_reach_webhook_slack_and_mail_once_and_recovery_is_told(served: Serving, received: Received) -> None:
+    served.finish("daily", profile="demo", day="2026-01-18")
+    left, burst = "[recovery] hashpivot: Miners left capitulation", "[news] hashpivot: Burst of coins from miners"
+    eventually(lambda: len(subjects(received)) >= 2, "alerts by webhook")
+    eventually(lambda: any(left.encode() in body for _, body in received.slack), "recovery by Slack")
+    eventually(lambda: left in {subject for subject, _ in received.mail}, "recovery by mail")
+    assert sorted(subject[: len(burst)] for subject in subjects(received)) == sorted([burst, left[: len(burst)]])
+    assert {path for path, _ in received.webhook} == {WEBHOOK_PATH}
+    assert any("2026-01-18" in text for _, text in received.mail)
+
+    served.finish("daily", profile="demo", day="2026-01-18")
+    served.finish("publish-only", profile="demo", day="2026-01-16")
+    served.finish("daily", profile="demo", day="2026-02-05")
+    entered = "[alarm] hashpivot: Miners entered capitulation"
+    eventually(lambda: entered in subjects(received), "the alarm")
+    assert subjects(received).count(left) == 1
+    assert subjects(received).count(entered) == 1
+    assert [event["event"] for event in events(served)].count("hashpivot.capitulation.left") == 1
+
+
+def events(served: Serving) -> list[dict[str, Any]]:
+    found = served.ask("/events/filter", {"filter": {"event": {"prefix": ["hashpivot."]}}, "limit": 50})
+    events: list[dict[str, Any]] = found["events"]
+    return events
+
+
+def test_second_trigger_waits_for_the_first(served: Serving) -> None:
+    first = served.click("daily", profile="demo", day="2026-02-06")
+    second = served.click("daily", profile="demo", day="2026-02-07")
+    other = served.click("publish-only", profile="demo", day="2026-02-07")
+    for run_id in (first, second, other):
+        assert served.wait(run_id)["type"] == "COMPLETED"
+    states = {run_id: served.ask(f"/flow_run_states/?flow_run_id={run_id}") for run_id in (first, second)}
+    waited = [run_id for run_id, seen in states.items() if "AwaitingConcurrencySlot" in {s["name"] for s in seen}]
+    assert len(waited) == 1
+    runs = served.published(
+        "select started_at, ended_at from meta.runs where day >= '2026-02-06' and status = 'published' order by 2"
+    )
+    assert len(runs) == 3
+    # The lock beneath keeps runs of different deployments apart as well: none ended while another published.
+    assert "waiting: " in " ".join(served.logs(other)) or runs == sorted(runs)
+
+
+def test_publication_that_is_late_is_told_once(served: Serving, received: Received) -> None:
+    def told() -> list[bytes]:
+        return [body for _, body in received.webhook if LATE.encode() in body]
+
+    eventually(told, "the alarm", timeout=90)
+    served.finish("publish-only", profile="demo")
+    eventually(lambda: "[recovery] hashpivot: The publication has caught up" in subjects(received), "its end")
+    assert len(told()) == 1
+
+
+def test_person_finds_the_form_fills_it_and_sees_the_result_in_a_browser(served: Serving) -> None:
+    from playwright.sync_api import expect
+
+    with browser_page() as page:
+        page.goto(served.address)
+        page.get_by_role("link", name="Deployments").click()
+        expect(page.get_by_text("rebuild-as-of").first).to_be_visible()
+        page.screenshot(path=SCREENSHOTS / "1-deployments.png")
+        page.locator("a[href*='deployments/deployment']", has_text="backfill").first.click()
+        pick(page.get_by_role("button", name="Run", exact=True), page.get_by_role("menuitem", name="Custom run"))
+
+        pick(page.get_by_role("button", name="Select Profile"), page.get_by_role("option", name="demo"))
+        page.get_by_label("From", exact=True).click()
+        page.get_by_role("button", name="Go to the Previous Month").click()
+        page.locator("[role=gridcell][data-day$='-15'] button").click()
+        page.keyboard.press("Escape")
+        page.get_by_label("Shards (Optional)").fill("3")
+        page.screenshot(path=SCREENSHOTS / "2-form.png")
+        before = {run["id"] for run in served.ask("/flow_runs/filter", {})}
+        page.get_by_role("button", name="Submit").click()
+
+        eventually(lambda: len(served.ask("/flow_runs/filter", {})) > len(before), "the run that was asked for")
+        (run_id,) = {run["id"] for run in served.ask("/flow_runs/filter", {})} - before
+        page.goto(f"{served.address}/v2/runs/flow-run/{run_id}")
+        expect(page.get_by_text("Completed").first).to_be_visible(timeout=60_000)
+        eventually(lambda: served.logs(run_id), "its log")
+        page.reload()
+        expect(page.get_by_text("ingested source=simulated").first).to_be_visible()
+        page.screenshot(path=SCREENSHOTS / "3-run.png")
+        run = served.run(run_id)
+        assert run["parameters"]["parameters"]["shards"] == 3
+        assert run["parameters"]["parameters"]["profile"] == "demo"
+        left = served.artifacts(run_id)
+        progress = left["hashpivot-progress"]
+        assert (progress["data"], progress["description"][:12]) == (100.0, "4 of 4 parts")
+
+        page.goto(f"{served.address}/v2/artifacts/artifact/{left['hashpivot-brief']['id']}")
+        expect(page.get_by_role("heading", name="What moved the score")).to_be_visible()
+        page.screenshot(path=SCREENSHOTS / "4-brief.png")
+        page.goto(f"{served.address}/v2/artifacts/artifact/{left['hashpivot-figures']['id']}")
+        expect(page.get_by_text("Capitulation score").first).to_be_visible()
+        page.screenshot(path=SCREENSHOTS / "5-figures.png")
+        page.goto(f"{served.address}/v2/artifacts/artifact/{left['hashpivot-chart']['id']}")
+        image = page.locator("img[src^='data:image/svg']")
+        expect(image).to_be_visible()
+        assert image.evaluate("image => image.naturalWidth") == 720
+        page.screenshot(path=SCREENSHOTS / "6-chart.png")
+
+
+def test_stop_leaves_nothing_half_done(served: Serving) -> None:
+    before = published_version(served)
+    run_id = backfill_at_work(served)
+    served.ask(f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
+    assert served.wait(run_id)["type"] == "CANCELLED"
+    assert published_version(served) == before
+    eventually(lambda: not served.run_processes(), "the end of the process")
+
+
+def test_killed_run_is_told_as_crashed_and_the_next_one_completes(served: Serving) -> None:
+    before = published_version(served)
+    run_id = backfill_at_work(served)
+    (process,) = served.run_processes()
+    os.kill(process, signal.SIGKILL)
+    assert served.wait(run_id)["type"] == "CRASHED"
+    assert published_version(served) == before
+    served.finish("publish-only", profile="demo")
+    assert published_version(served) != before
+
+
+def test_run_outlives_a_restart_of_the_server(served: Serving) -> None:
+    run_id = backfill_at_work(served, shards=40)
+    server = served.server_process()
+    os.kill(server, signal.SIGKILL)
+    state = served.wait(run_id, timeout=120)
+    assert state["type"] == "COMPLETED", served.logs(run_id)
+    assert served.server_process() != server
+
+
+def test_after_a_loss_of_power_the_schedule_fires_by_itself_and_goes_on(served: Serving) -> None:
+    lost = backfill_at_work(served)
+    before = published_version(served)
+    served.kill()
+    assert published_version(served) == before
+    served.login = "desk:loginSecretToken"
+    served.start(
+        HASHPIVOT_DAILY_CRON="* * * * *", HASHPIVOT_PROFILE="demo", PREFECT_SERVER_API_AUTH_STRING=served.login
+    )
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(f"{served.address}/api/deployments/count", data=b"{}")
+    assert served.run(lost)["state"]["type"] == "CRASHED"
+    told = doctor_of(served)
+    assert told["state"] == "ok"
+    assert told["found"] == f"server of hashpivot serve at 127.0.0.1:{served.port}, with a login"
+    deployment = served.deployment("daily")["id"]
+    asked = {"flow_runs": {"deployment_id": {"any_": [deployment]}, "state": {"type": {"any_": ["COMPLETED"]}}}}
+
+    def fired() -> list[dict[str, Any]]:
+        return [run for run in served.ask("/flow_runs/filter", asked) if run["auto_scheduled"]]
+
+    eventually(fired, "a run by schedule", timeout=100)
+    assert fired()[0]["state"]["type"] == "COMPLETED"
+
+
+def test_work_pool_takes_the_same_deployments(served: Serving) -> None:
+    served.ask("/work_pools/", {"name": "hashpivot", "type": "process"})
+    client = {"PREFECT_API_URL": f"{served.address}/api", "PREFECT_API_AUTH_STRING": served.login or ""}
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        cwd=REPOSITORY,
+        env=dict(os.environ) | client | {"HOME": str(served.folder), "NO_PROXY": "127.0.0.1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in DEPLOYMENTS:
+        deployment = served.deployment(name)
+        assert deployment["work_pool_name"] == "hashpivot"
+        assert deployment["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+        assert deployment["parameter_openapi_schema"]["definitions"]
+        assert all(s["schedule"]["timezone"] == "UTC" for s in deployment["schedules"])
+
+
+def test_nothing_secret_is_kept_or_said(served: Serving) -> None:
+    kept = [
+        served.ask("/flow_runs/filter", {}),
+        served.ask("/artifacts/filter", {}),
+        served.ask("/automations/filter", {}),
+        served.ask("/block_documents/filter", {}),
+        served.ask("/logs/filter", {"limit": 200}),
+        events(served),
+    ]
+    for secret in SECRETS:
+        assert secret not in json.dumps(kept)
+        assert secret not in served.said
+        assert secret.encode() not in (served.home / "prefect/prefect.db").read_bytes()
+
+
+def test_sigterm_stops_everything_and_leaves_the_schedules_on(served: Serving) -> None:
+    served.ask(f"/deployments/{served.deployment('daily')['id']}")
+    family = served.family()
+    assert len(family) >= 3
+    assert served.stop() == 0
+    eventually(lambda: not [pid for pid in family if Path(f"/proc/{pid}").exists()], "the end of all processes")
+    import sqlite3
+
+    with sqlite3.connect(served.home / "prefect/prefect.db") as database:
+        (active,) = database.execute("select count(*) from deployment_schedule where active").fetchone()
+    assert active == 2
+
+
+def test_sigterm_during_the_start_is_a_stop_like_any_other(served: Serving) -> None:
+    before = served.launch()
+    eventually(lambda: len(served.family()) > 1, "its server")
+    family = served.family()
+    assert served.stop() == 0
+    assert "Aborted" not in served.said[before:]
+    eventually(lambda: not [pid for pid in family if Path(f"/proc/{pid}").exists()], "the end of all processes")
+
+
+def doctor_of(served: Serving) -> dict[str, str]:
+    """What `hashpivot doctor` says of the scheduler of that home, asked by somebody without its login."""
+    done = subprocess.run(
+        [COMMAND, "doctor", "--home", str(served.home), "--json"],
+        env=clean_environment(HOME=str(served.folder)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    return next(row for row in json.loads(done.stdout) if row["what"] == "scheduler")

@@ -1,0 +1,166 @@
+"""Frames of what attribution found, and their daily sums by exchange and pool."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import polars as pl
+
+from transforms.attribution.blocks import LARGEST_COUNT, BlockFlows
+from transforms.inputs.exchange_flows import ALL
+
+TRANSFER: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "height": pl.Int64,
+    "block_hash": pl.String,
+    "txid": pl.String,
+    "exchange": pl.String,
+    "pool": pl.String,
+    "hop": pl.Int64,
+    "transfer_sat": pl.Int64,
+    "fresh_sat": pl.Int64,
+    "miner_input_sat": pl.Int64,
+    "total_input_sat": pl.Int64,
+    "quality": pl.String,
+}
+BLOCK_FLOW: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    "height": pl.Int64,
+    "block_hash": pl.String,
+    "pool": pl.String,
+    "outflow_sat": pl.Int64,
+    "outflow_tx_count": pl.Int64,
+    "largest_outflows_sat": pl.List(pl.Int64),
+    "inflow_sat": pl.Int64,
+    "fee_sat": pl.Int64,
+    "one_hop_outflow_sat": pl.Int64,
+    "coinbase_direct_to_exchange_sat": pl.Int64,
+}
+UNTOLD: Final = -1
+"""Stands for a sum that nobody knows until days without any transfer have got their 0."""
+_ZERO_HOP: Final = pl.col("hop") == 0
+
+
+def transfer_rows(flows: Iterable[BlockFlows], label_set: str) -> pl.DataFrame:
+    """One row a transaction, exchange and layer that moved coins there, in the order of the chain.
+
+    Shape: the fields of `Transfer` and `label_set`, the version of the labels that were used.
+    """
+    rows = [transfer for block in flows for transfer in block.transfers]
+    return pl.DataFrame(rows, schema=TRANSFER, orient="row").with_columns(pl.lit(label_set).alias("label_set"))
+
+
+def block_flow_rows(flows: Iterable[BlockFlows], label_set: str) -> pl.DataFrame:
+    """One row a block: the fields of `transforms.attribution.blocks.BlockFlows` but its transfers, and `label_set`."""
+    rows = [block[:-1] for block in flows]
+    return pl.DataFrame(rows, schema=BLOCK_FLOW, orient="row").with_columns(pl.lit(label_set).alias("label_set"))
+
+
+def transfer_days(transfers: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
+    """Sum `transfers` by day, exchange and pool; `days` tells the `day` of each `height`.
+
+    Shape: one row a day, exchange and pool with a transfer, `exchange` and `pool` each a name or 'all', sorted by them:
+    `day`, `exchange`, `pool`; of the 0-hop layer `transfer_sat`, `transfer_count` (transactions), `mean_sat` (NULL
+    without a transaction), `top10_sat` (the ten largest transactions), `fresh_sat` (straight out of coinbase outputs,
+    NULL where a block does not tell);
+    `one_hop_sat` on top of it; `label_set`. A transaction that pays two exchanges counts once in their sum.
+    """
+    dated = transfers.join(days.select("height", "day"), on="height", how="left", validate="m:1", maintain_order="left")
+    every = (ALL, "exchange"), (ALL, "pool")
+    by_both = [
+        _summed(dated.with_columns(pl.lit(name).alias(column) for name, column in kept))
+        for kept in ((), every[:1], every[1:], every)
+    ]
+    return pl.concat(by_both).sort("day", "exchange", "pool")
+
+
+def _summed(dated: pl.DataFrame) -> pl.DataFrame:
+    keys = ["day", "exchange", "pool"]
+    by_transaction = dated.group_by(*keys, "txid").agg(
+        pl.col("transfer_sat").filter(_ZERO_HOP).sum(),
+        _sum_if_all_known("fresh_sat"),
+        pl.col("transfer_sat").filter(~_ZERO_HOP).sum().alias("one_hop_sat"),
+        _ZERO_HOP.any().alias("is_zero_hop"),
+        pl.col("label_set").first(),
+    )
+    sat, is_counted = pl.col("transfer_sat"), pl.col("is_zero_hop")
+    return by_transaction.group_by(keys).agg(
+        sat.sum(),
+        is_counted.sum().cast(pl.Int64).alias("transfer_count"),
+        sat.filter(is_counted).mean().alias("mean_sat"),
+        sat.top_k(LARGEST_COUNT).sum().alias("top10_sat"),
+        _sum_if_all_known("fresh_sat"),
+        pl.col("one_hop_sat").sum(),
+        pl.col("label_set").first(),
+    )
+
+
+def _sum_if_all_known(column: str) -> pl.Expr:
+    return pl.when(pl.col(column).null_count() == 0).then(pl.col(column).sum()).alias(column)
+
+
+def observed_exchange_flows(by_day: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `transfer_days` that are single exchanges and pools, in the shape of an observed exchange flow."""
+    return by_day.filter((pl.col("exchange") != ALL) & (pl.col("pool") != ALL) & (pl.col("transfer_count") > 0)).select(
+        "day", "exchange", "pool", "transfer_sat", "transfer_count", "top10_sat"
+    )
+
+
+def miner_flow_days(block_flows: pl.DataFrame, transfers: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
+    """Sum `block_flows` by day, with what their `transfers` tell; `days` tells the `day` of each `height`.
+
+    Shape: one row a day with a block, sorted: `day`, `outflow_sat`, `outflow_tx_count`, `outflow_mean_sat` and
+    `unlabelled_ratio` (share of the outflow that no label follows; both NULL without outflow), `outflow_top10_sat`,
+    `inflow_sat`, `fee_sat`, `one_hop_outflow_sat`, `coinbase_direct_to_exchange_sat`, `to_exchange_sat`,
+    `to_exchange_tx_count`, `to_exchange_fresh_sat` (NULL where a block does not tell), `one_hop_to_exchange_sat`,
+    `label_set`. A day without a transfer has a true 0.
+    """
+    day_of = days.select("height", "day")
+    sums = ["outflow_sat", "outflow_tx_count", "inflow_sat", "fee_sat", "one_hop_outflow_sat"]
+    dated = block_flows.join(day_of, on="height", how="left", validate="1:1", maintain_order="left")
+    sent = (
+        transfers.join(day_of, on="height", how="left", validate="m:1")
+        .group_by("day")
+        .agg(
+            pl.col("transfer_sat").filter(_ZERO_HOP).sum().alias("to_exchange_sat"),
+            pl.col("txid").filter(_ZERO_HOP).n_unique().cast(pl.Int64).alias("to_exchange_tx_count"),
+            _sum_if_all_known("fresh_sat").fill_null(UNTOLD).alias("to_exchange_fresh_sat"),
+            pl.col("transfer_sat").filter(~_ZERO_HOP).sum().alias("one_hop_to_exchange_sat"),
+        )
+    )
+    has_outflow = pl.when(pl.col("outflow_sat") > 0)
+    return (
+        dated.group_by("day")
+        .agg(
+            pl.col(sums).sum(),
+            pl.col("coinbase_direct_to_exchange_sat").sum(),
+            pl.col("largest_outflows_sat")
+            .explode(empty_as_null=False)
+            .top_k(LARGEST_COUNT)
+            .sum()
+            .alias("outflow_top10_sat"),
+            pl.col("label_set").first(),
+        )
+        .join(sent, on="day", how="left", validate="1:1")
+        .with_columns(
+            pl.col(
+                "to_exchange_sat", "to_exchange_tx_count", "to_exchange_fresh_sat", "one_hop_to_exchange_sat"
+            ).fill_null(0)
+        )
+        .with_columns(pl.col("to_exchange_fresh_sat").replace(UNTOLD, None))
+        .select(
+            "day",
+            "outflow_sat",
+            "outflow_tx_count",
+            has_outflow.then(pl.col("outflow_sat") / pl.col("outflow_tx_count")).alias("outflow_mean_sat"),
+            "outflow_top10_sat",
+            has_outflow.then(1 - pl.col("to_exchange_sat") / pl.col("outflow_sat")).alias("unlabelled_ratio"),
+            "inflow_sat",
+            "fee_sat",
+            "one_hop_outflow_sat",
+            "coinbase_direct_to_exchange_sat",
+            "to_exchange_sat",
+            "to_exchange_tx_count",
+            "to_exchange_fresh_sat",
+            "one_hop_to_exchange_sat",
+            "label_set",
+        )
+        .sort("day")
+    )

@@ -1,0 +1,1 @@
+"""What must be true: of finished tables, of what vendors report, and between sources."""
