@@ -111,7 +111,7 @@ class ChainReorganisedError(TransientError):
         )
 
 
-class SiteRefusalError(BadInputError):
+class RequestRejectedError(BadInputError):
     """A hosted source understood a request and refused it; `kind` is its own word for why, or the HTTP status."""
 
     def __init__(self, place: str, kind: str, message: str) -> None:
@@ -119,7 +119,7 @@ class SiteRefusalError(BadInputError):
         super().__init__(place, f"{kind}: {message}", "an answer", "look the word up in the source's manual")
 
 
-class SiteClosedError(TransientError):
+class SourcePausedError(TransientError):
     """A hosted source has had enough of us, and asking before `until` would make it worse."""
 
     def __init__(self, place: str, why: str, until: datetime) -> None:

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from flows.scheduled.server import LOOPBACK, is_loopback, kept_address, takes_anybody
 from flows.settings import Profile, Settings, read_profile, read_settings
-from flows.sources.choose import HOSTED, node_walk, outside_of, source_named
+from flows.sources.choose import HOSTED, node_walk, source_named, web_session_of
 from flows.sources.protocol import Probed, Request
-from schemas.errors import HashpivotError, SettingsError, SiteClosedError, TransientError
+from schemas.errors import HashpivotError, SettingsError, SourcePausedError, TransientError
 from schemas.suppliers import NODE
 from warehouse.journal import one_run_at_a_time
 from warehouse.reading import query
@@ -188,7 +188,7 @@ def _source(name: str, profile: Profile, settings: Settings) -> Finding:
     except SettingsError as error:
         is_choice = profile.degrades and error.value is None
         return Finding(subject=subject, ok=is_choice, found=str(error), remedy=error.remedy, is_choice=is_choice)
-    except SiteClosedError as error:
+    except SourcePausedError as error:
         remedy = "ask it nothing until then; a daily run goes on without it"
         return Finding(subject=subject, ok=False, found=str(error), remedy=remedy)
     except TransientError as error:
@@ -214,10 +214,10 @@ def _heard(name: str, settings: Settings) -> str:
 
 def _heard_outside(name: str, settings: Settings) -> str:
     """Its settings, whether it is closed for us, and what it says to one cheap request if it has one."""
-    outside = outside_of(settings, hasty=True)
+    session = web_session_of(settings, single_attempt=True)
     try:
-        source = source_named(name, settings, outside)
-        outside.refuse_while_closed()
+        source = source_named(name, settings, session)
+        session.raise_if_paused()
         return f"answers, {source.probe()}" if isinstance(source, Probed) else "set up; it is not asked before a run"
     finally:
-        outside.close()
+        session.close()

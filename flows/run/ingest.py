@@ -38,7 +38,7 @@ class Ingested:
 
 def foresee(run: Run, say: Say = lambda _: None) -> dict[str, Estimate]:
     """Say what each source that can tell will cost, before any is asked, and whether the run may spend that much."""
-    if run.outside is None:
+    if run.web is None:
         return {}
     with open_working(run.settings.working_database) as connection:
         request = Request(since=run.since, through=run.through, now=run.now, known=known(connection))
@@ -47,7 +47,7 @@ def foresee(run: Run, say: Say = lambda _: None) -> dict[str, Estimate]:
         if name not in HOSTED:
             continue
         try:
-            source = source_named(name, run.settings, run.outside)
+            source = source_named(name, run.settings, run.web)
             if isinstance(source, Planned):
                 estimates[name] = source.plan(request)
                 say(f"plan: {name}: {_cost(estimates[name])}")
@@ -76,7 +76,7 @@ def ingest(run: Run, source_name: str, say: Say = lambda _: None) -> Ingested:
     rows = new = revised = 0
     notices = []
     missing = None
-    before = run.outside.usage.by_site if run.outside else {}
+    before = run.web.usage.by_site if run.web else {}
     with open_working(run.settings.working_database) as connection:
         request = Request(since=run.since, through=run.through, now=run.now, known=known(connection))
         for item in _said(run, source_name, request):
@@ -123,7 +123,7 @@ def ingest(run: Run, source_name: str, say: Say = lambda _: None) -> Ingested:
 def _said(run: Run, source_name: str, request: Request) -> Iterator[Batch | Notice | Missing]:
     """What the source says; last, where the profile lets the run go on, why there is no more of it."""
     try:
-        yield from source_named(source_name, run.settings, run.outside).observe(request)
+        yield from source_named(source_name, run.settings, run.web).observe(request)
     except (WarehouseError, WarehouseBusyError):
         raise  # our own disk, without which no other source can be kept either
     except HashpivotError as error:
@@ -136,7 +136,7 @@ def _used(run: Run, before: Mapping[str, Used]) -> Used | None:
     """What hosted sources have cost since `before`."""
     from flows.sources.web.usage import total
 
-    return total(run.outside.usage.by_site, before) if run.outside else None
+    return total(run.web.usage.by_site, before) if run.web else None
 
 
 def shards_of(run: Run, source_name: str) -> list[Shard]:

@@ -13,8 +13,8 @@ from warehouse import journal
 
 def run_all(run: Run, say: Say = lambda _: None) -> Outcome:
     """The whole run, one at a time on this machine."""
-    if run.outside is not None:
-        run.outside.listener = say
+    if run.web is not None:
+        run.web.listener = say
     with journal.one_run_at_a_time(run.settings.lock_file), on_its_way(run):
         foresee(run, say)
         ingested = []

@@ -12,14 +12,14 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from flows.settings import Profile, Settings
-from flows.sources.choose import HOSTED, outside_of
+from flows.sources.choose import HOSTED, web_session_of
 from schemas.errors import HashpivotError, SettingsError
 from transforms.calendar import FINALITY_DELAY
 from warehouse import journal
 from warehouse.working import open_working
 
 if TYPE_CHECKING:
-    from flows.sources.web.outside import Outside
+    from flows.sources.web.session import WebSession
 
 
 Say = Callable[[str], None]
@@ -36,7 +36,7 @@ class Run:
     since: date | None
     through: date
     now: datetime
-    outside: Outside | None
+    web: WebSession | None
     """What its hosted sources share: count of requests, queues, kept answers. None where it has no such source."""
     over: threading.Event = field(default_factory=threading.Event, compare=False)
     """Set at the end of the run, whatever ended it, so that readers in other threads do not outlive it."""
@@ -69,7 +69,7 @@ def plan(
         since=since,
         through=through,
         now=now,
-        outside=outside_of(settings) if any(name in HOSTED for name in profile.sources) else None,
+        web=web_session_of(settings) if any(name in HOSTED for name in profile.sources) else None,
     )
 
 
@@ -122,5 +122,5 @@ def on_its_way(run: Run) -> Iterator[None]:
         raise
     finally:
         run.over.set()
-        if run.outside is not None:
-            run.outside.close()
+        if run.web is not None:
+            run.web.close()

@@ -17,7 +17,7 @@ from schemas.suppliers import SUPPLIERS
 if TYPE_CHECKING:
     from flows.sources.node import ChainWalk, Node
     from flows.sources.web.access import Access
-    from flows.sources.web.outside import Outside
+    from flows.sources.web.session import WebSession
 
 
 SHARDED: Final = ("node",)
@@ -63,13 +63,13 @@ def access_of(name: str, settings: Settings) -> Access:
 def source_named(
     name: str,
     settings: Settings,
-    outside: Outside | None = None,
+    session: WebSession | None = None,
     readers_count: int = 1,
     over: threading.Event | None = None,
 ) -> Source:
     """The source called `name`; modules are imported when asked for, so that a run loads only what it uses.
 
-    `outside` is what the hosted sources of a run share; without it, this one is alone. `readers_count`: how many of an
+    `session` is what the hosted sources of a run share; without it, this one is alone. `readers_count`: how many of an
     own node are at work at once. `over`: once it is set, an own node is asked nothing more.
 
     Raises `SettingsError` when a setting the source needs is missing.
@@ -89,16 +89,18 @@ def source_named(
     if name == "node":
         return _node(settings, readers_count, over)
     if name in HOSTED:
-        return HOSTED[name](settings, outside or outside_of(settings))
+        return HOSTED[name](settings, session or web_session_of(settings))
     raise SettingsError("profile source", name, f"simulated, files, node, {', '.join(HOSTED)}", "correct the profile")
 
 
-def outside_of(settings: Settings, *, hasty: bool = False) -> Outside:
-    """What the hosted sources of one run share. `hasty`: each request is tried once."""
-    from flows.sources.web.outside import Outside
+def web_session_of(settings: Settings, *, single_attempt: bool = False) -> WebSession:
+    """What the hosted sources of one run share. `single_attempt`: each request is tried once."""
+    from flows.sources.web.session import WebSession
     from flows.sources.web.usage import Usage
 
-    return Outside(settings.web, Usage(settings.max_requests), time_scale=settings.web_time_scale, hasty=hasty)
+    return WebSession(
+        settings.web, Usage(settings.max_requests), time_scale=settings.web_time_scale, single_attempt=single_attempt
+    )
 
 
 def suppliers_of(name: str) -> tuple[str, ...]:
@@ -108,7 +110,7 @@ def suppliers_of(name: str) -> tuple[str, ...]:
     return (name,)
 
 
-def _coinmetrics(settings: Settings, outside: Outside) -> Source:
+def _coinmetrics(settings: Settings, session: WebSession) -> Source:
     from dataclasses import replace
 
     from flows.sources.coinmetrics.site import PRO_ADDRESS, SITE
@@ -117,21 +119,21 @@ def _coinmetrics(settings: Settings, outside: Outside) -> Source:
     access = access_of("coinmetrics", settings)
     if access.key and not access.url:
         access = replace(access, url=PRO_ADDRESS)
-    return CoinMetrics(outside.client(SITE, access))
+    return CoinMetrics(session.client(SITE, access))
 
 
-def _esplora(settings: Settings, outside: Outside) -> Source:
+def _esplora(settings: Settings, session: WebSession) -> Source:
     from flows.sources.esplora.site import SITE
     from flows.sources.esplora.source import Esplora
     from flows.sources.hosted_blocks.kept import KeptHashes
     from transforms.attribution.pool_names import PoolNames
     from warehouse.pool_list import read_pool_list
 
-    client = outside.client(SITE, access_of("esplora", settings))
+    client = session.client(SITE, access_of("esplora", settings))
     return Esplora(client, PoolNames(read_pool_list()), KeptHashes(settings.web / "esplora" / "blocks.json"))
 
 
-def _mempool(settings: Settings, outside: Outside) -> Source:
+def _mempool(settings: Settings, session: WebSession) -> Source:
     from flows.sources.hosted_blocks.kept import KeptHashes
     from flows.sources.mempool.site import SITE
     from flows.sources.mempool.source import Mempool
@@ -142,33 +144,33 @@ def _mempool(settings: Settings, outside: Outside) -> Source:
     # The hosted server gives fewer blocks in a bulk than in a page.
     bulk = access.url is not None
     kept = KeptHashes(settings.web / "mempool" / "blocks.json")
-    return Mempool(outside.client(SITE, access), PoolNames(read_pool_list()), kept, bulk=bulk)
+    return Mempool(session.client(SITE, access), PoolNames(read_pool_list()), kept, bulk=bulk)
 
 
-def _venue(name: str, settings: Settings, outside: Outside) -> Source:
+def _venue(name: str, settings: Settings, session: WebSession) -> Source:
     from flows.sources.prices.venues import VENUES
 
     venue = VENUES[name]
-    return venue(outside.client(venue.site, access_of(name, settings)))
+    return venue(session.client(venue.site, access_of(name, settings)))
 
 
-def _cryptoquant(settings: Settings, outside: Outside) -> Source:
+def _cryptoquant(settings: Settings, session: WebSession) -> Source:
     from flows.sources.cryptoquant.busiest import Busiest
     from flows.sources.cryptoquant.site import SITE
     from flows.sources.cryptoquant.source import CryptoQuant
 
-    client = outside.client(SITE, access_of("cryptoquant", settings))
+    client = session.client(SITE, access_of("cryptoquant", settings))
     return CryptoQuant(client, Busiest(settings.web / "cryptoquant"))
 
 
-def _glassnode(settings: Settings, outside: Outside) -> Source:
+def _glassnode(settings: Settings, session: WebSession) -> Source:
     from flows.sources.glassnode.site import SITE
     from flows.sources.glassnode.source import Glassnode
 
-    return Glassnode(outside.client(SITE, access_of("glassnode", settings)))
+    return Glassnode(session.client(SITE, access_of("glassnode", settings)))
 
 
-def _edgar(settings: Settings, outside: Outside) -> Source:
+def _edgar(settings: Settings, session: WebSession) -> Source:
     from flows.sources.edgar.site import ARCHIVE, DATA
     from flows.sources.edgar.source import Edgar
     from flows.sources.edgar.unread import Unread
@@ -177,7 +179,7 @@ def _edgar(settings: Settings, outside: Outside) -> Source:
 
     secret = settings.edgar_archive_url
     archive = Access(url=secret.get_secret_value() if secret else None, contact=settings.edgar_contact)
-    clients = outside.client(DATA, access_of("edgar", settings)), outside.client(ARCHIVE, archive)
+    clients = session.client(DATA, access_of("edgar", settings)), session.client(ARCHIVE, archive)
     ciks = {name: rows["cik"].drop_nulls().to_list() for name, rows in load_registry().items() if "cik" in rows.columns}
     return Edgar(
         *clients,
@@ -187,7 +189,7 @@ def _edgar(settings: Settings, outside: Outside) -> Source:
     )
 
 
-HOSTED: Final[Mapping[str, Callable[[Settings, Outside], Source]]] = {
+HOSTED: Final[Mapping[str, Callable[[Settings, WebSession], Source]]] = {
     "binance": partial(_venue, "binance"),
     "bitstamp": partial(_venue, "bitstamp"),
     "coinbase": partial(_venue, "coinbase"),

@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import flows.sources
-from flows.sources.web.site import Problem, Reply, Site
+from flows.sources.web.site import Failure, RawResponse, Site
 from tests.replay.faults import WHOLE_ANSWERS
 from tests.replay.site import ReplaySite, Said
 from tests.replay.sites import all_sites
@@ -58,8 +58,8 @@ STATUSES = st.sampled_from([200, 204, 301, 304, 400, 401, 402, 403, 404, 418, 42
 @example(body=b"\xff\xfe\x00", content_type="application/json", status=500)
 def test_any_body_is_explained_or_left_to_the_status(site: Site, body: bytes, content_type: str, status: int) -> None:
     assert site.explain is not None
-    problem = site.explain(Reply(status, {"content-type": content_type}, body))
-    assert problem is None or isinstance(problem, Problem)
+    problem = site.explain(RawResponse(status, {"content-type": content_type}, body))
+    assert problem is None or isinstance(problem, Failure)
     if problem is not None:
         assert isinstance(problem.kind, str)
         assert isinstance(problem.message, str)
@@ -75,6 +75,6 @@ def with_own_error_objects() -> list[tuple[Site, Said]]:
 def test_own_error_object_is_seen_for_what_it_is(site: Site, said: Said) -> None:
     """Or an error that comes with HTTP 200 would be taken for an answer."""
     assert site.explain is not None
-    explained = site.explain(Reply(said.status, {"content-type": said.content_type}, said.body))
+    explained = site.explain(RawResponse(said.status, {"content-type": said.content_type}, said.body))
     # What comes under another type than the site's is refused for that.
     assert explained is not None or said.content_type not in site.content_types

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from flows.settings import Settings
-from flows.sources.choose import outside_of, source_named
+from flows.sources.choose import source_named, web_session_of
 from schemas.errors import HashpivotError
 from schemas.observations import Batch
 from tests.live.cases import Case, all_cases
@@ -50,17 +50,17 @@ def observed(case: Case, home: Path, monkeypatch: pytest.MonkeyPatch, *faults: F
         for variable, value in server.settings().items():
             monkeypatch.setenv(variable, value)
         settings = Settings(home=home)
-        outside = outside_of(settings)
+        session = web_session_of(settings)
         began, error, batches = time.monotonic(), None, []
         try:
-            for item in source_named(case.source, settings, outside).observe(case.request):
+            for item in source_named(case.source, settings, session).observe(case.request):
                 if isinstance(item, Batch):
                     batches.append(item)
         except HashpivotError as raised:
             error = raised
-        outside.close()
+        session.close()
         server.check()
-        assert len(server.log) == outside.usage.requests_count
+        assert len(server.log) == session.usage.requests_count
         secret = sites[0].secret
         told = f"{error}{error.__context__!r}{error.__cause__!r}" if error else ""
         assert secret is None or secret not in told

@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.settings import Settings
-from flows.sources.choose import outside_of, source_named
-from flows.sources.esplora.answers import Block as EsploraBlock
-from flows.sources.esplora.answers import Transaction, with_coinbase
+from flows.sources.choose import source_named, web_session_of
+from flows.sources.esplora.responses import Block as EsploraBlock
+from flows.sources.esplora.responses import Transaction, with_coinbase
 from flows.sources.hosted_blocks.block import HostedBlock, block_frame, chained
 from flows.sources.hosted_blocks.pool import NAMED_OTHERWISE
-from flows.sources.mempool.answers import Block, BulkBlock, hosted_block
 from flows.sources.mempool.difficulty import Adjustment, difficulty_days
+from flows.sources.mempool.responses import Block, BulkBlock, hosted_block
 from flows.sources.protocol import Estimate, Known, Planned, Request
 from schemas.enforce import enforce
 from schemas.errors import BadInputError, HashpivotError, RequestBudgetError, TransientError
@@ -74,10 +74,10 @@ class Home:
 
     def read(self, now: datetime, *, most_requests: int | None = None, **asked: Any) -> list[str]:
         settings = self.settings.model_copy(update={"max_requests": most_requests})
-        outside = outside_of(settings)
+        session = web_session_of(settings)
         notices = []
         try:
-            for item in source_named(self.name, settings, outside).observe(self.request(now, **asked)):
+            for item in source_named(self.name, settings, session).observe(self.request(now, **asked)):
                 if isinstance(item, Notice):
                     notices.append(item.message)
                 elif item.table is ObservedTable.BLOCK:
@@ -86,7 +86,7 @@ class Home:
                 else:
                     self.days.update(item.rows.select("day", "value").iter_rows())
         finally:
-            outside.close()
+            session.close()
         return notices
 
     def frame(self) -> pl.DataFrame:

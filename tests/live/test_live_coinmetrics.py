@@ -14,7 +14,7 @@ from flows.sources.choose import source_named
 from flows.sources.coinmetrics.metrics import METRICS
 from flows.sources.coinmetrics.source import parsed
 from flows.sources.protocol import Known, Request
-from schemas.errors import BadInputError, HashpivotError, SiteRefusalError
+from schemas.errors import BadInputError, HashpivotError, RequestRejectedError
 from schemas.observations import Batch, Notice, ObservedTable
 from tests.live.replaying import replayed
 from tests.replay import ReplayServer
@@ -95,7 +95,7 @@ def test_forbidden_metric_costs_itself_alone(
 
 def test_everything_forbidden_is_an_error(server: ReplayServer, site: CoinMetricsReplay, tmp_path: Path) -> None:
     site.forbidden, site.heeds_ignore = {column.header for column in METRICS}, False
-    with pytest.raises(SiteRefusalError, match="forbidden"):
+    with pytest.raises(RequestRejectedError, match="forbidden"):
         observed(tmp_path, since=date(2026, 9, 1))
 
 

@@ -17,8 +17,8 @@ from flows.sources.cryptoquant.metrics import ENDPOINTS, MINER_TO_EXCHANGE
 from flows.sources.cryptoquant.site import explain
 from flows.sources.cryptoquant.source import CryptoQuant, Pair, Row, flows_of, last_rewriting, parsed
 from flows.sources.protocol import Known, Request
-from flows.sources.web.site import Reply
-from schemas.errors import BadInputError, HashpivotError, SettingsError, SiteRefusalError
+from flows.sources.web.site import RawResponse
+from schemas.errors import BadInputError, HashpivotError, RequestRejectedError, SettingsError
 from schemas.observations import Batch, ObservedTable
 from schemas.suppliers import CRYPTOQUANT
 from tests.live.replaying import replayed, values_and_flows
@@ -202,7 +202,7 @@ def test_names_beyond_the_plan_leave_the_totals(server: ReplayServer, site: Cryp
 
 def test_plan_that_reaches_nothing_is_an_error(server: ReplayServer, site: CryptoQuantReplay, tmp_path: Path) -> None:
     site.forbidden = {endpoint.path for endpoint in ENDPOINTS}
-    with pytest.raises(SiteRefusalError, match="forbidden"):
+    with pytest.raises(RequestRejectedError, match="forbidden"):
         observed(tmp_path)
 
 
@@ -321,10 +321,10 @@ def test_any_rows_give_values_within_bounds_or_an_error_of_ours(
 
 @given(body=st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()), status=st.integers(200, 599))
 def test_any_bytes_are_explained_or_not_but_never_break(body: bytes, status: int) -> None:
-    explain(Reply(status, {}, body))
+    explain(RawResponse(status, {}, body))
 
 
 def test_unknown_word_with_success_is_no_answer() -> None:
-    problem = explain(Reply(200, {}, failure(200, "maintenance").body))
+    problem = explain(RawResponse(200, {}, failure(200, "maintenance").body))
     assert problem is not None
     assert problem.kind == "maintenance"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from flows.run.pipeline import run_all
 from flows.run.plan import plan
 from flows.settings import read_profile, read_settings
-from flows.sources.choose import outside_of, source_named
+from flows.sources.choose import source_named, web_session_of
 from flows.sources.edgar import source as edgar
 from flows.sources.edgar.company_facts import CompanyFacts, filing_facts
 from flows.sources.edgar.plain_text import plain_text
@@ -25,16 +25,16 @@ from flows.sources.edgar.submissions import Submissions, filings_of
 from flows.sources.edgar.unread import MOST_DAYS_COUNT, Unread
 from flows.sources.protocol import Known, Request
 from flows.sources.web.access import Access
-from flows.sources.web.outside import Outside
-from flows.sources.web.site import Reply
+from flows.sources.web.session import WebSession
+from flows.sources.web.site import RawResponse
 from flows.sources.web.usage import Usage
 from schemas.errors import (
     BadInputError,
     HashpivotError,
     RequestBudgetError,
+    RequestRejectedError,
     SettingsError,
-    SiteClosedError,
-    SiteRefusalError,
+    SourcePausedError,
     TransientError,
 )
 from schemas.observations import Batch, Notice, ObservedTable
@@ -70,10 +70,10 @@ def server(site: EdgarReplay, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repla
 def source(
     server: ReplayServer, home: Path, facts: tuple[int, ...], filings: tuple[int, ...], most: int | None = None
 ) -> Edgar:
-    outside = Outside(home, Usage(most), time_scale=server.time_scale)
+    session = WebSession(home, Usage(most), time_scale=server.time_scale)
     base, contact = server.base("edgar"), "Jane Doe jane@example.org"
-    data = outside.client(DATA, Access(url=base, contact=contact))
-    archive = outside.client(ARCHIVE, Access(url=f"{base}/Archives", contact=contact))
+    data = session.client(DATA, Access(url=base, contact=contact))
+    archive = session.client(ARCHIVE, Access(url=f"{base}/Archives", contact=contact))
     return Edgar(data, archive, Unread(home / "edgar"), facts_of=facts, filings_of=filings)
 
 
@@ -355,7 +355,7 @@ def test_what_is_not_there_is_told(server: ReplayServer, site: EdgarReplay, tmp_
     assert "8-K is not there: HTTP 404" in seen.notices
     assert gone.accession not in seen.accessions
     site.unlisted = {ALPHABET, *MINERS}
-    with pytest.raises(SiteRefusalError, match="404"):
+    with pytest.raises(RequestRejectedError, match="404"):
         list(source(server, tmp_path, (ALPHABET,), MINERS).observe(request()))
 
 
@@ -363,7 +363,7 @@ def test_many_absent_documents_are_an_error(server: ReplayServer, site: EdgarRep
     ciks = tuple(range(1083301, 1083307))
     site.absent = {each.accession for cik in ciks for each in site.filed(cik)}
     seen = Seen(source(server, tmp_path, (), ciks).observe(request()))
-    assert isinstance(seen.error, SiteRefusalError)
+    assert isinstance(seen.error, RequestRejectedError)
     assert sum("/Archives/" in asked.path for asked in server.log) == edgar.MOST_REFUSALS_COUNT
 
 
@@ -371,12 +371,12 @@ def test_many_absent_documents_are_an_error(server: ReplayServer, site: EdgarRep
 def test_block_on_one_host_closes_both(server: ReplayServer, tmp_path: Path, at: int) -> None:
     server.faults.append(Fault("403 html", "edgar", at))
     seen = Seen(source(server, tmp_path, (), MINERS).observe(request()))
-    assert isinstance(seen.error, SiteClosedError)
+    assert isinstance(seen.error, SourcePausedError)
     assert "Request Rate Threshold Exceeded" in str(seen.error)
     for path in ("/submissions/CIK0001083301.json", "/edgar/data/1/000000000000000000/a.htm"):
         again = source(server, tmp_path, (), MINERS)
         client = again._data if "submissions" in path else again._archive
-        with pytest.raises(SiteClosedError):
+        with pytest.raises(SourcePausedError):
             client.text(path, {})
     assert len(server.log) == at
 
@@ -410,7 +410,7 @@ def test_without_a_contact_nothing_is_asked(
         monkeypatch.setenv("HASHPIVOT_EDGAR_CONTACT", contact)
     settings = read_settings(home=tmp_path)
     with pytest.raises(SettingsError, match="HASHPIVOT_EDGAR_CONTACT"):
-        source_named("edgar", settings, outside_of(settings))
+        source_named("edgar", settings, web_session_of(settings))
     assert not server.log
 
 
@@ -420,7 +420,7 @@ def test_addresses_of_both_hosts_are_settings(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv(variable, "ftp://example.org")
     settings = read_settings(home=tmp_path)
     with pytest.raises(SettingsError, match=f"{variable}: "):
-        source_named("edgar", settings, outside_of(settings))
+        source_named("edgar", settings, web_session_of(settings))
 
 
 def test_plan_is_what_it_costs(server: ReplayServer, tmp_path: Path) -> None:
@@ -469,7 +469,7 @@ def test_profile_publishes_quarters_and_candidates_and_makes_no_deal_of_them(
             before = len(server.requests_of("edgar"))
             run = plan(settings, read_profile(str(own)), now=now)
             run_all(run)
-            run.outside.close()
+            run.web.close()
             return len(server.requests_of("edgar")) - before
 
         first_count = requests_of_a_run(NOW)
@@ -638,12 +638,12 @@ def test_no_page_takes_long() -> None:
     for piece in ("<!--", "<a ", "<", "<script>", "<ix:header>", "&", "securities <", "securities&nbsp;"):
         page = piece * (2_000_000 // len(piece))
         plain_text(page)
-        explain_document(Reply(200, {"content-type": "text/html"}, page.encode()))
+        explain_document(RawResponse(200, {"content-type": "text/html"}, page.encode()))
 
 
 @given(body=st.binary(max_size=60), status=st.sampled_from([200, 403, 404, 503]), html=st.booleans())
 def test_any_bytes_can_be_explained(body: bytes, status: int, html: bool) -> None:
-    reply = Reply(status, {"content-type": "text/html" if html else OCTETS}, b"<title>" + body)
+    reply = RawResponse(status, {"content-type": "text/html" if html else OCTETS}, b"<title>" + body)
     problem = explain_document(reply)
     assert problem is not None or status != 200
 

@@ -18,8 +18,8 @@ from flows.sources.glassnode.site import explain
 from flows.sources.glassnode.source import Glassnode, Point, Split, flows_of, parsed, parsed_split
 from flows.sources.protocol import Known, Request
 from flows.sources.unix_days import day_text, midnight_seconds
-from flows.sources.web.site import Reply
-from schemas.errors import BadInputError, HashpivotError, SettingsError, SiteRefusalError
+from flows.sources.web.site import RawResponse
+from schemas.errors import BadInputError, HashpivotError, RequestRejectedError, SettingsError
 from schemas.observations import Batch, ObservedTable
 from schemas.suppliers import GLASSNODE
 from tests.live.replaying import replayed, values_and_flows
@@ -108,7 +108,7 @@ def test_metric_beyond_the_plan_costs_itself_alone(server: ReplayServer, site: G
 
 def test_plan_that_reaches_nothing_is_an_error(server: ReplayServer, site: GlassnodeReplay, tmp_path: Path) -> None:
     site.beyond_plan = {column.header for column in METRICS}
-    with pytest.raises(SiteRefusalError, match="not available in your current plan"):
+    with pytest.raises(RequestRejectedError, match="not available in your current plan"):
         observed(tmp_path)
 
 
@@ -213,7 +213,7 @@ def test_any_split_gives_flows_or_an_error_of_ours(rows: list[Split], whole: boo
 
 @given(body=st.binary(max_size=300), status=st.integers(200, 599), typed=st.sampled_from(["text/plain", "text/html"]))
 def test_any_bytes_are_explained_or_not_but_never_break(body: bytes, status: int, typed: str) -> None:
-    problem = explain(Reply(status, {"content-type": typed}, body))
+    problem = explain(RawResponse(status, {"content-type": typed}, body))
     assert (problem is not None) is (status in (403, 404) and typed == "text/plain")
 
 

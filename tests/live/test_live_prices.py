@@ -12,13 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.settings import Settings
-from flows.sources.choose import outside_of, source_named
+from flows.sources.choose import source_named, web_session_of
 from flows.sources.prices import closes, sites, venues
 from flows.sources.prices.closes import Candle, DailyCloses, Page, candle, parsed
 from flows.sources.protocol import Known, Request
 from flows.sources.unix_days import midnight_seconds
-from flows.sources.web.site import Reply, Trouble
-from schemas.errors import BadInputError, HashpivotError, RequestBudgetError, SiteClosedError, SiteRefusalError
+from flows.sources.web.site import FailureKind, RawResponse
+from schemas.errors import BadInputError, HashpivotError, RequestBudgetError, RequestRejectedError, SourcePausedError
 from schemas.observations import Batch, Notice, ObservedTable
 from tests.live.replaying import replayed
 from tests.replay import Fault, ReplayServer, ReplaySite, Said, json_said
@@ -106,7 +106,7 @@ def test_probe_costs_one_request(server: ReplayServer, tmp_path: Path, name: str
 @pytest.mark.parametrize("name", ["coinbase", "bitstamp", "binance"])
 def test_first_run_that_is_cut_off_goes_on_where_it_ended(server: ReplayServer, tmp_path: Path, name: str) -> None:
     settings = Settings(home=tmp_path, max_requests=2)
-    items = source_named(name, settings, outside_of(settings)).observe(request_of())
+    items = source_named(name, settings, web_session_of(settings)).observe(request_of())
     stored = [next(items), next(items)]
     with pytest.raises(RequestBudgetError):
         next(items)
@@ -133,14 +133,14 @@ def test_kraken_says_that_it_forgets(server: ReplayServer, tmp_path: Path) -> No
 def test_kraken_lockout_closes_it_for_everybody(server: ReplayServer, tmp_path: Path) -> None:
     server.faults.append(Fault("200 lockout", "kraken", 1, ALWAYS))
     for _ in range(2):
-        with pytest.raises(SiteClosedError, match="Temporary lockout"):
+        with pytest.raises(SourcePausedError, match="Temporary lockout"):
             observed("kraken", tmp_path)
     assert len(server.log) == 1
 
 
 def test_binance_where_it_answers_nobody(server: ReplayServer, tmp_path: Path) -> None:
     server.faults.append(Fault("451 location", "binance", 1, ALWAYS))
-    with pytest.raises(SiteRefusalError, match=r"restricted location.*Take binance out of the profile") as raised:
+    with pytest.raises(RequestRejectedError, match=r"restricted location.*Take binance out of the profile") as raised:
         observed("binance", tmp_path)
     assert raised.value.kind == sites.GEO_BLOCKED
     assert len(server.log) == 1
@@ -148,7 +148,7 @@ def test_binance_where_it_answers_nobody(server: ReplayServer, tmp_path: Path) -
 
 def test_binance_ban_closes_it(server: ReplayServer, tmp_path: Path) -> None:
     server.faults.append(Fault("418 banned", "binance"))
-    with pytest.raises(SiteClosedError, match="IP banned"):
+    with pytest.raises(SourcePausedError, match="IP banned"):
         observed("binance", tmp_path)
     assert len(server.log) == 1
 
@@ -248,20 +248,20 @@ def test_candle_that_cannot_be_believed_is_refused(candles: list[tuple[str, str]
 @pytest.mark.parametrize(
     ("error", "trouble"),
     [
-        ("EGeneral:Too many requests", Trouble.LIMITED),
-        ("EService:Unavailable", Trouble.PASSING),
-        ("EGeneral:Temporary lockout", Trouble.BLOCKED),
-        ("EQuery:Unknown asset pair", Trouble.REFUSED),
+        ("EGeneral:Too many requests", FailureKind.RATE_LIMITED),
+        ("EService:Unavailable", FailureKind.TRANSIENT),
+        ("EGeneral:Temporary lockout", FailureKind.BLOCKED),
+        ("EQuery:Unknown asset pair", FailureKind.REFUSED),
     ],
 )
-def test_kraken_errors_are_told_apart(error: str, trouble: Trouble) -> None:
-    problem = sites.explain_kraken(Reply(200, {}, json.dumps({"error": [error]}).encode()))
+def test_kraken_errors_are_told_apart(error: str, trouble: FailureKind) -> None:
+    problem = sites.explain_kraken(RawResponse(200, {}, json.dumps({"error": [error]}).encode()))
     assert problem is not None
     assert (problem.trouble, problem.kind) == (trouble, error)
 
 
 def test_kraken_warning_is_no_error() -> None:
-    assert sites.explain_kraken(Reply(200, {}, b'{"error": ["WGeneral:Danger"], "result": {}}')) is None
+    assert sites.explain_kraken(RawResponse(200, {}, b'{"error": ["WGeneral:Danger"], "result": {}}')) is None
 
 
 JSON = st.recursive(
@@ -274,7 +274,7 @@ JSON = st.recursive(
 @given(body=st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()), status=st.integers(200, 599))
 def test_any_bytes_are_explained_or_not_but_never_break(body: bytes, status: int) -> None:
     for explain in (sites.explain_binance, sites.explain_bitstamp, sites.explain_kraken):
-        explain(Reply(status, {}, body))
+        explain(RawResponse(status, {}, body))
 
 
 @pytest.mark.parametrize("name", DOUBLES)

@@ -13,15 +13,15 @@ import pytest
 
 from flows.sources.web.access import Access
 from flows.sources.web.client import Client
-from flows.sources.web.outside import Outside
-from flows.sources.web.site import Limit, Patience, Site
+from flows.sources.web.session import WebSession
+from flows.sources.web.site import Limit, RetryPolicy, Site
 from flows.sources.web.usage import Usage
 from schemas.errors import (
     BadInputError,
     HashpivotError,
     RequestBudgetError,
     SettingsError,
-    SiteClosedError,
+    SourcePausedError,
     TransientError,
 )
 from tests.live import shop
@@ -44,7 +44,7 @@ def served(**facts: object) -> Iterator[ReplayServer]:
 
 def client_of(server: ReplayServer, home: Path, most: int | None = None, **facts: object) -> Client:
     site: Site = shop.site(**facts)
-    return Outside(home, Usage(most), time_scale=SCALE).client(
+    return WebSession(home, Usage(most), time_scale=SCALE).client(
         site, Access(url=server.base("shop"), key=shop.SECRET, contact="Jane Doe jane@example.org")
     )
 
@@ -100,7 +100,7 @@ def test_wrong_key_names_its_setting(tmp_path: Path) -> None:
 @pytest.mark.parametrize("key", [None, "", "short", "with space inside", "two\nlines-of-it", "schlüssel-schlüssel"])
 def test_key_that_is_none_is_refused_before_anything_is_asked(tmp_path: Path, key: str | None) -> None:
     with pytest.raises(SettingsError, match="HASHPIVOT_SHOP_KEY") as caught:
-        Outside(tmp_path).client(shop.site(key=shop.IN_HEADER), Access(key=key))
+        WebSession(tmp_path).client(shop.site(key=shop.IN_HEADER), Access(key=key))
     assert not key or key not in str(caught.value)
 
 
@@ -109,7 +109,7 @@ def test_key_that_is_none_is_refused_before_anything_is_asked(tmp_path: Path, ke
 )
 def test_contact_is_demanded_where_the_source_demands_it(tmp_path: Path, contact: str | None) -> None:
     with pytest.raises(SettingsError, match="HASHPIVOT_SHOP_CONTACT"):
-        Outside(tmp_path).client(shop.site(contact_needed=True), Access(contact=contact))
+        WebSession(tmp_path).client(shop.site(contact_needed=True), Access(contact=contact))
 
 
 def test_contact_is_told_only_where_it_is_demanded(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_redirect_within_the_site_is_followed_and_an_endless_one_is_not(tmp_path
 
 def test_answer_larger_than_allowed_is_given_up(tmp_path: Path) -> None:
     with served() as server:
-        client = client_of(server, tmp_path, largest_answer_bytes=1000)
+        client = client_of(server, tmp_path, largest_response_bytes=1000)
         assert client.json("/large", {"bytes": 900}, list[int]).value == []
         with pytest.raises(BadInputError, match="at most 1,000"):
             client.json("/large", {"bytes": 1001}, list[int])
@@ -162,7 +162,7 @@ def test_unchanged_answer_does_not_travel_again(tmp_path: Path) -> None:
                 server.sites["shop"].etag = '"two"'  # type: ignore[attr-defined]
             client = client_of(server, tmp_path, conditional=True, key=shop.IN_PARAMETER)
             assert client.json("/kept", {}, Number).value.n == (3 if run == 2 else 1)
-            assert client.outside.usage.by_site["shop"].unchanged_count == (run == 1)
+            assert client.session.usage.by_site["shop"].unchanged_count == (run == 1)
 
 
 def test_damaged_kept_answer_is_asked_for_again(tmp_path: Path) -> None:
@@ -176,28 +176,28 @@ def test_damaged_kept_answer_is_asked_for_again(tmp_path: Path) -> None:
 def test_repeated_limit_closes_the_site_for_every_process(tmp_path: Path) -> None:
     with served() as server:
         server.faults.append(Fault("429 html", "shop", 1, ALWAYS))
-        with pytest.raises(SiteClosedError, match="rate limit met 2 times"):
+        with pytest.raises(SourcePausedError, match="rate limit met 2 times"):
             client_of(server, tmp_path).json("/number", {}, Number)
-        with pytest.raises(SiteClosedError, match="not asked again before"):
+        with pytest.raises(SourcePausedError, match="not asked again before"):
             client_of(server, tmp_path).json("/number", {}, Number)
         assert len(server.log) == 2
 
 
 def test_dead_address_is_told_after_a_few_tries(tmp_path: Path) -> None:
-    outside = Outside(tmp_path, time_scale=SCALE)
+    session = WebSession(tmp_path, time_scale=SCALE)
     with pytest.raises(TransientError, match="expected an answer"):
-        outside.client(shop.site(), Access()).json("/number", {}, Number)
-    assert outside.usage.requests_count == Patience().attempts_count
+        session.client(shop.site(), Access()).json("/number", {}, Number)
+    assert session.usage.requests_count == RetryPolicy().attempts_count
 
 
 def test_time_is_never_scaled_for_a_host_that_is_not_ours(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="not on loopback"):
-        Outside(tmp_path, time_scale=0.5).client(shop.site(address="https://example.org"), Access())
+        WebSession(tmp_path, time_scale=0.5).client(shop.site(address="https://example.org"), Access())
 
 
 def _ask(url: str, home: Path, count: int) -> None:
-    outside = Outside(home, time_scale=0.5)
-    client = outside.client(shop.site(limits=(Limit(10, 1),)), Access(url=url))
+    session = WebSession(home, time_scale=0.5)
+    client = session.client(shop.site(limits=(Limit(10, 1),)), Access(url=url))
     for _ in range(count):
         client.json("/number", {}, Number)
 

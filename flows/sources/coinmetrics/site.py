@@ -8,16 +8,16 @@ from typing import Final
 
 import msgspec
 
-from flows.sources.web.site import MEBIBYTE, InParameter, Key, Limit, Problem, Reply, Site, Trouble
+from flows.sources.web.site import MEBIBYTE, Failure, FailureKind, InParameter, Key, Limit, RawResponse, Site
 
 PRO_ADDRESS: Final = "https://api.coinmetrics.io/v4"
 FORBIDDEN: Final = "forbidden"
 _TROUBLES: Final = {
-    "too_many_requests": Trouble.LIMITED,
-    "unauthorized": Trouble.KEY,
-    "wrong_credentials": Trouble.KEY,
-    FORBIDDEN: Trouble.REFUSED,
-    "bad_parameter": Trouble.REFUSED,
+    "too_many_requests": FailureKind.RATE_LIMITED,
+    "unauthorized": FailureKind.KEY,
+    "wrong_credentials": FailureKind.KEY,
+    FORBIDDEN: FailureKind.REFUSED,
+    "bad_parameter": FailureKind.REFUSED,
 }
 
 
@@ -30,7 +30,7 @@ class _Failure(msgspec.Struct):
     error: _Error
 
 
-def explain(reply: Reply) -> Problem | None:
+def explain(reply: RawResponse) -> Failure | None:
     """The error object, which comes with the status 200 too. `type` is a fixed word, `message` is not."""
     try:
         error = msgspec.json.decode(reply.body, type=_Failure).error
@@ -38,8 +38,8 @@ def explain(reply: Reply) -> Problem | None:
         return None
     trouble = _TROUBLES.get(error.type)
     if trouble is None:
-        return None if reply.status >= 400 else Problem(Trouble.REFUSED, error.type, error.message)
-    return Problem(trouble, error.type, error.message)
+        return None if reply.status >= 400 else Failure(FailureKind.REFUSED, error.type, error.message)
+    return Failure(trouble, error.type, error.message)
 
 
 SITE: Final = Site(
@@ -55,6 +55,6 @@ SITE: Final = Site(
     reset_header="X-RateLimit-Reset",
     limited_pause_seconds=6,
     # A whole history of nine metrics is some 4 MB.
-    largest_answer_bytes=64 * MEBIBYTE,
+    largest_response_bytes=64 * MEBIBYTE,
     explain=explain,
 )

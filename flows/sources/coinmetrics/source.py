@@ -20,7 +20,7 @@ from flows.sources.coinmetrics.site import FORBIDDEN, SITE
 from flows.sources.daily_cells import Column, DailyCells, daily_values
 from flows.sources.protocol import Estimate, Request
 from flows.sources.web.client import Client
-from schemas.errors import BadInputError, SiteRefusalError
+from schemas.errors import BadInputError, RequestRejectedError
 from schemas.observations import Batch, Notice, ObservedTable
 from schemas.suppliers import COINMETRICS
 
@@ -164,7 +164,7 @@ class CoinMetrics:
         """Rows of all `metrics`, the digests of their pages, and the metrics that may not be had after all."""
         try:
             rows, digests = self._pages(metrics, params)
-        except SiteRefusalError as refusal:
+        except RequestRejectedError as refusal:
             if refusal.kind != FORBIDDEN or len(metrics) == 1:
                 raise
             last_refusal = refusal
@@ -174,7 +174,7 @@ class CoinMetrics:
         for metric in metrics:
             try:
                 of_metric, digests_of_metric = self._pages([metric], params)
-            except SiteRefusalError as refusal:
+            except RequestRejectedError as refusal:
                 if refusal.kind != FORBIDDEN:
                     raise
                 forbidden.append(metric)

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from flows.sources.web.notes import keep_note
+from flows.sources.web.state_files import write_state_file
 
 _FILE: Final = "busiest.json"
 
@@ -41,4 +41,4 @@ class Busiest:
 
     def write(self, kept: Kept) -> None:
         """Keep it, or leave it where the disk does not take it."""
-        keep_note(self._path, msgspec.json.encode(kept))
+        write_state_file(self._path, msgspec.json.encode(kept))

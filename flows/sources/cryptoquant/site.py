@@ -7,21 +7,21 @@ from typing import Final
 
 import msgspec
 
-from flows.sources.web.site import InHeader, Key, Limit, Problem, Reply, Site, Trouble
+from flows.sources.web.site import Failure, FailureKind, InHeader, Key, Limit, RawResponse, Site
 
 SUCCESS: Final = "success"
 DEPRECATED: Final = "deprecated"
 FORBIDDEN: Final = "forbidden"
 NOT_FOUND: Final = "not_found"
 _TROUBLES: Final = {
-    "too_many_requests": Trouble.LIMITED,
-    "unauthorized": Trouble.KEY,
-    "internal_server_error": Trouble.PASSING,
-    FORBIDDEN: Trouble.REFUSED,
-    NOT_FOUND: Trouble.REFUSED,
-    DEPRECATED: Trouble.REFUSED,
-    "bad_request": Trouble.REFUSED,
-    "not_allowed": Trouble.REFUSED,
+    "too_many_requests": FailureKind.RATE_LIMITED,
+    "unauthorized": FailureKind.KEY,
+    "internal_server_error": FailureKind.TRANSIENT,
+    FORBIDDEN: FailureKind.REFUSED,
+    NOT_FOUND: FailureKind.REFUSED,
+    DEPRECATED: FailureKind.REFUSED,
+    "bad_request": FailureKind.REFUSED,
+    "not_allowed": FailureKind.REFUSED,
 }
 
 
@@ -38,7 +38,7 @@ class _Envelope(msgspec.Struct):
     result: msgspec.Raw = msgspec.Raw(b"null")
 
 
-def explain(reply: Reply) -> Problem | None:
+def explain(reply: RawResponse) -> Failure | None:
     """The status object, whatever the HTTP status. `deprecated` with a result is still an answer."""
     try:
         envelope = msgspec.json.decode(reply.body, type=_Envelope)
@@ -50,8 +50,8 @@ def explain(reply: Reply) -> Problem | None:
         return None
     trouble = _TROUBLES.get(status.message)
     if trouble is None:
-        return None if reply.status >= 400 else Problem(Trouble.REFUSED, status.message, status.description)
-    return Problem(trouble, status.message, status.description)
+        return None if reply.status >= 400 else Failure(FailureKind.REFUSED, status.message, status.description)
+    return Failure(trouble, status.message, status.description)
 
 
 SITE: Final = Site(

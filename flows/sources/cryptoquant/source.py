@@ -1,7 +1,7 @@
 """CryptoQuant's daily flows of miners and exchanges, in total, by exchange and by pool, and two figures to check ours.
 
-Its clusters of addresses are rewritten every Tuesday at 00:00 UTC, and history with them. Answers are newest first and
-hold the last 100 rows unless told otherwise, so the most that an answer may have is always asked for.
+Its clusters of addresses are rewritten every Tuesday at 00:00 UTC, and history with them. Responses are newest first
+and hold the last 100 rows by default, so every request sets the largest allowed row limit.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,8 +24,8 @@ from flows.sources.cryptoquant.metrics import (
 from flows.sources.cryptoquant.site import DEPRECATED, FORBIDDEN, NOT_FOUND, SITE, Status
 from flows.sources.daily_cells import Column, DailyCells, daily_values
 from flows.sources.protocol import Estimate, Request
-from flows.sources.web.client import Answer, Client
-from schemas.errors import BadInputError, SiteRefusalError
+from flows.sources.web.client import Client, Response
+from schemas.errors import BadInputError, RequestRejectedError
 from schemas.observations import EXCHANGE_FLOW, Batch, Notice, ObservedTable
 from schemas.suppliers import CRYPTOQUANT
 
@@ -102,12 +102,12 @@ class CryptoQuant:
     def observe(self, request: Request) -> Iterator[Batch | Notice]:
         """Yield a batch an endpoint and a pair. Raises as `Client.json`, and `BadInputError`."""
         kept = self._kept(request)
-        refused: dict[str, SiteRefusalError] = {}
+        refused: dict[str, RequestRejectedError] = {}
         for endpoint in ENDPOINTS:
             since = self._since(endpoint.columns, request, whole=kept is None)
             try:
                 answer = self._rows(endpoint.path, endpoint.params, since, request)
-            except SiteRefusalError as refusal:
+            except RequestRejectedError as refusal:
                 if refusal.kind not in DISPENSABLE:
                     raise
                 refused[endpoint.path] = refusal
@@ -145,7 +145,7 @@ class CryptoQuant:
         complete_until = request.known.complete_until(self.name, [column.series for column in columns])
         return None if whole or complete_until is None else min(complete_until, request.through) - LOOK_BACK
 
-    def _rows(self, path: str, params: Mapping[str, str], since: date | None, request: Request) -> Answer[Series]:
+    def _rows(self, path: str, params: Mapping[str, str], since: date | None, request: Request) -> Response[Series]:
         asked: dict[str, str | int] = {
             **params,
             "window": "day",
@@ -179,7 +179,7 @@ class CryptoQuant:
             }
             try:
                 answer = self._rows(MINER_TO_EXCHANGE, params, since, request)
-            except SiteRefusalError as refusal:
+            except RequestRejectedError as refusal:
                 if refusal.kind not in DISPENSABLE:
                     raise
                 place = self._client.place(MINER_TO_EXCHANGE, params)
@@ -200,7 +200,7 @@ class CryptoQuant:
         """Names of the exchanges or pools to ask for, and what there is to say about them."""
         try:
             answer = self._client.json(ENTITIES, {"type": kind}, EntityList)
-        except SiteRefusalError as refusal:
+        except RequestRejectedError as refusal:
             if refusal.kind not in DISPENSABLE:
                 raise
             message = f"names of {kind}s are not to be had: {refusal.kind}; their flows are not asked for"
@@ -212,13 +212,13 @@ class CryptoQuant:
         notices = [Notice(source=self.name, origin=answer.origin, message=message)] if left_out else []
         return symbols[:MOST_ENTITIES_COUNT], notices
 
-    def _notices(self, answer: Answer[Series], messages: Sequence[str]) -> Iterator[Notice]:
+    def _notices(self, answer: Response[Series], messages: Sequence[str]) -> Iterator[Notice]:
         if answer.value.status.message == DEPRECATED:
             messages = ["the vendor calls this deprecated, and may take it away", *messages]
         for message in messages:
             yield Notice(source=self.name, origin=answer.origin, message=message)
 
-    def _batch(self, table: ObservedTable, answer: Answer[Series], rows: pl.DataFrame, request: Request) -> Batch:
+    def _batch(self, table: ObservedTable, answer: Response[Series], rows: pl.DataFrame, request: Request) -> Batch:
         return Batch(
             source=self.name,
             table=table,

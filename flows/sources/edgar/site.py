@@ -9,7 +9,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from flows.sources.web.site import MEBIBYTE, Limit, Problem, Reply, Site, Trouble
+from flows.sources.web.site import MEBIBYTE, Failure, FailureKind, Limit, RawResponse, Site
 
 HTML: Final = ("text/html", "application/xhtml+xml")
 TAIL_BYTES: Final = 4096
@@ -25,7 +25,7 @@ _COVER: Final = re.compile(
 """Every form names the Commission on its cover. Tags may stand between the words."""
 
 
-def explain(reply: Reply) -> Problem | None:
+def explain(reply: RawResponse) -> Failure | None:
     """Two pages come with the status 403, told apart by their titles; of any other page we take the worse.
 
     A document or answer that is not there gets 404, sometimes 403, as XML: the status tells enough.
@@ -34,11 +34,11 @@ def explain(reply: Reply) -> Problem | None:
         return None
     title = _TITLE.search(reply.body)
     told = " ".join(title[1].decode("utf-8", "replace").split()) if title else "a page without a title"
-    trouble = Trouble.CONTACT if _UNDECLARED in told.lower().encode() else Trouble.BLOCKED
-    return Problem(trouble, f"HTTP {reply.status}", told)
+    trouble = FailureKind.CONTACT if _UNDECLARED in told.lower().encode() else FailureKind.BLOCKED
+    return Failure(trouble, f"HTTP {reply.status}", told)
 
 
-def explain_document(reply: Reply) -> Problem | None:
+def explain_document(reply: RawResponse) -> Failure | None:
     """The same, and a page that is not the whole document of a filing, though the status says so."""
     if reply.status != _OK:
         return explain(reply)
@@ -50,7 +50,7 @@ def explain_document(reply: Reply) -> Problem | None:
         found = f"a filing that breaks off after {len(reply.body):,} bytes"
     else:
         return None
-    return Problem(Trouble.PASSING, f"HTTP {reply.status}", found)
+    return Failure(FailureKind.TRANSIENT, f"HTTP {reply.status}", found)
 
 
 DATA: Final = Site(
@@ -71,6 +71,6 @@ ARCHIVE: Final = replace(
     address="https://www.sec.gov/Archives",
     content_types=HTML,
     # An annual report with its tags has some 5 to 20 MB.
-    largest_answer_bytes=64 * MEBIBYTE,
+    largest_response_bytes=64 * MEBIBYTE,
     explain=explain_document,
 )

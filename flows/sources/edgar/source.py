@@ -12,7 +12,7 @@ from flows.sources.edgar.submissions import Columns, Filing, Submissions, filing
 from flows.sources.edgar.unread import MOST_DAYS_COUNT, Unread
 from flows.sources.protocol import Estimate, Request
 from flows.sources.web.client import Client
-from schemas.errors import BadInputError, RequestBudgetError, SiteClosedError, SiteRefusalError, TransientError
+from schemas.errors import BadInputError, RequestBudgetError, RequestRejectedError, SourcePausedError, TransientError
 from schemas.observations import Batch, Notice, ObservedTable
 from schemas.suppliers import EDGAR
 from transforms.inputs.filings import CANDIDATE_FORMS, evidence, filing_rows
@@ -93,7 +93,7 @@ class Edgar:
             facts_until = request.known.newest_filing_day.get((self.name, cik), first_day)
             try:
                 listed = self._listed(cik, (min(first_day, facts_until), request.through))
-            except SiteRefusalError as refusal:
+            except RequestRejectedError as refusal:
                 refused_count += 1
                 if refused_count == len(self._companies):
                     raise
@@ -144,7 +144,7 @@ class Edgar:
         path = f"/api/xbrl/companyfacts/CIK{cik:010d}.json"
         try:
             answer = self._data.json(path, {}, CompanyFacts)
-        except SiteRefusalError as refusal:
+        except RequestRejectedError as refusal:
             yield self._notice(self._data.place(path, {}), f"CIK {cik} has no facts: {refusal.kind}")
             return
         rows, notices = filing_facts(answer.origin, answer.value, cik, request.through)
@@ -172,9 +172,9 @@ class Edgar:
         for filing in ordered[:MOST_DOCUMENTS_COUNT]:
             try:
                 batch = self._looked_at(filing, request)
-            except (SiteClosedError, RequestBudgetError):
+            except (SourcePausedError, RequestBudgetError):
                 raise
-            except SiteRefusalError as refusal:
+            except RequestRejectedError as refusal:
                 self._unread.add(filing.accession, request.now.date())
                 refused_count += 1
                 if refused_count == MOST_REFUSALS_COUNT:

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from flows.sources.web.notes import keep_note
+from flows.sources.web.state_files import write_state_file
 
 MOST_DAYS_COUNT: Final = 7
 """A document that could not be read on so many days is left alone."""
@@ -31,4 +31,4 @@ class Unread:
     def add(self, accession: str, day: date) -> None:
         """It could not be read on this day either."""
         self._days.setdefault(accession, set()).add(day)
-        keep_note(self._file, msgspec.json.encode(self._days, order="sorted"))
+        write_state_file(self._file, msgspec.json.encode(self._days, order="sorted"))

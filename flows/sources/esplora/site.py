@@ -7,7 +7,7 @@ Its errors are text.
 
 from typing import Final
 
-from flows.sources.hosted_blocks.refusals import explain
+from flows.sources.hosted_blocks.failures import explain
 from flows.sources.web.site import Limit, Site
 
 SITE: Final = Site(

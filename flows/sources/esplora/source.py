@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Final
 
-from flows.sources.esplora.answers import Block, Transaction, with_coinbase
+from flows.sources.esplora.responses import Block, Transaction, with_coinbase
 from flows.sources.esplora.site import SITE
 from flows.sources.hosted_blocks.block import chained, proven
 from flows.sources.hosted_blocks.kept import KeptHashes

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from flows.sources.web.site import InParameter, Key, Limit, Problem, Reply, Site, Trouble
+from flows.sources.web.site import Failure, FailureKind, InParameter, Key, Limit, RawResponse, Site
 
 PLAN: Final = "plan"
 UNKNOWN: Final = "unknown metric"
@@ -18,20 +18,20 @@ class _Error(msgspec.Struct):
     error: str
 
 
-def explain(reply: Reply) -> Problem | None:
+def explain(reply: RawResponse) -> Failure | None:
     """What a plan does not reach and what is no longer there, told apart from the pages of those in between.
 
     An answer is an array, so an object with an error is one, whatever its status.
     """
     if reply.status == 200:
         try:
-            return Problem(Trouble.REFUSED, "error", msgspec.json.decode(reply.body, type=_Error).error)
+            return Failure(FailureKind.REFUSED, "error", msgspec.json.decode(reply.body, type=_Error).error)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
     kind = _KINDS.get(reply.status)
     if kind is None or reply.content_type not in ("text/plain", "application/json"):
         return None
-    return Problem(Trouble.REFUSED, kind, reply.body[:200].decode("utf-8", "replace"))
+    return Failure(FailureKind.REFUSED, kind, reply.body[:200].decode("utf-8", "replace"))
 
 
 SITE: Final = Site(

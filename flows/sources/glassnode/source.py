@@ -18,8 +18,8 @@ from flows.sources.glassnode.metrics import METRICS, TO_EACH_EXCHANGE, TO_EXCHAN
 from flows.sources.glassnode.site import PLAN, SITE, UNKNOWN
 from flows.sources.protocol import Estimate, Request
 from flows.sources.unix_days import day_text, midnight_seconds
-from flows.sources.web.client import Answer, Client
-from schemas.errors import BadInputError, SiteRefusalError
+from flows.sources.web.client import Client, Response
+from schemas.errors import BadInputError, RequestRejectedError
 from schemas.observations import EXCHANGE_FLOW, Batch, Notice, ObservedTable
 from schemas.suppliers import GLASSNODE
 
@@ -66,13 +66,13 @@ class Glassnode:
 
     def observe(self, request: Request) -> Iterator[Batch | Notice]:
         """Yield a batch a metric. Raises as `Client.json`, and `BadInputError`."""
-        last_refusal: SiteRefusalError | None = None
+        last_refusal: RequestRejectedError | None = None
         is_any = False
         for column in METRICS:
             since = self._since(column.series, request)
             try:
                 answer = self._client.json(f"/metrics/{column.header}", asked(since, request.through), list[Point])
-            except SiteRefusalError as refusal:
+            except RequestRejectedError as refusal:
                 if refusal.kind not in DISPENSABLE:
                     raise
                 last_refusal = refusal
@@ -110,7 +110,7 @@ class Glassnode:
     def _by_exchange(self, since: date | None, request: Request) -> Iterator[Batch | Notice]:
         try:
             answer = self._client.json(f"/metrics/{TO_EACH_EXCHANGE}", asked(since, request.through), list[Split])
-        except SiteRefusalError as refusal:
+        except RequestRejectedError as refusal:
             if refusal.kind not in DISPENSABLE:
                 raise
             yield self._notice(f"/metrics/{TO_EACH_EXCHANGE}", f"not to be had: {refusal.kind}")
@@ -127,7 +127,7 @@ class Glassnode:
     def _batch(
         self,
         table: ObservedTable,
-        answer: Answer[list[Point]] | Answer[list[Split]],
+        answer: Response[list[Point]] | Response[list[Split]],
         rows: pl.DataFrame,
         request: Request,
     ) -> Batch:

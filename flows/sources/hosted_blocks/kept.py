@@ -8,7 +8,7 @@ from typing import Final
 import msgspec
 
 from flows.sources.hosted_blocks.block import Hash, Height
-from flows.sources.web.notes import keep_note
+from flows.sources.web.state_files import write_state_file
 
 KEPT_COUNT: Final = 300
 """About two days. The deepest fork that the chain has seen was 53 blocks, in 2010."""
@@ -38,4 +38,4 @@ class KeptHashes:
         while height - 1 in hashes and top - height + 1 < KEPT_COUNT:
             height -= 1
         kept = _Kept(height, [hashes[each] for each in range(height, top + 1)])
-        keep_note(self._path, msgspec.json.encode(kept))
+        write_state_file(self._path, msgspec.json.encode(kept))

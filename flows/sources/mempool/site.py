@@ -7,7 +7,7 @@ request a second and ten minutes of silence after a second 429 are our own cauti
 
 from typing import Final
 
-from flows.sources.hosted_blocks.refusals import explain
+from flows.sources.hosted_blocks.failures import explain
 from flows.sources.web.site import Limit, Site
 
 SITE: Final = Site(

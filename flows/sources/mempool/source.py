@@ -9,12 +9,12 @@ from typing import Final
 from flows.sources.hosted_blocks.block import HostedBlock, chained
 from flows.sources.hosted_blocks.kept import KeptHashes
 from flows.sources.hosted_blocks.walk import BlockWalk, Page
-from flows.sources.mempool.answers import Block, BulkBlock, hosted_block
 from flows.sources.mempool.difficulty import SERIES, Adjustment, difficulty_days
+from flows.sources.mempool.responses import Block, BulkBlock, hosted_block
 from flows.sources.mempool.site import SITE
 from flows.sources.protocol import Estimate, Request
 from flows.sources.web.client import Client
-from schemas.errors import SiteRefusalError, TransientError
+from schemas.errors import RequestRejectedError, TransientError
 from schemas.observations import Batch, Notice, ObservedTable
 from schemas.suppliers import MEMPOOL
 from transforms.attribution.pool_names import PoolNames
@@ -80,7 +80,7 @@ class MempoolBlocks:
             top = min(first + self._bulk_blocks - 1, last)
             try:
                 answer = self._client.json(f"{BULK}/{first}/{top}", {}, list[BulkBlock])
-            except SiteRefusalError as refusal:
+            except RequestRejectedError as refusal:
                 allowed = re.search(r"only query (\d{1,6}) blocks", refusal.message)
                 fewer = int(allowed[1]) if allowed else 0
                 # Pages do as well where bulks are switched off, or hold no more than a page.
@@ -130,7 +130,7 @@ class Mempool:
         origin = self._client.place(ADJUSTMENTS, {})
         try:
             answer = self._client.json(ADJUSTMENTS, {}, list[Adjustment])
-        except SiteRefusalError as refusal:
+        except RequestRejectedError as refusal:
             yield Notice(source=self.name, origin=origin, message=f"difficulty of the past is not to be had: {refusal}")
             return
         through, steps = request.through, answer.value

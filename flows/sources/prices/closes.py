@@ -11,7 +11,7 @@ import polars as pl
 from flows.sources.daily_cells import Column, DailyCells, daily_values
 from flows.sources.protocol import Estimate, Request
 from flows.sources.unix_days import day_text
-from flows.sources.web.client import Answer, Client
+from flows.sources.web.client import Client, Response
 from flows.sources.web.site import Site
 from schemas.errors import BadInputError
 from schemas.observations import Batch, Notice, ObservedTable
@@ -125,7 +125,7 @@ def candle(begins_at: int, close: Decimal, *, per_second: int = 1) -> Candle:
     return Candle(day_text(begins_at, per_second=per_second), str(close))
 
 
-def page_of(candles: Sequence[Candle], answer: Answer[Any]) -> Page:
+def page_of(candles: Sequence[Candle], answer: Response[Any]) -> Page:
     """`candles` with where they come from."""
     return Page(candles, answer.origin, answer.sha256)
 

@@ -9,17 +9,17 @@ from typing import Final
 
 import msgspec
 
-from flows.sources.web.site import Limit, Problem, Reply, Site, Trouble
+from flows.sources.web.site import Failure, FailureKind, Limit, RawResponse, Site
 
 _UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _KRAKEN_TROUBLES: Final = {
-    "EGeneral:Too many requests": Trouble.LIMITED,
-    "EAPI:Rate limit exceeded": Trouble.LIMITED,
-    "EGeneral:Temporary lockout": Trouble.BLOCKED,
-    "EGeneral:Internal error": Trouble.PASSING,
-    "EService:Unavailable": Trouble.PASSING,
-    "EService:Busy": Trouble.PASSING,
-    "EService:Timeout": Trouble.PASSING,
+    "EGeneral:Too many requests": FailureKind.RATE_LIMITED,
+    "EAPI:Rate limit exceeded": FailureKind.RATE_LIMITED,
+    "EGeneral:Temporary lockout": FailureKind.BLOCKED,
+    "EGeneral:Internal error": FailureKind.TRANSIENT,
+    "EService:Unavailable": FailureKind.TRANSIENT,
+    "EService:Busy": FailureKind.TRANSIENT,
+    "EService:Timeout": FailureKind.TRANSIENT,
 }
 GEO_BLOCKED: Final = "geo-blocked"
 _BINANCE_TOO_MANY: Final = -1003
@@ -40,7 +40,7 @@ class _BitstampError(msgspec.Struct):
     code: str = "error"
 
 
-def explain_kraken(reply: Reply) -> Problem | None:
+def explain_kraken(reply: RawResponse) -> Failure | None:
     """Kraken's list of errors, which comes with the status 200. One that begins with W is a warning alone."""
     try:
         errors = msgspec.json.decode(reply.body, type=_KrakenErrors).error
@@ -48,11 +48,11 @@ def explain_kraken(reply: Reply) -> Problem | None:
         return None
     for error in errors:
         if not error.startswith("W"):
-            return Problem(_KRAKEN_TROUBLES.get(error, Trouble.REFUSED), error, "")
+            return Failure(_KRAKEN_TROUBLES.get(error, FailureKind.REFUSED), error, "")
     return None
 
 
-def explain_binance(reply: Reply) -> Problem | None:
+def explain_binance(reply: RawResponse) -> Failure | None:
     """Binance's code and message, and the two statuses that nobody else has."""
     try:
         error = msgspec.json.decode(reply.body, type=_BinanceError)
@@ -60,21 +60,23 @@ def explain_binance(reply: Reply) -> Problem | None:
         error = None
     message = error.msg if error else ""
     if reply.status == 451:
-        return Problem(Trouble.REFUSED, GEO_BLOCKED, f"{message} Take binance out of the profile here.".strip())
+        return Failure(FailureKind.REFUSED, GEO_BLOCKED, f"{message} Take binance out of the profile here.".strip())
     if reply.status == 418:
-        return Problem(Trouble.BLOCKED, "HTTP 418", message)
+        return Failure(FailureKind.BLOCKED, "HTTP 418", message)
     if error is None:
         return None
-    return Problem(Trouble.LIMITED if error.code == _BINANCE_TOO_MANY else Trouble.REFUSED, str(error.code), message)
+    return Failure(
+        FailureKind.RATE_LIMITED if error.code == _BINANCE_TOO_MANY else FailureKind.REFUSED, str(error.code), message
+    )
 
 
-def explain_bitstamp(reply: Reply) -> Problem | None:
+def explain_bitstamp(reply: RawResponse) -> Failure | None:
     """Bitstamp's error object with status 200; with any other status that status decides."""
     try:
         error = msgspec.json.decode(reply.body, type=_BitstampError)
     except _UNREADABLE:
         return None
-    return Problem(Trouble.REFUSED, error.code, str(error.reason)) if reply.status == 200 else None
+    return Failure(FailureKind.REFUSED, error.code, str(error.reason)) if reply.status == 200 else None
 
 
 COINBASE: Final = Site(

@@ -91,7 +91,7 @@ class Kraken(DailyCloses):
 
 
 class Binance(DailyCloses):
-    """Binance, BTC/USDT, which is not the US dollar. Answers nobody in the USA and in some data centres."""
+    """Binance, BTC/USDT, which is not the US dollar. Responds to nobody in the USA and in some data centres."""
 
     site = sites.BINANCE
     listed_on = date(2017, 8, 17)

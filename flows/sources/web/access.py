@@ -26,7 +26,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class Endpoint:
     """The same, checked: `origin` is scheme, host and port, `base` the path in front of every path."""
 
     origin: str
@@ -37,10 +37,10 @@ class Door:
     on_loopback: bool
 
 
-def door(site: Site, access: Access) -> Door:
+def endpoint(site: Site, access: Access) -> Endpoint:
     """Check what was given for `site`. Raises `SettingsError` naming the setting."""
     origin, base, login, on_loopback = _split(site, access.url)
-    return Door(
+    return Endpoint(
         origin=origin,
         base=base,
         login=login,

@@ -1,6 +1,6 @@
 """Requests to one site: paced, counted, bounded, tried again, and never with a secret in what they say.
 
-Every request only reads, so a second one does no harm. Library errors become ours outside of the place where they were
+Every request only reads, so a second one does no harm. Library errors become ours session of the place where they were
 caught: an exception of `requests` holds the address with its key, and would otherwise hang on ours as its context.
 """
 
@@ -20,15 +20,15 @@ from requests.adapters import HTTPAdapter
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
 from urllib3.exceptions import HTTPError
 
-from flows.sources.web.access import Door
-from flows.sources.web.answers import Answers
-from flows.sources.web.pace import Pace
+from flows.sources.web.access import Endpoint
+from flows.sources.web.rate_limit import RateLimiter
+from flows.sources.web.responses import CachedResponses
 from flows.sources.web.secrets import redacted
-from flows.sources.web.site import InHeader, InParameter, Problem, Reply, Site, Trouble
-from schemas.errors import BadInputError, HashpivotError, SettingsError, SiteRefusalError, TransientError
+from flows.sources.web.site import Failure, FailureKind, InHeader, InParameter, RawResponse, Site
+from schemas.errors import BadInputError, HashpivotError, RequestRejectedError, SettingsError, TransientError
 
 if TYPE_CHECKING:
-    from flows.sources.web.outside import Outside
+    from flows.sources.web.session import WebSession
 
 CHUNK_BYTES: Final = 64 * 1024
 LONGEST_QUOTE_CHARACTERS: Final = 120
@@ -54,7 +54,7 @@ Params = Mapping[str, str | int]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[Kind]):
+class Response(Generic[Kind]):
     """What a site said: decoded, with the address it was asked at (no secrets) and the digest of its bytes."""
 
     value: Kind
@@ -71,40 +71,42 @@ class _PassingError(TransientError):
 
 
 class Client:
-    """The way to one site. Safe to use from several threads; made by `Outside.client`."""
+    """The way to one site. Safe to use from several threads; made by `WebSession.client`."""
 
-    def __init__(self, site: Site, door: Door, outside: "Outside", pace: Pace, answers: Answers) -> None:
-        self.site, self.outside = site, outside
-        self._door, self._pace, self._answers = door, pace, answers
+    def __init__(
+        self, site: Site, endpoint: Endpoint, session: "WebSession", pace: RateLimiter, answers: CachedResponses
+    ) -> None:
+        self.site, self.session = site, session
+        self._door, self._pace, self._answers = endpoint, pace, answers
         self._told_at = time.monotonic()
         self._session = requests.Session()
         # Proxies of the environment count, ~/.netrc does not: a set `auth` keeps it from being looked at.
-        self._session.auth = door.login or _as_it_is
-        self._session.headers.update({"User-Agent": door.user_agent, "Accept": ", ".join(site.content_types)})
+        self._session.auth = endpoint.login or _as_it_is
+        self._session.headers.update({"User-Agent": endpoint.user_agent, "Accept": ", ".join(site.content_types)})
         self._session.headers.update(site.headers)
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=MOST_CONNECTIONS_COUNT, pool_block=True, max_retries=0)
         self._session.mount("http://", adapter)
         self._session.mount("https://", adapter)
 
-    def refuse_while_closed(self) -> None:
-        """Raise `SiteClosedError` while the site has had enough of us; asks nothing."""
-        self._pace.refuse_while_closed()
+    def raise_if_paused(self) -> None:
+        """Raise `SourcePausedError` while the site has had enough of us; asks nothing."""
+        self._pace.raise_if_paused()
 
     def close(self) -> None:
         """Close every connection."""
         self._session.close()
         self._pace.close()
 
-    def json(self, path: str, params: Params, kind: type[Kind]) -> Answer[Kind]:
+    def json(self, path: str, params: Params, kind: type[Kind]) -> Response[Kind]:
         """The JSON answer at `path` under the base address, decoded into `kind`; `Decimal` there is exact.
 
-        Raises `TransientError` where patience ran out, `SiteClosedError` where the site has had enough of us,
-        `SiteRefusalError` for a request that it refuses, `BadInputError` for an answer that cannot be believed,
+        Raises `TransientError` where patience ran out, `SourcePausedError` where the site has had enough of us,
+        `RequestRejectedError` for a request that it refuses, `BadInputError` for an answer that cannot be believed,
         `SettingsError` for a key or a contact that it does not take, `RequestBudgetError` before a request too many.
         """
         decoder = _decoder(cast(Hashable, kind))
 
-        def decoded(reply: Reply, place: str) -> Kind:
+        def decoded(reply: RawResponse, place: str) -> Kind:
             try:
                 return cast(Kind, decoder.decode(reply.body))
             except msgspec.ValidationError as error:
@@ -122,21 +124,21 @@ class Client:
 
         return self._patiently(path, params, decoded)
 
-    def text(self, path: str, params: Params) -> Answer[str]:
+    def text(self, path: str, params: Params) -> Response[str]:
         """The answer at `path` as text. Raises as `json`."""
         return self._patiently(path, params, lambda reply, _: reply.body.decode("utf-8", "replace"))
 
-    def _patiently(self, path: str, params: Params, decoded: Any) -> Answer[Any]:
+    def _patiently(self, path: str, params: Params, decoded: Any) -> Response[Any]:
         origin = self.place(path, params)
         place = origin if len(origin) <= LONGEST_PLACE_CHARACTERS else f"{origin[:LONGEST_PLACE_CHARACTERS]}..."
-        patience, scale = self.site.patience, self.outside.time_scale
+        patience, scale = self.site.patience, self.session.time_scale
         limited_count = 0
 
-        def attempt() -> Answer[Any]:
+        def attempt() -> Response[Any]:
             nonlocal limited_count
             try:
                 reply = self._reply(path, params, place, origin)
-                return Answer(decoded(reply, place), origin, sha256(reply.body).hexdigest())
+                return Response(decoded(reply, place), origin, sha256(reply.body).hexdigest())
             except _PassingError as error:
                 limited_count += error.limited
                 raise
@@ -155,8 +157,8 @@ class Client:
 
         def tell(state: RetryCallState) -> None:
             seconds = state.next_action.sleep if state.next_action else 0
-            self.outside.usage.add(self.site.name, retries=1, waited_seconds=seconds)
-            self.outside.tell(f"trying again in {seconds:.1f} s after {state.outcome and state.outcome.exception()}")
+            self.session.usage.add(self.site.name, retries=1, waited_seconds=seconds)
+            self.session.tell(f"trying again in {seconds:.1f} s after {state.outcome and state.outcome.exception()}")
 
         try:
             return Retrying(
@@ -166,10 +168,10 @@ class Client:
             given_up = TransientError(str(error))
             if error.limited:
                 why = f"a rate limit met {limited_count} times"
-                given_up = self._pace.close_site(max(self.site.cool_down_seconds, error.pause_seconds or 0), why)
+                given_up = self._pace.pause_site(max(self.site.cool_down_seconds, error.pause_seconds or 0), why)
         raise given_up
 
-    def _reply(self, path: str, params: Params, place: str, origin: str) -> Reply:
+    def _reply(self, path: str, params: Params, place: str, origin: str) -> RawResponse:
         """One answer that is one: redirects of the site itself followed, refusals raised."""
         url = self._door.origin + self._door.base + path
         query = dict(params)
@@ -182,7 +184,7 @@ class Client:
         else:
             raise BadInputError(place, f"more than {MOST_REDIRECTS_COUNT} redirects", "an answer", self._check_address)
         if kept is not None and reply.status == UNCHANGED:
-            self.outside.usage.add(self.site.name, unchanged=1)
+            self.session.usage.add(self.site.name, unchanged=1)
             return kept
         problem = (self.site.explain(reply) if self.site.explain else None) or self._by_status(reply)
         if problem is not None:
@@ -198,13 +200,13 @@ class Client:
             self._answers.put(origin, reply)
         return reply
 
-    def _exchange(self, url: str, query: Params, place: str, kept: Reply | None) -> Reply:
+    def _exchange(self, url: str, query: Params, place: str, kept: RawResponse | None) -> RawResponse:
         """One request and its answer, whatever that is. Raises `_PassingError` where there is none."""
-        self._pace.refuse_while_closed()
-        self.outside.usage.spend(self.site.name, place)
-        self.outside.usage.add(self.site.name, waited_seconds=self._pace.wait(self.outside.tell))
+        self._pace.raise_if_paused()
+        self.session.usage.spend(self.site.name, place)
+        self.session.usage.add(self.site.name, waited_seconds=self._pace.wait(self.session.tell))
         self._tell_progress()
-        patience, scale = self.site.patience, self.outside.time_scale
+        patience, scale = self.site.patience, self.session.time_scale
         deadline = time.monotonic() + patience.whole_seconds * scale
         try:
             with self._session.get(
@@ -216,7 +218,7 @@ class Client:
                 stream=True,
             ) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                return Reply(response.status_code, headers, self._whole(place, response, deadline))
+                return RawResponse(response.status_code, headers, self._whole(place, response, deadline))
         except (requests.exceptions.Timeout, TimeoutError):
             found = f"no whole answer within {patience.read_seconds:g} s a part and {patience.whole_seconds:g} s in all"
         except requests.exceptions.InvalidURL:
@@ -230,16 +232,16 @@ class Client:
 
     def _tell_progress(self) -> None:
         """Say every few seconds how far this source is, so that a long read does not look like a stopped one."""
-        if time.monotonic() - self._told_at >= PROGRESS_SECONDS * self.outside.time_scale:
+        if time.monotonic() - self._told_at >= PROGRESS_SECONDS * self.session.time_scale:
             self._told_at = time.monotonic()
-            used = self.outside.usage.by_site[self.site.name]
-            self.outside.tell(
+            used = self.session.usage.by_site[self.site.name]
+            self.session.tell(
                 f"{self.site.title}: {used.requests_count:,} requests, {used.received_bytes / 1e6:,.1f} MB so far"
             )
 
     def _whole(self, place: str, response: requests.Response, deadline: float) -> bytes:
         """The body, given up as soon as it is longer or slower than any answer we ask for."""
-        most = self.site.largest_answer_bytes
+        most = self.site.largest_response_bytes
         stated = response.headers.get("Content-Length", "")
         received = bytearray()
         size_bytes = int(stated) if stated.isascii() and stated.isdigit() else 0
@@ -247,16 +249,16 @@ class Client:
             # Of `read`, one call gathers a whole chunk, however slowly it drips; `read1` takes what is there.
             part = response.raw.read1(CHUNK_BYTES, decode_content=True)
             if not part:
-                self.outside.usage.add(self.site.name, received_bytes=len(received))
+                self.session.usage.add(self.site.name, received_bytes=len(received))
                 return bytes(received)
             received += part
             if time.monotonic() > deadline:
                 raise TimeoutError
-        self.outside.usage.add(self.site.name, received_bytes=len(received))
+        self.session.usage.add(self.site.name, received_bytes=len(received))
         found = f"an answer of {max(size_bytes, len(received)):,} bytes or more"
         raise BadInputError(place, found, f"at most {most:,}", self._check_address)
 
-    def _redirected(self, url: str, reply: Reply, place: str) -> str:
+    def _redirected(self, url: str, reply: RawResponse, place: str) -> str:
         """Where the site sends us, if it is still the same site."""
         target = urljoin(url, reply.headers.get("location", ""))
         if f"{urlsplit(target).scheme}://{urlsplit(target).netloc}" != self._door.origin:
@@ -264,43 +266,43 @@ class Client:
             raise BadInputError(place, found, f"an answer of {self._door.origin} itself", self._check_address)
         return target
 
-    def _by_status(self, reply: Reply) -> Problem | None:
+    def _by_status(self, reply: RawResponse) -> Failure | None:
         status = reply.status
         if status == requests.codes.ok:
             return None
-        trouble = Trouble.REFUSED
+        trouble = FailureKind.REFUSED
         if status == requests.codes.too_many_requests:
-            trouble = Trouble.LIMITED
+            trouble = FailureKind.RATE_LIMITED
         elif status in PASSING_STATUS:
-            trouble = Trouble.PASSING
+            trouble = FailureKind.TRANSIENT
         elif status == requests.codes.unauthorized and self.site.key:
-            trouble = Trouble.KEY
-        return Problem(trouble, f"HTTP {status}", quoted(reply.body))
+            trouble = FailureKind.KEY
+        return Failure(trouble, f"HTTP {status}", quoted(reply.body))
 
-    def _error(self, place: str, problem: Problem, reply: Reply) -> HashpivotError:
+    def _error(self, place: str, problem: Failure, reply: RawResponse) -> HashpivotError:
         told = redacted(" ".join(f"{problem.kind} {problem.message}".split()))[: 2 * LONGEST_QUOTE_CHARACTERS]
         match problem.trouble:
-            case Trouble.PASSING | Trouble.LIMITED:
-                limited = problem.trouble is Trouble.LIMITED
+            case FailureKind.TRANSIENT | FailureKind.RATE_LIMITED:
+                limited = problem.trouble is FailureKind.RATE_LIMITED
                 pause_seconds = _asked_pause(reply, self.site.reset_header)
                 if pause_seconds is not None and pause_seconds > self.site.patience.longest_pause_seconds:
-                    return self._pace.close_site(pause_seconds, told)
+                    return self._pace.pause_site(pause_seconds, told)
                 if pause_seconds is None and limited:
                     pause_seconds = self.site.limited_pause_seconds
                 message = f"{place}: found {told}, expected an answer; try again later"
                 return _PassingError(message, pause_seconds=pause_seconds, limited=limited)
-            case Trouble.BLOCKED:
-                return self._pace.close_site(_asked_pause(reply, None) or self.site.cool_down_seconds, told)
-            case Trouble.KEY:
+            case FailureKind.BLOCKED:
+                return self._pace.pause_site(_asked_pause(reply, None) or self.site.cool_down_seconds, told)
+            case FailureKind.KEY:
                 remedy = self.site.key.remedy if self.site.key else "see the source's manual"
                 return SettingsError(
                     self.site.setting("key"), f"a key that gets {told}", f"one {self.site.title} takes", remedy
                 )
-            case Trouble.CONTACT:
+            case FailureKind.CONTACT:
                 return SettingsError(
                     self.site.setting("contact"), told, f"a contact that {self.site.title} takes", "correct it"
                 )
-        return SiteRefusalError(place, redacted(problem.kind), redacted(" ".join(problem.message.split())))
+        return RequestRejectedError(place, redacted(problem.kind), redacted(" ".join(problem.message.split())))
 
     def place(self, path: str, params: Params) -> str:
         """The address as it may be shown: without our key."""
@@ -331,7 +333,7 @@ def quoted(body: bytes) -> str:
     return repr(shown + ("..." if len(text) > LONGEST_QUOTE_CHARACTERS else "")) if shown else "with nothing in it"
 
 
-def _asked_pause(reply: Reply, reset_header: str | None) -> float | None:
+def _asked_pause(reply: RawResponse, reset_header: str | None) -> float | None:
     """Seconds the site wants us to wait, from Retry-After (seconds or a date) or from its own header."""
     for stated in (reply.headers.get("retry-after"), reset_header and reply.headers.get(reset_header.lower())):
         if not stated:
@@ -346,7 +348,7 @@ def _asked_pause(reply: Reply, reset_header: str | None) -> float | None:
     return None
 
 
-def _if_changed(kept: Reply | None) -> dict[str, str]:
+def _if_changed(kept: RawResponse | None) -> dict[str, str]:
     names = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
     return {} if kept is None else {asked: kept.headers[name] for name, asked in names.items() if name in kept.headers}
 

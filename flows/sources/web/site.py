@@ -17,7 +17,7 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """How long to wait for an answer, and how often to ask for it.
 
     `attempts_count` counts every try at one answer, `limited_count` those that met a rate limit: the last of these
@@ -58,7 +58,7 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class RawResponse:
     """One HTTP answer, read whole. Header names are in lower case."""
 
     status: int
@@ -71,12 +71,12 @@ class Reply:
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-class Trouble(Enum):
+class FailureKind(Enum):
     """What an answer that is none means for us."""
 
-    PASSING = auto()
+    TRANSIENT = auto()
     """Another try may help."""
-    LIMITED = auto()
+    RATE_LIMITED = auto()
     """We ask too fast: pause, then try again, and soon leave the source alone."""
     BLOCKED = auto()
     """We are shut out for a while, and asking again prolongs it."""
@@ -89,10 +89,10 @@ class Trouble(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class Failure:
     """Why an answer is none: `kind` is the source's own word or the status, `message` its own sentence."""
 
-    trouble: Trouble
+    trouble: FailureKind
     kind: str
     message: str
 
@@ -121,9 +121,9 @@ class Site:
     reset_header: str | None = None
     limited_pause_seconds: float = 10
     cool_down_seconds: float = 600
-    largest_answer_bytes: int = 32 * MEBIBYTE
-    patience: Patience = field(default_factory=Patience)
-    explain: Callable[[Reply], Problem | None] | None = None
+    largest_response_bytes: int = 32 * MEBIBYTE
+    patience: RetryPolicy = field(default_factory=RetryPolicy)
+    explain: Callable[[RawResponse], Failure | None] | None = None
     part: str | None = None
 
     @property

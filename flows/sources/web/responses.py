@@ -7,11 +7,11 @@ from typing import Final
 
 import msgspec
 
-from flows.sources.web.notes import keep_note
 from flows.sources.web.secrets import holds_secret
-from flows.sources.web.site import Reply
+from flows.sources.web.site import RawResponse
+from flows.sources.web.state_files import write_state_file
 
-MOST_ANSWERS_COUNT: Final = 64
+MOST_RESPONSES_COUNT: Final = 64
 """Kept for a site; the oldest give way."""
 
 
@@ -21,31 +21,31 @@ class _Kept(msgspec.Struct):
     body: bytes
 
 
-class Answers:
+class CachedResponses:
     """One file an address in `folder`. Whatever is wrong with a file, it counts as not kept."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def get(self, place: str) -> Reply | None:
+    def get(self, place: str) -> RawResponse | None:
         """The answer that was kept for the address `place`."""
         with suppress(OSError, msgspec.DecodeError):
             kept = msgspec.msgpack.decode(self._path(place).read_bytes(), type=_Kept)
             if kept.place == place:
-                return Reply(200, kept.headers, kept.body)
+                return RawResponse(200, kept.headers, kept.body)
         return None
 
-    def put(self, place: str, reply: Reply) -> None:
+    def put(self, place: str, reply: RawResponse) -> None:
         """Keep an answer that can be asked for conditionally; one that holds a secret is never kept."""
         headers = {
             name: reply.headers[name] for name in ("etag", "last-modified", "content-type") if name in reply.headers
         }
         if headers.keys() <= {"content-type"} or holds_secret(reply.body):
             return
-        keep_note(self._path(place), msgspec.msgpack.encode(_Kept(place, headers, reply.body)))
+        write_state_file(self._path(place), msgspec.msgpack.encode(_Kept(place, headers, reply.body)))
         with suppress(OSError):
             oldest_first = sorted(self._folder.glob("*.answer"), key=lambda each: each.stat().st_mtime)
-            for each in oldest_first[:-MOST_ANSWERS_COUNT]:
+            for each in oldest_first[:-MOST_RESPONSES_COUNT]:
                 each.unlink(missing_ok=True)
 
     def _path(self, place: str) -> Path:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def keep_note(path: Path, content: bytes) -> None:
+def write_state_file(path: Path, content: bytes) -> None:
     """Replace the file at `path` in one step; where the disk does not take it, what was there stays.
 
     Whoever reads it takes a note that is missing or damaged for one that was never written.

@@ -8,14 +8,14 @@ from typing import Final, cast
 
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
 
-from flows.sources.web.notes import keep_note
 from flows.sources.web.site import Site
-from schemas.errors import SiteClosedError, TransientError
+from flows.sources.web.state_files import write_state_file
+from schemas.errors import SourcePausedError, TransientError
 
 NOTICEABLE_SECONDS: Final = 4
 
 
-class Pace:
+class RateLimiter:
     """The queue in front of one site.
 
     Requests are spaced evenly instead of let through in bursts: those that are held up on their way and then arrive
@@ -38,13 +38,13 @@ class Pace:
             ) from error
 
     def wait(self, tell: Callable[[str], None]) -> float:
-        """Wait for our turn; seconds waited. Raises `SiteClosedError` while the site is closed for us.
+        """Wait for our turn; seconds waited. Raises `SourcePausedError` while the site is closed for us.
 
         `tell` hears of a pause that somebody would notice, once.
         """
         began, told = time.monotonic(), False
         while True:
-            self.refuse_while_closed()
+            self.raise_if_paused()
             # The lock is the file's: the time is taken under it, so that the queue has one order for everybody.
             with self._bucket.lock:
                 item = RateItem(self._site.name, time.time_ns() // 1_000_000)
@@ -57,14 +57,14 @@ class Pace:
                 tell(f"{self._site.title}: waiting {pause_ms / 1000:.0f} s for our turn, as its rate limit asks")
             time.sleep(max(pause_ms, 1) / 1000)
 
-    def close_site(self, seconds: float, why: str) -> SiteClosedError:
+    def pause_site(self, seconds: float, why: str) -> SourcePausedError:
         """Ask this site nothing for `seconds`, in no process of this home; the error that says so."""
         until = time.time() + seconds * self._scale
-        keep_note(self._closed, f"{until} {why}".encode())
-        return SiteClosedError(self._site.title, why, datetime.fromtimestamp(until, UTC))
+        write_state_file(self._closed, f"{until} {why}".encode())
+        return SourcePausedError(self._site.title, why, datetime.fromtimestamp(until, UTC))
 
-    def refuse_while_closed(self) -> None:
-        """Raise `SiteClosedError` while the sign is up."""
+    def raise_if_paused(self) -> None:
+        """Raise `SourcePausedError` while the sign is up."""
         try:
             stated, _, why = self._closed.read_text(encoding="utf-8").partition(" ")
             until = float(stated)
@@ -73,7 +73,7 @@ class Pace:
         # A sign that reaches further than any of ours does is a clock that was set back.
         longest = max(self._site.cool_down_seconds, 86_400) * self._scale
         if 0 < until - time.time() <= longest:
-            raise SiteClosedError(self._site.title, why, datetime.fromtimestamp(until, UTC))
+            raise SourcePausedError(self._site.title, why, datetime.fromtimestamp(until, UTC))
 
     def close(self) -> None:
         """Let go of the files."""
