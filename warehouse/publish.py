@@ -12,9 +12,7 @@ A reader that holds the old file open keeps reading it; whoever opens the stable
 any moment leaves either the old version current or the new one, never a mixture.
 """
 
-import hashlib
 import json
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,6 +26,7 @@ import polars as pl
 
 from schemas.errors import WarehouseError
 from schemas.published import TableFacts
+from warehouse.atomic_files import sha256_of, switch_link, sync, sync_tree
 from warehouse.statements import ArrowStream, one_line, quoted, scalar, statement, text
 
 STORAGE_VERSION: Final = "v1.2.0"
@@ -83,10 +82,10 @@ def publish(folder: Path, publication: Publication, *, keep: int, created_at: da
             parquet.result()
         _check(draft / DATABASE_NAME, publication)
         _write_manifest(draft, publication, created_at)
-        _sync_tree(draft)
+        sync_tree(draft)
         draft.rename(final)
         try:
-            _sync(versions)
+            sync(versions)
             _switch(folder, publication.version)
         except OSError:
             if current_version(folder) != publication.version:
@@ -182,31 +181,11 @@ def _write_manifest(draft: Path, publication: Publication, created_at: datetime)
         "storage_version": STORAGE_VERSION,
         "tables": {name: {"rows": rows.height} for name, rows in publication.tables.items()},
         "files": [
-            {"path": str(path.relative_to(draft)), "bytes": path.stat().st_size, "sha256": _digest(path)}
+            {"path": str(path.relative_to(draft)), "bytes": path.stat().st_size, "sha256": sha256_of(path)}
             for path in contents
         ],
     }
     (draft / MANIFEST_NAME).write_text(json.dumps(manifest, indent=2, sort_keys=False) + "\n", encoding="utf-8")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync_tree(folder: Path) -> None:
-    """Force every file of the tree, then its folders, to the disk."""
-    for path in sorted(folder.rglob("*"), reverse=True):
-        _sync(path)
-    _sync(folder)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _switch(folder: Path, version: str) -> None:
@@ -215,17 +194,9 @@ def _switch(folder: Path, version: str) -> None:
         stable = folder / name
         target = Path("current") / name
         if not (stable.is_symlink() and stable.readlink() == target):
-            _link(stable, target)
-    _link(folder / "current", Path("versions") / version)
-    _sync(folder)
-
-
-def _link(link: Path, target: Path) -> None:
-    """Make `link` point at `target` in one step, whatever stood there before."""
-    fresh = link.with_name(f".{link.name}.next")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(target)
-    fresh.replace(link)
+            switch_link(stable, target)
+    switch_link(folder / "current", Path("versions") / version)
+    sync(folder)
 
 
 def _prune(versions: Path, *, current: str, keep: int) -> tuple[str, ...]:

@@ -1,16 +1,16 @@
 """Edits of the registry files: a row is added only if the whole registry is sound with it, and then in one step."""
 
 import csv
-import os
 from collections.abc import Mapping
 from io import StringIO
 from pathlib import Path
-from tempfile import NamedTemporaryFile, TemporaryDirectory
+from tempfile import TemporaryDirectory
 
 import polars as pl
 
 from schemas.errors import BadInputError, SettingsError
 from schemas.registry import REGISTRY
+from warehouse.atomic_files import write_whole
 from warehouse.registry import load_registry
 
 
@@ -37,17 +37,7 @@ def add_row(folder: Path, table: str, cells: Mapping[str, str]) -> None:
     """
     with_row(folder, table, cells)
     path = folder / f"{table}.csv"
-    text = _extended(path, cells)
-    with NamedTemporaryFile("w", encoding="utf-8", newline="", dir=folder, prefix=f".{table}.", delete=False) as draft:
-        try:
-            draft.write(text)
-            draft.flush()
-            os.fsync(draft.fileno())
-            Path(draft.name).chmod(path.stat().st_mode)
-            Path(draft.name).replace(path)
-        except BaseException:
-            Path(draft.name).unlink(missing_ok=True)
-            raise
+    write_whole(path, _extended(path, cells).encode())
 
 
 def _known(table: str, cells: Mapping[str, str]) -> None:

@@ -1,7 +1,6 @@
 """What is worth an alert: a publication compared with what was told before. Knows no way to send anything."""
 
 import fcntl
-import json
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from flows.settings import Settings
 from schemas.errors import HashpivotError, QualityError, WarehouseError
 from transforms.calendar import FINALITY_DELAY
 from transforms.metrics.regime import CAPITULATIONS
+from warehouse.atomic_files import write_whole
 from warehouse.reading import ask, open_publication, query
 
 logger = logging.getLogger(__name__)
@@ -370,11 +370,9 @@ def _memory(settings: Settings) -> Memory:
 def write_told(settings: Settings, profile: str, told: Told) -> None:
     """Keep what was told of `profile`, in one step."""
     path = settings.told_alerts
-    fresh = path.with_name(f".{path.name}.next")
     memory = Memory(profiles=_memory(settings).profiles | {profile: told})
     try:
-        fresh.write_text(json.dumps(memory.model_dump(mode="json"), indent=2) + "\n", encoding="utf-8")
-        fresh.replace(path)
+        write_whole(path, memory.model_dump_json(indent=2).encode() + b"\n")
     except OSError as error:
         raise WarehouseError(
             f"{path}: found {error.strerror!r}, expected to write what was told; free space or fix permissions"

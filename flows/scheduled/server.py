@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from schemas.errors import SettingsError, TransientError
+from warehouse.atomic_files import whole_file, write_whole
 
 LOOPBACK: Final = "127.0.0.1"
 START_SECONDS: Final = 180.0
@@ -171,9 +172,7 @@ def end(server: subprocess.Popen[bytes]) -> None:
 def tell_address(home: Path, address: str) -> Path:
     """Note for other commands of this home where its server is; return the note, which goes when the server does."""
     note = home / ADDRESS_NAME
-    fresh = home / f".{ADDRESS_NAME}.next"
-    fresh.write_text(f"{address}\n{os.getpid()}\n", encoding="utf-8")
-    fresh.replace(note)
+    write_whole(note, f"{address}\n{os.getpid()}\n".encode())
     return note
 
 
@@ -229,9 +228,8 @@ def _seed_database(home: Path) -> None:
     home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if database.exists() or not template().exists():
         return
-    fresh = home / f".{DATABASE_NAME}.next"
-    shutil.copyfile(template(), fresh)
-    fresh.replace(database)
+    with whole_file(database, shared=True) as draft:
+        shutil.copyfile(template(), draft)
 
 
 if __name__ == "__main__":
