@@ -1,4 +1,4 @@
-"""The words a published column is written in: Metric, Example, and the decorator that builds one from a function."""
+"""What a published column is written with: Metric, Example, and the decorator that builds one from a function."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Example:
     """A worked example: what the columns hold over consecutive days, and what the metric is on the last of them.
 
     `given` maps a column to one value a day, oldest first; a single scalar stands for the same value on every day. A
-    value may be a list, for the few columns that hold one.
+    value may be a list, for the few columns that hold one. For a metric over `rows` it holds one value a row instead.
     `within` is the absolute tolerance, needed where the source of the example printed a rounded figure.
     """
 
@@ -31,9 +31,13 @@ class Example:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """One published column: its expression and everything that is said about it."""
+    """One published column: its expression and everything that is stated about it.
+
+    `rows` names the rows, of those that stand on the day, that the expression sums up; None where it reads the day.
+    """
 
     name: str
+    rows: str | None
     unit: Unit
     dtype: pl.DataType
     expr: pl.Expr
@@ -47,9 +51,16 @@ class Metric:
     history_days: int
 
     @property
-    def inputs(self) -> tuple[str, ...]:
+    def reads(self) -> tuple[str, ...]:
         """Columns the expression reads, so lineage is never typed by hand."""
-        return tuple(name for name in dict.fromkeys(self.expr.meta.root_names()) if name != self.name)
+        return tuple(dict.fromkeys(self.expr.meta.root_names()))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """What the expression reads: columns beside its own, those of `rows` with the name of the rows before them."""
+        if self.rows:
+            return tuple(f"{self.rows}.{name}" for name in self.reads)
+        return tuple(name for name in self.reads if name != self.name)
 
     @property
     def is_given(self) -> bool:
@@ -64,6 +75,7 @@ class Metric:
 
 def metric(
     *,
+    rows: str | None = None,
     unit: Unit,
     dtype: type[pl.DataType] | pl.DataType,
     error: str,
@@ -76,7 +88,8 @@ def metric(
 ) -> Callable[[Callable[[], pl.Expr]], Metric]:
     """Turn a function that returns an expression into the Metric of the same name.
 
-    The docstring becomes the published description. `null_rule` says when the value is NULL, None means never.
+    The docstring becomes the published description. `rows` names the rows that stand on a day which the expression sums
+    up, None means that it reads the finished day. `null_rule` says when the value is NULL, None means never.
     `history_days` is how many days, the present one included, the expression looks at. Raises `TypeError` when a
     fact is missing: the description, the unit in the name, or the worked example of a derived column.
     """
@@ -89,6 +102,7 @@ def metric(
             raise TypeError(f"metric {name} is in {unit.label}, so its name must end in {' or '.join(unit.endings)}")
         built = Metric(
             name=name,
+            rows=rows,
             unit=unit,
             dtype=dtype() if isinstance(dtype, type) else dtype,
             expr=function(),

@@ -1,4 +1,4 @@
-"""From a finished input frame to a published table: metrics in the order of what they read, and why a value is NULL."""
+"""From rows and input frames to a published table: metrics in the order of what they read, and why a value is NULL."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
@@ -33,14 +33,54 @@ def layers(metrics: Sequence[Metric]) -> Iterator[list[Metric]]:
         graph.done(*ready)
 
 
+def aggregate(
+    days: pl.DataFrame,
+    rows: Mapping[str, pl.DataFrame],
+    metrics: Sequence[Metric],
+    sums: Mapping[str, Mapping[str, pl.Expr]],
+) -> pl.DataFrame:
+    """Add to each of `days`, sorted by `day`, what the metrics over `rows` say of those that stand on it.
+
+    `rows` by name, each with `from_day`, the first day a row stands, and `until_day`, the first on which it no longer
+    does, or NULL. `sums` are further expressions over the rows, by name of the rows and of the column they become.
+    Shape: the rows of `days`; its columns, then the sums and the metrics. On a day without rows an expression is taken
+    over none.
+    """
+    for name, spans in rows.items():
+        totals = {m.name: m.expr.cast(m.dtype) for m in metrics if m.rows == name} | dict(sums.get(name, {}))
+        days = _held(days, spans, [expression.alias(column) for column, expression in totals.items()])
+    return days
+
+
+def _held(days: pl.DataFrame, spans: pl.DataFrame, totals: Sequence[pl.Expr]) -> pl.DataFrame:
+    """`days` with each of `totals` taken over the `spans` that stand on the day.
+
+    Spans that name a `party` are summed by it first. The totals are taken afresh on each day a span begins or ends and
+    held until the next one. Adding and subtracting amounts day by day would leave remainders of float arithmetic where
+    everything has ended.
+    """
+    from_day, until_day = pl.col("from_day"), pl.col("until_day")
+    changes = pl.concat([days["day"].head(1), spans["from_day"], spans["until_day"]]).drop_nulls().unique().sort()
+    turns = changes.alias("turn").to_frame()
+    standing = (from_day <= pl.col("turn")) & (until_day.is_null() | (pl.col("turn") < until_day))
+    rows = turns.join(spans, how="cross", maintain_order="left_right").filter(standing)
+    if "party" in spans.columns:
+        rows = rows.group_by("turn", "party", maintain_order=True).agg(pl.col("amount").sum())
+    steps = rows.group_by("turn", maintain_order=True).agg(totals)
+    empty = turns.join(steps, on="turn", how="anti").join(rows.clear().select(totals), how="cross")
+    return days.join_asof(
+        pl.concat([steps, empty]).sort("turn"), left_on="day", right_on="turn", strategy="backward"
+    ).drop("turn")
+
+
 def derive(frame: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFrame:
     """Add every metric to `frame`, which is sorted by its key and holds all their inputs.
 
     Shape: the rows of `frame`; its columns, then the metrics not among them. A metric of the same name as a column
-    replaces it.
+    replaces it; those over rows are there already, from `aggregate`.
     """
     for layer in layers(metrics):
-        frame = frame.with_columns(m.expr.cast(m.dtype).alias(m.name) for m in layer)
+        frame = frame.with_columns(m.expr.cast(m.dtype).alias(m.name) for m in layer if m.rows is None)
     return frame
 
 
@@ -102,6 +142,8 @@ def _reason(m: Metric, named: Mapping[str, Metric], known: Mapping[str, pl.Expr]
     """Why `m` is NULL on a day, NULL where it is not."""
     if m.is_given:
         cause = pl.lit(f"{UNOBSERVED}{m.name}")
+    elif m.rows:
+        cause = pl.lit(f"no row of {m.rows} that stands on the day states it")
     else:
         missing = [
             pl.when(pl.col(name).is_null()).then(

@@ -6,20 +6,11 @@ from typing import Final
 
 import polars as pl
 
-from schemas.registry import (
-    BACKSTOP,
-    COMPANY_GUIDANCE,
-    CUSTOMER_CONTRACT,
-    GPU_CLOUD,
-    IMPUTED,
-    MINED,
-    NEVER_MINED,
-    PARTLY_MINED,
-    UNVERIFIED,
-)
+from schemas.registry import COMPANY_GUIDANCE
 from transforms.calendar import spine
+from transforms.derive import aggregate
+from transforms.metrics import conversion, economics
 
-GOOGLE: Final = "Google"
 QUARTERS_OF_A_YEAR: Final = 4
 YEAR_OF_QUARTERS_DAYS: Final = (270, 280)
 """Days from the end of one quarter to the end of the third one after it."""
@@ -50,161 +41,24 @@ def conversion_days(registry: Registry, first: date, last: date) -> pl.DataFrame
     """
     if last < first:
         raise ValueError(f"last day {last} is before the first day {first}")
+    days = aggregate(spine(first, last), _rows(registry), (*conversion.METRICS, *economics.METRICS), conversion.SUMS)
+    return days.join_asof(_assumptions(registry["lease_assumption"]), on="day", strategy="backward")
+
+
+def _rows(registry: Registry) -> dict[str, pl.DataFrame]:
+    """The rows that metrics sum up, by the name those give them."""
     deals = _deal_spans(registry["conversion_deal"])
     supports = _support_spans(registry["credit_support"], registry["conversion_deal"])
-    days = _held(spine(first, last), deals, _deal_totals())
-    days = _held(days, _tenant_shares(deals), _share_totals("tenant"))
-    days = _held(days, supports, _support_totals())
-    days = _held(days, _guarantor_shares(supports), _share_totals("guarantor"))
-    days = _held(days, _delivery_spans(registry["deal_delivery"], registry["conversion_deal"]), _delivery_totals())
-    days = _held(days, _stopped_spans(deals), _stopped_totals())
-    days = _held(days, _guidance_spans(registry["capex_guidance"]), _guidance_totals())
-    days = _held(days, _spending_spans(registry["capex_quarter"]), _spending_totals())
-    return _blank_empty(days).join_asof(_assumptions(registry["lease_assumption"]), on="day", strategy="backward")
-
-
-def _blank_empty(days: pl.DataFrame) -> pl.DataFrame:
-    """Sums over companies or parties are unknown, not zero, where there is none."""
-    counted_by = {
-        "capex_guidance_company_count": ("capex_guidance_low_usd", "capex_guidance_high_usd"),
-        "capex_guidance_with_unverified_company_count": ("capex_guidance_with_unverified_usd",),
-        "capex_trailing_12m_company_count": ("capex_trailing_12m_usd", "capex_trailing_12m_unverified_usd"),
-        "tenant_count": ("top_tenant_share_pct", "tenant_hhi_index"),
-        "guarantor_count": ("top_guarantor_share_pct", "guarantor_hhi_index"),
-    }
-    return days.with_columns(
-        pl.when(pl.col(count) > 0).then(pl.col(name)).alias(name)
-        for count, names in counted_by.items()
-        for name in names
-    )
-
-
-def _sourced() -> pl.Expr:
-    return pl.col("confidence") != UNVERIFIED
-
-
-def _deal_totals() -> dict[str, pl.Expr]:
-    every = pl.col("kind").is_in(CUSTOMER_CONTRACT)
-    contract = every & _sourced()
-    mw, gross, years = pl.col("critical_it_mw"), pl.col("gross_mw"), pl.col("term_years")
-    value = pl.col("contract_value_usd")
-    cloud = pl.col("lease_type").eq_missing(pl.lit(GPU_CLOUD))
-    termed = contract & mw.is_not_null() & years.is_not_null()
-    # GPU cloud includes the servers, so its price says nothing about power and building.
-    lease = termed & value.is_not_null() & ~cloud
-    brown = contract & pl.col("site_history").is_in([MINED, PARTLY_MINED])
-    # What never mined takes nothing away; where nobody tells, the most that could be taken is all of it.
-    taken = contract & pl.col("site_history").ne_missing(pl.lit(NEVER_MINED))
-    priced = contract & pl.col("capex_usd").is_not_null() & mw.is_not_null()
     return {
-        "deal_count": _count(contract),
-        "deal_with_unverified_count": _count(every),
-        "other_announcement_count": _count(~every),
-        "contracted_critical_it_mw": _sum(mw, contract),
-        "contracted_critical_it_with_unverified_mw": _sum(mw, every),
-        # An extension adds years to power that is counted already: its empty cell hides nothing.
-        "critical_it_mw_undisclosed_count": _count(contract & (pl.col("kind") == "contract") & mw.is_null()),
-        "contracted_gross_mw": _sum(gross, contract),
-        "contracted_value_usd": _sum(value, contract),
-        "contracted_value_with_unverified_usd": _sum(value, every),
-        "contract_value_undisclosed_count": _count(contract & value.is_null()),
-        "leased_critical_it_mw": _sum(mw, contract & ~cloud),
-        "gpu_cloud_critical_it_mw": _sum(mw, contract & cloud),
-        "leased_value_usd": _sum(value, contract & ~cloud),
-        "gpu_cloud_value_usd": _sum(value, contract & cloud),
-        "brownfield_critical_it_mw": _sum(mw, brown),
-        "brownfield_stated_gross_mw": _sum(gross, brown),
-        "brownfield_bare_critical_mw": _sum(mw, brown & gross.is_null()),
-        "taken_gross_mw": _sum(_taken_mw(), taken),
-        "taken_bare_critical_mw": _sum(mw, taken & gross.is_null() & pl.col("prior_mining_mw").is_null()),
-        "termed_mw": _sum(mw, termed),
-        "termed_mw_years": _sum(mw * years, termed),
-        "lease_value_usd": _sum(value, lease),
-        "lease_mw_years": _sum(mw * years, lease),
-        "annual_value_usd": _sum(value / years, contract),
-        "capex_told_usd": _sum(pl.col("capex_usd"), priced),
-        "capex_told_mw": _sum(mw, priced),
+        "conversion_deal": deals,
+        "tenant": _tenant_shares(deals),
+        "credit_support": supports,
+        "guarantor": _guarantor_shares(supports),
+        "deal_delivery": _delivery_spans(registry["deal_delivery"], registry["conversion_deal"]),
+        "stopped_site": _stopped_spans(deals),
+        "capex_guidance": _guidance_spans(registry["capex_guidance"]),
+        "capex_quarter": _spending_spans(registry["capex_quarter"]),
     }
-
-
-def _taken_mw() -> pl.Expr:
-    """Mining power that a deal takes: what mined there before, but no more than the deal draws."""
-    return pl.when(pl.col("prior_mining_mw").is_not_null() | pl.col("gross_mw").is_not_null()).then(
-        pl.min_horizontal("prior_mining_mw", "gross_mw")
-    )
-
-
-def _support_totals() -> dict[str, pl.Expr]:
-    every = pl.col("kind").is_in(BACKSTOP)
-    backstop = every & pl.col("source_url").is_not_null()
-    amount = pl.col("amount_usd")
-    return {
-        "backstop_usd": _sum(amount, backstop),
-        "backstop_with_unverified_usd": _sum(amount, every),
-        "google_backstop_usd": _sum(amount, backstop & (pl.col("provider") == GOOGLE)),
-        "backstop_undisclosed_count": _count(backstop & amount.is_null()),
-        "backed_value_usd": _sum(
-            pl.col("deal_value_usd"), backstop & amount.is_not_null() & pl.col("deal_id").is_first_distinct()
-        ),
-    }
-
-
-def _share_totals(party: str) -> dict[str, pl.Expr]:
-    """Concentration over the parties of a turn; each of its rows is one party with its amount."""
-    share = pl.col("amount") / pl.col("amount").sum()
-    return {
-        f"{party}_count": pl.len().cast(pl.Int64),
-        f"top_{party}_share_pct": 100 * share.max(),
-        f"{party}_hhi_index": ((100 * share) ** 2).sum(),
-    }
-
-
-def _delivery_totals() -> dict[str, pl.Expr]:
-    mw, brown = pl.col("critical_it_mw"), pl.col("site_history").is_in([MINED, PARTLY_MINED])
-    every, sourced = pl.lit(True), _sourced()
-    # Only sites that mined as a whole count here: of the others nobody tells which part was switched on.
-    left = (pl.col("site_history") == MINED) & pl.col("mining_stopped_on").is_null()
-    ratio = pl.col("gross_mw") / pl.col("deal_mw")
-    return {
-        "energised_critical_it_mw": _sum(mw, sourced),
-        "energised_critical_it_with_unverified_mw": _sum(mw, every),
-        "energised_imputed_critical_it_mw": _sum(mw, sourced & (pl.col("split") == IMPUTED)),
-        "energised_brownfield_critical_it_mw": _sum(mw, sourced & brown),
-        "left_gross_mw": _sum(mw * ratio, sourced & left),
-        "left_bare_critical_mw": _sum(mw, sourced & left & ratio.is_null()),
-    }
-
-
-def _stopped_totals() -> dict[str, pl.Expr]:
-    return {"stopped_mining_mw": _sum(_taken_mw(), _sourced())}
-
-
-def _guidance_totals() -> dict[str, pl.Expr]:
-    sourced = pl.col("source_url").is_not_null()
-    low, high = pl.col("low_usd"), pl.col("high_usd")
-    return {
-        "capex_guidance_low_usd": _sum(low, sourced),
-        "capex_guidance_high_usd": _sum(high, sourced),
-        "capex_guidance_company_count": pl.col("company").filter(sourced).n_unique().cast(pl.Int64),
-        "capex_guidance_with_unverified_usd": _sum((low + high) / 2, pl.lit(True)),
-        "capex_guidance_with_unverified_company_count": pl.col("company").n_unique().cast(pl.Int64),
-    }
-
-
-def _spending_totals() -> dict[str, pl.Expr]:
-    return {
-        "capex_trailing_12m_usd": _sum(pl.col("year_usd"), pl.lit(True)),
-        "capex_trailing_12m_unverified_usd": _sum(pl.col("unverified_usd"), pl.lit(True)),
-        "capex_trailing_12m_company_count": pl.len().cast(pl.Int64),
-    }
-
-
-def _count(which: pl.Expr) -> pl.Expr:
-    return which.sum().cast(pl.Int64)
-
-
-def _sum(what: pl.Expr, which: pl.Expr) -> pl.Expr:
-    return what.filter(which).sum().cast(pl.Float64)
 
 
 def _deal_spans(deals: pl.DataFrame) -> pl.DataFrame:
@@ -271,9 +125,7 @@ def _stopped_spans(spans: pl.DataFrame) -> pl.DataFrame:
 
 def _tenant_shares(spans: pl.DataFrame) -> pl.DataFrame:
     """The contracts by tenant: spans of `party` and `amount`. A tenant that is not named is one of its own."""
-    return spans.filter(
-        pl.col("kind").is_in(CUSTOMER_CONTRACT), _sourced(), pl.col("contract_value_usd").is_not_null()
-    ).select(
+    return spans.filter(conversion.CONTRACT, pl.col("contract_value_usd").is_not_null()).select(
         "from_day",
         "until_day",
         party=pl.coalesce("tenant_group", "deal_id"),
@@ -283,9 +135,9 @@ def _tenant_shares(spans: pl.DataFrame) -> pl.DataFrame:
 
 def _guarantor_shares(spans: pl.DataFrame) -> pl.DataFrame:
     """The disclosed backstops by guarantor: spans of `party` and `amount`."""
-    return spans.filter(
-        pl.col("kind").is_in(BACKSTOP), pl.col("source_url").is_not_null(), pl.col("amount_usd") > 0
-    ).select("from_day", "until_day", party="provider", amount=pl.col("amount_usd").cast(pl.Float64))
+    return spans.filter(conversion.BACKSTOP_SOURCED, pl.col("amount_usd") > 0).select(
+        "from_day", "until_day", party="provider", amount=pl.col("amount_usd").cast(pl.Float64)
+    )
 
 
 def _guidance_spans(guidance: pl.DataFrame) -> pl.DataFrame:
@@ -345,24 +197,3 @@ def _assumptions(rows: pl.DataFrame) -> pl.DataFrame:
         .rename({"escalator_pct": "assumed_escalator_pct", "capex_usd_per_mw": "assumed_capex_usd_per_mw"})
         .sort("day")
     )
-
-
-def _held(days: pl.DataFrame, spans: pl.DataFrame, totals: Mapping[str, pl.Expr]) -> pl.DataFrame:
-    """`days` with each of `totals` taken over the `spans` that stand on the day, 0 where none does.
-
-    Spans that name a `party` are summed by it first. The totals are taken afresh on each day a span begins or ends and
-    held until the next one. Adding and subtracting amounts day by day would leave remainders of float arithmetic where
-    everything has ended.
-    """
-    from_day, until_day = pl.col("from_day"), pl.col("until_day")
-    turns = pl.concat([spans["from_day"], spans["until_day"]]).drop_nulls().unique().sort().alias("turn").to_frame()
-    standing = (from_day <= pl.col("turn")) & (until_day.is_null() | (pl.col("turn") < until_day))
-    rows = turns.join(spans, how="cross", maintain_order="left_right").filter(standing)
-    if "party" in spans.columns:
-        rows = rows.group_by("turn", "party", maintain_order=True).agg(pl.col("amount").sum())
-    steps = rows.group_by("turn", maintain_order=True).agg(
-        expression.alias(name) for name, expression in totals.items()
-    )
-    steps = turns.join(steps, on="turn", how="left", validate="1:1", maintain_order="left")
-    held = days.join_asof(steps, left_on="day", right_on="turn")
-    return held.select(*days.columns, pl.col(*totals).fill_null(0))

@@ -1,10 +1,21 @@
 """Conversion of miners' power to AI: contracts, power switched on, hash rate displaced, as known up to the day."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 import polars as pl
 
-from schemas.metric import Example, metric
+from schemas.metric import Example, Given, metric
+from schemas.registry import (
+    BACKSTOP,
+    CUSTOMER_CONTRACT,
+    GPU_CLOUD,
+    IMPUTED,
+    MINED,
+    NEVER_MINED,
+    PARTLY_MINED,
+    UNVERIFIED,
+)
 from schemas.units import PERCENT, Unit
 from transforms.windows import ratio
 
@@ -30,94 +41,377 @@ SPENDING: Final = (
 )
 
 
-@metric(unit=Unit.COUNT, dtype=pl.Int64, error=ANNOUNCED, null_rule=None, ge=0)
-def deal_count() -> pl.Expr:
-    """Contracts with a customer known on the day and not ended, unverified ones left out; a tranche is one."""
-    return pl.col("deal_count")
+GOOGLE: Final = "Google"
+
+CRITICAL_MW: Final = pl.col("critical_it_mw")
+GROSS_MW: Final = pl.col("gross_mw")
+TERM_YEARS: Final = pl.col("term_years")
+VALUE_USD: Final = pl.col("contract_value_usd")
+AMOUNT_USD: Final = pl.col("amount_usd")
+
+SOURCED: Final = pl.col("confidence") != UNVERIFIED
+SOURCE_CITED: Final = pl.col("source_url").is_not_null()
+EVERY_CONTRACT: Final = pl.col("kind").is_in(CUSTOMER_CONTRACT)
+CONTRACT: Final = EVERY_CONTRACT & SOURCED
+GPU_CLOUD_DEAL: Final = pl.col("lease_type").eq_missing(pl.lit(GPU_CLOUD))
+HAS_MINED: Final = pl.col("site_history").is_in([MINED, PARTLY_MINED])
+BROWNFIELD: Final = CONTRACT & HAS_MINED
+TERMED: Final = CONTRACT & CRITICAL_MW.is_not_null() & TERM_YEARS.is_not_null()
+BACKSTOP_SOURCED: Final = pl.col("kind").is_in(BACKSTOP) & SOURCE_CITED
 
 
-@metric(unit=Unit.COUNT, dtype=pl.Int64, error=ANNOUNCED, null_rule=None, ge=0)
-def deal_with_unverified_count() -> pl.Expr:
-    """Number of contracts with those included that rest on memory or on a text without an address."""
-    return pl.col("deal_with_unverified_count")
+def count(which: pl.Expr) -> pl.Expr:
+    """Rows of which `which` is true."""
+    return which.sum().cast(pl.Int64)
 
 
-@metric(unit=Unit.COUNT, dtype=pl.Int64, error=ANNOUNCED, null_rule=None, ge=0)
-def other_announcement_count() -> pl.Expr:
-    """Letters of intent, joint ventures and acquisitions standing on the day, which add neither power nor value."""
-    return pl.col("other_announcement_count")
+def total(what: pl.Expr, which: pl.Expr) -> pl.Expr:
+    """Sum of `what` over the rows of which `which` is true; 0 where there is none."""
+    return what.filter(which).sum().cast(pl.Float64)
 
 
-@metric(unit=Unit.MEGAWATT, dtype=pl.Float64, error=LOWER_BOUND, null_rule=None, ge=0)
-def contracted_critical_it_mw() -> pl.Expr:
-    """Power for servers, storage and network in the contracts of the day, unverified ones left out."""
-    return pl.col("contracted_critical_it_mw")
+def total_if_any(what: pl.Expr) -> pl.Expr:
+    """Sum of `what`, NULL where no row states it."""
+    # Counted, because Polars takes "is not null" for true without looking where a column has no NULL, and no row.
+    return pl.when(what.count() > 0).then(what.sum())
 
 
-@metric(unit=Unit.MEGAWATT, dtype=pl.Float64, error=LOWER_BOUND, null_rule=None, ge=0)
-def contracted_critical_it_with_unverified_mw() -> pl.Expr:
-    """Critical power in all contracts of the day, those included that rest on memory or a text without an address."""
-    return pl.col("contracted_critical_it_with_unverified_mw")
+def _share() -> pl.Expr:
+    return pl.col("amount") / pl.col("amount").sum()
 
 
-@metric(unit=Unit.COUNT, dtype=pl.Int64, error=ANNOUNCED, null_rule=None, ge=0)
-def critical_it_mw_undisclosed_count() -> pl.Expr:
-    """Contracts standing on the day that do not state their critical power, extensions left out."""
-    return pl.col("critical_it_mw_undisclosed_count")
+def _hhi() -> pl.Expr:
+    return total_if_any((PERCENT * _share()) ** 2)
+
+
+def _taken_mw() -> pl.Expr:
+    """Mining power that a deal takes: what mined there before, but no more than the deal draws."""
+    prior = pl.col("prior_mining_mw")
+    return pl.when(prior.is_not_null() | GROSS_MW.is_not_null()).then(pl.min_horizontal(prior, GROSS_MW))
+
+
+# What never mined takes nothing away; where nobody states it, the most that could be taken is all of it.
+_TAKEN: Final = CONTRACT & pl.col("site_history").ne_missing(pl.lit(NEVER_MINED))
+# Only sites that mined as a whole count here: of the others no source states which part was switched on.
+_LEFT: Final = SOURCED & (pl.col("site_history") == MINED) & pl.col("mining_stopped_on").is_null()
+_GROSS_PER_CRITICAL: Final = GROSS_MW / pl.col("deal_mw")
+
+SUMS: Final[Mapping[str, Mapping[str, pl.Expr]]] = {
+    "conversion_deal": {
+        "brownfield_stated_gross_mw": total(GROSS_MW, BROWNFIELD),
+        "brownfield_bare_critical_mw": total(CRITICAL_MW, BROWNFIELD & GROSS_MW.is_null()),
+        "taken_gross_mw": total(_taken_mw(), _TAKEN),
+        "taken_bare_critical_mw": total(CRITICAL_MW, _TAKEN & GROSS_MW.is_null() & pl.col("prior_mining_mw").is_null()),
+    },
+    "deal_delivery": {
+        "left_gross_mw": total(CRITICAL_MW * _GROSS_PER_CRITICAL, _LEFT),
+        "left_bare_critical_mw": total(CRITICAL_MW, _LEFT & _GROSS_PER_CRITICAL.is_null()),
+    },
+    "stopped_site": {"stopped_mining_mw": total(_taken_mw(), SOURCED)},
+}
+"""Sums over the rows that stand on a day which are not published but read by several metrics, by whose rows."""
+
+
+def columns_of(rows: Given, *names: str) -> dict[str, Any]:
+    """The named columns of the `rows` of an example."""
+    return {name: rows[name] for name in names}
+
+
+DEALS: Final[Given] = {
+    "kind": ["contract", "contract", "contract", "letter_of_intent"],
+    "confidence": ["confirmed", "confirmed", UNVERIFIED, "reported"],
+    "lease_type": ["nnn", GPU_CLOUD, "colo_other", None],
+    "critical_it_mw": [245.0, 200.0, 70.0, 1_000.0],
+    "gross_mw": [330.0, None, None, None],
+    "term_years": [15.0, 5.0, 12.0, None],
+    "contract_value_usd": [7_000_000_000, 9_700_000_000, 1_225_000_000, None],
+    "site_history": [NEVER_MINED, PARTLY_MINED, None, MINED],
+}
+"""Hut 8 at River Bend, IREN for Microsoft, an unverified tranche of Core Scientific, and a letter of intent."""
+DELIVERIES: Final[Given] = {
+    "confidence": ["reported", "reported", UNVERIFIED],
+    "split": [IMPUTED, "stated", IMPUTED],
+    "site_history": [PARTLY_MINED, NEVER_MINED, PARTLY_MINED],
+    "critical_it_mw": [60.0, 175.0, 102.0],
+}
+_URL: Final = "https://example.com/8-k"
+SUPPORTS: Final[Given] = {
+    "provider": [GOOGLE, GOOGLE, "AMD", "Bank", "Microsoft", "Amazon.com"],
+    "kind": ["guarantee", "guarantee", "letter_of_credit", "letter_of_credit", "prepayment", "guarantee"],
+    "source_url": [_URL, _URL, _URL, None, _URL, _URL],
+    "amount_usd": [1_800_000_000, 1_400_000_000, 500_000_000, 1_300_000_000, 1_940_000_000, None],
+}
+BACKED: Final[dict[str, Any]] = {"kind": ["guarantee"], "source_url": [_URL], "deal_id": ["A"]}
+GUIDANCE_ROWS: Final[Given] = {
+    "company": ["Amazon", "Alphabet", "Meta", "Microsoft"],
+    "source_url": [_URL, _URL, _URL, None],
+    "low_usd": [200_000_000_000, 175_000_000_000, 115_000_000_000, 175_000_000_000],
+    "high_usd": [200_000_000_000, 185_000_000_000, 135_000_000_000, 190_000_000_000],
+}
 
 
 @metric(
+    rows="conversion_deal",
+    unit=Unit.COUNT,
+    dtype=pl.Int64,
+    error=ANNOUNCED,
+    null_rule=None,
+    ge=0,
+    examples=[
+        Example(
+            given=columns_of(DEALS, "kind", "confidence"),
+            gives=2,
+            source="three contracts, one of them unverified, and a letter of intent",
+        )
+    ],
+)
+def deal_count() -> pl.Expr:
+    """Contracts with a customer known on the day and not ended, unverified ones left out; a tranche is one."""
+    return count(CONTRACT)
+
+
+@metric(
+    rows="conversion_deal",
+    unit=Unit.COUNT,
+    dtype=pl.Int64,
+    error=ANNOUNCED,
+    null_rule=None,
+    ge=0,
+    examples=[
+        Example(
+            given=columns_of(DEALS, "kind"),
+            gives=3,
+            source="three contracts, one of them unverified, and a letter of intent",
+        )
+    ],
+)
+def deal_with_unverified_count() -> pl.Expr:
+    """Number of contracts with those included that rest on memory or on a text without an address."""
+    return count(EVERY_CONTRACT)
+
+
+@metric(
+    rows="conversion_deal",
+    unit=Unit.COUNT,
+    dtype=pl.Int64,
+    error=ANNOUNCED,
+    null_rule=None,
+    ge=0,
+    examples=[
+        Example(
+            given=columns_of(DEALS, "kind"),
+            gives=1,
+            source="three contracts, one of them unverified, and a letter of intent",
+        )
+    ],
+)
+def other_announcement_count() -> pl.Expr:
+    """Letters of intent, joint ventures and acquisitions standing on the day, which add neither power nor value."""
+    return count(~EVERY_CONTRACT)
+
+
+@metric(
+    rows="conversion_deal",
+    unit=Unit.MEGAWATT,
+    dtype=pl.Float64,
+    error=LOWER_BOUND,
+    null_rule=None,
+    ge=0,
+    examples=[
+        Example(
+            given=columns_of(DEALS, "kind", "confidence", "critical_it_mw"),
+            gives=445.0,
+            source="245 MW at River Bend and 200 MW of IREN for Microsoft",
+        )
+    ],
+)
+def contracted_critical_it_mw() -> pl.Expr:
+    """Power for servers, storage and network in the contracts of the day, unverified ones left out."""
+    return total(CRITICAL_MW, CONTRACT)
+
+
+@metric(
+    rows="conversion_deal",
+    unit=Unit.MEGAWATT,
+    dtype=pl.Float64,
+    error=LOWER_BOUND,
+    null_rule=None,
+    ge=0,
+    examples=[
+        Example(
+            given=columns_of(DEALS, "kind", "critical_it_mw"),
+            gives=515.0,
+            source="70 MW unverified on top of 245 and 200",
+        )
+    ],
+)
+def contracted_critical_it_with_unverified_mw() -> pl.Expr:
+    """Critical power in all contracts of the day, those included that rest on memory or a text without an address."""
+    return total(CRITICAL_MW, EVERY_CONTRACT)
+
+
+@metric(
+    rows="conversion_deal",
+    unit=Unit.COUNT,
+    dtype=pl.Int64,
+    error=ANNOUNCED,
+    null_rule=None,
+    ge=0,
+    examples=[
+        Example(
+            given={
+                "kind": ["contract", "extension", "contract"],
+                "confidence": ["reported"] * 3,
+                "critical_it_mw": [None, None, 245.0],
+            },
+            gives=1,
+            source="an extension adds years to power that is counted already",
+        )
+    ],
+)
+def critical_it_mw_undisclosed_count() -> pl.Expr:
+    """Contracts standing on the day that do not state their critical power, extensions left out."""
+    # An extension adds years to power that is counted already: its empty cell hides nothing.
+    return count(CONTRACT & (pl.col("kind") == "contract") & CRITICAL_MW.is_null())
+
+
+@metric(
+    rows="conversion_deal",
     unit=Unit.MEGAWATT,
     dtype=pl.Float64,
     error=f"{LOWER_BOUND} Includes private former miners: Crusoe's Abilene alone is 2,100 MW.",
     null_rule=None,
     ge=0,
+    examples=[
+        Example(
+            given=columns_of(DEALS, "kind", "confidence", "gross_mw"),
+            gives=330.0,
+            source="gross power is stated for River Bend only",
+        )
+    ],
 )
 def contracted_gross_mw() -> pl.Expr:
     """Power drawn from the utility in the contracts of the day that state it; not to be added to critical."""
-    return pl.col("contracted_gross_mw")
+    return total(GROSS_MW, CONTRACT)
 
 
-@metric(unit=Unit.USD, dtype=pl.Float64, error=f"{LOWER_BOUND} Includes GPU cloud.", null_rule=None, ge=0)
+@metric(
+    rows="conversion_deal",
+    unit=Unit.USD,
+    dtype=pl.Float64,
+    error=f"{LOWER_BOUND} Includes GPU cloud.",
+    null_rule=None,
+    ge=0,
+    examples=[
+        Example(
+            given=columns_of(DEALS, "kind", "confidence", "contract_value_usd"),
+            gives=16700000000.0,
+            source="7.0 bn at River Bend and 9.7 bn of IREN for Microsoft",
+        )
+    ],
+)
 def contracted_value_usd() -> pl.Expr:
     """Undiscounted revenue of the base terms of the contracts of the day, options and unverified ones left out."""
-    return pl.col("contracted_value_usd")
+    return total(VALUE_USD, CONTRACT)
 
 
-@metric(unit=Unit.USD, dtype=pl.Float64, error=f"{LOWER_BOUND} Includes GPU cloud.", null_rule=None, ge=0)
+@metric(
+    rows="conversion_deal",
+    unit=Unit.USD,
+    dtype=pl.Float64,
+    error=f"{LOWER_BOUND} Includes GPU cloud.",
+    null_rule=None,
+    ge=0,
+    examples=[
+        Example(
+            given=columns_of(DEALS, "kind", "contract_value_usd"),
+            gives=17925000000.0,
+            source="1.225 bn unverified on top",
+        )
+    ],
+)
 def contracted_value_with_unverified_usd() -> pl.Expr:
     """Undiscounted revenue of all contracts of the day, unverified ones included."""
-    return pl.col("contracted_value_with_unverified_usd")
+    return total(VALUE_USD, EVERY_CONTRACT)
 
 
-@metric(unit=Unit.COUNT, dtype=pl.Int64, error=ANNOUNCED, null_rule=None, ge=0)
+@metric(
+    rows="conversion_deal",
+    unit=Unit.COUNT,
+    dtype=pl.Int64,
+    error=ANNOUNCED,
+    null_rule=None,
+    ge=0,
+    examples=[
+        Example(
+            given=columns_of(DEALS, "kind", "confidence") | {"contract_value_usd": [None, 9_700_000_000, None, None]},
+            gives=1,
+        )
+    ],
+)
 def contract_value_undisclosed_count() -> pl.Expr:
     """Contracts standing on the day whose value is not disclosed."""
-    return pl.col("contract_value_undisclosed_count")
+    return count(CONTRACT & VALUE_USD.is_null())
 
 
-@metric(unit=Unit.MEGAWATT, dtype=pl.Float64, error=LOWER_BOUND, null_rule=None, ge=0)
+@metric(
+    rows="conversion_deal",
+    unit=Unit.MEGAWATT,
+    dtype=pl.Float64,
+    error=LOWER_BOUND,
+    null_rule=None,
+    ge=0,
+    examples=[Example(given=columns_of(DEALS, "kind", "confidence", "lease_type", "critical_it_mw"), gives=245.0)],
+)
 def leased_critical_it_mw() -> pl.Expr:
     """Critical power let without servers: triple-net leases and other colocation."""
-    return pl.col("leased_critical_it_mw")
+    return total(CRITICAL_MW, CONTRACT & ~GPU_CLOUD_DEAL)
 
 
-@metric(unit=Unit.MEGAWATT, dtype=pl.Float64, error=LOWER_BOUND, null_rule=None, ge=0)
+@metric(
+    rows="conversion_deal",
+    unit=Unit.MEGAWATT,
+    dtype=pl.Float64,
+    error=LOWER_BOUND,
+    null_rule=None,
+    ge=0,
+    examples=[Example(given=columns_of(DEALS, "kind", "confidence", "lease_type", "critical_it_mw"), gives=200.0)],
+)
 def gpu_cloud_critical_it_mw() -> pl.Expr:
     """Critical power sold as GPU cloud, the miner's own servers included."""
-    return pl.col("gpu_cloud_critical_it_mw")
+    return total(CRITICAL_MW, CONTRACT & GPU_CLOUD_DEAL)
 
 
-@metric(unit=Unit.USD, dtype=pl.Float64, error=LOWER_BOUND, null_rule=None, ge=0)
+@metric(
+    rows="conversion_deal",
+    unit=Unit.USD,
+    dtype=pl.Float64,
+    error=LOWER_BOUND,
+    null_rule=None,
+    ge=0,
+    examples=[
+        Example(given=columns_of(DEALS, "kind", "confidence", "lease_type", "contract_value_usd"), gives=7000000000.0)
+    ],
+)
 def leased_value_usd() -> pl.Expr:
     """Part of contracted_value_usd from triple-net leases and other colocation."""
-    return pl.col("leased_value_usd")
+    return total(VALUE_USD, CONTRACT & ~GPU_CLOUD_DEAL)
 
 
-@metric(unit=Unit.USD, dtype=pl.Float64, error=LOWER_BOUND, null_rule=None, ge=0)
+@metric(
+    rows="conversion_deal",
+    unit=Unit.USD,
+    dtype=pl.Float64,
+    error=LOWER_BOUND,
+    null_rule=None,
+    ge=0,
+    examples=[
+        Example(given=columns_of(DEALS, "kind", "confidence", "lease_type", "contract_value_usd"), gives=9700000000.0)
+    ],
+)
 def gpu_cloud_value_usd() -> pl.Expr:
     """Part of contracted_value_usd from GPU cloud, which pays for the servers too."""
-    return pl.col("gpu_cloud_value_usd")
+    return total(VALUE_USD, CONTRACT & GPU_CLOUD_DEAL)
 
 
 @metric(
@@ -151,34 +445,86 @@ def contracted_critical_it_added_90d_mw() -> pl.Expr:
     return pl.col("contracted_critical_it_mw") - pl.col("contracted_critical_it_mw").shift(90)
 
 
-@metric(unit=Unit.MEGAWATT, dtype=pl.Float64, error=SWITCHED_ON, null_rule=None, ge=0)
+@metric(
+    rows="deal_delivery",
+    unit=Unit.MEGAWATT,
+    dtype=pl.Float64,
+    error=SWITCHED_ON,
+    null_rule=None,
+    ge=0,
+    examples=[
+        Example(
+            given=columns_of(DELIVERIES, "confidence", "critical_it_mw"),
+            gives=235.0,
+            source="60 MW and 175 MW; 102 MW are unverified",
+        )
+    ],
+)
 def energised_critical_it_mw() -> pl.Expr:
     """Critical power known to be switched on for customers, unverified steps left out."""
-    return pl.col("energised_critical_it_mw")
+    return total(CRITICAL_MW, SOURCED)
 
 
-@metric(unit=Unit.MEGAWATT, dtype=pl.Float64, error=SWITCHED_ON, null_rule=None, ge=0)
+@metric(
+    rows="deal_delivery",
+    unit=Unit.MEGAWATT,
+    dtype=pl.Float64,
+    error=SWITCHED_ON,
+    null_rule=None,
+    ge=0,
+    examples=[Example(given=columns_of(DELIVERIES, "critical_it_mw"), gives=337.0)],
+)
 def energised_critical_it_with_unverified_mw() -> pl.Expr:
     """Critical power known to be switched on for customers, unverified steps included."""
-    return pl.col("energised_critical_it_with_unverified_mw")
+    return CRITICAL_MW.sum()
 
 
-@metric(unit=Unit.MEGAWATT, dtype=pl.Float64, error=SWITCHED_ON, null_rule=None, ge=0)
+@metric(
+    rows="deal_delivery",
+    unit=Unit.MEGAWATT,
+    dtype=pl.Float64,
+    error=SWITCHED_ON,
+    null_rule=None,
+    ge=0,
+    examples=[Example(given=columns_of(DELIVERIES, "confidence", "split", "critical_it_mw"), gives=60.0)],
+)
 def energised_imputed_critical_it_mw() -> pl.Expr:
     """Part of energised_critical_it_mw whose day or share of a company's total is our own choice."""
-    return pl.col("energised_imputed_critical_it_mw")
+    return total(CRITICAL_MW, SOURCED & (pl.col("split") == IMPUTED))
 
 
-@metric(unit=Unit.MEGAWATT, dtype=pl.Float64, error=SWITCHED_ON, null_rule=None, ge=0)
+@metric(
+    rows="deal_delivery",
+    unit=Unit.MEGAWATT,
+    dtype=pl.Float64,
+    error=SWITCHED_ON,
+    null_rule=None,
+    ge=0,
+    examples=[Example(given=columns_of(DELIVERIES, "confidence", "site_history", "critical_it_mw"), gives=60.0)],
+)
 def energised_brownfield_critical_it_mw() -> pl.Expr:
     """Part of energised_critical_it_mw at sites that mined before, wholly or in part."""
-    return pl.col("energised_brownfield_critical_it_mw")
+    return total(CRITICAL_MW, SOURCED & HAS_MINED)
 
 
-@metric(unit=Unit.MEGAWATT, dtype=pl.Float64, error=LOWER_BOUND, null_rule=None, ge=0)
+@metric(
+    rows="conversion_deal",
+    unit=Unit.MEGAWATT,
+    dtype=pl.Float64,
+    error=LOWER_BOUND,
+    null_rule=None,
+    ge=0,
+    examples=[
+        Example(
+            given=columns_of(DEALS, "kind", "confidence", "site_history", "critical_it_mw"),
+            gives=200.0,
+            source="River Bend never mined",
+        )
+    ],
+)
 def brownfield_critical_it_mw() -> pl.Expr:
     """Part of contracted_critical_it_mw at sites that mined before, wholly or in part."""
-    return pl.col("brownfield_critical_it_mw")
+    return total(CRITICAL_MW, BROWNFIELD)
 
 
 @metric(
@@ -226,129 +572,196 @@ def brownfield_gross_imputed_mw() -> pl.Expr:
     error=f"Contracts that state only one of power and term are left out, extensions among them. {ANNOUNCED}",
     null_rule="NULL while no standing contract states both its critical power and its term.",
     ge=0,
+    rows="conversion_deal",
     examples=[
         Example(
-            given={"termed_mw_years": 245 * 15.0 + 200 * 5.0, "termed_mw": 445.0},
+            given=columns_of(DEALS, "kind", "confidence", "critical_it_mw", "term_years"),
             gives=4_675 / 445,
-            source="a lease of 245 MW for 15 years and one of 200 MW for 5",
+            source="a lease of 245 MW for 15 years and GPU cloud of 200 MW for 5",
         ),
-        Example(given={"termed_mw_years": 0.0, "termed_mw": 0.0}, gives=None, source="nothing announced yet"),
+        Example(
+            given=columns_of(DEALS, "kind", "confidence", "critical_it_mw") | {"term_years": [None] * 4}, gives=None
+        ),
     ],
 )
 def mean_term_years() -> pl.Expr:
     """Mean base term of the contracts standing on the day, weighted by their critical power."""
-    return ratio(pl.col("termed_mw_years"), pl.col("termed_mw"))
+    return ratio(total(CRITICAL_MW * TERM_YEARS, TERMED), total(CRITICAL_MW, TERMED))
 
 
 @metric(
+    rows="credit_support",
     unit=Unit.USD,
     dtype=pl.Float64,
     error=f"Lower bound: supports without a disclosed amount add nothing. {ANNOUNCED}",
     null_rule=None,
     ge=0,
+    examples=[
+        Example(
+            given=columns_of(SUPPORTS, "kind", "source_url", "amount_usd"),
+            gives=3700000000.0,
+            source="1.8, 1.4 and 0.5 bn; a prepayment is no backstop",
+        )
+    ],
 )
 def backstop_usd() -> pl.Expr:
     """Guarantees and letters of credit behind standing contracts, unverified ones left out."""
-    return pl.col("backstop_usd")
+    return total(AMOUNT_USD, BACKSTOP_SOURCED)
 
 
 @metric(
+    rows="credit_support",
     unit=Unit.USD,
     dtype=pl.Float64,
     error=f"Lower bound: supports without a disclosed amount add nothing. {ANNOUNCED}",
     null_rule=None,
     ge=0,
+    examples=[
+        Example(
+            given=columns_of(SUPPORTS, "kind", "amount_usd"),
+            gives=5000000000.0,
+            source="1.3 bn without an address on top",
+        )
+    ],
 )
 def backstop_with_unverified_usd() -> pl.Expr:
     """Guarantees and letters of credit behind standing contracts, those without an address to cite included."""
-    return pl.col("backstop_with_unverified_usd")
+    return total(AMOUNT_USD, pl.col("kind").is_in(BACKSTOP))
 
 
 @metric(
+    rows="credit_support",
     unit=Unit.USD,
     dtype=pl.Float64,
     error=f"Lower bound: supports without a disclosed amount add nothing. {ANNOUNCED}",
     null_rule=None,
     ge=0,
+    examples=[
+        Example(
+            given=columns_of(SUPPORTS, "kind", "source_url", "provider", "amount_usd"),
+            gives=3200000000.0,
+            source="1.8 and 1.4 bn for TeraWulf",
+        )
+    ],
 )
 def google_backstop_usd() -> pl.Expr:
     """Part of backstop_usd that Google gives."""
-    return pl.col("google_backstop_usd")
+    return total(AMOUNT_USD, BACKSTOP_SOURCED & (pl.col("provider") == GOOGLE))
 
 
-@metric(unit=Unit.COUNT, dtype=pl.Int64, error=ANNOUNCED, null_rule=None, ge=0)
+@metric(
+    rows="credit_support",
+    unit=Unit.COUNT,
+    dtype=pl.Int64,
+    error=ANNOUNCED,
+    null_rule=None,
+    ge=0,
+    examples=[Example(given=columns_of(SUPPORTS, "kind", "source_url", "amount_usd"), gives=1)],
+)
 def backstop_undisclosed_count() -> pl.Expr:
     """Guarantees and letters of credit behind standing contracts, announced without an amount."""
-    return pl.col("backstop_undisclosed_count")
+    return count(BACKSTOP_SOURCED & AMOUNT_USD.is_null())
 
 
 @metric(
     unit=Unit.PERCENT,
     dtype=pl.Float64,
     error="Only contracts whose backstop and value are both disclosed. Caps need not cover the same years.",
+    rows="credit_support",
     null_rule="NULL while no such contract stands.",
     ge=0,
     examples=[
-        Example(given={"backstop_usd": 3.2e9, "backed_value_usd": 6.7e9}, gives=47.8, within=0.05, source="TeraWulf"),
-        Example(given={"backstop_usd": 1.4e9, "backed_value_usd": 3.0e9}, gives=46.7, within=0.05, source="Cipher"),
-        Example(given={"backstop_usd": 1.3e9, "backed_value_usd": 9.5e9}, gives=13.7, within=0.05, source="Abernathy"),
+        Example(
+            given={
+                "kind": ["guarantee"] * 2,
+                "source_url": [_URL] * 2,
+                "deal_id": ["CB-3", "CB-5"],
+                "amount_usd": [1_800_000_000, 1_400_000_000],
+                "deal_value_usd": [3_700_000_000, 3_000_000_000],
+            },
+            gives=47.8,
+            within=0.05,
+            source="TeraWulf",
+        ),
+        Example(
+            given=BACKED | {"amount_usd": [1_400_000_000], "deal_value_usd": [3_000_000_000]},
+            gives=46.7,
+            within=0.05,
+            source="Cipher",
+        ),
+        Example(
+            given=BACKED | {"amount_usd": [1_300_000_000], "deal_value_usd": [9_500_000_000]},
+            gives=13.7,
+            within=0.05,
+            source="Abernathy",
+        ),
     ],
 )
 def backstop_coverage_pct() -> pl.Expr:
     """Disclosed backstops as a share of the value of the contracts they stand behind."""
-    return PERCENT * ratio(pl.col("backstop_usd"), pl.col("backed_value_usd"))
+    # Several supports of one deal stand behind the same value.
+    backed = BACKSTOP_SOURCED & AMOUNT_USD.is_not_null() & pl.col("deal_id").is_first_distinct()
+    return PERCENT * ratio(total(AMOUNT_USD, BACKSTOP_SOURCED), total(pl.col("deal_value_usd"), backed))
 
 
 @metric(
+    rows="tenant",
     unit=Unit.PERCENT,
     dtype=pl.Float64,
     error="By value where it is disclosed; tenants that are not named count as one each.",
     null_rule="NULL while no contract with a value stands.",
     ge=0,
     le=100,
+    examples=[Example(given={"amount": [5e9, 3e9, 2e9]}, gives=50.0)],
 )
 def top_tenant_share_pct() -> pl.Expr:
     """Largest tenant's share of contracted_value_usd."""
-    return pl.col("top_tenant_share_pct")
+    return PERCENT * _share().max()
 
 
 @metric(
+    rows="tenant",
     unit=Unit.INDEX,
     dtype=pl.Float64,
     error="By value where it is disclosed; tenants that are not named count as one each, so it is a lower bound.",
     null_rule="NULL while no contract with a value stands.",
     ge=0,
     le=10_000,
+    examples=[Example(given={"amount": [5e9, 3e9, 2e9]}, gives=3_800.0, source="50, 30 and 20 % squared")],
 )
 def tenant_hhi_index() -> pl.Expr:
     """Concentration of contracted value on tenants: the sum of their squared percentage shares."""
-    return pl.col("tenant_hhi_index")
+    return _hhi()
 
 
 @metric(
+    rows="guarantor",
     unit=Unit.PERCENT,
     dtype=pl.Float64,
     error="Of disclosed amounts only: who guarantees without a cap is not in it.",
     null_rule="NULL while no backstop with an amount stands.",
     ge=0,
     le=100,
+    examples=[Example(given={"amount": [5e9, 3e9, 2e9]}, gives=50.0)],
 )
 def top_guarantor_share_pct() -> pl.Expr:
     """Largest guarantor's share of backstop_usd."""
-    return pl.col("top_guarantor_share_pct")
+    return PERCENT * _share().max()
 
 
 @metric(
+    rows="guarantor",
     unit=Unit.INDEX,
     dtype=pl.Float64,
     error="Of disclosed amounts only: who guarantees without a cap is not in it.",
     null_rule="NULL while no backstop with an amount stands.",
     ge=0,
     le=10_000,
+    examples=[Example(given={"amount": [5e9, 3e9, 2e9]}, gives=3_800.0, source="50, 30 and 20 % squared")],
 )
 def guarantor_hhi_index() -> pl.Expr:
     """Concentration of backstop_usd on guarantors: the sum of their squared percentage shares."""
-    return pl.col("guarantor_hhi_index")
+    return _hhi()
 
 
 def _displaced(stated: str, bare: str, efficiency: str, pue: str) -> pl.Expr:
@@ -458,16 +871,45 @@ def share_removed_high_pct() -> pl.Expr:
     return PERCENT * ratio(high, pl.col("hashrate_30d_ehs") + high)
 
 
-@metric(unit=Unit.USD, dtype=pl.Float64, error=GUIDANCE, null_rule=NO_GUIDANCE, ge=0)
+@metric(
+    rows="capex_guidance",
+    unit=Unit.USD,
+    dtype=pl.Float64,
+    error=GUIDANCE,
+    null_rule=NO_GUIDANCE,
+    ge=0,
+    examples=[
+        Example(
+            given=columns_of(GUIDANCE_ROWS, "source_url", "low_usd"),
+            gives=490e9,
+            source="Amazon 200, Alphabet 175 to 185 and Meta 115 to 135 bn; Microsoft without an address",
+        ),
+        Example(given=columns_of(GUIDANCE_ROWS, "low_usd") | {"source_url": [None] * 4}, gives=None),
+    ],
+)
 def capex_guidance_low_usd() -> pl.Expr:
     """Low ends of what large technology companies say they will spend in the calendar year of the day, summed."""
-    return pl.col("capex_guidance_low_usd")
+    return total_if_any(pl.col("low_usd").filter(SOURCE_CITED))
 
 
-@metric(unit=Unit.USD, dtype=pl.Float64, error=GUIDANCE, null_rule=NO_GUIDANCE, ge=0)
+@metric(
+    rows="capex_guidance",
+    unit=Unit.USD,
+    dtype=pl.Float64,
+    error=GUIDANCE,
+    null_rule=NO_GUIDANCE,
+    ge=0,
+    examples=[
+        Example(
+            given=columns_of(GUIDANCE_ROWS, "source_url", "high_usd"),
+            gives=520e9,
+            source="Amazon 200, Alphabet 175 to 185 and Meta 115 to 135 bn; Microsoft without an address",
+        )
+    ],
+)
 def capex_guidance_high_usd() -> pl.Expr:
     """High ends of what large technology companies say they will spend in the calendar year of the day, summed."""
-    return pl.col("capex_guidance_high_usd")
+    return total_if_any(pl.col("high_usd").filter(SOURCE_CITED))
 
 
 @metric(
@@ -490,34 +932,80 @@ def capex_guidance_usd() -> pl.Expr:
     return (pl.col("capex_guidance_low_usd") + pl.col("capex_guidance_high_usd")) / 2
 
 
-@metric(unit=Unit.USD, dtype=pl.Float64, error=GUIDANCE, null_rule=NO_GUIDANCE, ge=0)
+@metric(
+    rows="capex_guidance",
+    unit=Unit.USD,
+    dtype=pl.Float64,
+    error=GUIDANCE,
+    null_rule=NO_GUIDANCE,
+    ge=0,
+    examples=[
+        Example(
+            given=columns_of(GUIDANCE_ROWS, "low_usd", "high_usd"),
+            gives=687.5e9,
+            source="a midpoint of 182.5 bn without an address on top of 505",
+        )
+    ],
+)
 def capex_guidance_with_unverified_usd() -> pl.Expr:
     """Midpoints of the companies' own latest guidance with rows without an address to cite."""
-    return pl.col("capex_guidance_with_unverified_usd")
+    return total_if_any((pl.col("low_usd") + pl.col("high_usd")) / 2)
 
 
-@metric(unit=Unit.COUNT, dtype=pl.Int64, error=GUIDANCE, null_rule=None, ge=0)
+@metric(
+    rows="capex_guidance",
+    unit=Unit.COUNT,
+    dtype=pl.Int64,
+    error=GUIDANCE,
+    null_rule=None,
+    ge=0,
+    examples=[Example(given=columns_of(GUIDANCE_ROWS, "source_url", "company"), gives=3)],
+)
 def capex_guidance_company_count() -> pl.Expr:
     """Companies in capex_guidance_usd."""
-    return pl.col("capex_guidance_company_count")
+    return pl.col("company").filter(SOURCE_CITED).n_unique()
 
 
-@metric(unit=Unit.USD, dtype=pl.Float64, error=SPENDING, null_rule=NO_SPENDING, ge=0)
+@metric(
+    rows="capex_quarter",
+    unit=Unit.USD,
+    dtype=pl.Float64,
+    error=SPENDING,
+    null_rule=NO_SPENDING,
+    ge=0,
+    examples=[Example(given={"year_usd": [131e9, 91e9]}, gives=222e9, source="two companies' last four quarters")],
+)
 def capex_trailing_12m_usd() -> pl.Expr:
     """Capital expenditure of large technology companies in their last four quarters known on the day."""
-    return pl.col("capex_trailing_12m_usd")
+    return total_if_any(pl.col("year_usd"))
 
 
-@metric(unit=Unit.USD, dtype=pl.Float64, error=SPENDING, null_rule=NO_SPENDING, ge=0)
+@metric(
+    rows="capex_quarter",
+    unit=Unit.USD,
+    dtype=pl.Float64,
+    error=SPENDING,
+    null_rule=NO_SPENDING,
+    ge=0,
+    examples=[Example(given={"unverified_usd": [31e9, 0.0]}, gives=31e9)],
+)
 def capex_trailing_12m_unverified_usd() -> pl.Expr:
     """Part of capex_trailing_12m_usd from quarters without an address to cite."""
-    return pl.col("capex_trailing_12m_unverified_usd")
+    return total_if_any(pl.col("unverified_usd"))
 
 
-@metric(unit=Unit.COUNT, dtype=pl.Int64, error=SPENDING, null_rule=None, ge=0)
+@metric(
+    rows="capex_quarter",
+    unit=Unit.COUNT,
+    dtype=pl.Int64,
+    error=SPENDING,
+    null_rule=None,
+    ge=0,
+    examples=[Example(given={"company": ["Amazon", "Alphabet"]}, gives=2)],
+)
 def capex_trailing_12m_company_count() -> pl.Expr:
     """Companies in capex_trailing_12m_usd."""
-    return pl.col("capex_trailing_12m_company_count")
+    return pl.col("company").count()
 
 
 METRICS = (

@@ -4,8 +4,19 @@ from typing import Final
 
 import polars as pl
 
-from schemas.metric import Example, metric
+from schemas.metric import Example, Given, metric
 from schemas.units import Unit
+from transforms.metrics.conversion import (
+    CONTRACT,
+    CRITICAL_MW,
+    DEALS,
+    GPU_CLOUD_DEAL,
+    TERM_YEARS,
+    TERMED,
+    VALUE_USD,
+    columns_of,
+    total,
+)
 from transforms.metrics.cost import MWH_PER_KW_DAY
 from transforms.windows import ratio, sum_over
 
@@ -18,7 +29,20 @@ LEASES: Final = (
 LIKE_FOR_LIKE: Final = "Gross over critical power is an assumed ratio: 1.10 to 1.45 are seen."
 
 
+def _lease(value_usd: float | None, critical_it_mw: float, term_years: float) -> Given:
+    """One triple-net lease as the row of an example."""
+    return {
+        "kind": ["contract"],
+        "confidence": ["confirmed"],
+        "lease_type": ["nnn"],
+        "contract_value_usd": [value_usd],
+        "critical_it_mw": [critical_it_mw],
+        "term_years": [term_years],
+    }
+
+
 @metric(
+    rows="conversion_deal",
     unit=Unit.USD_PER_MEGAWATT_YEAR,
     dtype=pl.Float64,
     error=f"Per MW of critical power, where mining is measured in gross. {LEASES}",
@@ -26,47 +50,49 @@ LIKE_FOR_LIKE: Final = "Gross over critical power is an assumed ratio: 1.10 to 1
     ge=0,
     examples=[
         Example(
-            given={"lease_value_usd": 7.0e9, "lease_mw_years": 245.0 * 15},
+            given=_lease(7.0e9, 245.0, 15.0),
             gives=1.90e6,
             within=0.005e6,
             source="Hut 8 River Bend, December 2025",
         ),
         Example(
-            given={"lease_value_usd": 6.7e9, "lease_mw_years": 360.0 * 10},
+            given=_lease(6.7e9, 360.0, 10.0),
             gives=1.86e6,
             within=0.005e6,
             source="TeraWulf Lake Mariner, August 2025",
         ),
         Example(
-            given={"lease_value_usd": 3.0e9, "lease_mw_years": 168.0 * 10},
+            given=_lease(3.0e9, 168.0, 10.0),
             gives=1.79e6,
             within=0.005e6,
             source="Cipher Barber Lake, September 2025",
         ),
         Example(
-            given={"lease_value_usd": 9.5e9, "lease_mw_years": 168.0 * 25},
+            given=_lease(9.5e9, 168.0, 25.0),
             gives=2.26e6,
             within=0.005e6,
             source="TeraWulf Abernathy, October 2025",
         ),
         Example(
-            given={"lease_value_usd": 5.5e9, "lease_mw_years": 300.0 * 15},
+            given=_lease(5.5e9, 300.0, 15.0),
             gives=1.22e6,
             within=0.005e6,
             source="Cipher and Amazon, November 2025, on gross power",
         ),
         Example(
-            given={"lease_value_usd": 8.7e9, "lease_mw_years": 500.0 * 12},
+            given=_lease(8.7e9, 500.0, 12.0),
             gives=1.45e6,
             within=0.005e6,
             source="Core Scientific and CoreWeave, October 2024",
         ),
-        Example(given={"lease_value_usd": 0.0, "lease_mw_years": 0.0}, gives=None, source="nothing announced yet"),
+        Example(given=_lease(None, 245.0, 15.0), gives=None, source="no lease states its value"),
     ],
 )
 def lease_usd_per_mw_year() -> pl.Expr:
     """Revenue per critical megawatt and year of the leases standing on the day, GPU cloud left out."""
-    return ratio(pl.col("lease_value_usd"), pl.col("lease_mw_years"))
+    # GPU cloud includes the servers, so its price says nothing about power and building.
+    lease = TERMED & VALUE_USD.is_not_null() & ~GPU_CLOUD_DEAL
+    return ratio(total(VALUE_USD, lease), total(CRITICAL_MW * TERM_YEARS, lease))
 
 
 @metric(
@@ -229,14 +255,24 @@ def new_fleet_parity_hashprice_usd_per_phs_day() -> pl.Expr:
     error="Few miners tell it, and retrofits of a mine are not new buildings: 3.6 and 11 million are both told.",
     null_rule="NULL while no standing contract tells cost and critical power.",
     ge=0,
+    rows="conversion_deal",
     examples=[
-        Example(given={"capex_told_usd": 89.8e6, "capex_told_mw": 25.0}, gives=3.592e6, source="Riot's retrofit"),
-        Example(given={"capex_told_usd": 0.0, "capex_told_mw": 0.0}, gives=None),
+        Example(
+            given=columns_of(DEALS, "kind", "confidence")
+            | {"capex_usd": [89_800_000, None, None, None], "critical_it_mw": [25.0, 200.0, 70.0, 1_000.0]},
+            gives=3.592e6,
+            source="Riot's retrofit",
+        ),
+        Example(
+            given=columns_of(DEALS, "kind", "confidence", "critical_it_mw") | {"capex_usd": [None] * 4}, gives=None
+        ),
     ],
 )
 def capex_usd_per_mw() -> pl.Expr:
     """What building a critical megawatt costs, servers left out, where the miners of standing contracts tell it."""
-    return ratio(pl.col("capex_told_usd"), pl.col("capex_told_mw"))
+    cost = pl.col("capex_usd")
+    priced = CONTRACT & cost.is_not_null() & CRITICAL_MW.is_not_null()
+    return ratio(total(cost, priced), total(CRITICAL_MW, priced))
 
 
 @metric(
@@ -245,11 +281,19 @@ def capex_usd_per_mw() -> pl.Expr:
     error=f"As if everything were delivered and paid evenly over its term. Includes GPU cloud. {LEASES}",
     null_rule=None,
     ge=0,
-    examples=[Example(given={"annual_value_usd": 466.7e6}, gives=466.7e6, source="7.0 bn over 15 years")],
+    rows="conversion_deal",
+    examples=[
+        Example(
+            given=columns_of(DEALS, "kind", "confidence", "contract_value_usd", "term_years"),
+            gives=2_406.7e6,
+            within=0.1e6,
+            source="7.0 bn over 15 years and 9.7 bn over 5",
+        )
+    ],
 )
 def contracted_annual_value_usd_year() -> pl.Expr:
     """Value of the contracts of the day over their terms: what they will bring in a year once all is delivered."""
-    return pl.col("annual_value_usd")
+    return total(VALUE_USD / TERM_YEARS, CONTRACT)
 
 
 @metric(
