@@ -50,7 +50,7 @@ def prepare(home: Path, source: Simulated, block_count: int, *, flows: bool) -> 
     now = _moment_after(source, block_count + 1)
     request = Request(since=None, through=now.date() - timedelta(days=1), now=now)
     run = run_at(home, now)
-    plan.begin(run)
+    plan.record_start(run)
     counts = dict.fromkeys(ObservedTable, 0)
     with open_working(run.settings.working_database) as connection:
         for batch in source.observe(request):

@@ -15,7 +15,7 @@ with importing():  # as the command does
 def recompute(home: Path, folder: Path) -> float:
     """Compute, check and publish; return the seconds of that. `folder` is not used: a publication has its place."""
     run = run_at(home, datetime.fromisoformat(facts_of(home).now))
-    plan.begin(run)
+    plan.record_start(run)
     started = perf_counter()
-    publish.release(run)
+    publish.publish_run(run)
     return perf_counter() - started

@@ -22,10 +22,10 @@ from transforms.build import build, schema
 def phases(home: Path, rounds: int) -> dict[str, list[float]]:
     """Seconds of a whole release and of its parts, `rounds` times after one that warms up."""
     run = run_at(home, datetime.fromisoformat(facts_of(home).now))
-    plan.begin(run)
+    plan.record_start(run)
     told: dict[str, list[float]] = defaultdict(list)
     for warm in [False] + [True] * rounds:
-        release_s, _ = _timed(lambda: publish.release(run_at(home, run.now)))
+        release_s, _ = _timed(lambda: publish.publish_run(run_at(home, run.now)))
         compute_s, (built, inputs) = _timed(lambda: publish.compute(run))
         build_s, _ = _timed(lambda inputs=inputs: build(inputs))
         pandera_s, _ = _timed(lambda built=built: [enforce(t, schema(name)) for name, t in built.tables.items()])

@@ -30,6 +30,8 @@ SOURCE_NAMES = (*OWN_SOURCES, *HOSTED_SOURCES)
 DEFAULT_MAX_REQUESTS = 1_000
 """Several times what a first run needs, and little enough that a mistake of ours costs nobody much."""
 MOST_MAX_REQUESTS = 100_000
+MOST_SHARDS = 366
+"""Parts of one backfill: a year by the day."""
 
 
 class Settings(BaseSettings):

@@ -5,6 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -12,12 +13,12 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from flows.run.sources import Sources
 from flows.scheduled.server import LOOPBACK, is_loopback, kept_address, takes_anybody
 from flows.settings import Profile, Settings, read_profile, read_settings
-from flows.sources.choose import HOSTED, node_walk, source_named, web_session_of
+from flows.sources.choose import HOSTED
 from flows.sources.protocol import Probed, Request
 from schemas.errors import HashpivotError, SettingsError, SourcePausedError, TransientError
-from schemas.suppliers import NODE
 from warehouse.journal import one_run_at_a_time
 from warehouse.reading import query
 from warehouse.working import open_working
@@ -25,7 +26,7 @@ from warehouse.working import open_working
 LEAST_FREE_BYTES: Final = 2 * 1024**3
 LATE: Final = timedelta(hours=36)
 """A publication made less than this before is on time for a daily schedule."""
-ASKED_AT_ONCE_COUNT: Final = 4
+PROBED_AT_ONCE_COUNT: Final = 4
 WITHOUT_LOGIN: Final = "which others can reach without a login"
 SET_LOGIN: Final = (
     "set PREFECT_SERVER_API_AUTH_STRING where the server runs and PREFECT_API_AUTH_STRING here, and put TLS in front"
@@ -35,9 +36,9 @@ EARLIEST_CLOCK: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at: whether it is well, what was found, and what to do where it is not.
+    """One thing that was checked: whether it is well, what was found, and what to do where it is not.
 
-    `is_choice`: it does without something that nobody has set, and that it may do without.
+    `is_choice`: an optional thing that nobody has set.
     """
 
     subject: str
@@ -53,7 +54,7 @@ class Finding:
 
 
 def examine(given: dict[str, Any]) -> list[Finding]:
-    """Look at everything; a failure of one look is a finding, never an exception."""
+    """Check everything; a check that fails is a finding, never an exception."""
     findings = list(_versions())
     try:
         settings = read_settings(**given)
@@ -156,40 +157,40 @@ def _scheduler(home: Path, environment: Mapping[str, str]) -> Finding:
 
 
 def _server(found: str, address: str) -> Finding:
-    """What there is to say of a server, after asking it."""
+    """How the server responds and who can reach it."""
     parts = urlsplit(address)
     is_open = takes_anybody(address)
     if is_open is None:
         remedy = "start it, or unset PREFECT_API_URL"
-        return Finding(subject="scheduler", ok=False, found=f"{found}, which does not answer", remedy=remedy)
-    told = "" if is_open else ", with a login"
+        return Finding(subject="scheduler", ok=False, found=f"{found}, which does not respond", remedy=remedy)
+    login = "" if is_open else ", with a login"
     if is_loopback(parts.hostname or ""):
-        return Finding(subject="scheduler", ok=True, found=f"{found}{told}")
+        return Finding(subject="scheduler", ok=True, found=f"{found}{login}")
     if is_open:
         return Finding(subject="scheduler", ok=False, found=f"{found}, {WITHOUT_LOGIN}", remedy=SET_LOGIN)
     if parts.scheme == "http":
         return Finding(
             subject="scheduler", ok=False, found=f"{found}, login sent in clear text", remedy="reach it by https"
         )
-    return Finding(subject="scheduler", ok=True, found=f"{found}{told}")
+    return Finding(subject="scheduler", ok=True, found=f"{found}{login}")
 
 
 def _sources(profile: Profile, settings: Settings) -> list[Finding]:
-    """One finding a source; those who do not answer do not hold up the others."""
-    with ThreadPoolExecutor(ASKED_AT_ONCE_COUNT, thread_name_prefix="probe") as executor:
+    """One finding a source; one that does not respond does not delay the others."""
+    with ThreadPoolExecutor(PROBED_AT_ONCE_COUNT, thread_name_prefix="probe") as executor:
         return list(executor.map(lambda name: _source(name, profile, settings), profile.sources))
 
 
 def _source(name: str, profile: Profile, settings: Settings) -> Finding:
-    """See whether the source answers at all, at the price of one request."""
+    """Whether the source responds, at the price of one request."""
     subject = f"source {name}"
     try:
-        return Finding(subject=subject, ok=True, found=_heard(name, settings))
+        return Finding(subject=subject, ok=True, found=_probed(name, settings))
     except SettingsError as error:
         is_choice = profile.degrades and error.value is None
         return Finding(subject=subject, ok=is_choice, found=str(error), remedy=error.remedy, is_choice=is_choice)
     except SourcePausedError as error:
-        remedy = "ask it nothing until then; a daily run goes on without it"
+        remedy = "wait until then; a daily run goes on without it"
         return Finding(subject=subject, ok=False, found=str(error), remedy=remedy)
     except TransientError as error:
         setting = f"HASHPIVOT_{name}_URL".upper() if name in HOSTED else "its address"
@@ -199,25 +200,17 @@ def _source(name: str, profile: Profile, settings: Settings) -> Finding:
         return Finding(subject=subject, ok=False, found=str(error), remedy="see the message")
 
 
-def _heard(name: str, settings: Settings) -> str:
-    if name == NODE.name:
-        # Its next batch may be the whole chain away; how it stands is one call.
-        return f"answers, {node_walk(settings).standing()}"
-    if name in HOSTED:
-        return _heard_outside(name, settings)
+def _probed(name: str, settings: Settings) -> str:
+    """What the source responds to one cheap request, after its settings and whether it is paused."""
     now = datetime.now(UTC)
-    yesterday = now.date() - timedelta(days=1)
-    said = source_named(name, settings).observe(Request(since=yesterday, through=yesterday, now=now))
-    first = next(iter(said), None)
-    return "answers" if first is None else f"answers, first about {first.origin}"
-
-
-def _heard_outside(name: str, settings: Settings) -> str:
-    """Its settings, whether it is closed for us, and what it says to one cheap request if it has one."""
-    session = web_session_of(settings, single_attempt=True)
-    try:
-        source = source_named(name, settings, session)
-        session.raise_if_paused()
-        return f"answers, {source.probe()}" if isinstance(source, Probed) else "set up; it is not asked before a run"
-    finally:
-        session.close()
+    with closing(Sources(settings, (name,), retries=False)) as sources:
+        source = sources[name]
+        if sources.web is not None:
+            sources.web.raise_if_paused()
+        if isinstance(source, Probed):
+            return f"responds, {source.probe()}"
+        if sources.web is not None:
+            return "set up; nothing is requested before a run"
+        yesterday = now.date() - timedelta(days=1)
+        first = next(iter(source.observe(Request(since=yesterday, through=yesterday, now=now))), None)
+        return "responds" if first is None else f"responds, first with {first.origin}"

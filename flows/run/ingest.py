@@ -1,4 +1,4 @@
-"""From a source to the working database: what it will cost, what it says, what of that is new."""
+"""From a source to the working database: estimate what it will cost, fetch it, store what is new."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flows.run.coverage import Missing
-from flows.run.plan import Run, Say
-from flows.sources.choose import HOSTED, SHARDED, SHARDS_AT_ONCE, source_named
+from flows.run.plan import Progress, Run, no_progress
+from flows.sources.choose import HOSTED
 from flows.sources.protocol import Estimate, Known, Planned, Request, Shard, Sharded
 from schemas.errors import HashpivotError, WarehouseBusyError, WarehouseError
 from schemas.observations import Batch, Notice
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingested:
-    """What one source added and what it cost. `missing` says why it was not heard to its end, where it was not."""
+    """What one source added and what it cost. `missing`: why it was not fetched to its end, where it was not."""
 
     source: str
     row_count: int
@@ -36,30 +36,35 @@ class Ingested:
     used: Used | None = None
 
 
-def foresee(run: Run, say: Say = lambda _: None) -> dict[str, Estimate]:
-    """Say what each source that can tell will cost, before any is asked, and whether the run may spend that much."""
-    if run.web is None:
+def estimate(run: Run, progress: Progress = no_progress) -> dict[str, Estimate]:
+    """What hosted sources will cost, of those that can tell; reports also whether the request budget allows it."""
+    if run.sources.web is None:
         return {}
     with open_working(run.settings.working_database) as connection:
-        request = Request(since=run.since, through=run.through, now=run.now, known=known(connection))
+        request = run.request(known(connection))
+
+    def report(line: str) -> None:
+        logger.info(line)
+        progress(line)
+
     estimates = {}
     for name in run.profile.sources:
         if name not in HOSTED:
             continue
         try:
-            source = source_named(name, run.settings, run.web)
+            source = run.sources[name]
             if isinstance(source, Planned):
                 estimates[name] = source.plan(request)
-                say(f"plan: {name}: {_cost(estimates[name])}")
+                report(f"estimate: {name}: {_cost(estimates[name])}")
         except HashpivotError as error:
-            say(f"plan: {name}: cannot be asked: {error}")
+            report(f"estimate: {name}: none, the source cannot be used: {error}")
     whole = Estimate(
         requests_count=sum(each.requests_count for each in estimates.values()),
         seconds=sum(each.seconds for each in estimates.values()),
     )
     allowed = run.settings.max_requests
     enough = "allowed" if whole.requests_count <= allowed else "allowed, so that a later run has to go on"
-    say(f"plan: {_cost(whole)} in all; {allowed:,} {enough}")
+    report(f"estimate: {_cost(whole)} in all; {allowed:,} {enough}")
     return estimates
 
 
@@ -67,8 +72,8 @@ def _cost(estimate: Estimate) -> str:
     return f"{estimate.requests_count:,} requests, {estimate.seconds:,.0f} s at least"
 
 
-def ingest(run: Run, source_name: str, say: Say = lambda _: None) -> Ingested:
-    """Ask one source for the days of the run and keep what it says that is new.
+def ingest(run: Run, source_name: str, progress: Progress = no_progress) -> Ingested:
+    """Fetch the days of the run from one source and store what is new.
 
     Each batch is stored whole or not at all, so a run that dies here loses the batch in hand and nothing else. In a
     profile that degrades, an error of the source ends this source and not the run.
@@ -76,13 +81,12 @@ def ingest(run: Run, source_name: str, say: Say = lambda _: None) -> Ingested:
     rows = new = revised = 0
     notices = []
     missing = None
-    before = run.web.usage.by_site if run.web else {}
+    before = run.sources.web.usage.by_site if run.sources.web else {}
     with open_working(run.settings.working_database) as connection:
-        request = Request(since=run.since, through=run.through, now=run.now, known=known(connection))
-        for item in _said(run, source_name, request):
+        for item in _fetched(run, source_name, run.request(known(connection))):
             if isinstance(item, Missing):
                 missing = item
-                say(f"{source_name}: goes on without it: {item.why}")
+                progress(f"{source_name}: missing, the run goes on without it: {item.why}")
                 continue
             if isinstance(item, Notice):
                 journal.note(connection, run.run_id, item)
@@ -91,7 +95,7 @@ def ingest(run: Run, source_name: str, say: Say = lambda _: None) -> Ingested:
             added = vintages.append(connection, item, run.run_id)
             journal.count(connection, run.run_id, added)
             rows, new, revised = rows + added.row_count, new + added.new_count, revised + added.revised_count
-            say(
+            progress(
                 f"{item.source} {item.origin}: {added.row_count:,} {item.table} rows, "
                 f"{added.new_count:,} new, {added.revised_count:,} revised"
             )
@@ -101,7 +105,7 @@ def ingest(run: Run, source_name: str, say: Say = lambda _: None) -> Ingested:
     )
     if used is not None:
         logger.info(
-            "asked source=%s requests=%d bytes=%d waited_seconds=%.1f retries=%d unchanged=%d",
+            "requested source=%s requests=%d bytes=%d waited_seconds=%.1f retries=%d unchanged=%d",
             source_name,
             used.requests_count,
             used.received_bytes,
@@ -120,12 +124,12 @@ def ingest(run: Run, source_name: str, say: Say = lambda _: None) -> Ingested:
     )
 
 
-def _said(run: Run, source_name: str, request: Request) -> Iterator[Batch | Notice | Missing]:
-    """What the source says; last, where the profile lets the run go on, why there is no more of it."""
+def _fetched(run: Run, source_name: str, request: Request) -> Iterator[Batch | Notice | Missing]:
+    """What the source yields; last, where the profile lets the run go on, why there is no more of it."""
     try:
-        yield from source_named(source_name, run.settings, run.web).observe(request)
+        yield from run.sources[source_name].observe(request)
     except (WarehouseError, WarehouseBusyError):
-        raise  # our own disk, without which no other source can be kept either
+        raise  # our own disk, without which no other source can be stored either
     except HashpivotError as error:
         if not run.profile.degrades:
             raise
@@ -136,41 +140,46 @@ def _used(run: Run, before: Mapping[str, Used]) -> Used | None:
     """What hosted sources have cost since `before`."""
     from flows.sources.web.usage import total
 
-    return total(run.web.usage.by_site, before) if run.web else None
+    return total(run.sources.web.usage.by_site, before) if run.sources.web else None
+
+
+def is_sharded(run: Run, source_name: str) -> bool:
+    """Whether the source has shards to read before it is fetched."""
+    try:
+        return isinstance(run.sources[source_name], Sharded)
+    except HashpivotError:
+        return False  # `ingest` meets the same error and handles it
 
 
 def shards_of(run: Run, source_name: str) -> list[Shard]:
-    """What one source can read at once and in any order before it is asked; nothing for most sources and runs."""
-    if source_name not in SHARDED:
-        return []
-    request = Request(since=run.since, through=run.through, now=run.now)
+    """What can be read of a source in any order before it is fetched; nothing for most sources and runs."""
     try:
-        source = source_named(source_name, run.settings)
-        return list(source.shards(request)) if isinstance(source, Sharded) else []
+        source = run.sources[source_name]
+        return list(source.shards(run.request())) if isinstance(source, Sharded) else []
     except HashpivotError as error:
         if not run.profile.degrades:
             raise
-        logger.info("not read ahead source=%s: %s", source_name, error)  # asked next, it says so again and is told
+        logger.info("no shards source=%s: %s", source_name, error)  # `ingest` meets the same error and reports it
         return []
 
 
 def read_shard(run: Run, source_name: str, shard: Shard) -> Shard:
     """Read one of `shards_of`, again if need be. As many as `SHARDS_AT_ONCE` may be read at once."""
     try:
-        source = source_named(source_name, run.settings, readers_count=SHARDS_AT_ONCE, over=run.over)
+        source = run.sources[source_name]
         if isinstance(source, Sharded):
             source.read(shard)
     except HashpivotError as error:
         if not run.profile.degrades:
             raise
-        logger.info("not read ahead source=%s blocks=%d..%d: %s", source_name, shard.first, shard.last, error)
+        logger.info("shard not read source=%s blocks=%d..%d: %s", source_name, shard.first, shard.last, error)
         return shard
     logger.info("read source=%s blocks=%d..%d", source_name, shard.first, shard.last)
     return shard
 
 
 def known(connection: Connection) -> Known:
-    """What is stored, as sources want to know it."""
+    """What is stored, in the form that sources need."""
     return Known(
         newest_day=newest_days(connection),
         newest_height=newest_heights(connection),

@@ -1,29 +1,37 @@
-"""One run: what it is, fixed before it starts, and the record of its beginning and its end."""
+"""What a run will do, fixed before it starts, and the record of its start and its end."""
 
 from __future__ import annotations
 
-import threading
+import logging
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import Final
 
+from flows.run.sources import Sources
 from flows.settings import Profile, Settings
-from flows.sources.choose import HOSTED, web_session_of
+from flows.sources.protocol import Known, Request
 from schemas.errors import HashpivotError, SettingsError
 from transforms.calendar import FINALITY_DELAY
 from warehouse import journal
+from warehouse.publications import newest_day
 from warehouse.working import open_working
 
-if TYPE_CHECKING:
-    from flows.sources.web.session import WebSession
+logger = logging.getLogger(__name__)
+
+CATCH_UP_DAYS: Final = 7
+"""Missed days that get a publication of their own; those before are in its tables anyway."""
+
+Progress = Callable[[str], None]
+"""Takes one line about each thing that was done, for people who wait."""
 
 
-Say = Callable[[str], None]
-"""Told one line about each thing that was done, for people who wait."""
+def no_progress(_line: str) -> None:
+    """For callers that show none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +44,29 @@ class Run:
     since: date | None
     through: date
     now: datetime
-    web: WebSession | None
-    """What its hosted sources share: count of requests, queues, kept answers. None where it has no such source."""
-    over: threading.Event = field(default_factory=threading.Event, compare=False)
-    """Set at the end of the run, whatever ended it, so that readers in other threads do not outlive it."""
+    """The one clock reading, UTC."""
+    sources: Sources
+
+    def request(self, known: Known | None = None) -> Request:
+        """The days of the run as a request to a source."""
+        return Request(since=self.since, through=self.through, now=self.now, known=known or Known())
+
+    def parts(self, count: int) -> list[Run]:
+        """The days of the run in at most `count` parts of nearly equal length, the oldest first, with the same sources.
+
+        Without a first day there is nothing to divide.
+        """
+        if count == 1 or self.since is None:
+            return [self]
+        days = (self.through - self.since).days + 1
+        count = min(count, days)
+        edges = [self.since + timedelta(days=days * n // count) for n in range(count + 1)]
+        return [replace(self, since=first, through=after - timedelta(days=1)) for first, after in pairwise(edges)]
+
+
+def last_finished_day(now: datetime) -> date:
+    """The last UTC day that was over, by the delay after which its blocks are final, at `now`."""
+    return (now - FINALITY_DELAY).date() - timedelta(days=1)
 
 
 def plan(
@@ -55,21 +82,20 @@ def plan(
     Raises `SettingsError` for a day that is not over, or a range that ends before it begins.
     """
     now = now or datetime.now(UTC)
-    last = (now - FINALITY_DELAY).date() - timedelta(days=1)
+    last = last_finished_day(now)
     through = day or last
     if through >= now.date():
         raise SettingsError("day", str(through), f"a UTC day that is over, up to {last}", "ask for an earlier day")
     if since is not None and since > through:
         raise SettingsError("from", str(since), f"a day up to {through}", "swap or correct the range")
-    run_id = f"{now:%Y%m%dT%H%M%S%f}Z-{uuid.uuid4().hex[:6]}"
     return Run(
-        run_id=run_id,
+        run_id=f"{now:%Y%m%dT%H%M%S%f}Z-{uuid.uuid4().hex[:6]}",
         settings=settings,
         profile=profile,
         since=since,
         through=through,
         now=now,
-        web=web_session_of(settings) if any(name in HOSTED for name in profile.sources) else None,
+        sources=Sources(settings, profile.sources),
     )
 
 
@@ -83,8 +109,37 @@ def plan_past(settings: Settings, profile: Profile, moment: datetime, *, day: da
     return plan(settings, profile, day=day, now=moment)
 
 
-def begin(run: Run) -> None:
-    """Note the run in the working database."""
+def plan_catch_up(settings: Settings, profile: Profile, *, since: date | None = None) -> Iterator[Run]:
+    """Runs for the days that were missed, up to `CATCH_UP_DAYS`, the oldest first; the last finished day at least.
+
+    Each is planned when it is taken, which is after the one before has ended. Raises as `plan`.
+    """
+    run = plan(settings, profile, since=since)
+    newest = newest_day(settings.published, profile.name)
+    missed_count = 1 if newest is None else max(1, (run.through - newest).days)
+    if missed_count > 1:
+        first = run.through - timedelta(days=missed_count - 1)
+        logger.info("catching up: days %s to %s were not published", first, run.through)
+        for back in reversed(range(1, min(missed_count, CATCH_UP_DAYS))):
+            yield plan(settings, profile, day=run.through - timedelta(days=back), since=since)
+        run = plan(settings, profile, day=run.through, since=since)
+    yield run
+
+
+@contextmanager
+def recorded(run: Run) -> Iterator[None]:
+    """Record the start of a run and its failure, and close its sources. The lock is the caller's."""
+    with closing(run.sources):
+        try:
+            record_start(run)
+            yield
+        except BaseException as error:
+            _record_failure(run, error)
+            raise
+
+
+def record_start(run: Run) -> None:
+    """Record the run in the working database."""
     with open_working(run.settings.working_database) as connection:
         journal.start(
             connection,
@@ -98,29 +153,13 @@ def begin(run: Run) -> None:
         )
 
 
-def fail(run: Run, error: BaseException) -> None:
-    """Note in the working database how the run failed, so that the next publication can tell."""
+def _record_failure(run: Run, error: BaseException) -> None:
     if isinstance(error, HashpivotError):
-        told = str(error)
+        message = str(error)
     elif isinstance(error, Exception):
-        told = f"{type(error).__name__}: {error}"
+        message = f"{type(error).__name__}: {error}"
     else:
-        told = f"stopped from outside ({type(error).__name__})"
-    # Where the database itself is what failed, the first error is the one to tell.
+        message = f"interrupted ({type(error).__name__})"
+    # Where the database itself is what failed, the first error is the one to report.
     with suppress(HashpivotError), open_working(run.settings.working_database) as connection:
-        journal.end(connection, run.run_id, status="failed", ended_at=datetime.now(UTC), error=told)
-
-
-@contextmanager
-def on_its_way(run: Run) -> Iterator[None]:
-    """Note the beginning of a run and its failure, and let go of all it held outside. The lock is the caller's."""
-    try:
-        begin(run)
-        yield
-    except BaseException as error:
-        fail(run, error)
-        raise
-    finally:
-        run.over.set()
-        if run.web is not None:
-            run.web.close()
+        journal.end(connection, run.run_id, status="failed", ended_at=datetime.now(UTC), error=message)

@@ -14,7 +14,7 @@ import polars as pl
 
 from flows.run.coverage import Coverage, Missing, coverage
 from flows.run.ingest import Ingested, known
-from flows.run.plan import Run, Say
+from flows.run.plan import Progress, Run, no_progress
 from flows.run.tables import PUBLISHED, column_sources
 from schemas.errors import NothingToPublishError, QualityError
 from schemas.series import Group
@@ -83,15 +83,15 @@ def compute(run: Run) -> tuple[Built, Inputs]:
     return build(inputs), inputs
 
 
-def release(run: Run, ingested: Sequence[Ingested] = (), say: Say = lambda _: None) -> Outcome:
+def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress = no_progress) -> Outcome:
     """Compute, check and publish.
 
     Raises `QualityError` when a check stops the publication, `NothingToPublishError` when there is no day to publish
-    or no source was heard.
+    or no source could be fetched.
     """
     missing = [each.missing for each in ingested if each.missing]
-    if missing and not any(map(_was_heard, ingested)):
-        raise NothingToPublishError(_nothing("sources of the profile: found none that could be heard", missing))
+    if missing and not any(map(_was_fetched, ingested)):
+        raise NothingToPublishError(_nothing("sources of the profile: found none that could be fetched", missing))
     with open_working(run.settings.working_database) as connection:
         inputs = observed(run, connection)
         try:
@@ -99,16 +99,16 @@ def release(run: Run, ingested: Sequence[Ingested] = (), say: Say = lambda _: No
         except NothingToPublishError as error:
             if not missing:
                 raise
-            nothing = f"days up to {run.through}: found none in the sources that could be heard"
+            nothing = f"days up to {run.through}: found none in the sources that could be fetched"
             raise NothingToPublishError(_nothing(nothing, missing)) from error
         refuse_failed(built.checks)
         uncovered = (
             coverage(missing, run.profile.precedence, built.tables, built.nulls, known(connection)) if missing else []
         )
-        told = (*built.checks, *from_notices(notices_of(connection, run.run_id)))
-        checks = (*told, *(each.check() for each in uncovered))
+        of_data = (*built.checks, *from_notices(notices_of(connection, run.run_id)))
+        checks = (*of_data, *(each.check() for each in uncovered))
         ended = datetime.now(UTC)
-        # The run is told as published inside the publication, and in the working database only once that has happened.
+        # The publication states the run as published; the working database does so only once that has happened.
         connection.begin()
         journal.end(connection, run.run_id, status="published", ended_at=ended, publication=run.run_id)
         costs = {each.source: _cost_of(each.used) for each in ingested if each.used}
@@ -121,8 +121,8 @@ def release(run: Run, ingested: Sequence[Ingested] = (), say: Say = lambda _: No
         )
         connection.commit()
     logger.info("published version=%s %s pruned=%d", published.version, _counts(published), len(published.pruned))
-    say(f"published {sum(published.rows.values()):,} rows in {len(published.rows)} tables as {published.version}")
-    warnings = tuple(f"{c.table_name}: {c.check_name}: {c.detail}" for c in told if not c.passed)
+    progress(f"published {sum(published.rows.values()):,} rows in {len(published.rows)} tables as {published.version}")
+    warnings = tuple(f"{c.table_name}: {c.check_name}: {c.detail}" for c in of_data if not c.passed)
     return Outcome(run=run, published=published, warnings=warnings, ingested=tuple(ingested), coverage=tuple(uncovered))
 
 
@@ -132,11 +132,10 @@ def refuse_failed(checks: Sequence[Check]) -> None:
         raise QualityError(stopped, [check.name for check in checks if check.stops])
 
 
-def rebuild(run: Run, say: Say = lambda _: None) -> Outcome:
+def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
     """Publish, in a folder of its own, what could be known at `run.now`; the publication of today stays as it is.
 
-    `plan` has fixed both with `now` set to the moment in the past. Raises as `release`; of the working database
-    nothing is changed.
+    `plan_past` has fixed both. Raises as `publish_run`; of the working database nothing is changed.
     """
     with open_past(run.settings.working_database, run.now) as connection:
         seen = observed(run, connection)
@@ -151,15 +150,15 @@ def rebuild(run: Run, say: Say = lambda _: None) -> Outcome:
         created_at=datetime.now(UTC),
     )
     logger.info("rebuilt as_of=%s %s", run.now.isoformat(), _counts(published))
-    say(f"rebuilt {sum(published.rows.values()):,} rows as of {run.now:%Y-%m-%d %H:%M} UTC")
+    progress(f"rebuilt {sum(published.rows.values()):,} rows as of {run.now:%Y-%m-%d %H:%M} UTC")
     warnings = tuple(check.told() for check in built.checks if not check.passed)
     return Outcome(run=run, published=published, warnings=warnings)
 
 
-def _was_heard(ingested: Ingested) -> bool:
-    """Whether the source said anything. A hosted one that asked nothing, because it was heard lately, did not."""
-    asked = ingested.used is None or ingested.used.requests_count > 0
-    return ingested.row_count > 0 or (ingested.missing is None and asked)
+def _was_fetched(ingested: Ingested) -> bool:
+    """Whether the source responded. Of a hosted one without any request, because it was fetched lately, none knows."""
+    was_requested = ingested.used is None or ingested.used.requests_count > 0
+    return ingested.row_count > 0 or (ingested.missing is None and was_requested)
 
 
 def _nothing(found: str, missing: Sequence[Missing]) -> str:
@@ -168,7 +167,7 @@ def _nothing(found: str, missing: Sequence[Missing]) -> str:
 
 
 def _cost_of(used: Used) -> dict[str, Any]:
-    """What `meta.sources` tells of a source's cost in this run."""
+    """What `meta.sources` states of a source's cost in this run."""
     return {
         "request_count": used.requests_count,
         "received_bytes": used.received_bytes,
@@ -246,8 +245,8 @@ def _tables_frame(tables: dict[str, pl.DataFrame], by_column: dict[tuple[str, st
     return pl.DataFrame(rows, schema_overrides={"first_day": pl.Date, "last_day": pl.Date}, infer_schema_length=None)
 
 
-def about(outcome: Outcome) -> dict[str, Any]:
-    """What a program may want to know of a run that published."""
+def outcome_facts(outcome: Outcome) -> dict[str, Any]:
+    """What a program may need to know of a run that published."""
     uncovered = {each.missing.source: each for each in outcome.coverage}
     return {
         "run_id": outcome.run.run_id,

@@ -32,7 +32,7 @@ SUBJECT: Final = "[{{ event.payload.severity }}] hashpivot: {{ event.payload.tit
 BODY: Final = "{{ event.payload.text }}"
 
 
-def tell_publication(settings: Settings, flow_run_id: UUID | None) -> list[Alert]:
+def deliver_changes(settings: Settings, flow_run_id: UUID | None) -> list[Alert]:
     """Tell what the current publication shows that was not told before; return that."""
     seen = alerts.look(settings.published)
     with alerts.remembering(settings):
@@ -44,7 +44,7 @@ def tell_publication(settings: Settings, flow_run_id: UUID | None) -> list[Alert
     return found
 
 
-def tell_stopped(
+def deliver_stopped(
     settings: Settings, error: QualityError, profile: str, run_day: date, flow_run_id: UUID | None
 ) -> list[Alert]:
     """Tell that checks have stopped a publication, unless the same ones did before; return that."""
@@ -56,7 +56,7 @@ def tell_stopped(
     return found
 
 
-def tell_late(settings: Settings, now: datetime) -> list[Alert]:
+def deliver_late(settings: Settings, now: datetime) -> list[Alert]:
     """Tell that the publication of the profile of the settings is late, once; return that.
 
     Raises `WarehouseBusyError` during a run.

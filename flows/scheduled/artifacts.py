@@ -37,21 +37,21 @@ def leave(published: Path) -> None:
     The publication is out by now, so that a scheduler which cannot take them costs the run a warning and no more.
     """
     try:
-        told = brief.read(published)
-        day = told.newest["day"]
-        create_table_artifact(brief.figures(told), key=FIGURES_KEY, description=f"Figures of {day}")
-        create_markdown_artifact(brief.markdown(told), key=BRIEF_KEY, description=f"Brief of {day}")
+        content = brief.read(published)
+        day = content.newest["day"]
+        create_table_artifact(brief.figures(content), key=FIGURES_KEY, description=f"Figures of {day}")
+        create_markdown_artifact(brief.markdown(content), key=BRIEF_KEY, description=f"Brief of {day}")
         picture = b64encode(chart(published).encode()).decode()
         create_image_artifact(
             f"data:image/svg+xml;base64,{picture}", key=CHART_KEY, description=f"Capitulation score up to {day}"
         )
         create_link_artifact(
             (published / "hashpivot.duckdb").resolve().as_uri(),
-            link_text=f"publication {told.version}",
+            link_text=f"publication {content.version}",
             key=PUBLICATION_KEY,
-            description=f'Days up to {told.last_day}. On that machine: hashpivot sql "from capitulation_daily limit 5"',
+            description=f'Days to {content.last_day}. On that machine: hashpivot sql "from capitulation_daily limit 5"',
         )
-        assets.tell(published)
+        assets.emit(published)
     except Exception as error:
         logger.warning("no artifacts for this run: %s: %s", type(error).__name__, error)
 
@@ -69,13 +69,13 @@ def leave_rebuilt(database: Path, moment: datetime) -> None:
         logger.warning("no artifact for this run: %s: %s", type(error).__name__, error)
 
 
-def progress(total: int) -> Callable[[int, str], None]:
-    """A bar for `total` parts; the function that is returned moves it to so many done, and says what was."""
+def progress_bar() -> Callable[[int, int, str], None]:
+    """A bar; the function that is returned moves it to so many parts of so many, and states what comes next."""
     artifact: UUID | None = None
 
-    def move(done: int, what: str) -> None:
+    def move(done: int, total: int, what: str) -> None:
         nonlocal artifact
-        share = 100.0 * done / total if total else 100.0
+        share = 100.0 * done / total
         description = f"{done} of {total} parts: {what}"
         try:
             if artifact is None:
@@ -83,6 +83,6 @@ def progress(total: int) -> Callable[[int, str], None]:
             else:
                 update_progress_artifact(artifact, share, description=description)
         except Exception as error:
-            logger.warning("the bar of this run stands still: %s: %s", type(error).__name__, error)
+            logger.warning("no progress of this run is shown: %s: %s", type(error).__name__, error)
 
     return move

@@ -1,4 +1,4 @@
-"""Which sources each published table was made from, told to the scheduler in the words of its assets.
+"""Which sources each published table was made from, as events of the kind that the scheduler has for assets.
 
 The open-source server keeps these events for a week and shows them in its feed; it has no page for assets. The lineage
 of every column stays in `meta.columns` of each publication.
@@ -16,7 +16,7 @@ TABLE_KEY: Final = "hashpivot://publication/{}"
 SOURCE_KEY: Final = "hashpivot://source/{}"
 
 
-def tell(published: Path) -> None:
+def emit(published: Path) -> None:
     """Send one event for each table of the current publication that has rows, related to its sources and this run.
 
     Raises `WarehouseError` where there is no publication.

@@ -10,8 +10,7 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.flows import Flow
 from prefect.types.entrypoint import EntrypointType
 
-from flows.scheduled.daily import daily
-from flows.scheduled.jobs import backfill, publish_only, rebuild_as_of, registry_refresh
+from flows.scheduled.flows import backfill, daily, publish_only, rebuild_as_of, registry_refresh
 from flows.settings import Settings
 
 TAG: Final = "hashpivot"
@@ -47,7 +46,7 @@ def served(settings: Settings) -> tuple[Served, ...]:
             cron=settings.daily_cron,
             tags=("daily", "writes"),
             starts_with={"catch_up": True},
-            readme="**The daily run.** Asks every source of the profile, keeps what is new, recomputes all tables, "
+            readme="**The daily run.** Fetches every source of the profile, stores what is new, recomputes all tables, "
             "checks them and publishes. By schedule it publishes the last day that is over, and before that each "
             "day that was missed, in order.\n\nLeave the form empty to do the same by hand. "
             f"{WAITS} {OLD_STAYS}",
@@ -55,8 +54,8 @@ def served(settings: Settings) -> tuple[Served, ...]:
         Served(
             flow=backfill,
             tags=("by-hand", "writes"),
-            readme="**Asks the sources again** for a range of days, then publishes all that is known. What a source "
-            "says differently now becomes a revision; nothing is overwritten.\n\n*Shards* cut a long range into "
+            readme="**Fetches a range of days again**, then publishes all that is known. What a source "
+            "states differently now becomes a revision; nothing is overwritten.\n\n*Shards* cut a long range into "
             "parts, and the artifact `hashpivot-progress` shows how far it is. Stopped in the middle, it keeps what "
             f"it has; run it again. {WAITS}",
         ),
@@ -64,27 +63,27 @@ def served(settings: Settings) -> tuple[Served, ...]:
             flow=registry_refresh,
             cron=settings.weekly_cron,
             tags=("weekly", "writes"),
-            readme="**Registry and filings.** Checks the curated registry of AI leases, asks for new filings where "
+            readme="**Registry and filings.** Checks the curated registry of AI leases, fetches new filings where "
             f"the profile has a source of them, and publishes. {OLD_STAYS}",
         ),
         Served(
             flow=publish_only,
             tags=("by-hand", "writes"),
-            readme="**Publishes anew** from what is stored, after an upgrade for example. No source is asked. "
+            readme="**Publishes anew** from what is stored, after an upgrade for example. Nothing is fetched. "
             f"{WAITS} {OLD_STAYS}",
         ),
         Served(
             flow=rebuild_as_of,
             tags=("by-hand",),
-            readme="**What was known at a moment in the past.** Uses only what had been heard by then, and only rows "
-            "of the registry that could be known by then. Writes a publication of its own under `rebuilt/` in the "
+            readme="**What was known at a moment in the past.** Uses only what had been received by then, and only "
+            "rows of the registry that could be known by then. Writes a publication of its own under `rebuilt/` in the "
             "home; the publication of today stays as it is.",
         ),
     )
 
 
 def deployments(settings: Settings) -> Iterator[RunnerDeployment]:
-    """The same as the scheduler wants them."""
+    """The same as objects of the scheduler."""
     for one in served(settings):
         deployment = one.flow.to_deployment(
             name=one.name,

@@ -261,11 +261,11 @@ def bury_the_dead(settings: Settings) -> int:
 
 def _watch(settings: Settings, stopping: threading.Event) -> None:
     """Tell when a day is late, which no run could: none may have started."""
-    from flows.scheduled.alert_delivery import tell_late
+    from flows.scheduled.alert_delivery import deliver_late
 
     while True:
         try:
-            tell_late(settings, datetime.now(UTC))
+            deliver_late(settings, datetime.now(UTC))
         except WarehouseBusyError:
             pass  # a run is under way, which may catch up; it is looked at again soon
         except Exception as error:

@@ -11,7 +11,6 @@ with importing():
 
     import flows.scheduled.alert_delivery
     import flows.scheduled.artifacts
-    import flows.scheduled.daily
-    import flows.scheduled.jobs
+    import flows.scheduled.flows
     import flows.sources.files
     import flows.sources.simulated

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -20,18 +19,12 @@ if TYPE_CHECKING:
     from flows.sources.web.session import WebSession
 
 
-SHARDED: Final = ("node",)
-"""Sources of which some of the work can be done at once."""
-SHARDS_AT_ONCE: Final = 4
-"""Readers of one source that a run starts together. They share what one of them alone would take of connections."""
-
-
-def node_walk(settings: Settings, readers_count: int = 1, over: threading.Event | None = None) -> ChainWalk:
-    """The chain of the own node, for one of `readers_count` that read at once, until `over` is set.
+def node_walk(settings: Settings) -> ChainWalk:
+    """The chain of the own node.
 
     Raises `SettingsError` where its address or our credentials are missing.
     """
-    from flows.sources.node import MOST_CONNECTIONS_COUNT, ChainWalk, Connection, CookieFile, Password
+    from flows.sources.node import ChainWalk, Connection, CookieFile, Password
 
     if settings.node_url is None:
         raise SettingsError("HASHPIVOT_NODE_URL", None, "an address such as http://127.0.0.1:8332", "set it")
@@ -40,13 +33,7 @@ def node_walk(settings: Settings, readers_count: int = 1, over: threading.Event 
         credentials = CookieFile(settings.node_cookie_file)
     elif settings.node_user is not None and settings.node_password is not None:
         credentials = Password(settings.node_user, settings.node_password.get_secret_value())
-    connection = Connection(
-        settings.node_url.get_secret_value(),
-        credentials,
-        connections_count=MOST_CONNECTIONS_COUNT // readers_count,
-        over=over,
-    )
-    return ChainWalk(connection, settings.node_chain)
+    return ChainWalk(Connection(settings.node_url.get_secret_value(), credentials), settings.node_chain)
 
 
 def access_of(name: str, settings: Settings) -> Access:
@@ -60,17 +47,10 @@ def access_of(name: str, settings: Settings) -> Access:
     return Access(url=told("url"), key=told("key"), contact=told("contact"))
 
 
-def source_named(
-    name: str,
-    settings: Settings,
-    session: WebSession | None = None,
-    readers_count: int = 1,
-    over: threading.Event | None = None,
-) -> Source:
+def source_named(name: str, settings: Settings, session: WebSession | None = None) -> Source:
     """The source called `name`; modules are imported when asked for, so that a run loads only what it uses.
 
-    `session` is what the hosted sources of a run share; without it, this one is alone. `readers_count`: how many of an
-    own node are at work at once. `over`: once it is set, an own node is asked nothing more.
+    `session` is what the hosted sources of a run share; without it, this one is alone.
 
     Raises `SettingsError` when a setting the source needs is missing.
     """
@@ -87,7 +67,7 @@ def source_named(
             )
         return Files(settings.files_dir)
     if name == "node":
-        return _node(settings, readers_count, over)
+        return _node(settings)
     if name in HOSTED:
         return HOSTED[name](settings, session or web_session_of(settings))
     raise SettingsError("profile source", name, f"simulated, files, node, {', '.join(HOSTED)}", "correct the profile")
@@ -204,14 +184,14 @@ HOSTED: Final[Mapping[str, Callable[[Settings, WebSession], Source]]] = {
 """What makes each hosted source; a name of `HOSTED_SOURCES` that is not here yet is refused."""
 
 
-def _node(settings: Settings, readers_count: int, over: threading.Event | None) -> Node:
+def _node(settings: Settings) -> Node:
     from flows.sources.node import Checkpoints, ColdStart, Node
     from transforms.attribution.pool_names import PoolNames
     from warehouse.coinbase_shards import CoinbaseShards
     from warehouse.labels import label_set, read_labels, read_own
     from warehouse.pool_list import read_pool_list
 
-    walk = node_walk(settings, readers_count, over)
+    walk = node_walk(settings)
     parts = [read_own()]
     if settings.labels_file is not None:
         parts.append(read_labels(settings.labels_file))

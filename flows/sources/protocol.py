@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from schemas.observations import Batch, Notice
 
@@ -72,6 +72,10 @@ class Source(Protocol):
         ...
 
 
+SHARDS_AT_ONCE: Final = 4
+"""Threads of one run that read shards of a source; they share its connections."""
+
+
 class Shard(NamedTuple):
     """A range of heights, both ends included, that can be read without any other."""
 
@@ -94,7 +98,16 @@ class Sharded(Source, Protocol):
         ...
 
     def read(self, shard: Shard) -> None:
-        """Read one shard; reading it twice does no harm. Raises as `observe`."""
+        """Read one shard; reading it twice does no harm. `SHARDS_AT_ONCE` threads may do so. Raises as `observe`."""
+        ...
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A source that holds connections."""
+
+    def close(self) -> None:
+        """Close them; threads that still read get an error at their next request."""
         ...
 
 

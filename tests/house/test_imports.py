@@ -59,7 +59,7 @@ def test_tables_are_computed_without_prefect() -> None:
 
 def test_scheduling_does_need_prefect() -> None:
     """Or the tests above would pass whatever is imported."""
-    done = run("import flows.scheduled.daily")
+    done = run("import flows.scheduled.flows")
     assert done.returncode != 0
     assert "import of prefect halted" in done.stderr
 
@@ -70,7 +70,7 @@ def test_profile_without_a_hosted_source_loads_nothing_of_the_web(tmp_path: Path
         "from flows.run import ingest, plan\nfrom flows.settings import read_profile, read_settings\n"
         f"settings = read_settings(home=Path({str(tmp_path)!r}), profile=sys.argv[1])\n"
         "run = plan.plan(settings, read_profile(settings.profile))\n"
-        "plan.begin(run)\ningest.foresee(run)\n"
+        "plan.record_start(run)\ningest.estimate(run)\n"
         "print([name for name in ('requests', 'pyrate_limiter', 'flows.sources.web') if name in sys.modules])"
     )
     told = {}

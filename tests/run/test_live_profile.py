@@ -68,7 +68,7 @@ def test_empty_home_to_a_publication_then_a_day_costs_little_and_a_changed_histo
 ) -> None:
     first = run(hashpivot, server, "--day", str(YESTERDAY - timedelta(days=1)))
     assert first.returncode == 0, first.stderr
-    assert "plan: coinmetrics: 2 requests" in first.stderr
+    assert "estimate: coinmetrics: 2 requests" in first.stderr
     assert "1,000 allowed" in first.stderr
     assert "Asked coinmetrics: 2 requests" in first.stdout
     before = len(server.log)
@@ -103,7 +103,7 @@ def test_scheduler_runs_it_as_well_and_tells_the_plan(
 ) -> None:
     done = hashpivot("daily", "--profile", "live", "--json", "--max-requests", "500", **server.settings())
     assert done.returncode == 0, done.stderr
-    assert "plan: coinmetrics: 2 requests" in done.stderr
+    assert "estimate: coinmetrics: 2 requests" in done.stderr
     assert "500 allowed" in done.stderr
     told = json.loads(done.stdout)
     used = told["sources"]["coinmetrics"]["used"]
@@ -211,7 +211,7 @@ def state_of(done: subprocess.CompletedProcess[str], source: str) -> dict[str, s
 def test_doctor_asks_once_and_explains(hashpivot: Hashpivot, server: ReplayServer, tmp_path: Path) -> None:
     settings = server.settings()
     row = state_of(hashpivot("doctor", "--profile", "live", "--json", **settings), "coinmetrics")
-    assert (row["state"], row["found"]) == ("ok", f"answers, newest day {YESTERDAY}")
+    assert (row["state"], row["found"]) == ("ok", f"responds, newest day {YESTERDAY}")
     assert len(server.requests_of("coinmetrics")) == 1
 
     wrong = settings | {"HASHPIVOT_COINMETRICS_URL": "ftp://example.org"}

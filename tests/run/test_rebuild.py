@@ -57,7 +57,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "published" / "versions").rename(home / "kept")
     (home / "published" / "current").unlink()
     revise_prices(home)
-    publish.release(plan.plan(Settings(home=home), read_profile("demo"), day=DAY, now=LATER))
+    publish.publish_run(plan.plan(Settings(home=home), read_profile("demo"), day=DAY, now=LATER))
     return home
 
 

@@ -5,15 +5,16 @@ import sys
 import threading
 import time
 
-import flows.scheduled.daily as ours
+from flows.scheduled import flows, tasks
 
 
 def main() -> None:
     limits, parameters = json.loads(sys.argv[1])
     for name, seconds in limits.items():
-        setattr(ours, name, getattr(ours, name).with_options(timeout_seconds=seconds))
+        home = flows if name == "daily" else tasks
+        setattr(home, name, getattr(home, name).with_options(timeout_seconds=seconds))
     began = time.monotonic()
-    state = ours.daily(ours.DailyParameters.model_validate(parameters), return_state=True)
+    state = flows.daily(parameters, return_state=True)
     told = {
         "name": state.name,
         "type": state.type.value,

@@ -98,7 +98,7 @@ def test_failed_run_shows_as_failed_and_is_not_retried_when_retrying_cannot_help
 
 def test_parameters_that_cannot_be_used_stop_before_anything_runs() -> None:
     code = (
-        "from flows.scheduled.daily import daily\n"
+        "from flows.scheduled.flows import daily\n"
         "try:\n    daily({'day': 'yesterday'})\n"
         "except Exception as error:\n    print(type(error).__name__, str(error).count('day'))\n"
     )
@@ -111,7 +111,7 @@ def test_parameters_that_cannot_be_used_stop_before_anything_runs() -> None:
 def test_only_transient_errors_are_retried(server: str) -> None:
     code = (
         "from prefect import flow, task\n"
-        "from flows.scheduled.daily import only_transient\n"
+        "from flows.scheduled.tasks import only_transient\n"
         "from schemas.errors import TerminalError, TransientError\n"
         "calls = {'transient': 0, 'terminal': 0, 'foreign': 0}\n"
         "def attempt(kind, error):\n"
@@ -185,10 +185,10 @@ def test_own_server_ends_with_the_run_however_that_ends(signal_number: int, tmp_
 
 def test_missed_days_are_published_in_order_and_no_more_than_a_week_of_them(published_demo: Path) -> None:
     code = (
-        "from flows.scheduled.daily import DailyParameters, days_to_publish\n"
-        "print([str(day) for day in days_to_publish(DailyParameters(catch_up=True))])\n"
-        "print([str(day) for day in days_to_publish(DailyParameters(catch_up=True, day='2026-11-20'))])\n"
-        "print(len(days_to_publish(DailyParameters())))\n"
+        "from flows.scheduled.parameters import DailyParameters\n"
+        "print([str(run.through) for run in DailyParameters(catch_up=True).runs()])\n"
+        "print([str(run.through) for run in DailyParameters(catch_up=True, day='2026-11-20').runs()])\n"
+        "print(len(list(DailyParameters().runs())))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -221,7 +221,7 @@ def test_doctor_warns_of_a_server_that_others_reach_without_a_login(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         state, found, do = scheduler(PREFECT_API_URL=f"http://127.0.0.1:{probe.getsockname()[1]}/api")
-    assert (state, "does not answer" in found, "start it" in do) == ("PROBLEM", True, True)
+    assert (state, "does not respond" in found, "start it" in do) == ("PROBLEM", True, True)
     state, found, _ = scheduler(PREFECT_SERVER_API_HOST="0.0.0.0")
     assert (state, "without a login" in found) == ("PROBLEM", True)
     assert scheduler()[0] == "ok"

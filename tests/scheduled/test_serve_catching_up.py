@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.scheduled.daily import CATCH_UP_DAYS
+from flows.run.plan import CATCH_UP_DAYS
 from tests.scheduled.serving import Serving, eventually, published_version
 from transforms.calendar import FINALITY_DELAY
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from flows.scheduled.daily import PATIENCE_SECONDS, PUBLISH_TIMEOUT_SECONDS
 from flows.scheduled.deployments import served as deployed
+from flows.scheduled.tasks import LOCK_TIMEOUT_SECONDS, PUBLISH_TIMEOUT_SECONDS
 from flows.settings import Settings
 from tests.node.replay_node import Fault, ReplayNode, recorded
 from tests.scheduled.serving import (
@@ -152,7 +152,7 @@ def test_every_limit_leaves_room_for_the_wait_for_the_run_before() -> None:
     for deployment in deployed(Settings()):
         limit_seconds = deployment.flow.timeout_seconds
         assert limit_seconds is not None
-        assert limit_seconds >= PATIENCE_SECONDS + PUBLISH_TIMEOUT_SECONDS, deployment.name
+        assert limit_seconds >= LOCK_TIMEOUT_SECONDS + PUBLISH_TIMEOUT_SECONDS, deployment.name
 
 
 def test_limit_of_a_run_ends_it_in_the_middle_of_a_call(served: Serving, silent: str) -> None:
@@ -239,14 +239,14 @@ def test_run_after_them_completes_and_tells_what_became_of_them(served: Serving)
         ("node", "failed"),
         ("demo", "failed"),
     ]
-    whole_run = "FlowRunTimeoutError: the run took longer than the 2 s that it may"
+    whole_run = "FlowRunTimeoutError: the run took longer than its limit of 2 s"
     one_task = "TaskRunTimeoutError: Scope timed out after 2.0 second(s)."
     assert [error for _, _, error in cut] == [
         whole_run,
         one_task,
         whole_run,
         one_task,
-        "stopped from outside (TerminationSignal)",
+        "interrupted (TerminationSignal)",
     ]
 
 

@@ -2,14 +2,13 @@
 
 from flows.sources.node.checkpoints import Checkpoints
 from flows.sources.node.cold_start import ColdStart
-from flows.sources.node.connection import MOST_CONNECTIONS_COUNT, Connection, Patience
+from flows.sources.node.connection import Connection, Patience
 from flows.sources.node.credentials import CookieFile, Password
 from flows.sources.node.rows import block_batches, block_row
 from flows.sources.node.source import Node
 from flows.sources.node.walk import ChainWalk
 
 __all__ = [
-    "MOST_CONNECTIONS_COUNT",
     "ChainWalk",
     "Checkpoints",
     "ColdStart",

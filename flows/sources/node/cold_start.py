@@ -44,14 +44,14 @@ class ColdStart:
         """The shards below `whole_from_height` that nobody has read yet."""
         return [shard for shard in self._shards_below(whole_from_height) if self._shards.find(*shard) is None]
 
-    def read(self, shard: Shard) -> Path:
-        """Read the blocks of `shard` and keep them.
+    def read(self, shard: Shard, *, readers_count: int = 1) -> Path:
+        """Read the blocks of `shard` and keep them; `readers_count` is how many threads read shards at once.
 
         Raises as `ChainWalk.coinbases` and `ChainWalk.stats`, and `BadInputError` where sums do not hold.
         """
         rows: list[BlockRow] = []
         hashes, txids, paid = [], [], []
-        for header, coinbase in self._walk.coinbases(shard.first, shard.last):
+        for header, coinbase in self._walk.coinbases(shard.first, shard.last, readers_count=readers_count):
             try:
                 sat = sum(satoshi(output.value) for output in coinbase.vout)
                 paid.append(paid_scripts(coinbase))

@@ -77,11 +77,8 @@ class Connection:
         patience: Patience | None = None,
         connections_count: int = MOST_CONNECTIONS_COUNT,
         largest_answer_bytes: int = LARGEST_ANSWER_BYTES,
-        over: threading.Event | None = None,
     ) -> None:
         """Connect nothing yet. A user and password in `url` count where no `credentials` are given.
-
-        `over`: once it is set, nothing more is asked, by whichever thread.
 
         Raises `SettingsError` for an address that cannot be used, or where nothing says who we are.
         """
@@ -97,7 +94,7 @@ class Connection:
         self._credentials = found
         self._patience = patience or Patience()
         self._largest_answer_bytes = largest_answer_bytes
-        self._over = over or threading.Event()
+        self._over = threading.Event()
         self.connections_count = min(connections_count, MOST_CONNECTIONS_COUNT)
         self._session = requests.Session()
         # Neither proxies nor ~/.netrc may get between a wallet-holding node and its password.
@@ -107,7 +104,8 @@ class Connection:
         self._session.mount("https://", adapter)
 
     def close(self) -> None:
-        """Close every connection."""
+        """Request nothing more, by whichever thread, and close every connection."""
+        self.give_up()
         self._session.close()
 
     def give_up(self) -> None:

@@ -12,7 +12,7 @@ from flows.sources.node.checkpoints import Checkpoint, Checkpoints
 from flows.sources.node.cold_start import ColdStart
 from flows.sources.node.rows import block_batches
 from flows.sources.node.walk import ChainWalk
-from flows.sources.protocol import Request, Shard
+from flows.sources.protocol import SHARDS_AT_ONCE, Request, Shard
 from schemas.errors import BadInputError, ChainReorganisedError, TransientError
 from schemas.labels import Kind
 from schemas.miner_set import MinerSet
@@ -57,6 +57,14 @@ class Node:
         self._label_set = labels[0]
         self._exchanges_on = _by_day(labels[1])
 
+    def probe(self) -> str:
+        """Chain and height of the node. Raises as `ChainWalk.facts`."""
+        return self._walk.standing()
+
+    def close(self) -> None:
+        """Close every connection; threads that still read get `RunOverError` at their next request."""
+        self._walk.connection.close()
+
     def shards(self, request: Request) -> list[Shard]:
         """Ranges of old blocks whose coinbases are still to be read."""
         if request.since is None and self._checkpoints.newest_first():
@@ -67,7 +75,7 @@ class Node:
     def read(self, shard: Shard) -> None:
         """Read the coinbases of one range. Raises `TransientError` where the chain was reorganised meanwhile."""
         try:
-            self._cold_start.read(shard)
+            self._cold_start.read(shard, readers_count=SHARDS_AT_ONCE)
         except ChainReorganisedError as error:
             raise TransientError(f"{self._walk.origin}: {error}; try again later") from error
 

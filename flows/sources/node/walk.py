@@ -176,11 +176,14 @@ class ChainWalk:
         if last is not None:
             self._check_still_there(last.height, last.hash)
 
-    def coinbases(self, from_height: int, to_height: int) -> Iterator[tuple[HeaderFacts, Transaction]]:
+    def coinbases(
+        self, from_height: int, to_height: int, *, readers_count: int = 1
+    ) -> Iterator[tuple[HeaderFacts, Transaction]]:
         """Headers of the active chain with the coinbase transaction alone, both ends included, in order of height.
 
         The node is asked for the beginning of each block where it gives that, else for the whole block as bytes: over
-        REST where it has that, else over RPC. None of these makes it look up what the block spends. Raises as `blocks`.
+        REST where it has that, else over RPC. None of these makes it look up what the block spends. `readers_count`:
+        how many threads call this at once; they share the connections. Raises as `blocks`.
         """
         tip = self._header(self._tip_height(from_height, to_height))
         if self._rest.offers_parts(tip):
@@ -194,7 +197,7 @@ class ChainWalk:
             return header, coinbase_transaction(read(header))
 
         last = None
-        for last, coinbase in self._ahead(self.headers(from_height, to_height), with_header):
+        for last, coinbase in self._ahead(self.headers(from_height, to_height), with_header, readers_count):
             yield last, coinbase
         if last is not None:
             self._check_still_there(last.height, last.hash)
@@ -326,14 +329,15 @@ class ChainWalk:
         if now != block_hash:
             raise ChainReorganisedError(height, now, block_hash)
 
-    def _ahead(self, keys: Iterator[Key], read: Callable[[Key], Found]) -> Iterator[Found]:
-        """`read` of each key in order, as many at a time as there are connections."""
+    def _ahead(self, keys: Iterator[Key], read: Callable[[Key], Found], readers_count: int = 1) -> Iterator[Found]:
+        """`read` of each key in order, as many at a time as each of `readers_count` has connections."""
         reading: deque[Future[Found]] = deque()
-        executor = ThreadPoolExecutor(self.connection.connections_count, thread_name_prefix="node")
+        share_count = max(1, self.connection.connections_count // readers_count)
+        executor = ThreadPoolExecutor(share_count, thread_name_prefix="node")
         try:
             for key in keys:
                 reading.append(executor.submit(read, key))
-                if len(reading) >= self.connection.connections_count:
+                if len(reading) >= share_count:
                     yield reading.popleft().result()
             while reading:
                 yield reading.popleft().result()

@@ -1,6 +1,5 @@
-"""A daily run that a person starts from the command line, as a flow."""
+"""A run that a person starts from the command line, as a flow."""
 
-from datetime import date
 from typing import Any
 
 from flows.scheduled import temporary_server
@@ -9,8 +8,8 @@ from flows.settings import Settings, export, read_profile
 from flows.startup import importing
 
 
-def run_flow(settings: Settings, day: date | None, since: date | None) -> dict[str, Any]:
-    """One daily run as a flow: under the server that is configured or kept for this home, else a temporary one."""
+def run_flow(settings: Settings, name: str, **parameters: Any) -> dict[str, Any]:
+    """One run of the flow `name`: under the server that is configured or kept for this home, else a temporary one."""
     read_profile(settings.profile)  # a wrong name should not cost a server's start
     # Where a run writes is not for a form to choose, so the flow reads it where every run does.
     export(settings)
@@ -18,12 +17,11 @@ def run_flow(settings: Settings, day: date | None, since: date | None) -> dict[s
     with importing():
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
-        from flows.scheduled.daily import DailyParameters
-        from flows.scheduled.daily import daily as flow
+        from flows.scheduled import flows
 
     if server is not None:
         server.wait()
+    started: Any = {"daily": flows.daily, "backfill": flows.backfill}[name]
     # A run that a person watches needs no heartbeat, and its thread sleeps up to a second after the end.
     with temporary_settings(updates={PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        result: Any = flow(DailyParameters.model_validate({"day": day, "since": since}))
-    return dict(result)
+        return dict(started(parameters))

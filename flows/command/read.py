@@ -1,0 +1,113 @@
+"""Commands that read a publication, or compute from what the reader gives: show, sql, explain, whatif."""
+
+import json
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from flows.command.options import DAY, json_option, settings_options
+from flows.settings import read_settings
+
+
+@click.command()
+@click.argument("table", required=False)
+@click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="Rows to show, the newest first.")
+@click.option("--column", "columns", multiple=True, help="A column to show; repeat for more.")
+@click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Write the summary as a picture instead.")
+@settings_options
+@json_option
+def show(
+    table: str | None, limit: int, columns: tuple[str, ...], svg: Path | None, as_json: bool, **given: Any
+) -> None:
+    """Show the newest rows of a published TABLE, or the summary and the list of tables."""
+    from flows.reports.tables import print_rows, show_table, show_tables
+
+    published = read_settings(**given).published
+    if svg:
+        from flows.reports.summary import picture
+
+        svg.write_text(picture(published), encoding="utf-8")
+        click.echo(f"wrote {svg}")
+        return
+    if table:
+        print_rows(*show_table(published, table, columns, limit), as_json=as_json)
+        return
+    if not as_json:
+        from rich.console import Console
+
+        from flows.reports.summary import summary
+
+        console = Console()
+        console.print(summary(published))
+        console.print()
+    print_rows(*show_tables(published), as_json=as_json)
+
+
+@click.command()
+@click.argument("statement")
+@settings_options
+@json_option
+def sql(statement: str, as_json: bool, **given: Any) -> None:
+    """Run one read-only SQL STATEMENT on the current publication."""
+    from flows.reports.tables import print_rows
+    from warehouse.reading import query
+
+    print_rows(*query(read_settings(**given).published, statement), as_json=as_json)
+
+
+@click.command()
+@click.argument("table")
+@click.argument("column")
+@click.argument("day", type=DAY)
+@click.option("--exchange", default="all", show_default=True, help="The exchange of the row of exchange_flow_daily.")
+@click.option("--pool", default="all", show_default=True, help="The pool of the row of exchange_flow_daily.")
+@settings_options
+@json_option
+def explain(table: str, column: str, day: datetime, exchange: str, pool: str, as_json: bool, **given: Any) -> None:
+    """List the transactions that a flow figure is the sum of: COLUMN of TABLE on DAY, with blocks and label set."""
+    from flows.reports.explain import explain as explained
+    from flows.reports.tables import print_rows
+
+    found = explained(read_settings(**given).published, table, column, day.date(), exchange, pool)
+    if as_json:
+        transfers = [dict(zip(found.names, row, strict=True)) for row in found.rows]
+        facts = {
+            "figure": found.figure,
+            "label_sets": found.label_sets,
+            "transfer_sat": found.transfer_sat,
+            "transaction_count": found.transaction_count,
+        }
+        figure = {"table": table, "column": column, "day": f"{day:%Y-%m-%d}"}
+        click.echo(json.dumps({**figure, **facts, "transfers": transfers}, indent=2))
+        return
+    click.echo(
+        f"{table}.{column} on {day:%Y-%m-%d}: {found.figure:,}, the sum of {found.transfer_sat:,} satoshi in "
+        f"{found.transaction_count:,} transactions; label set {', '.join(found.label_sets) or 'none'}"
+    )
+    print_rows(found.names, found.rows, as_json=False)
+
+
+@click.command()
+@click.option("--hashprice", type=float, required=True, help="USD per PH/s per day.")
+@click.option("--power-price", type=float, required=True, help="All-in cost of a MWh at the mine, USD.")
+@click.option("--efficiency", type=float, required=True, help="J/TH of the machines, cooling included.")
+@click.option("--day", type=DAY, help="Use the contracts and assumptions known on this day; by default all.")
+@json_option
+def whatif(hashprice: float, power_price: float, efficiency: float, day: datetime | None, as_json: bool) -> None:
+    """Set mining beside the leases on your own numbers: price per MW-year, parity hashprice, value of each lease."""
+    from flows.reports.tables import print_rows
+    from flows.reports.whatif import as_json as for_program
+    from flows.reports.whatif import described
+    from flows.reports.whatif import whatif as answered
+
+    when = day.date() if day else date.max
+    answer = answered(hashprice=hashprice, power_price=power_price, efficiency=efficiency, day=when)
+    if as_json:
+        click.echo(json.dumps(for_program(answer), indent=2))
+        return
+    facts = described()
+    rows = [(name, answer.figures[name], facts[name][0], facts[name][1]) for name in answer.figures]
+    print_rows(["figure", "value", "unit", "meaning"], rows, as_json=False)
+    print_rows(answer.contracts.columns, answer.contracts.rows(), as_json=False)

@@ -1,0 +1,188 @@
+"""Commands that run: daily, backfill, serve."""
+
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from rich.console import Console
+
+from flows.command.options import DAY, MOMENT, day_of, json_option, requests_option, settings_options
+from flows.settings import MOST_SHARDS, Settings, read_profile, read_settings
+from flows.startup import importing
+from schemas.suppliers import SIMULATED
+
+if TYPE_CHECKING:
+    from flows.run.plan import Run
+
+MOST_NAMED_COLUMNS: Final = 4
+QUERY: Final = 'hashpivot sql "select day, capitulation_state, capitulation_score from capitulation_daily"'
+REAL_DATA: Final = """\
+The data above is invented. For real data:
+  hashpivot daily --profile live                       hosted sources, no key needed
+  hashpivot daily --profile files --files-dir FOLDER   vendor exports from a folder
+  hashpivot daily --profile node                       own Bitcoin Core node, set HASHPIVOT_NODE_URL"""
+
+
+@click.command()
+@click.option("--day", type=DAY, help="Last UTC day to publish; by default the last that is over.")
+@click.option("--catch-up", is_flag=True, help="Publish missed days first, in order; used only without --day.")
+@click.option("--plain", is_flag=True, help="Run without the scheduler.")
+@requests_option
+@click.option(
+    "--as-of", type=MOMENT, help="Publish, beside today's, what was known at this UTC moment; nothing is fetched."
+)
+@settings_options
+@json_option
+def daily(
+    day: datetime | None, catch_up: bool, plain: bool, as_of: datetime | None, as_json: bool, **given: Any
+) -> None:
+    """Fetch from the sources, store what is new, recompute every table, check and publish."""
+    settings = read_settings(**given)
+    if as_of is not None:
+        _rebuild(settings, as_of=as_of, day=day_of(day), as_json=as_json)
+    elif plain:
+        _report(settings, _run_plain(settings, day=day_of(day), catch_up=catch_up), as_json=as_json)
+    else:
+        from flows.scheduled.from_command import run_flow
+
+        _report(settings, run_flow(settings, "daily", day=day_of(day), catch_up=catch_up), as_json=as_json)
+
+
+@click.command()
+@click.option("--from", "since", type=DAY, required=True, help="First UTC day to fetch from the sources.")
+@click.option("--to", "through", type=DAY, help="Last UTC day to fetch and to publish.")
+@click.option(
+    "--shards",
+    type=click.IntRange(1, MOST_SHARDS),
+    default=1,
+    show_default=True,
+    help="Parts the range is fetched in, the oldest first; each is stored once it is there.",
+)
+@click.option("--plain", is_flag=True, help="Run without the scheduler.")
+@requests_option
+@settings_options
+@json_option
+def backfill(since: datetime, through: datetime | None, shards: int, plain: bool, as_json: bool, **given: Any) -> None:
+    """Fetch a range of days from the sources again, then publish all that is known."""
+    settings = read_settings(**given)
+    if plain:
+        result = _run_plain(settings, day=day_of(through), since=day_of(since), part_count=shards)
+    else:
+        from flows.scheduled.from_command import run_flow
+
+        result = run_flow(settings, "backfill", since=day_of(since), through=day_of(through), shards=shards)
+    _report(settings, result, as_json=as_json)
+
+
+@click.command()
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    envvar="PREFECT_SERVER_API_HOST",
+    show_default=True,
+    help="Address the server listens on. [PREFECT_SERVER_API_HOST]",
+)
+@click.option(
+    "--port",
+    type=click.IntRange(1, 65535),
+    default=4200,
+    envvar="PREFECT_SERVER_API_PORT",
+    show_default=True,
+    help="Port of the server. [PREFECT_SERVER_API_PORT]",
+)
+@settings_options
+def serve(host: str, port: int, **given: Any) -> None:
+    """Serve the deployments with their schedules: under PREFECT_API_URL, or with a server of its own."""
+    from flows.scheduled.serve import serve as serve_deployments
+
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in ("httpx", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    serve_deployments(read_settings(**given), host=host, port=port)
+
+
+def _run_plain(
+    settings: Settings,
+    *,
+    day: date | None = None,
+    since: date | None = None,
+    catch_up: bool = False,
+    part_count: int = 1,
+) -> dict[str, Any]:
+    """Run in this process and show its progress; return the facts of the last run."""
+    with importing():
+        from flows.run.pipeline import run_all
+        from flows.run.plan import plan, plan_catch_up
+        from flows.run.publish import outcome_facts
+
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    console = Console(stderr=True)
+    profile = read_profile(settings.profile)
+    runs: Iterator[Run]
+    if catch_up and day is None:
+        runs = plan_catch_up(settings, profile, since=since)
+    else:
+        runs = iter([plan(settings, profile, day=day, since=since)])
+    result: dict[str, Any] = {}
+    with console.status(f"{profile.title}: fetching from the sources") as status:
+
+        def progress(line: str) -> None:
+            console.print(line, style="dim", highlight=False, soft_wrap=True)
+            status.update(f"{profile.title}: working")
+
+        for run in runs:
+            result = outcome_facts(run_all(run, part_count=part_count, progress=progress))
+    return result
+
+
+def _report(settings: Settings, result: dict[str, Any], *, as_json: bool) -> None:
+    """State where the publication is and what it shows."""
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+        return
+    from flows.reports.summary import summary
+
+    out = Console()
+    out.print(summary(settings.published))
+    out.print()
+    for warning in result["warnings"]:
+        out.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
+    for line in _about_sources(result["sources"]):
+        out.print(line, highlight=False, soft_wrap=True)
+    out.print(f"Publication: {result['database']}", highlight=False, soft_wrap=True)
+    out.print(f"Query it:    {QUERY}", highlight=False, soft_wrap=True)
+    if SIMULATED.name in result["sources"]:
+        out.print(f"\n{REAL_DATA}", highlight=False, soft_wrap=True)
+
+
+def _about_sources(sources: dict[str, Any]) -> Iterator[str]:
+    """What hosted sources have cost, and what is missing."""
+    for name, facts in sources.items():
+        if used := facts.get("used"):
+            yield (
+                f"Requested from {name}: {used['requests_count']:,} requests, {used['received_bytes'] / 1e6:,.1f} MB, "
+                f"{used['waited_seconds']:,.0f} s of waiting"
+            )
+    for name, facts in sources.items():
+        if facts["missing"]:
+            named = facts["null_columns"][:MOST_NAMED_COLUMNS]
+            more = len(facts["null_columns"]) - len(named)
+            null = f"; NULL without it: {', '.join(named)}{f' and {more} more' if more else ''}" if named else ""
+            yield f"Without {name}: {facts['missing']}{null}"
+
+
+def _rebuild(settings: Settings, *, as_of: datetime, day: date | None, as_json: bool) -> None:
+    from flows.run.plan import plan_past
+    from flows.run.publish import outcome_facts, rebuild
+    from warehouse.journal import one_run_at_a_time
+
+    run = plan_past(settings, read_profile(settings.profile), as_of.replace(tzinfo=UTC), day=day)
+    with one_run_at_a_time(settings.lock_file):
+        result = outcome_facts(rebuild(run))
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+        return
+    click.echo(f"Publication as of {as_of:%Y-%m-%d %H:%M:%S} UTC: {result['database']}")

@@ -1,0 +1,45 @@
+"""The sources of one run: each is built once, when it is first used, and closed with the run."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from flows.sources.choose import HOSTED, source_named, web_session_of
+from flows.sources.protocol import Closable, Source
+
+if TYPE_CHECKING:
+    from flows.settings import Settings
+    from flows.sources.web.session import WebSession
+
+
+class Sources:
+    """Estimate, reading of shards, fetch and probe share the one object of each name. Safe to use from several threads.
+
+    `retries`: without it each request is made once, for a caller who only wants to know whether a source responds.
+    """
+
+    def __init__(self, settings: Settings, names: Sequence[str], *, retries: bool = True) -> None:
+        is_hosted = any(name in HOSTED for name in names)
+        self.web: WebSession | None = web_session_of(settings, single_attempt=not retries) if is_hosted else None
+        """What the hosted sources share: request budget, rate limits, cached responses. None where there are none."""
+        self._settings = settings
+        self._built: dict[str, Source] = {}
+        self._lock = threading.Lock()
+
+    def __getitem__(self, name: str) -> Source:
+        """Raises `SettingsError` when a setting the source needs is missing."""
+        with self._lock:
+            if name not in self._built:
+                self._built[name] = source_named(name, self._settings, self.web)
+            return self._built[name]
+
+    def close(self) -> None:
+        """Close all connections; threads that still read get an error at their next request."""
+        with self._lock:
+            for source in self._built.values():
+                if isinstance(source, Closable):
+                    source.close()
+            if self.web is not None:
+                self.web.close()

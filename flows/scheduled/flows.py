@@ -1,0 +1,175 @@
+"""The five flows. No arithmetic, no SQL: when to run, under which lock and limits; the work is that of `flows.run`."""
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from prefect import flow
+from prefect.runtime import flow_run
+from prefect.states import Completed
+
+from flows.run.pipeline import fetch, fetch_and_publish
+from flows.run.plan import Run, last_finished_day
+from flows.run.publish import Outcome, outcome_facts
+from flows.scheduled.parameters import (
+    BackfillParameters,
+    DailyParameters,
+    PublishParameters,
+    RebuildParameters,
+    RefreshParameters,
+    RunParameters,
+)
+from flows.scheduled.tasks import (
+    LOCK_TIMEOUT_SECONDS,
+    PUBLISH_TIMEOUT_SECONDS,
+    has_standing_server,
+    locked,
+    locked_and_recorded,
+    publish,
+    rebuild,
+    steps,
+    task_threads,
+    this_flow_run,
+)
+from warehouse.publications import run_that_published
+
+logger = logging.getLogger(__name__)
+
+FLOW_TIMEOUT_SECONDS: Final = 24 * 3600.0
+"""A first run of an own node may take most of a day."""
+BACKFILL_TIMEOUT_SECONDS: Final = 7 * 24 * 3600.0
+PUBLISH_FLOW_TIMEOUT_SECONDS: Final = LOCK_TIMEOUT_SECONDS + PUBLISH_TIMEOUT_SECONDS
+FILING_SOURCES: Final = ("edgar",)
+"""Sources of the registry: filings, which change by the week and not by the day."""
+
+
+def _label(kind: type[RunParameters]) -> Callable[[], str]:
+    """What names the flow runs that take parameters of `kind`."""
+
+    def label() -> str:
+        return kind.model_validate(flow_run.get_parameters().get("parameters") or {}).label(datetime.now(UTC))
+
+    return label
+
+
+@flow(
+    name="daily",
+    flow_run_name=_label(DailyParameters),
+    timeout_seconds=FLOW_TIMEOUT_SECONDS,
+    persist_result=False,
+    task_runner=task_threads(),
+)
+def daily(parameters: DailyParameters) -> Any:
+    """Fetch every source of the profile, store what is new, recompute all tables, check them and publish."""
+    _show_logs()
+    if parameters.catch_up and (done := _published_since_due(parameters)):
+        return Completed(message=done)
+    result: dict[str, Any] = {}
+    for run in parameters.runs():
+        with locked_and_recorded(run):
+            result = _described(run, fetch_and_publish(run, steps=steps()))
+    return result
+
+
+@flow(
+    name="backfill",
+    flow_run_name=_label(BackfillParameters),
+    timeout_seconds=BACKFILL_TIMEOUT_SECONDS,
+    persist_result=False,
+    task_runner=task_threads(),
+)
+def backfill(parameters: BackfillParameters) -> Any:
+    """Fetch a range of days from the sources again, part by part, then publish all that is known."""
+    from flows.scheduled import artifacts
+
+    _show_logs()
+    run = parameters.plan()
+    with locked_and_recorded(run):
+        bar = artifacts.progress_bar() if has_standing_server() else None
+        return _described(run, fetch_and_publish(run, part_count=parameters.shards, steps=steps(), part_progress=bar))
+
+
+@flow(
+    name="registry-refresh",
+    flow_run_name=_label(RefreshParameters),
+    timeout_seconds=FLOW_TIMEOUT_SECONDS,
+    persist_result=False,
+    task_runner=task_threads(),
+)
+def registry_refresh(parameters: RefreshParameters) -> Any:
+    """Check the registry, fetch new filings where the profile has a source of them, and publish."""
+    _show_logs()
+    run = parameters.plan()
+    with locked_and_recorded(run):
+        for name in run.profile.sources:
+            if name in FILING_SOURCES:
+                fetch(run, name, steps())
+        return _described(run, publish(run))
+
+
+@flow(
+    name="publish-only",
+    flow_run_name=_label(PublishParameters),
+    timeout_seconds=PUBLISH_FLOW_TIMEOUT_SECONDS,
+    persist_result=False,
+)
+def publish_only(parameters: PublishParameters) -> Any:
+    """Recompute, check and publish from what is stored; nothing is fetched."""
+    _show_logs()
+    run = parameters.plan()
+    with locked_and_recorded(run):
+        return _described(run, publish(run))
+
+
+@flow(
+    name="rebuild-as-of",
+    flow_run_name=_label(RebuildParameters),
+    timeout_seconds=PUBLISH_FLOW_TIMEOUT_SECONDS,
+    persist_result=False,
+)
+def rebuild_as_of(parameters: RebuildParameters) -> Any:
+    """Publish, beside the publication of today, what could be known at a moment in the past."""
+    from flows.scheduled import artifacts
+
+    _show_logs()
+    run = parameters.plan()
+    with locked(run):
+        outcome = rebuild(run)
+        artifacts.leave_rebuilt(outcome.published.database, run.now)
+        return outcome_facts(outcome)
+
+
+def _show_logs() -> None:
+    """The scheduler shows and keeps what these loggers record, but leaves their level at the root's, which hides it."""
+    for name in ("flows", "warehouse"):
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def _described(run: Run, outcome: Outcome) -> dict[str, Any]:
+    """Leave artifacts and send alerts where somebody can see them; return the facts of the run for a program."""
+    if has_standing_server():
+        from flows.scheduled import artifacts
+        from flows.scheduled.alert_delivery import deliver_changes
+
+        artifacts.leave(run.settings.published)
+        try:
+            deliver_changes(run.settings, this_flow_run().id)
+        except Exception as error:
+            logger.warning("alerts wait for the next run: %s: %s", type(error).__name__, error)
+    return outcome_facts(outcome)
+
+
+def _published_since_due(parameters: DailyParameters) -> str | None:
+    """Why a run that is late by its schedule has nothing left to do, or None where it has.
+
+    After an outage the schedule's old runs all start; the first of them catches up for the others.
+    """
+    this = this_flow_run()
+    if not this.auto_scheduled or this.expected_start_time is None:
+        return None
+    settings, profile = parameters.read()
+    due = this.expected_start_time.astimezone(UTC)
+    day = last_finished_day(due)
+    run_id = run_that_published(settings.published, profile.name, day, due)
+    return None if run_id is None else f"nothing left to do: {day} was published by run {run_id}"

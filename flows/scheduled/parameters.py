@@ -1,0 +1,160 @@
+"""What a person may choose about each flow: the fields of its form, and what the server refuses."""
+
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+
+from flows.run.plan import CATCH_UP_DAYS, Run, last_finished_day, plan, plan_catch_up, plan_past
+from flows.settings import MOST_MAX_REQUESTS, MOST_SHARDS, Profile, Settings, profile_names, read_profile, read_settings
+
+
+def _known_profile(name: str | None) -> str | None:
+    if name is not None and name not in profile_names():
+        raise ValueError(f"one of {', '.join(profile_names())}")
+    return name
+
+
+# A field that may stay empty has the schema of what it is when it is filled; `anyOf` with null makes forms ask which.
+BuiltInProfile = Annotated[
+    str | None, AfterValidator(_known_profile), WithJsonSchema({"type": "string", "enum": profile_names()})
+]
+"""Forms offer the names as choices, and the server refuses any other before there is a run."""
+ProfileFile = Annotated[
+    str | None,
+    Field(pattern=r"\.toml$", max_length=500),
+    WithJsonSchema({"type": "string", "pattern": r"\.toml$", "maxLength": 500}),
+]
+DAY_SCHEMA: Final = {"type": "string", "format": "date", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
+Day = Annotated[date, WithJsonSchema(DAY_SCHEMA)]
+OptionalDay = Annotated[date | None, WithJsonSchema(DAY_SCHEMA)]
+RequestBudget = Annotated[
+    int | None,
+    Field(ge=0, le=MOST_MAX_REQUESTS),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": MOST_MAX_REQUESTS}),
+]
+
+
+def _without_null_defaults(schema: dict[str, Any]) -> None:
+    """Forms fill in defaults, and null is not among the values that a field takes."""
+    for field in schema["properties"].values():
+        if field.get("default", "") is None:
+            del field["default"]
+
+
+class RunParameters(BaseModel):
+    """What a person may choose about any run. Folders and addresses are settings of the machine."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_without_null_defaults)
+
+    profile: BuiltInProfile = Field(
+        None,
+        title="Profile",
+        description="Which sources are used, and which supplier is preferred; the setting of the machine if empty",
+    )
+    profile_file: ProfileFile = Field(
+        None,
+        title="Profile of your own",
+        description="Path of a TOML file on the machine that runs this, instead of a built-in profile",
+    )
+
+    max_requests: RequestBudget = Field(
+        None,
+        title="Most requests",
+        description="Most requests to hosted sources; the setting of the machine if empty",
+    )
+
+    def read(self) -> tuple[Settings, Profile]:
+        """Settings of the machine with these parameters. Raises `SettingsError` for what cannot be used."""
+        settings = read_settings(profile=self.profile_file or self.profile, max_requests=self.max_requests)
+        return settings, read_profile(settings.profile)
+
+    def plan(self) -> Run:
+        """The run these parameters ask for. Raises `SettingsError` for parameters that cannot be used."""
+        return plan(*self.read())
+
+    def label(self, now: datetime) -> str:
+        """Name of the flow run that starts at `now`."""
+        return f"{self.read()[1].name} {now:%Y-%m-%d}"
+
+
+class DailyParameters(RunParameters):
+    """What a person may choose about the daily run."""
+
+    day: OptionalDay = Field(None, title="Day", description="Last UTC day to publish; the last finished one if empty")
+    since: OptionalDay = Field(None, title="From", description="First UTC day to fetch from the sources; all if empty")
+    catch_up: bool = Field(
+        False,
+        title="Catch up",
+        description=f"Publish missed days first, in order, up to {CATCH_UP_DAYS}; used only if no day is given",
+    )
+
+    def runs(self) -> Iterator[Run]:
+        """The run of the day, after those of missed days if that is chosen; each is planned when it is taken."""
+        settings, profile = self.read()
+        if self.catch_up and self.day is None:
+            return plan_catch_up(settings, profile, since=self.since)
+        return iter([plan(settings, profile, day=self.day, since=self.since)])
+
+    def label(self, now: datetime) -> str:
+        """Name of the flow run that starts at `now`."""
+        through = self.day or last_finished_day(now)
+        return f"{self.read()[1].name} {f'{self.since} to ' if self.since else ''}{through}"
+
+
+class BackfillParameters(RunParameters):
+    """What a person may choose about a backfill."""
+
+    since: Day = Field(title="From", description="First UTC day to fetch from the sources")
+    through: OptionalDay = Field(
+        None, title="To", description="Last UTC day to fetch and to publish; the last finished one if empty"
+    )
+    shards: int = Field(
+        1,
+        ge=1,
+        le=MOST_SHARDS,
+        title="Shards",
+        description="Parts the range is fetched in, the oldest first; each is stored once it is there. "
+        "An own node is read in shards of heights instead",
+    )
+
+    def plan(self) -> Run:
+        """The run these parameters ask for. Raises `SettingsError` for a range that cannot be used."""
+        return plan(*self.read(), day=self.through, since=self.since)
+
+    def label(self, now: datetime) -> str:
+        """Name of the flow run that starts at `now`."""
+        return f"{self.read()[1].name} {self.since} to {self.through or last_finished_day(now)}"
+
+
+class RefreshParameters(RunParameters):
+    """What a person may choose about a refresh of the registry."""
+
+
+class PublishParameters(RunParameters):
+    """What a person may choose about publishing anew."""
+
+    day: OptionalDay = Field(None, title="Day", description="Last UTC day to publish; the last finished one if empty")
+
+    def plan(self) -> Run:
+        """The run these parameters ask for. Raises `SettingsError` for a day that is not over."""
+        return plan(*self.read(), day=self.day)
+
+
+class RebuildParameters(RunParameters):
+    """What a person may choose about a rebuild."""
+
+    as_of: datetime = Field(title="As of", description="Moment in the past: nothing received later is used (UTC)")
+    day: OptionalDay = Field(
+        None, title="Day", description="Last UTC day to publish; the last that was finished at that moment if empty"
+    )
+
+    def plan(self) -> Run:
+        """The run these parameters ask for. Raises `SettingsError` for a day that was not over at the moment."""
+        moment = self.as_of if self.as_of.tzinfo else self.as_of.replace(tzinfo=UTC)
+        return plan_past(*self.read(), moment.astimezone(UTC), day=self.day)
+
+    def label(self, now: datetime) -> str:
+        """Name of the flow run."""
+        return f"{self.read()[1].name} as of {self.as_of}"
