@@ -253,7 +253,7 @@ def _row(
     try:
         script = script_of(address)
     except ValueError as error:
-        raise BadInputError(place, address, f"a Bitcoin address, not {error}", "correct or remove the row") from error
+        raise BadInputError(place, address, f"a Bitcoin address ({error})", "correct or remove the row") from error
     for name, text in (("entity", entity), ("source", source)):
         if not text:
             raise BadInputError(f"{place}, {name}", text, "a text", "say who and where from, or remove the row")

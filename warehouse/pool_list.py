@@ -64,4 +64,4 @@ def _script(place: str, address: str) -> str:
     try:
         return script_of(address)
     except ValueError as error:
-        raise BadInputError(place, address, f"a Bitcoin address, not {error}", "correct the entry") from error
+        raise BadInputError(place, address, f"a Bitcoin address ({error})", "correct the entry") from error
