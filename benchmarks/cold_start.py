@@ -22,7 +22,10 @@ from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 from typing import Any, Final
 
-from flows.sources.node import ChainWalk, ColdStart, Connection, Password
+from flows.sources.node.cold_start import ColdStart
+from flows.sources.node.connection import Connection
+from flows.sources.node.credentials import Password
+from flows.sources.node.walk import ChainWalk
 from flows.sources.protocol import Shard
 from schemas.miner_set import MinerSet
 from transforms.attribution.blocks import attribute

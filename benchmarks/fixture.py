@@ -15,7 +15,7 @@ from flows.run import plan
 from flows.run.plan import Run
 from flows.settings import Settings, read_profile
 from flows.sources.protocol import Request
-from flows.sources.simulated import Simulated
+from flows.sources.simulated.chain import Simulated
 from schemas.observations import Batch, Notice, ObservedTable
 from warehouse import vintages
 from warehouse.working import open_working

@@ -12,7 +12,10 @@ from time import perf_counter
 from typing import Final
 
 from benchmarks.invented_blocks import World
-from flows.sources.node import ChainWalk, Connection, Password, block_batches
+from flows.sources.node.connection import Connection
+from flows.sources.node.credentials import Password
+from flows.sources.node.rows import block_batches
+from flows.sources.node.walk import ChainWalk
 from schemas.miner_set import MinerSet
 from schemas.node_block import NodeBlock
 from schemas.observations import Batch

@@ -1,4 +1,7 @@
-"""What the outside decides: environment and profile, read once at the edge and passed down."""
+"""Environment and profile, read once when the process starts and passed down.
+
+Settings of a source are declared in its own folder, see `flows.sources.kinds`.
+"""
 
 import os
 import tomllib
@@ -6,32 +9,22 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from flows.sources.kinds import SourceSettings, is_source, kind_of, kinds, supplier_named, variable
 from schemas.errors import SettingsError
 from schemas.series import Group
-from schemas.suppliers import SUPPLIERS
 
-OWN_SOURCES = ("simulated", "files", "node")
-HOSTED_SOURCES = (
-    "coinmetrics",
-    "mempool",
-    "esplora",
-    "coinbase",
-    "kraken",
-    "binance",
-    "bitstamp",
-    "cryptoquant",
-    "glassnode",
-    "edgar",
-)
-SOURCE_NAMES = (*OWN_SOURCES, *HOSTED_SOURCES)
 DEFAULT_MAX_REQUESTS = 1_000
 """Several times what a first run needs, and little enough that a mistake of ours costs nobody much."""
 MOST_MAX_REQUESTS = 100_000
 MOST_SHARDS = 366
 """Parts of one backfill: a year by the day."""
+
+
+def _variables() -> dict[str, str]:
+    return {name.upper(): value for name, value in os.environ.items() if name.upper().startswith("HASHPIVOT_")}
 
 
 class Settings(BaseSettings):
@@ -41,38 +34,6 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path("data"), description="Folder that holds everything a run writes")
     profile: str = Field("demo", description="Name of a built-in profile, or path of a TOML file")
-    files_dir: Path | None = Field(None, description="Folder the files source reads")
-    node_url: SecretStr | None = Field(
-        None, description="Address of the node's RPC port, such as http://127.0.0.1:8332"
-    )
-    node_cookie_file: Path | None = Field(None, description="Cookie file in the node's data folder")
-    node_user: str | None = Field(None, description="User of the node's RPC, where there is no cookie file")
-    node_password: SecretStr | None = Field(None, description="Password of that user")
-    node_chain: str = Field("main", description="Chain of the node: main, test, testnet4, signet or regtest")
-    node_shard_blocks: int = Field(
-        10_000, ge=100, le=1_000_000, description="Blocks in one shard of the coinbases that a first run reads"
-    )
-    coinmetrics_url: SecretStr | None = Field(None, description="Address of Coin Metrics' API, its /v4 included")
-    coinmetrics_key: SecretStr | None = Field(None, description="Key of the pro API; none asks the community host")
-    mempool_url: SecretStr | None = Field(None, description="Address of a mempool server, its /api included")
-    esplora_url: SecretStr | None = Field(None, description="Address of an Esplora server, its /api included")
-    coinbase_url: SecretStr | None = Field(None, description="Address of Coinbase Exchange's API")
-    kraken_url: SecretStr | None = Field(None, description="Address of Kraken's API, its /0 included")
-    binance_url: SecretStr | None = Field(
-        None, description="Address of Binance's market data API, its /api/v3 included"
-    )
-    bitstamp_url: SecretStr | None = Field(None, description="Address of Bitstamp's API, its /api/v2 included")
-    cryptoquant_url: SecretStr | None = Field(None, description="Address of CryptoQuant's API, its /v1 included")
-    cryptoquant_key: SecretStr | None = Field(None, description="Token of CryptoQuant's API")
-    glassnode_url: SecretStr | None = Field(None, description="Address of Glassnode's API, its /v1 included")
-    glassnode_key: SecretStr | None = Field(None, description="Key of Glassnode's API")
-    edgar_url: SecretStr | None = Field(None, description="Address of EDGAR's data host")
-    edgar_archive_url: SecretStr | None = Field(
-        None, description="Address of the host of EDGAR's documents, its /Archives included"
-    )
-    edgar_contact: str | None = Field(
-        None, description="Your name and mail address, which the SEC demands of programs: 'Jane Doe jane@example.org'"
-    )
     max_requests: int = Field(
         DEFAULT_MAX_REQUESTS, ge=0, le=MOST_MAX_REQUESTS, description="Most requests to hosted sources in one run"
     )
@@ -80,7 +41,6 @@ class Settings(BaseSettings):
         1, gt=0, le=1, description="Shrinks pauses, time-outs and rate windows; for servers on loopback only"
     )
     labels_file: Path | None = Field(None, description="File that says who holds which address")
-    simulated_seed: int = Field(7, ge=0, description="Seed of the simulated chain")
     keep_publications: int = Field(3, ge=1, le=1000, description="Versions of the publication that are kept")
     daily_cron: str = Field("30 2 * * *", description="When `serve` starts the daily run, in UTC")
     weekly_cron: str = Field("0 5 * * 1", description="When `serve` refreshes registry and filings, in UTC")
@@ -94,20 +54,24 @@ class Settings(BaseSettings):
         description="Mail server and addressee of alerts: mailtos://user:password@smtp.example.org?from=...&to=...",
     )
 
+    _variables: dict[str, str] = PrivateAttr(default_factory=_variables)
+    """The environment as it was when these settings were made."""
+
+    def of_source(self, name: str) -> SourceSettings:
+        """Settings of the source that a profile calls `name`. Raises `SettingsError` naming the variable."""
+        kind = kind_of(name)
+        named = {field: variable(name, field) for field in kind.settings.model_fields}
+        given = {field: self._variables[name] for field, name in named.items() if name in self._variables}
+        try:
+            settings: SourceSettings = kind.settings.model_validate(given)
+        except ValidationError as error:
+            raise _unusable(f"HASHPIVOT_{name}", error) from error
+        return settings
+
     @property
     def working_database(self) -> Path:
         """The writer's private database."""
         return self.home / "warehouse" / "working.duckdb"
-
-    @property
-    def miner_sets(self) -> Path:
-        """Folder of what attribution carries from block to block."""
-        return self.home / "warehouse" / "miner_set"
-
-    @property
-    def coinbase_shards(self) -> Path:
-        """Folder of the coinbases of blocks that were not read whole."""
-        return self.home / "warehouse" / "coinbases"
 
     @property
     def published(self) -> Path:
@@ -116,7 +80,7 @@ class Settings(BaseSettings):
 
     @property
     def web(self) -> Path:
-        """Folder of what requests to hosted sources share: their queues, and answers that may be asked for again."""
+        """Folder of what requests to hosted sources share: their queues and cached responses."""
         return self.home / "web"
 
     @property
@@ -141,9 +105,9 @@ class Settings(BaseSettings):
 
 
 class Profile(BaseModel):
-    """Which sources are asked, and whose word counts for which group of series.
+    """Which sources a run uses, and which supplier is preferred for which group of series.
 
-    `degrades`: a source that fails is told, and the run goes on with the others; otherwise it ends the run.
+    `degrades`: a source that fails is reported, and the run goes on with the others; otherwise it ends the run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -158,22 +122,33 @@ class Profile(BaseModel):
 def read_settings(**given: Any) -> Settings:
     """Settings from the environment with the options that were `given`, None meaning not given.
 
+    An option that is no field of `Settings` is a setting of a source: `files_dir` stands for `HASHPIVOT_FILES_DIR`.
     Raises `SettingsError` naming the first setting that cannot be used.
     """
+    options = {name: value for name, value in given.items() if value is not None}
+    own = {name: value for name, value in options.items() if name in Settings.model_fields}
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
+        settings = Settings(**own)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = "HASHPIVOT_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise SettingsError(name, first["input"], first["msg"], "correct the variable or the option") from error
+        raise _unusable("HASHPIVOT", error) from error
+    of_sources = {f"HASHPIVOT_{name}".upper(): str(value) for name, value in options.items() if name not in own}
+    settings._variables.update(of_sources)
+    for name in kinds():
+        settings.of_source(name)
+    return settings
+
+
+def _unusable(prefix: str, error: ValidationError) -> SettingsError:
+    first = error.errors()[0]
+    name = "_".join([prefix, *(str(part) for part in first["loc"])]).replace(".", "_").upper()
+    return SettingsError(name, first["input"], first["msg"], "correct the variable or the option")
 
 
 def export(settings: Settings) -> None:
     """Put what options have decided into the environment, where flows and the processes of runs read it."""
+    os.environ.update(settings._variables)
     os.environ["HASHPIVOT_HOME"] = str(settings.home.resolve())
     os.environ["HASHPIVOT_PROFILE"] = settings.profile
-    if settings.files_dir is not None:
-        os.environ["HASHPIVOT_FILES_DIR"] = str(settings.files_dir)
     os.environ["HASHPIVOT_MAX_REQUESTS"] = str(settings.max_requests)
 
 
@@ -205,15 +180,14 @@ def read_profile(name: str) -> Profile:
         line = " ".join(str(error).split())[:200]
         raise SettingsError("profile", name, "a table of sources and precedence", f"correct it: {line}") from error
     for source in profile.sources:
-        if source not in SOURCE_NAMES:
-            raise SettingsError(f"profile {name}, sources", source, f"one of {', '.join(SOURCE_NAMES)}", "rename it")
-    for group, sources in profile.precedence.items():
-        for source in sources:
-            if source not in SUPPLIERS:
+        if not is_source(source):
+            raise SettingsError(f"profile {name}, sources", source, f"one of {', '.join(kinds())}", "rename it")
+    for group, ranked in profile.precedence.items():
+        for named in ranked:
+            supplier = supplier_named(named)
+            if supplier is None or group not in supplier.groups:
+                able = sorted(each.name for kind in kinds().values() for each in kind.suppliers if group in each.groups)
                 raise SettingsError(
-                    f"profile {profile.name}, precedence.{group}",
-                    source,
-                    f"one of {', '.join(sorted(SUPPLIERS))}",
-                    "rename it",
+                    f"profile {profile.name}, precedence.{group}", named, f"one of {', '.join(able)}", "rename it"
                 )
     return profile

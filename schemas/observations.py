@@ -10,7 +10,6 @@ import polars as pl
 
 from schemas.enforce import enforce
 from schemas.series import SERIES
-from schemas.suppliers import SUPPLIERS
 
 UTC_TIME = pl.Datetime("us", "UTC")
 _ACCESSION = r"^\d{10}-\d{2}-\d{6}$"
@@ -240,8 +239,6 @@ class Batch:
     rows: pl.DataFrame
 
     def __post_init__(self) -> None:
-        if self.source not in SUPPLIERS:
-            raise ValueError(f"unknown source {self.source!r}, expected one of {', '.join(sorted(SUPPLIERS))}")
         if self.observed_at.utcoffset() is None:
             raise ValueError(f"observed_at {self.observed_at} of {self.origin} has no time zone, expected UTC")
         enforce(self.rows, OBSERVED[self.table])

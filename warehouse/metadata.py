@@ -1,11 +1,11 @@
 """What the working database knows about runs, suppliers and revisions, as rows of the meta schema."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import duckdb
 import polars as pl
 
-from schemas.suppliers import REGISTRY, SUPPLIERS
+from schemas.suppliers import REGISTRY, Supplier
 from warehouse.statements import frame, statement
 
 
@@ -26,6 +26,7 @@ def notices_of(connection: duckdb.DuckDBPyConnection, run_id: str) -> list[tuple
 
 def source_facts(
     connection: duckdb.DuckDBPyConnection,
+    supplier_named: Callable[[str], Supplier | None],
     chosen: Mapping[str, str],
     block_source: str | None,
     flow_source: str | None,
@@ -38,12 +39,12 @@ def source_facts(
     observed = {
         row["source"]: row for row in _naive(frame(connection.sql(statement("source_facts")))).iter_rows(named=True)
     }
-    uses: dict[str, list[str]] = {name: [] for name in SUPPLIERS}
+    uses: dict[str, list[str]] = {}
     for series, source in chosen.items():
-        uses[source].append(series)
+        uses.setdefault(source, []).append(series)
     for user, what in ((block_source, "blocks"), (flow_source, "exchange flows"), (REGISTRY.name, "registry")):
         if user:
-            uses[user].append(what)
+            uses.setdefault(user, []).append(what)
     nothing = {"row_count": None, "first_day": None, "last_day": None, "last_observed_at": None}
     no_cost = {"request_count": None, "received_bytes": None, "waited_seconds": None}
     rows = [
@@ -54,12 +55,12 @@ def source_facts(
             "delay": supplier.delay,
             "trust": supplier.trust,
             "address": supplier.address,
-            "used_for": ", ".join(uses[supplier.name]),
+            "used_for": ", ".join(uses.get(supplier.name, ())),
             **{key: observed.get(supplier.name, nothing)[key] for key in nothing},
             **{key: (costs or {}).get(supplier.name, no_cost)[key] for key in no_cost},
         }
-        for supplier in SUPPLIERS.values()
-        if supplier.name in observed or supplier.name == REGISTRY.name
+        for supplier in (*map(supplier_named, sorted(observed)), REGISTRY)
+        if supplier is not None
     ]
     return pl.DataFrame(
         rows,

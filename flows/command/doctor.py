@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from flows.run.sources import Sources
 from flows.scheduled.server import LOOPBACK, is_loopback, kept_address, takes_anybody
 from flows.settings import Profile, Settings, read_profile, read_settings
-from flows.sources.choose import HOSTED
+from flows.sources.kinds import kind_of, variable
 from flows.sources.protocol import Probed, Request
 from schemas.errors import HashpivotError, SettingsError, SourcePausedError, TransientError
 from warehouse.journal import one_run_at_a_time
@@ -193,7 +193,7 @@ def _source(name: str, profile: Profile, settings: Settings) -> Finding:
         remedy = "wait until then; a daily run goes on without it"
         return Finding(subject=subject, ok=False, found=str(error), remedy=remedy)
     except TransientError as error:
-        setting = f"HASHPIVOT_{name}_URL".upper() if name in HOSTED else "its address"
+        setting = variable(name, "url") if kind_of(name).hosted else "its address"
         remedy = f"try again; then check the network, the proxy and {setting}"
         return Finding(subject=subject, ok=False, found=str(error), remedy=remedy)
     except HashpivotError as error:

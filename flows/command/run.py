@@ -11,8 +11,8 @@ from rich.console import Console
 
 from flows.command.options import DAY, MOMENT, day_of, json_option, requests_option, settings_options
 from flows.settings import MOST_SHARDS, Settings, read_profile, read_settings
+from flows.sources.simulated.kind import SIMULATED
 from flows.startup import importing
-from schemas.suppliers import SIMULATED
 
 if TYPE_CHECKING:
     from flows.run.plan import Run

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from flows.sources.choose import suppliers_of
+from flows.sources.kinds import suppliers_of
 from flows.sources.protocol import Known
 from schemas.errors import HashpivotError, SettingsError
 from schemas.series import SERIES, Group
@@ -85,7 +85,7 @@ def coverage(
     unfilled = list(_unfilled(tables, nulls))
     found = []
     for each in missing:
-        suppliers = suppliers_of(each.source)
+        suppliers = [supplier.name for supplier in suppliers_of(each.source)]
         groups = {group for group, ranked in precedence.items() if set(suppliers) & set(ranked)}
         days = [day for (supplier, _), day in known.newest_day.items() if supplier in suppliers]
         found.append(

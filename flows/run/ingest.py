@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from flows.run.coverage import Missing
 from flows.run.plan import Progress, Run, no_progress
-from flows.sources.choose import HOSTED
+from flows.sources.kinds import kind_of, suppliers_of
 from flows.sources.protocol import Estimate, Known, Planned, Request, Shard, Sharded
 from schemas.errors import HashpivotError, WarehouseBusyError, WarehouseError
 from schemas.observations import Batch, Notice
@@ -49,7 +49,7 @@ def estimate(run: Run, progress: Progress = no_progress) -> dict[str, Estimate]:
 
     estimates = {}
     for name in run.profile.sources:
-        if name not in HOSTED:
+        if not kind_of(name).hosted:
             continue
         try:
             source = run.sources[name]
@@ -82,6 +82,7 @@ def ingest(run: Run, source_name: str, progress: Progress = no_progress) -> Inge
     notices = []
     missing = None
     before = run.sources.web.usage.by_site if run.sources.web else {}
+    suppliers = [supplier.name for supplier in suppliers_of(source_name)]
     with open_working(run.settings.working_database) as connection:
         for item in _fetched(run, source_name, run.request(known(connection))):
             if isinstance(item, Missing):
@@ -92,6 +93,10 @@ def ingest(run: Run, source_name: str, progress: Progress = no_progress) -> Inge
                 journal.note(connection, run.run_id, item)
                 notices.append(f"{item.origin}: {item.message}")
                 continue
+            if item.source not in suppliers:
+                raise ValueError(
+                    f"{source_name} states values of {item.source!r}, expected one of {', '.join(suppliers)}"
+                )
             added = vintages.append(connection, item, run.run_id)
             journal.count(connection, run.run_id, added)
             rows, new, revised = rows + added.row_count, new + added.new_count, revised + added.revised_count
@@ -99,7 +104,7 @@ def ingest(run: Run, source_name: str, progress: Progress = no_progress) -> Inge
                 f"{item.source} {item.origin}: {added.row_count:,} {item.table} rows, "
                 f"{added.new_count:,} new, {added.revised_count:,} revised"
             )
-    used = _used(run, before) if source_name in HOSTED else None
+    used = _used(run, before) if kind_of(source_name).hosted else None
     logger.info(
         "ingested source=%s rows=%d new=%d revised=%d notices=%d", source_name, rows, new, revised, len(notices)
     )

@@ -16,9 +16,10 @@ from flows.run.coverage import Coverage, Missing, coverage
 from flows.run.ingest import Ingested, known
 from flows.run.plan import Progress, Run, no_progress
 from flows.run.tables import PUBLISHED, column_sources
+from flows.sources.kinds import supplier_named
+from flows.sources.simulated.kind import SIMULATED
 from schemas.errors import NothingToPublishError, QualityError
 from schemas.series import Group
-from schemas.suppliers import SIMULATED, SUPPLIERS
 from transforms.build import Built, Inputs, build
 from transforms.catalog import TABLES
 from transforms.checks.tables import Check, as_frame, failed, from_notices
@@ -194,7 +195,9 @@ def _meta(
         "quality": as_frame(checks),
         "nulls": built.nulls,
         "runs": run_history(connection),
-        "sources": source_facts(connection, built.chosen, inputs.block_source, built.flow_source, costs),
+        "sources": source_facts(
+            connection, supplier_named, built.chosen, inputs.block_source, built.flow_source, costs
+        ),
         "revisions": revisions(connection),
     }
 
@@ -239,7 +242,7 @@ def _tables_frame(tables: dict[str, pl.DataFrame], by_column: dict[tuple[str, st
                 "first_day": days.min(),
                 "last_day": days.max(),
                 "sources": ",".join(suppliers),
-                "licence": "; ".join(f"{s}: {SUPPLIERS[s].licence}" for s in suppliers),
+                "licence": "; ".join(f"{s.name}: {s.licence}" for s in map(supplier_named, suppliers) if s),
             }
         )
     return pl.DataFrame(rows, schema_overrides={"first_day": pl.Date, "last_day": pl.Date}, infer_schema_length=None)

@@ -6,7 +6,8 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from flows.sources.choose import HOSTED, source_named, web_session_of
+from flows.sources.choose import source_named, web_session_of
+from flows.sources.kinds import kind_of
 from flows.sources.protocol import Closable, Source
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class Sources:
     """
 
     def __init__(self, settings: Settings, names: Sequence[str], *, retries: bool = True) -> None:
-        is_hosted = any(name in HOSTED for name in names)
+        is_hosted = any(kind_of(name).hosted for name in names)
         self.web: WebSession | None = web_session_of(settings, single_attempt=not retries) if is_hosted else None
         """What the hosted sources share: request budget, rate limits, cached responses. None where there are none."""
         self._settings = settings

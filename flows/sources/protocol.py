@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from schemas.observations import Batch, Notice
@@ -44,6 +44,21 @@ class Request:
     through: date
     now: datetime
     known: Known = field(default_factory=Known)
+
+    def first_day(self, supplier: str, series: Iterable[str], look_back: timedelta) -> date | None:
+        """First day to fetch of `series`, None for all there are, for a source that is read whole once an ISO week.
+
+        The first run of a week fetches everything again; later ones go on from `look_back` before the newest day that
+        is stored of every one of the series. A `since` counts as it is.
+        """
+        if self.since is not None:
+            return self.since
+        complete_until, received_at = self.known.complete_until(supplier, series), self.known.heard_at.get(supplier)
+        if complete_until is None or received_at is None:
+            return None
+        if received_at.isocalendar()[:2] != self.now.isocalendar()[:2]:
+            return None
+        return min(complete_until, self.through) - look_back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from flows.settings import Settings
 from flows.sources.choose import source_named
+from flows.sources.cryptoquant.kind import CRYPTOQUANT
 from flows.sources.cryptoquant.metrics import ENDPOINTS, MINER_TO_EXCHANGE
 from flows.sources.cryptoquant.site import explain
 from flows.sources.cryptoquant.source import CryptoQuant, Pair, Row, flows_of, last_rewriting, parsed
@@ -20,7 +21,6 @@ from flows.sources.protocol import Known, Request
 from flows.sources.web.site import RawResponse
 from schemas.errors import BadInputError, HashpivotError, RequestRejectedError, SettingsError
 from schemas.observations import Batch, ObservedTable
-from schemas.suppliers import CRYPTOQUANT
 from tests.live.replaying import replayed, values_and_flows
 from tests.replay import Fault, ReplayServer
 from tests.replay.sites.cryptoquant import (

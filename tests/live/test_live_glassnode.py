@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from flows.settings import Settings
 from flows.sources.choose import source_named
+from flows.sources.glassnode.kind import GLASSNODE
 from flows.sources.glassnode.metrics import METRICS, TO_EACH_EXCHANGE
 from flows.sources.glassnode.site import explain
 from flows.sources.glassnode.source import Glassnode, Point, Split, flows_of, parsed, parsed_split
@@ -21,7 +22,6 @@ from flows.sources.unix_days import day_text, midnight_seconds
 from flows.sources.web.site import RawResponse
 from schemas.errors import BadInputError, HashpivotError, RequestRejectedError, SettingsError
 from schemas.observations import Batch, ObservedTable
-from schemas.suppliers import GLASSNODE
 from tests.live.replaying import replayed, values_and_flows
 from tests.replay import Fault, ReplayServer, json_said
 from tests.replay.sites.glassnode import EXCHANGES, GlassnodeReplay, to_exchange, to_exchanges

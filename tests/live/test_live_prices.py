@@ -12,8 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.settings import Settings
+from flows.sources.binance import source as binance
+from flows.sources.bitstamp import source as bitstamp
 from flows.sources.choose import source_named, web_session_of
-from flows.sources.prices import closes, sites, venues
+from flows.sources.coinbase.source import Coinbase
+from flows.sources.kraken import source as kraken
+from flows.sources.prices import closes
 from flows.sources.prices.closes import Candle, DailyCloses, Page, candle, parsed
 from flows.sources.protocol import Known, Request
 from flows.sources.unix_days import midnight_seconds
@@ -142,7 +146,7 @@ def test_binance_where_it_answers_nobody(server: ReplayServer, tmp_path: Path) -
     server.faults.append(Fault("451 location", "binance", 1, ALWAYS))
     with pytest.raises(RequestRejectedError, match=r"restricted location.*Take binance out of the profile") as raised:
         observed("binance", tmp_path)
-    assert raised.value.kind == sites.GEO_BLOCKED
+    assert raised.value.kind == binance.GEO_BLOCKED
     assert len(server.log) == 1
 
 
@@ -255,13 +259,13 @@ def test_candle_that_cannot_be_believed_is_refused(candles: list[tuple[str, str]
     ],
 )
 def test_kraken_errors_are_told_apart(error: str, trouble: FailureKind) -> None:
-    problem = sites.explain_kraken(RawResponse(200, {}, json.dumps({"error": [error]}).encode()))
+    problem = kraken.explain(RawResponse(200, {}, json.dumps({"error": [error]}).encode()))
     assert problem is not None
     assert (problem.trouble, problem.kind) == (trouble, error)
 
 
 def test_kraken_warning_is_no_error() -> None:
-    assert sites.explain_kraken(RawResponse(200, {}, b'{"error": ["WGeneral:Danger"], "result": {}}')) is None
+    assert kraken.explain(RawResponse(200, {}, b'{"error": ["WGeneral:Danger"], "result": {}}')) is None
 
 
 JSON = st.recursive(
@@ -273,7 +277,7 @@ JSON = st.recursive(
 
 @given(body=st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()), status=st.integers(200, 599))
 def test_any_bytes_are_explained_or_not_but_never_break(body: bytes, status: int) -> None:
-    for explain in (sites.explain_binance, sites.explain_bitstamp, sites.explain_kraken):
+    for explain in (binance.explain, bitstamp.explain, kraken.explain):
         explain(RawResponse(status, {}, body))
 
 
@@ -282,10 +286,10 @@ def test_any_json_gives_closes_or_an_error_of_ours(
     server: ReplayServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     venue = {
-        "binance": venues.Binance,
-        "bitstamp": venues.Bitstamp,
-        "coinbase": venues.Coinbase,
-        "kraken": venues.Kraken,
+        "binance": binance.Binance,
+        "bitstamp": bitstamp.Bitstamp,
+        "coinbase": Coinbase,
+        "kraken": kraken.Kraken,
     }[name]
     source = source_named(name, Settings(home=tmp_path))
     assert isinstance(source, venue)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.sources.node import block_batches, block_row
+from flows.sources.node.rows import block_batches, block_row
 from flows.sources.node.serialised import HeaderFacts, node_block, raw_block, spent_coins
 from schemas.errors import BadInputError
 from schemas.node_block import NodeBlock, satoshi

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from flows.sources.node import ColdStart
+from flows.sources.node.cold_start import ColdStart
 from flows.sources.protocol import Shard
 from schemas.errors import ChainReorganisedError, WarehouseError
 from schemas.miner_set import MinerSet

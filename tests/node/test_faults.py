@@ -9,8 +9,11 @@ from itertools import pairwise
 import pytest
 
 from flows.settings import read_settings
-from flows.sources.choose import node_walk
-from flows.sources.node import ChainWalk, Connection, Password, Patience
+from flows.sources.choose import source_context
+from flows.sources.node.connection import Connection, Patience
+from flows.sources.node.credentials import Password
+from flows.sources.node.kind import chain_walk
+from flows.sources.node.walk import ChainWalk
 from schemas.errors import (
     BadInputError,
     ChainReorganisedError,
@@ -169,14 +172,14 @@ def test_settings_lead_to_the_node(start_node: StartNode, monkeypatch: pytest.Mo
     with pytest.raises(
         SettingsError, match="HASHPIVOT_NODE_COOKIE_FILE: found None, expected a cookie file, or a user"
     ):
-        node_walk(read_settings())
+        chain_walk(source_context("node", read_settings()))
     monkeypatch.setenv("HASHPIVOT_NODE_USER", "__cookie__")
     monkeypatch.setenv("HASHPIVOT_NODE_PASSWORD", node.password or "")
-    assert hashes(node_walk(read_settings()), 3) == [node.hash(height) for height in range(4)]
+    assert hashes(chain_walk(source_context("node", read_settings())), 3) == [node.hash(height) for height in range(4)]
     assert node.password
     assert node.password not in repr(read_settings())
     monkeypatch.setenv("HASHPIVOT_NODE_COOKIE_FILE", str(node.cookie_file))
-    assert hashes(node_walk(read_settings()), 3) == [node.hash(height) for height in range(4)]
+    assert hashes(chain_walk(source_context("node", read_settings())), 3) == [node.hash(height) for height in range(4)]
 
 
 def test_stale_cookie_is_refused_in_one_line_without_its_content(start_node: StartNode) -> None:

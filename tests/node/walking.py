@@ -1,6 +1,8 @@
 from typing import Any
 
-from flows.sources.node import ChainWalk, Connection, CookieFile, Patience
+from flows.sources.node.connection import Connection, Patience
+from flows.sources.node.credentials import CookieFile
+from flows.sources.node.walk import ChainWalk
 from schemas.node_block import NodeBlock, Transaction, satoshi
 from tests.node.replay_node import ReplayNode
 

@@ -13,8 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from flows.sources.files import Files
-from flows.sources.files.folder import LARGEST_FILE_BYTES, MOST_NOTICES_A_FOLDER_COUNT
+from flows.sources.files.folder import LARGEST_FILE_BYTES, MOST_NOTICES_A_FOLDER_COUNT, Files
 from flows.sources.protocol import Request
 from schemas.errors import BadInputError, HashpivotError
 from schemas.observations import Batch, Notice, ObservedTable

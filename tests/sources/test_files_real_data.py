@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from flows.sources.files import Files
+from flows.sources.files.folder import Files
 from flows.sources.protocol import Request
 from schemas.observations import Batch, Notice, ObservedTable
 from schemas.units import SAT_PER_BTC

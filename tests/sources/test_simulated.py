@@ -10,7 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from flows.sources.protocol import Request, Source
-from flows.sources.simulated import Simulated
+from flows.sources.simulated.chain import Simulated
 from flows.sources.simulated.scenario import SCENARIO
 from schemas.errors import SettingsError
 from schemas.observations import Batch, ObservedTable

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from flows.settings import read_profile
-from flows.sources.files import Files
+from flows.sources.files.folder import Files
 from flows.sources.protocol import Request
 from schemas.observations import EXCHANGE_FLOW, Batch, ObservedTable
 from schemas.series import Group

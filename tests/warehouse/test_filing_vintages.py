@@ -9,9 +9,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from flows.sources.edgar.kind import EDGAR
+from flows.sources.kinds import supplier_named
+from flows.sources.simulated.kind import SIMULATED
 from schemas.errors import ContractError
 from schemas.observations import OBSERVED, Batch, ObservedTable
-from schemas.suppliers import EDGAR, SIMULATED
 from tests.warehouse.warehouse_rows import NOW
 from warehouse import vintages
 from warehouse.metadata import source_facts
@@ -88,7 +90,7 @@ def test_supplier_tells_how_much_it_has_filed(tmp_path: Path) -> None:
     with open_working(tmp_path / "w.duckdb") as connection:
         for table, row in ROWS.items():
             vintages.append(connection, stated(table, row), "run-1")
-        facts = source_facts(connection, {}, None, None)
+        facts = source_facts(connection, supplier_named, {}, None, None)
     edgar = facts.row(by_predicate=pl.col("source") == EDGAR.name, named=True)
     assert (edgar["row_count"], edgar["first_day"], edgar["last_day"]) == (2, date(2025, 3, 31), date(2025, 12, 17))
 

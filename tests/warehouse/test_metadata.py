@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from schemas.suppliers import SUPPLIERS
+from flows.sources.kinds import supplier_named
 from tests.warehouse.warehouse_rows import DAY, NOW, ONE, OTHER, block, blocks, flow, flows, price, run
 from warehouse import journal, metadata, vintages
 from warehouse.working import open_working
@@ -89,28 +89,30 @@ def test_each_source_is_told_with_its_rows_days_and_last_hearing_without_countin
         vintages.append(connection, price(11.0, 20.0, observed_at=LATER), "r")
         vintages.append(connection, flows(flow(day=date(2024, 5, 1)), flow("b", day=date(2024, 5, 1))), "r")
         vintages.append(connection, blocks(block(1), block(1_000), source=OTHER), "r")
-        told = metadata.source_facts(connection, {"price_usd": ONE, "fees_sat": ONE}, OTHER, None)
+        told = metadata.source_facts(connection, supplier_named, {"price_usd": ONE, "fees_sat": ONE}, OTHER, None)
     assert told.select("source", "row_count", "first_day", "last_day", "last_observed_at", "used_for").rows() == [
         (ONE, 4, date(2024, 5, 1), DAY + timedelta(days=1), naive(LATER), "price_usd, fees_sat"),
         (OTHER, 2, DAY, DAY + timedelta(days=6), naive(NOW), "blocks"),
         ("registry", None, None, None, None, "registry"),
     ]
-    assert told["licence"].to_list() == [SUPPLIERS[name].licence for name in (ONE, OTHER, "registry")]
+    assert told["licence"].to_list() == [
+        supplier.licence for name in (ONE, OTHER, "registry") if (supplier := supplier_named(name))
+    ]
 
 
 def test_a_source_that_is_heard_but_not_used_says_so(working: Path) -> None:
     with open_working(working) as connection:
         vintages.append(connection, price(10.0, source=OTHER), "r")
-        told = metadata.source_facts(connection, {}, None, None)
+        told = metadata.source_facts(connection, supplier_named, {}, None, None)
     assert told.filter(source=OTHER)["used_for"].to_list() == [""]
 
 
 def test_an_empty_database_tells_of_nothing_but_the_registry_in_the_same_types(working: Path, tmp_path: Path) -> None:
     with open_working(working) as connection:
-        empty = metadata.source_facts(connection, {}, None, None)
+        empty = metadata.source_facts(connection, supplier_named, {}, None, None)
         assert empty["source"].to_list() == ["registry"]
         assert metadata.run_history(connection).height == metadata.revisions(connection).height == 0
     with open_working(tmp_path / "full.duckdb") as connection:
         vintages.append(connection, price(10.0), "r")
-        full = metadata.source_facts(connection, {"price_usd": ONE}, None, None)
+        full = metadata.source_facts(connection, supplier_named, {"price_usd": ONE}, None, None)
     assert_frame_equal(full.clear(), empty.clear())

@@ -5,9 +5,10 @@ from typing import Any
 
 import polars as pl
 
+from flows.sources.files.kind import COINMETRICS_EXPORT
+from flows.sources.simulated.kind import SIMULATED
 from schemas.observations import OBSERVED, UTC_TIME, Batch, ObservedTable
 from schemas.published import Column, TableFacts
-from schemas.suppliers import COINMETRICS_EXPORT, SIMULATED
 from warehouse.dictionary import columns_frame
 from warehouse.journal import RunStart
 from warehouse.publish import Publication

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from flows.sources.coinmetrics.kind import COINMETRICS
 from flows.sources.web.site import MEBIBYTE, Failure, FailureKind, InParameter, Key, Limit, RawResponse, Site
 
 PRO_ADDRESS: Final = "https://api.coinmetrics.io/v4"
@@ -43,7 +44,7 @@ def explain(reply: RawResponse) -> Failure | None:
 
 
 SITE: Final = Site(
-    name="coinmetrics",
+    name=COINMETRICS.name,
     title="Coin Metrics",
     address="https://community-api.coinmetrics.io/v4",
     limits=(Limit(10, 6),),

@@ -7,7 +7,7 @@ for by itself.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import timedelta
 from hashlib import sha256
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
@@ -16,13 +16,12 @@ import msgspec
 import polars as pl
 
 from flows.sources.coinmetrics.metrics import METRICS, without_chain_metrics
-from flows.sources.coinmetrics.site import FORBIDDEN, SITE
+from flows.sources.coinmetrics.site import FORBIDDEN
 from flows.sources.daily_cells import Column, DailyCells, daily_values
 from flows.sources.protocol import Estimate, Request
 from flows.sources.web.client import Client
 from schemas.errors import BadInputError, RequestRejectedError
 from schemas.observations import Batch, Notice, ObservedTable
-from schemas.suppliers import COINMETRICS
 
 CATALOGUE: Final = "/catalog-v2/asset-metrics"
 VALUES: Final = "/timeseries/asset-metrics"
@@ -79,14 +78,13 @@ class CoinMetrics:
     stored one. The first run of each ISO week reads everything again, as revisions reach further back now and then.
     """
 
-    name = COINMETRICS.name
-
     def __init__(self, client: Client) -> None:
         self._client = client
+        self.name = client.site.name
 
     def plan(self, request: Request) -> Estimate:
         """The catalogue and one page."""
-        return Estimate(requests_count=2, seconds=2 * SITE.spacing_seconds)
+        return Estimate(requests_count=2, seconds=2 * self._client.site.spacing_seconds)
 
     def probe(self) -> str:
         """Ask for the newest price."""
@@ -112,7 +110,7 @@ class CoinMetrics:
                 "some of " + ", ".join(column.header for column in METRICS),
                 "take coinmetrics out of the profile, or name another source",
             )
-        since = first_day(columns, request)
+        since = request.first_day(self.name, [column.series for column in columns], LOOK_BACK)
         params = {
             "assets": ASSET,
             "frequency": DAILY,
@@ -235,17 +233,6 @@ class CoinMetrics:
 
     def _notice(self, message: str) -> Notice:
         return Notice(source=self.name, origin=self._client.place(CATALOGUE, {"assets": ASSET}), message=message)
-
-
-def first_day(columns: Sequence[Column], request: Request) -> date | None:
-    """The first day to ask for, None for all there are."""
-    if request.since is not None:
-        return request.since
-    complete_until = request.known.complete_until(COINMETRICS.name, [column.series for column in columns])
-    heard_at = request.known.heard_at.get(COINMETRICS.name)
-    if complete_until is None or heard_at is None or heard_at.isocalendar()[:2] != request.now.isocalendar()[:2]:
-        return None
-    return min(complete_until, request.through) - LOOK_BACK
 
 
 def parsed(

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from flows.sources.cryptoquant.kind import CRYPTOQUANT
 from flows.sources.web.site import Failure, FailureKind, InHeader, Key, Limit, RawResponse, Site
 
 SUCCESS: Final = "success"
@@ -55,7 +56,7 @@ def explain(reply: RawResponse) -> Failure | None:
 
 
 SITE: Final = Site(
-    name="cryptoquant",
+    name=CRYPTOQUANT.name,
     title="CryptoQuant",
     address="https://api.cryptoquant.com/v1",
     limits=(Limit(1, 1),),

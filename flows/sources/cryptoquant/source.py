@@ -21,13 +21,12 @@ from flows.sources.cryptoquant.metrics import (
     MINER_TO_EXCHANGE,
     OF_A_PAIR,
 )
-from flows.sources.cryptoquant.site import DEPRECATED, FORBIDDEN, NOT_FOUND, SITE, Status
+from flows.sources.cryptoquant.site import DEPRECATED, FORBIDDEN, NOT_FOUND, Status
 from flows.sources.daily_cells import Column, DailyCells, daily_values
 from flows.sources.protocol import Estimate, Request
 from flows.sources.web.client import Client, Response
 from schemas.errors import BadInputError, RequestRejectedError
 from schemas.observations import EXCHANGE_FLOW, Batch, Notice, ObservedTable
-from schemas.suppliers import CRYPTOQUANT
 
 MOST_ROWS: Final = 100_000
 """The most that one answer may have; all days since 2009 fit."""
@@ -87,17 +86,16 @@ class CryptoQuant:
     kept in a file; without it, everything is read again.
     """
 
-    name = CRYPTOQUANT.name
-
     def __init__(self, client: Client, busiest: Busiest) -> None:
         self._client, self._busiest = client, busiest
+        self.name = client.site.name
 
     def plan(self, request: Request) -> Estimate:
         """What is asked for at most; a full reading does not know yet how many exchanges and pools there are."""
         kept = self._kept(request)
         pairs_count = len(kept.pairs) if kept else 2 + 2 * MOST_ENTITIES_COUNT
         count = len(ENDPOINTS) + pairs_count
-        return Estimate(requests_count=count, seconds=count * SITE.spacing_seconds)
+        return Estimate(requests_count=count, seconds=count * self._client.site.spacing_seconds)
 
     def observe(self, request: Request) -> Iterator[Batch | Notice]:
         """Yield a batch an endpoint and a pair. Raises as `Client.json`, and `BadInputError`."""

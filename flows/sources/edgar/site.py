@@ -9,6 +9,7 @@ import re
 from dataclasses import replace
 from typing import Final
 
+from flows.sources.edgar.kind import EDGAR
 from flows.sources.web.site import MEBIBYTE, Failure, FailureKind, Limit, RawResponse, Site
 
 HTML: Final = ("text/html", "application/xhtml+xml")
@@ -54,7 +55,7 @@ def explain_document(reply: RawResponse) -> Failure | None:
 
 
 DATA: Final = Site(
-    name="edgar",
+    name=EDGAR.name,
     title="SEC EDGAR",
     address="https://data.sec.gov",
     limits=(Limit(10, 1),),

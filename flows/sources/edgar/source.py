@@ -7,14 +7,13 @@ from typing import Final
 
 from flows.sources.edgar.company_facts import REMEDY, CompanyFacts, filing_facts, same_cik
 from flows.sources.edgar.plain_text import plain_text
-from flows.sources.edgar.site import ARCHIVE, DATA
+from flows.sources.edgar.site import ARCHIVE
 from flows.sources.edgar.submissions import Columns, Filing, Submissions, filings_of
 from flows.sources.edgar.unread import MOST_DAYS_COUNT, Unread
 from flows.sources.protocol import Estimate, Request
 from flows.sources.web.client import Client
 from schemas.errors import BadInputError, RequestBudgetError, RequestRejectedError, SourcePausedError, TransientError
 from schemas.observations import Batch, Notice, ObservedTable
-from schemas.suppliers import EDGAR
 from transforms.inputs.filings import CANDIDATE_FORMS, evidence, filing_rows
 
 ASKED_EVERY: Final = timedelta(days=3)
@@ -44,13 +43,12 @@ class Edgar:
     hold everything ever filed, and tries documents again that could not be read.
     """
 
-    name = EDGAR.name
-
     def __init__(
         self, data: Client, archive: Client, unread: Unread, facts_of: Sequence[int], filings_of: Sequence[int]
     ) -> None:
         """`facts_of` and `filings_of`: CIKs of the companies whose amounts and whose filings count."""
         self._data, self._archive, self._unread = data, archive, unread
+        self.name = data.site.name
         self._facts_of = tuple(sorted(set(facts_of)))
         self._companies = (*self._facts_of, *sorted(set(filings_of) - set(facts_of)))
 
@@ -68,7 +66,7 @@ class Edgar:
             for cik in self._facts_of
         )
         count = len(self._companies) + facts + documents
-        return Estimate(requests_count=count, seconds=count * DATA.spacing_seconds)
+        return Estimate(requests_count=count, seconds=count * self._data.site.spacing_seconds)
 
     def probe(self) -> str:
         """Ask for one list of filings; what was found, in words. Raises as `Client.json`."""

@@ -7,11 +7,12 @@ Its errors are text.
 
 from typing import Final
 
+from flows.sources.esplora.kind import ESPLORA
 from flows.sources.hosted_blocks.failures import explain
 from flows.sources.web.site import Limit, Site
 
 SITE: Final = Site(
-    name="esplora",
+    name=ESPLORA.name,
     title="Esplora",
     address="https://blockstream.info/api",
     limits=(Limit(1, 1),),

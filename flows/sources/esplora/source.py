@@ -7,7 +7,6 @@ from hashlib import sha256
 from typing import Final
 
 from flows.sources.esplora.responses import Block, Transaction, with_coinbase
-from flows.sources.esplora.site import SITE
 from flows.sources.hosted_blocks.block import chained, proven
 from flows.sources.hosted_blocks.kept import KeptHashes
 from flows.sources.hosted_blocks.walk import BlockWalk, Page
@@ -15,7 +14,6 @@ from flows.sources.protocol import Estimate, Request
 from flows.sources.web.client import Client
 from schemas.errors import TransientError
 from schemas.observations import Batch, Notice
-from schemas.suppliers import ESPLORA
 from transforms.attribution.pool_names import PoolNames
 
 BLOCKS: Final = "/blocks"
@@ -28,10 +26,9 @@ PROBES_COUNT: Final = 2
 class EsploraBlocks:
     """Pages of `/blocks`, and the first transactions of each block."""
 
-    name = ESPLORA.name
-
     def __init__(self, client: Client, names: PoolNames) -> None:
         self._client, self._names = client, names
+        self.name = client.site.name
 
     @property
     def origin(self) -> str:
@@ -72,9 +69,9 @@ class Esplora:
     run. See `BlockWalk` for what is asked again.
     """
 
-    name = ESPLORA.name
-
     def __init__(self, client: Client, names: PoolNames, kept: KeptHashes) -> None:
+        self._client = client
+        self.name = client.site.name
         self._blocks = EsploraBlocks(client, names)
         self._walk = BlockWalk(self._blocks, kept, FIRST_DAYS_COUNT)
 
@@ -83,7 +80,7 @@ class Esplora:
         going_on = request.since is None and self.name in request.known.newest_height
         blocks_count = self._walk.blocks_count(request)
         count = 1 + (0 if going_on else PROBES_COUNT) + math.ceil(blocks_count / PAGE_BLOCKS) + blocks_count
-        return Estimate(requests_count=count, seconds=count * SITE.spacing_seconds)
+        return Estimate(requests_count=count, seconds=count * self._client.site.spacing_seconds)
 
     def probe(self) -> str:
         """Where the server stands, in a few words: one request. Raises as `Client.json`, and `BadInputError`."""

@@ -12,9 +12,9 @@ from typing import Final
 from flows.sources.coinmetrics.metrics import METRICS, without_chain_metrics
 from flows.sources.daily_cells import DailyCells
 from flows.sources.files.daily_csv import daily_values
+from flows.sources.files.kind import COINMETRICS_EXPORT
 from flows.sources.files.reading import Reading
 from schemas.observations import ObservedTable
-from schemas.suppliers import COINMETRICS_EXPORT
 
 _TELLING_COLUMNS: Final = frozenset(column.header for column in METRICS) - {"HashRate"}
 """Names nobody else uses. Two of them without `time` are still this file, damaged, and not somebody else's."""

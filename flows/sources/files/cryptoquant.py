@@ -14,10 +14,10 @@ import polars as pl
 
 from flows.sources.daily_cells import AS_STORED, BTC, GIGAHASH_PER_SECOND, Column, DailyCells
 from flows.sources.files.daily_csv import daily_values
+from flows.sources.files.kind import CRYPTOQUANT_EXPORT
 from flows.sources.files.reading import Reading
 from schemas.observations import ObservedTable
 from schemas.series import SERIES, Group
-from schemas.suppliers import CRYPTOQUANT_EXPORT
 from schemas.units import Unit
 
 _SERIES: Final = {

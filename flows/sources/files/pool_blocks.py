@@ -14,10 +14,10 @@ import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
 from flows.sources.daily_cells import FIRST_DAY, Fault, refuse_first
+from flows.sources.files.kind import POOL_BLOCKS_EXPORT
 from flows.sources.files.reading import Reading
 from schemas.errors import BadInputError
 from schemas.observations import BLOCK, UTC_TIME, ObservedTable
-from schemas.suppliers import POOL_BLOCKS_EXPORT
 
 COLUMNS: Final = ("height", "pool_slug", "date")
 UNKNOWN_POOL: Final = "unknown"

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from flows.sources.glassnode.kind import GLASSNODE
 from flows.sources.web.site import Failure, FailureKind, InParameter, Key, Limit, RawResponse, Site
 
 PLAN: Final = "plan"
@@ -35,7 +36,7 @@ def explain(reply: RawResponse) -> Failure | None:
 
 
 SITE: Final = Site(
-    name="glassnode",
+    name=GLASSNODE.name,
     title="Glassnode",
     address="https://api.glassnode.com/v1",
     limits=(Limit(600, 60),),

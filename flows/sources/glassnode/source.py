@@ -15,13 +15,12 @@ import polars as pl
 
 from flows.sources.daily_cells import BTC, Column, DailyCells, daily_values, shortened
 from flows.sources.glassnode.metrics import METRICS, TO_EACH_EXCHANGE, TO_EXCHANGES
-from flows.sources.glassnode.site import PLAN, SITE, UNKNOWN
+from flows.sources.glassnode.site import PLAN, UNKNOWN
 from flows.sources.protocol import Estimate, Request
 from flows.sources.unix_days import day_text, midnight_seconds
 from flows.sources.web.client import Client, Response
 from schemas.errors import BadInputError, RequestRejectedError
 from schemas.observations import EXCHANGE_FLOW, Batch, Notice, ObservedTable
-from schemas.suppliers import GLASSNODE
 
 LOOK_BACK: Final = timedelta(days=30)
 DISPENSABLE: Final = (PLAN, UNKNOWN)
@@ -54,22 +53,21 @@ class Glassnode:
     everything again.
     """
 
-    name = GLASSNODE.name
-
     def __init__(self, client: Client) -> None:
         self._client = client
+        self.name = client.site.name
 
     def plan(self, request: Request) -> Estimate:
         """One request a metric."""
         count = len(METRICS) + 1
-        return Estimate(requests_count=count, seconds=count * SITE.spacing_seconds)
+        return Estimate(requests_count=count, seconds=count * self._client.site.spacing_seconds)
 
     def observe(self, request: Request) -> Iterator[Batch | Notice]:
         """Yield a batch a metric. Raises as `Client.json`, and `BadInputError`."""
         last_refusal: RequestRejectedError | None = None
         is_any = False
         for column in METRICS:
-            since = self._since(column.series, request)
+            since = request.first_day(self.name, [column.series], LOOK_BACK)
             try:
                 answer = self._client.json(f"/metrics/{column.header}", asked(since, request.through), list[Point])
             except RequestRejectedError as refusal:
@@ -96,16 +94,6 @@ class Glassnode:
         """Whether the key is taken, and what it has cost so far, for one request. Raises as `Client.json`."""
         used = _CREDITS.search(self._client.text(_USAGE, {}).value)
         return "takes the key" + (f", {int(used[1]):,} credits used" if used and len(used[1]) < 20 else "")
-
-    def _since(self, series: str, request: Request) -> date | None:
-        """The first day to ask for, None for all there are."""
-        if request.since is not None:
-            return request.since
-        newest = request.known.newest_day.get((self.name, series))
-        heard_at = request.known.heard_at.get(self.name)
-        if newest is None or heard_at is None or heard_at.isocalendar()[:2] != request.now.isocalendar()[:2]:
-            return None
-        return min(newest, request.through) - LOOK_BACK
 
     def _by_exchange(self, since: date | None, request: Request) -> Iterator[Batch | Notice]:
         try:

@@ -8,10 +8,11 @@ request a second and ten minutes of silence after a second 429 are our own cauti
 from typing import Final
 
 from flows.sources.hosted_blocks.failures import explain
+from flows.sources.mempool.kind import MEMPOOL
 from flows.sources.web.site import Limit, Site
 
 SITE: Final = Site(
-    name="mempool",
+    name=MEMPOOL.name,
     title="mempool",
     address="https://mempool.space/api",
     limits=(Limit(1, 1),),

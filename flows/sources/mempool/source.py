@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from flows.sources.hosted_blocks.block import HostedBlock, chained
@@ -11,12 +11,10 @@ from flows.sources.hosted_blocks.kept import KeptHashes
 from flows.sources.hosted_blocks.walk import BlockWalk, Page
 from flows.sources.mempool.difficulty import SERIES, Adjustment, difficulty_days
 from flows.sources.mempool.responses import Block, BulkBlock, hosted_block
-from flows.sources.mempool.site import SITE
 from flows.sources.protocol import Estimate, Request
 from flows.sources.web.client import Client
 from schemas.errors import RequestRejectedError, TransientError
 from schemas.observations import Batch, Notice, ObservedTable
-from schemas.suppliers import MEMPOOL
 from transforms.attribution.pool_names import PoolNames
 from transforms.chain import BLOCKS_PER_RETARGET
 
@@ -38,10 +36,9 @@ LOOK_BACK: Final = timedelta(days=30)
 class MempoolBlocks:
     """Pages of `/v1/blocks`, and of `/v1/blocks-bulk` where `bulk` may be tried and the server offers it."""
 
-    name = MEMPOOL.name
-
     def __init__(self, client: Client, names: PoolNames, *, bulk: bool = False) -> None:
         self._client, self._names = client, names
+        self.name = client.site.name
         self._bulk_blocks = BULK_BLOCKS if bulk else 0
         self._at_the_tip: Page | None = None
 
@@ -99,10 +96,9 @@ class Mempool:
     again. The difficulty of the last `LOOK_BACK` is stated each time, all of it in the first run of an ISO week.
     """
 
-    name = MEMPOOL.name
-
     def __init__(self, client: Client, names: PoolNames, kept: KeptHashes, *, bulk: bool = False) -> None:
         self._client = client
+        self.name = client.site.name
         self._blocks = MempoolBlocks(client, names, bulk=bulk)
         self._walk = BlockWalk(self._blocks, kept, FIRST_DAYS_COUNT)
 
@@ -111,7 +107,7 @@ class Mempool:
         going_on = request.since is None and self.name in request.known.newest_height
         searching = 0 if going_on else PROBES_COUNT
         count = 2 + searching + math.ceil(self._walk.blocks_count(request) / PAGE_BLOCKS)
-        return Estimate(requests_count=count, seconds=count * SITE.spacing_seconds)
+        return Estimate(requests_count=count, seconds=count * self._client.site.spacing_seconds)
 
     def probe(self) -> str:
         """Where the server stands, in a few words: one request. Raises as `Client.json`, and `BadInputError`."""
@@ -142,7 +138,7 @@ class Mempool:
             stands_until = datetime.fromtimestamp(steps[0].time, UTC).date()
             yield Notice(source=self.name, origin=origin, message=f"has no adjustment after {stands_until} yet")
             through = min(through, stands_until)
-        rows = difficulty_days(origin, steps, _since(request), through)
+        rows = difficulty_days(origin, steps, request.first_day(self.name, [SERIES], LOOK_BACK), through)
         if rows.is_empty():
             return
         yield Batch(
@@ -153,16 +149,6 @@ class Mempool:
             observed_at=request.now,
             rows=rows,
         )
-
-
-def _since(request: Request) -> date | None:
-    newest = request.known.newest_day.get((MEMPOOL.name, SERIES))
-    heard_at = request.known.heard_at.get(MEMPOOL.name)
-    if request.since is not None:
-        return request.since
-    if newest is None or heard_at is None or heard_at.isocalendar()[:2] != request.now.isocalendar()[:2]:
-        return None
-    return min(newest, request.through) - LOOK_BACK
 
 
 def _same(step: Adjustment, tip: HostedBlock) -> bool:

@@ -7,11 +7,11 @@ from typing import Final, NamedTuple
 
 import polars as pl
 
+from flows.sources.node.kind import NODE
 from flows.sources.node.walk import BlockStats, ChainWalk
 from schemas.errors import BadInputError
 from schemas.node_block import NodeBlock, Transaction, satoshi
 from schemas.observations import BLOCK, UTC_TIME, Batch, Notice, ObservedTable
-from schemas.suppliers import NODE
 
 ROWS_A_BATCH_COUNT: Final = 144
 """About a day: what a run that dies has to ask for again."""

@@ -10,6 +10,7 @@ import polars as pl
 
 from flows.sources.node.checkpoints import Checkpoint, Checkpoints
 from flows.sources.node.cold_start import ColdStart
+from flows.sources.node.kind import NODE
 from flows.sources.node.rows import block_batches
 from flows.sources.node.walk import ChainWalk
 from flows.sources.protocol import SHARDS_AT_ONCE, Request, Shard
@@ -18,7 +19,6 @@ from schemas.labels import Kind
 from schemas.miner_set import MinerSet
 from schemas.node_block import NodeBlock
 from schemas.observations import Batch, Notice, ObservedTable
-from schemas.suppliers import NODE
 from transforms.attribution.blocks import ONE_HOP_MEMORY_BLOCKS, BlockFlows, attribute
 from transforms.attribution.pool_names import PoolNames
 from transforms.attribution.transfers import block_flow_rows, transfer_rows

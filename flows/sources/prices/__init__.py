@@ -1,1 +1,1 @@
-"""Exchanges: daily closes in USD, each venue a supplier of its own, without a key."""
+"""What the exchanges share: daily closes in USD, fetched page by page and checked."""

@@ -58,7 +58,7 @@ class DailyCloses(ABC):
     @property
     def name(self) -> str:
         """Name of the venue, as a source and as a supplier."""
-        return self.site.name
+        return self._client.site.name
 
     def plan(self, request: Request) -> Estimate:
         """One request a page of days."""

@@ -1,5 +1,1 @@
 """A chain of our own: deterministic, seeded, with real consensus rules, and invented from the first row to the last."""
-
-from flows.sources.simulated.chain import Simulated
-
-__all__ = ["Simulated"]

@@ -17,6 +17,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flows.sources.protocol import Request
+from flows.sources.simulated.kind import SIMULATED
 from flows.sources.simulated.scenario import (
     BURST_FACTOR,
     BURST_RATIO,
@@ -54,7 +55,6 @@ from flows.sources.simulated.scenario import (
 )
 from schemas.errors import SettingsError
 from schemas.observations import DAILY_VALUE, EXCHANGE_FLOW, UTC_TIME, Batch, Notice, ObservedTable
-from schemas.suppliers import SIMULATED
 from schemas.units import HASHES_PER_DIFFICULTY, HASHES_PER_EXAHASH, SAT_PER_BTC, SECONDS_PER_DAY
 from transforms.chain import (
     BLOCK_SPACING_S,

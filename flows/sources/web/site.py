@@ -5,7 +5,13 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
+import msgspec
+
+from flows.sources.kinds import variable
+
 MEBIBYTE: Final = 1024**2
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding of a body that is no JSON, or other JSON than expected, may raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,5 +139,4 @@ class Site:
 
     def setting(self, what: str) -> str:
         """Name of the setting that holds our `url`, `key` or `contact` for this source."""
-        part = f"_{self.part}" if self.part and what == "url" else ""
-        return f"HASHPIVOT_{self.name}{part}_{what}".upper()
+        return variable(self.name, f"{self.part}_{what}" if self.part and what == "url" else what)

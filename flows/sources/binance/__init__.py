@@ -1,0 +1,1 @@
+"""Binance: daily closes in USDT, without a key."""

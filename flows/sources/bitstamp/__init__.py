@@ -1,0 +1,1 @@
+"""Bitstamp: daily closes in USD, without a key."""

@@ -1,0 +1,1 @@
+"""Coinbase Exchange: daily closes in USD, without a key."""

@@ -1,0 +1,53 @@
+"""EDGAR: its supplier, its settings, and how it is made."""
+
+from typing import TYPE_CHECKING, Final
+
+from pydantic import Field, SecretStr
+
+from flows.sources.kinds import SourceContext, SourceKind, SourceSettings
+from schemas.series import Group
+from schemas.suppliers import Supplier
+
+if TYPE_CHECKING:
+    from flows.sources.protocol import Source
+
+EDGAR: Final = Supplier(
+    name="edgar",
+    title="SEC EDGAR: company facts and filings",
+    licence="public domain",
+    delay="minutes to a day after a filing",
+    trust="amounts as filed, with the basis of the element; keywords are found by machine and prove nothing",
+    address="https://www.sec.gov/search-filings/edgar-application-programming-interfaces",
+    groups=(Group.FILINGS,),
+)
+
+
+class EdgarSettings(SourceSettings):
+    """Variables `HASHPIVOT_EDGAR_...`."""
+
+    url: SecretStr | None = Field(None, description="Address of EDGAR's data host")
+    archive_url: SecretStr | None = Field(
+        None, description="Address of the host of EDGAR's documents, its /Archives included"
+    )
+    contact: str | None = Field(
+        None, description="Your name and mail address, which the SEC demands of programs: 'Jane Doe jane@example.org'"
+    )
+
+
+def _make(context: SourceContext[EdgarSettings]) -> "Source":
+    from flows.sources.edgar.site import ARCHIVE, DATA
+    from flows.sources.edgar.source import Edgar
+    from flows.sources.edgar.unread import Unread
+    from warehouse.registry import load_registry
+
+    ciks = {name: rows["cik"].drop_nulls().to_list() for name, rows in load_registry().items() if "cik" in rows.columns}
+    return Edgar(
+        context.client(DATA),
+        context.client(ARCHIVE),
+        Unread(context.folder),
+        facts_of=ciks["capex_quarter"],
+        filings_of=[cik for of_table in ciks.values() for cik in of_table],
+    )
+
+
+SOURCE: Final = SourceKind(suppliers=(EDGAR,), settings=EdgarSettings, make=_make, hosted=True)

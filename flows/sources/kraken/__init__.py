@@ -1,0 +1,1 @@
+"""Kraken: daily closes in USD, without a key."""

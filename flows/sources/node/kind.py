@@ -1,0 +1,80 @@
+"""The own node: its supplier, its settings, and how it is made."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from pydantic import Field, SecretStr
+
+from flows.sources.kinds import SourceContext, SourceKind, SourceSettings, variable
+from schemas.errors import SettingsError
+from schemas.series import Group
+from schemas.suppliers import Supplier
+
+if TYPE_CHECKING:
+    from flows.sources.node.walk import ChainWalk
+    from flows.sources.protocol import Source
+
+NODE: Final = Supplier(
+    name="node",
+    title="Own Bitcoin Core node",
+    licence="none: the chain is nobody's",
+    delay="minutes; the newest blocks can still be replaced",
+    trust="exact: every amount in satoshi; pool names by payout address and coinbase tag",
+    address="https://bitcoincore.org/en/doc/",
+    groups=(Group.BLOCKS, Group.CHAIN, Group.MINER_FLOWS),
+)
+
+
+class NodeSettings(SourceSettings):
+    """Variables `HASHPIVOT_NODE_...`."""
+
+    url: SecretStr | None = Field(None, description="Address of the node's RPC port, such as http://127.0.0.1:8332")
+    cookie_file: Path | None = Field(None, description="Cookie file in the node's data folder")
+    user: str | None = Field(None, description="User of the node's RPC, where there is no cookie file")
+    password: SecretStr | None = Field(None, description="Password of that user")
+    chain: str = Field("main", description="Chain of the node: main, test, testnet4, signet or regtest")
+    shard_blocks: int = Field(
+        10_000, ge=100, le=1_000_000, description="Blocks in one shard of the coinbases that a first run reads"
+    )
+
+
+def chain_walk(context: SourceContext[NodeSettings]) -> "ChainWalk":
+    """The chain of the node. Raises `SettingsError` where its address or our credentials are missing."""
+    from flows.sources.node.connection import Connection
+    from flows.sources.node.credentials import CookieFile, Password
+    from flows.sources.node.walk import ChainWalk
+
+    settings = context.settings
+    if settings.url is None:
+        raise SettingsError(variable(context.name, "url"), None, "an address such as http://127.0.0.1:8332", "set it")
+    credentials: CookieFile | Password | None = None
+    if settings.cookie_file is not None:
+        credentials = CookieFile(settings.cookie_file)
+    elif settings.user is not None and settings.password is not None:
+        credentials = Password(settings.user, settings.password.get_secret_value())
+    return ChainWalk(Connection(settings.url.get_secret_value(), credentials), settings.chain)
+
+
+def _make(context: SourceContext[NodeSettings]) -> "Source":
+    from flows.sources.node.checkpoints import Checkpoints
+    from flows.sources.node.cold_start import ColdStart
+    from flows.sources.node.source import Node
+    from transforms.attribution.pool_names import PoolNames
+    from warehouse.coinbase_shards import CoinbaseShards
+    from warehouse.labels import label_set, read_labels, read_own
+    from warehouse.pool_list import read_pool_list
+
+    settings, kept = context.settings, context.home / "warehouse"
+    walk = chain_walk(context)
+    labels = [read_own(), *([read_labels(context.labels_file)] if context.labels_file else [])]
+    pools = PoolNames(read_pool_list())
+    return Node(
+        walk,
+        Checkpoints(kept / "miner_set", settings.chain),
+        ColdStart(walk, CoinbaseShards(kept / "coinbases", settings.chain), pools.pool, settings.shard_blocks),
+        pools,
+        label_set(labels),
+    )
+
+
+SOURCE: Final = SourceKind(suppliers=(NODE,), settings=NodeSettings, make=_make, sharded=True)
