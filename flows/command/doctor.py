@@ -14,7 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flows.run.sources import Sources
-from flows.scheduled.server import LOOPBACK, is_loopback, kept_address, takes_anybody
+from flows.scheduled.server import LOOPBACK, is_loopback, is_open, kept_address
 from flows.settings import Profile, Settings, read_profile, read_settings
 from flows.sources.kinds import kind_of, variable
 from flows.sources.protocol import Probed, Request
@@ -49,7 +49,7 @@ class Finding:
 
     @property
     def state(self) -> str:
-        """In one word."""
+        """`ok`, `PROBLEM` or `left out`."""
         return "left out" if self.is_choice else "ok" if self.ok else "PROBLEM"
 
 
@@ -159,14 +159,14 @@ def _scheduler(home: Path, environment: Mapping[str, str]) -> Finding:
 def _server(found: str, address: str) -> Finding:
     """How the server responds and who can reach it."""
     parts = urlsplit(address)
-    is_open = takes_anybody(address)
-    if is_open is None:
+    open_to_all = is_open(address)
+    if open_to_all is None:
         remedy = "start it, or unset PREFECT_API_URL"
         return Finding(subject="scheduler", ok=False, found=f"{found}, which does not respond", remedy=remedy)
-    login = "" if is_open else ", with a login"
+    login = "" if open_to_all else ", with a login"
     if is_loopback(parts.hostname or ""):
         return Finding(subject="scheduler", ok=True, found=f"{found}{login}")
-    if is_open:
+    if open_to_all:
         return Finding(subject="scheduler", ok=False, found=f"{found}, {WITHOUT_LOGIN}", remedy=SET_LOGIN)
     if parts.scheme == "http":
         return Finding(

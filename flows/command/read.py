@@ -100,14 +100,14 @@ def whatif(hashprice: float, power_price: float, efficiency: float, day: datetim
     from flows.reports.tables import print_rows
     from flows.reports.whatif import as_json as for_program
     from flows.reports.whatif import described
-    from flows.reports.whatif import whatif as answered
+    from flows.reports.whatif import whatif as calculated
 
     when = day.date() if day else date.max
-    answer = answered(hashprice=hashprice, power_price=power_price, efficiency=efficiency, day=when)
+    result = calculated(hashprice=hashprice, power_price=power_price, efficiency=efficiency, day=when)
     if as_json:
-        click.echo(json.dumps(for_program(answer), indent=2))
+        click.echo(json.dumps(for_program(result), indent=2))
         return
     facts = described()
-    rows = [(name, answer.figures[name], facts[name][0], facts[name][1]) for name in answer.figures]
+    rows = [(name, result.figures[name], facts[name][0], facts[name][1]) for name in result.figures]
     print_rows(["figure", "value", "unit", "meaning"], rows, as_json=False)
-    print_rows(answer.contracts.columns, answer.contracts.rows(), as_json=False)
+    print_rows(result.contracts.columns, result.contracts.rows(), as_json=False)

@@ -34,7 +34,7 @@ PUBLISHED_TOTALS: Final = (
     "capex_guidance_high_usd",
     "capex_trailing_12m_usd",
 )
-"""Columns of `conversion_daily` that a difference is told for, on the last day either registry knows of."""
+"""Columns of `conversion_daily` whose differences are shown, on the last day either registry knows of."""
 
 Row = tuple[str, str, str, str]
 
@@ -54,26 +54,26 @@ def differences(before: Mapping[str, pl.DataFrame], after: Mapping[str, pl.DataF
 
     First the rows of each table, then the totals, then the published columns on the last day that either knows.
     """
-    told: list[Row] = []
+    rows: list[Row] = []
     for table in REGISTRY:
         was, now = before[table], after[table]
         gone = was.join(now, on=was.columns, how="anti", nulls_equal=True).height
         come = now.join(was, on=was.columns, how="anti", nulls_equal=True).height
         if gone or come:
-            told.append((f"rows of {table}", f"{was.height}", f"{now.height}", f"{come} new, {gone} gone"))
+            rows.append((f"rows of {table}", f"{was.height}", f"{now.height}", f"{come} new, {gone} gone"))
     was_total, now_total = totals(before), totals(after)
     for name in dict.fromkeys([*was_total, *now_total]):
         old, new = was_total.get(name, "none"), now_total.get(name, "none")
         if old != new:
-            told.append((f"total: {name}", old, new, ""))
+            rows.append((f"total: {name}", old, new, ""))
     day = max(_last_known(before), _last_known(after))
     old_day, new_day = _day(before, day), _day(after, day)
     for name in PUBLISHED_TOTALS:
         first, second = old_day[name], new_day[name]
         if first != second:
             change = f"{second - first:+,.10g}" if first is not None and second is not None else ""
-            told.append((f"conversion_daily.{name} on {day}", _text(first), _text(second), change))
-    return told
+            rows.append((f"conversion_daily.{name} on {day}", _text(first), _text(second), change))
+    return rows
 
 
 def at_revision(revision: str) -> dict[str, pl.DataFrame]:
@@ -84,12 +84,12 @@ def at_revision(revision: str) -> dict[str, pl.DataFrame]:
                 ["git", "show", f"{revision}:./{table}.csv"], cwd=FOLDER, capture_output=True, check=False
             )
             if shown.returncode:
-                told = shown.stderr.decode(errors="replace").strip().splitlines()
+                output = shown.stderr.decode(errors="replace").strip().splitlines()
                 raise SettingsError(
                     "--against",
                     revision,
                     "a folder of registry files, or a revision that has all of them",
-                    f"git says: {told[-1] if told else 'nothing'}",
+                    f"git: {output[-1] if output else 'no message'}",
                 )
             (Path(scratch) / f"{table}.csv").write_bytes(shown.stdout)
         return load_registry(Path(scratch))

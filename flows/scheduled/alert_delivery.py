@@ -33,13 +33,13 @@ BODY: Final = "{{ event.payload.text }}"
 
 
 def deliver_changes(settings: Settings, flow_run_id: UUID | None) -> list[Alert]:
-    """Tell what the current publication shows that was not told before; return that."""
+    """Send what the current publication shows that was not sent before; return that."""
     seen = alerts.look(settings.published)
     with alerts.remembering(settings):
         told = alerts.read_told(settings, seen.profile)
         found = alerts.changes(told, seen)
         send(found, flow_run_id)
-        # Only what reached the scheduler counts as told. A kill in between tells it once more, as the same event.
+        # Only what reached the scheduler counts as sent. A kill in between sends it once more, as the same event.
         alerts.write_told(settings, seen.profile, alerts.remembered(told, seen))
     return found
 
@@ -47,7 +47,7 @@ def deliver_changes(settings: Settings, flow_run_id: UUID | None) -> list[Alert]
 def deliver_stopped(
     settings: Settings, error: QualityError, profile: str, run_day: date, flow_run_id: UUID | None
 ) -> list[Alert]:
-    """Tell that checks have stopped a publication, unless the same ones did before; return that."""
+    """Send that checks have stopped a publication, unless the same ones did before; return that."""
     with alerts.remembering(settings):
         told = alerts.read_told(settings, profile)
         found = alerts.stopped(told, error, profile, run_day)
@@ -57,7 +57,7 @@ def deliver_stopped(
 
 
 def deliver_late(settings: Settings, now: datetime) -> list[Alert]:
-    """Tell that the publication of the profile of the settings is late, once; return that.
+    """Send that the publication of the profile of the settings is late, once; return that.
 
     Raises `WarehouseBusyError` during a run.
     """
@@ -139,7 +139,7 @@ def _blocks(settings: Settings) -> Iterator[tuple[str, NotificationBlock]]:
 
 
 def _address(setting: str, given: SecretStr, schemes: Sequence[str]) -> str:
-    """The secret as text, once it is an address of a kind that the channel can use; the message does not tell it."""
+    """The secret as text, once it is an address of a kind that the channel can use; the message does not contain it."""
     address = given.get_secret_value()
     if urlsplit(address).scheme not in schemes:
         expected = f"an address that begins with {' or '.join(f'{scheme}://' for scheme in schemes)}"

@@ -39,7 +39,7 @@ class Served:
 
 
 def served(settings: Settings) -> tuple[Served, ...]:
-    """All of them, the schedules as the settings say."""
+    """All of them, with the schedules of the settings."""
     return (
         Served(
             flow=daily,

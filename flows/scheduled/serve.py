@@ -24,8 +24,8 @@ from flows.scheduled.server import (
     end,
     is_loopback,
     prepare_server,
-    tell_address,
     wait_for,
+    write_address,
 )
 from flows.settings import Settings, export, read_profile
 from flows.startup import importing
@@ -38,10 +38,10 @@ logger = logging.getLogger(__name__)
 
 PORT: Final = 4200
 POLL_SECONDS: Final = 1.0
-"""How often the server is asked for runs: a person who clicked waits half of this on average."""
+"""How often the runner polls for runs: a person who clicked waits half of this on average."""
 PREFETCH_SECONDS: Final = 5.0
 RUNS_AT_ONCE: Final = 5
-"""Processes; all but one of those that write wait for their turn."""
+"""Processes; all but one of those that write wait."""
 WATCH_SECONDS: Final = 20.0
 
 
@@ -63,11 +63,11 @@ def serve(settings: Settings, *, host: str = LOOPBACK, port: int = PORT) -> None
         refuse_open(host)
         with _own_server(host, port) as address:
             os.environ["PREFECT_API_URL"] = address
-            note = tell_address(settings.scheduler_home, address)
+            address_file = write_address(settings.scheduler_home, address)
             try:
                 _serve_deployments(settings, address)
             finally:
-                note.unlink(missing_ok=True)
+                address_file.unlink(missing_ok=True)
     except KeyboardInterrupt:
         logger.info("stopping")
 
@@ -104,7 +104,7 @@ def _own_server(host: str, port: int) -> Iterator[str]:
     process: subprocess.Popen[bytes] | None = None
 
     def start() -> subprocess.Popen[bytes]:
-        # In a session of its own, so that ctrl-C reaches us alone and runs can still report their end.
+        # In a session of its own, so that ctrl-C reaches this process only and runs can still report their end.
         return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
 
     def keep() -> None:
@@ -117,7 +117,7 @@ def _own_server(host: str, port: int) -> Iterator[str]:
     keeper = threading.Thread(target=keep, name="server-keeper", daemon=True)
     try:
         # A stop that came after the process and before its name would leave it behind.
-        with _stops_held_back():
+        with _signals_deferred():
             process = start()
         wait_for(address, process)
         keeper.start()
@@ -131,7 +131,7 @@ def _own_server(host: str, port: int) -> Iterator[str]:
 
 
 @contextmanager
-def _stops_held_back() -> Iterator[None]:
+def _signals_deferred() -> Iterator[None]:
     """SIGTERM and ctrl-C that come meanwhile count afterwards."""
     came: list[int] = []
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
@@ -179,7 +179,7 @@ def _serve_deployments(settings: Settings, address: str) -> None:
     for deployment in deployments(settings):
         runner.add_deployment(deployment)
         names.append(deployment.name)
-    bury_the_dead(settings)
+    mark_crashed_runs(settings)
     logger.info(
         "serving %s at %s; alerts by %s",
         ", ".join(names),
@@ -201,7 +201,7 @@ def _serve_deployments(settings: Settings, address: str) -> None:
 
 
 async def _run(runner: "Runner") -> None:
-    """Run until SIGTERM or ctrl-C; then end the runs, tell the server so, and return."""
+    """Run until SIGTERM or ctrl-C; then end the runs, report that to the server, and return."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     serving = asyncio.create_task(runner.start())
@@ -222,7 +222,7 @@ async def _run(runner: "Runner") -> None:
         raise error
 
 
-def bury_the_dead(settings: Settings) -> int:
+def mark_crashed_runs(settings: Settings) -> int:
     """Mark runs of ours as crashed whose process is gone; return how many.
 
     A machine that lost its power leaves runs that the server takes for running, and that hold the place of the next.
@@ -260,7 +260,7 @@ def bury_the_dead(settings: Settings) -> int:
 
 
 def _watch(settings: Settings, stopping: threading.Event) -> None:
-    """Tell when a day is late, which no run could: none may have started."""
+    """Alert people when a day is late, which no run could: none may have started."""
     from flows.scheduled.alert_delivery import deliver_late
 
     while True:
@@ -269,6 +269,8 @@ def _watch(settings: Settings, stopping: threading.Event) -> None:
         except WarehouseBusyError:
             pass  # a run is under way, which may catch up; it is looked at again soon
         except Exception as error:
-            logger.warning("whether the publication is late is told later: %s: %s", type(error).__name__, error)
+            logger.warning(
+                "not checked whether the publication is late; checked again soon: %s: %s", type(error).__name__, error
+            )
         if stopping.wait(WATCH_SECONDS):
             return

@@ -1,4 +1,4 @@
-"""What the scheduler must be told before it is imported, so that a run keeps to its own folder and starts quickly.
+"""Settings that the scheduler needs before it is imported, so that a run keeps to its own folder and starts quickly.
 
 Nothing here imports Prefect: its settings are read at its import, and a server is found or started before.
 
@@ -28,7 +28,7 @@ START_SECONDS: Final = 180.0
 STOP_SECONDS: Final = 20.0
 ADDRESS_NAME: Final = "address"
 """File in the scheduler's folder with the address of the server that `hashpivot serve` keeps there."""
-REFUSED: Final = (401, 403)
+REJECTED: Final = (401, 403)
 SERVER_ERROR: Final = 500
 DATABASE_NAME: Final = "prefect.db"
 SERVICES_OF_A_STANDING_SERVER: Final = (
@@ -45,7 +45,7 @@ SERVICES_OF_A_STANDING_SERVER: Final = (
 
 
 class ServerUnreachableError(TransientError):
-    """The scheduler's server does not answer."""
+    """The scheduler's server does not respond."""
 
 
 def prepare(home: Path) -> bool:
@@ -57,7 +57,7 @@ def prepare(home: Path) -> bool:
     """
     environment = os.environ
     environment.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "flows,warehouse")
-    _ask_this_machine_directly()
+    _bypass_proxy_on_loopback()
     if "PREFECT_API_URL" in environment or "PREFECT_PROFILE" in environment or "PREFECT_HOME" in environment:
         return False
     if (Path.home() / ".prefect" / "profiles.toml").exists():
@@ -86,13 +86,13 @@ def prepare_server(home: Path) -> None:
     environment.setdefault("DO_NOT_TRACK", "1")
     environment.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     environment.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "flows,warehouse")
-    # What is said between runs belongs to no run.
+    # Lines that are logged between runs belong to no run.
     environment.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
-    # How long a run in the queue sleeps before it asks again whether it may start.
+    # Seconds after which a queued run requests its slot again.
     environment.setdefault("PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS", "3")
     # Runs, their logs and artifacts older than 90 days go; without this the database grows for ever.
     environment.setdefault("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", "true")
-    _ask_this_machine_directly()
+    _bypass_proxy_on_loopback()
     if login := environment.get("PREFECT_SERVER_API_AUTH_STRING"):
         environment.setdefault("PREFECT_API_AUTH_STRING", login)
     if "PREFECT_API_DATABASE_CONNECTION_URL" not in environment:
@@ -107,36 +107,36 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def answers(address: str) -> bool:
-    """Whether the server at `address` is up and takes us. Raises `SettingsError` where it refuses the login."""
+def is_up(address: str) -> bool:
+    """Whether the server at `address` responds. Raises `SettingsError` where it rejects our login."""
     headers = {}
     if login := os.environ.get("PREFECT_API_AUTH_STRING"):
         headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
     elif key := os.environ.get("PREFECT_API_KEY"):
         headers["Authorization"] = f"Bearer {key}"
     status = _status(address, headers)
-    if status in REFUSED:
+    if status in REJECTED:
         raise SettingsError(
             "PREFECT_API_AUTH_STRING",
-            "a login it refuses" if headers else "no login",
+            "a login it rejects" if headers else "no login",
             f"the login of {address}",
             "correct it",
         )
     return status is not None and status < SERVER_ERROR
 
 
-def takes_anybody(address: str) -> bool | None:
-    """Whether the server at `address` answers without a login; None where it does not answer at all."""
+def is_open(address: str) -> bool | None:
+    """Whether the server at `address` responds without a login; None where it does not respond at all."""
     status = _status(address, {})
-    return None if status is None or status >= SERVER_ERROR else status not in REFUSED
+    return None if status is None or status >= SERVER_ERROR else status not in REJECTED
 
 
 def _status(address: str, headers: dict[str, str]) -> int | None:
-    # Not /health, which every server tells to everybody.
+    # Not /health, which needs no login on any server.
     request = urllib.request.Request(f"{address}/admin/version", headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
-            return int(answer.status)
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return int(response.status)
     except urllib.error.HTTPError as error:
         return error.code
     except (OSError, ValueError):
@@ -144,23 +144,23 @@ def _status(address: str, headers: dict[str, str]) -> int | None:
 
 
 def wait_for(address: str, process: subprocess.Popen[bytes] | None = None) -> None:
-    """Return once the server answers. Raises `ServerUnreachableError` when it does not, or its process ends."""
+    """Return once the server responds. Raises `ServerUnreachableError` when it does not, or its process ends."""
     deadline = time.monotonic() + START_SECONDS
-    while not answers(address):
+    while not is_up(address):
         if process is not None and process.poll() is not None:
             raise ServerUnreachableError(
                 f"scheduler: found its server ended with {process.returncode}, expected it to start; "
-                "see its words above, or start one by hand and set PREFECT_API_URL"
+                "see its output above, or start one by hand and set PREFECT_API_URL"
             )
         if time.monotonic() > deadline:
             raise ServerUnreachableError(
-                f"scheduler: found no answer from {address}, expected a server; start it, or unset PREFECT_API_URL"
+                f"scheduler: found no response from {address}, expected a server; start it, or unset PREFECT_API_URL"
             )
         time.sleep(0.1)
 
 
 def end(server: subprocess.Popen[bytes]) -> None:
-    """End a server of our own; it finishes what it has been told."""
+    """End a server of our own; it finishes the requests it has."""
     server.terminate()
     try:
         server.wait(STOP_SECONDS)
@@ -169,8 +169,8 @@ def end(server: subprocess.Popen[bytes]) -> None:
         server.wait()
 
 
-def tell_address(home: Path, address: str) -> Path:
-    """Note for other commands of this home where its server is; return the note, which goes when the server does."""
+def write_address(home: Path, address: str) -> Path:
+    """Write the address of the server for other commands of this home; return the file, which ends with the server."""
     note = home / ADDRESS_NAME
     write_whole(note, f"{address}\n{os.getpid()}\n".encode())
     return note
@@ -180,7 +180,7 @@ def kept_address(home: Path) -> str | None:
     """Address of the server that `hashpivot serve` keeps for this home now, if it does."""
     try:
         address, pid = (home / ADDRESS_NAME).read_text(encoding="utf-8").split()
-        # A note outlives a loss of power, and its port may by then be somebody else's.
+        # The file outlives a loss of power, and its port may by then belong to another process.
         os.kill(int(pid), 0)
         return address
     except (OSError, ValueError):
@@ -188,16 +188,16 @@ def kept_address(home: Path) -> str | None:
 
 
 def served_at(home: Path) -> str | None:
-    """The same, if it takes us: its login may not be ours."""
+    """The same, if it accepts our login."""
     address = kept_address(home)
     try:
-        return address if address and answers(address) else None
+        return address if address and is_up(address) else None
     except SettingsError:
         return None
 
 
-def _ask_this_machine_directly() -> None:
-    """A proxy for the world outside must not be asked for this machine, and Prefect's websockets would ask it."""
+def _bypass_proxy_on_loopback() -> None:
+    """Without this, Prefect's websockets would send requests for this machine to a proxy of the network."""
     for name in ("NO_PROXY", "no_proxy"):
         direct = [host for host in os.environ.get(name, "").split(",") if host]
         if direct or name == "NO_PROXY":

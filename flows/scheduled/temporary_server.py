@@ -1,7 +1,7 @@
 """A scheduler's server that lives as long as one run.
 
-Prefect brings one itself where it knows of none, but starts it when the first question is asked, after importing all
-of it into the process that asks. Ours starts first, on the other core, while the run imports what it needs.
+Prefect brings one itself where it knows of none, but starts it at the first request, after importing all
+of it into the process that makes it. Ours starts first, on the other core, while the run imports what it needs.
 
 Run as a program (`python -m flows.scheduled.temporary_server DESCRIPTOR`) it is that server, on a socket that already
 listens.
@@ -31,7 +31,7 @@ class TemporaryServer:
     process: subprocess.Popen[bytes]
 
     def wait(self) -> None:
-        """Return once it answers. Raises `ServerUnreachableError` where it does not."""
+        """Return once it responds. Raises `ServerUnreachableError` where it does not."""
         wait_for(self.address, self.process)
 
 
@@ -40,19 +40,19 @@ def start() -> TemporaryServer:
 
     Call it before anything imports Prefect, which then has sent its last logs and events before the server ends.
     """
-    # A socket that listens from the start leaves nobody else the port, and keeps whoever asks early waiting.
+    # A socket that listens from the start keeps the port from other processes, and early requests waiting.
     with socket.create_server((LOOPBACK, 0)) as listener:
         address = f"http://{LOOPBACK}:{listener.getsockname()[1]}/api"
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", __name__, str(listener.fileno())],
-            # The server must not find itself among the servers to ask.
+            # The server must not be a client of itself.
             env={name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
             | {"PREFECT_API_BLOCKS_REGISTER_ON_START": "false"},
             pass_fds=[listener.fileno()],
             # Its input ends when we do, even by a kill.
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
-            # Out of reach of ctrl-C, so that the run can still tell it how it ended.
+            # Out of reach of ctrl-C, so that the run can still report its end to it.
             start_new_session=True,
         )
     os.environ["PREFECT_API_URL"] = address

@@ -5,7 +5,6 @@ from flows.startup import importing
 
 with importing():
     import fastapi.encoders
-    import prefect._internal.metrics
     import prefect.flow_engine
     import prefect.task_engine
 

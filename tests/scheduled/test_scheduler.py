@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.scheduled.server import ADDRESS_NAME, kept_address, prepare, served_at, tell_address
+from flows.scheduled.server import ADDRESS_NAME, kept_address, prepare, served_at, write_address
 
 NOBODY = "http://127.0.0.1:1/api"
 
@@ -21,7 +21,7 @@ def gone() -> int:
 
 def test_note_counts_as_long_as_its_process_lives_and_its_server_answers(tmp_path: Path) -> None:
     assert kept_address(tmp_path) is None
-    note = tell_address(tmp_path, NOBODY)
+    note = write_address(tmp_path, NOBODY)
     assert [entry.name for entry in tmp_path.iterdir()] == [note.name]
     assert kept_address(tmp_path) == NOBODY
     assert served_at(tmp_path) is None
