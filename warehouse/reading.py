@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import duckdb
 
@@ -11,9 +11,14 @@ from schemas.errors import TerminalError, WarehouseError
 from warehouse.publish import DATABASE_NAME
 from warehouse.statements import one_line
 
+Publication: TypeAlias = duckdb.DuckDBPyConnection
+"""An open publication, by a name that does not tie its readers to one engine."""
+Rows: TypeAlias = tuple[list[str], list[tuple[Any, ...]]]
+"""Names of columns, and the rows under them."""
+
 
 @contextmanager
-def open_publication(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_publication(folder: Path) -> Iterator[Publication]:
     """Open the current publication under `folder`; raises `WarehouseError` where there is none that can be read."""
     path = folder / DATABASE_NAME
     if not path.exists():
@@ -31,23 +36,19 @@ def open_publication(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def query(
-    folder: Path, sql: str, values: list[Any] | dict[str, Any] | None = None
-) -> tuple[list[str], list[tuple[Any, ...]]]:
+def query(folder: Path, sql: str, values: list[Any] | dict[str, Any] | None = None) -> Rows:
     """Column names and rows of one statement on the current publication.
 
     Raises `TerminalError` with DuckDB's own first line where the statement is wrong or would write.
     """
     with open_publication(folder) as connection:
-        return ask(connection, sql, values)
+        return fetch(connection, sql, values)
 
 
-def ask(
-    connection: duckdb.DuckDBPyConnection, sql: str, values: list[Any] | dict[str, Any] | None = None
-) -> tuple[list[str], list[tuple[Any, ...]]]:
-    """The same on a publication that is open, for those with more than one question about the same version."""
+def fetch(publication: Publication, sql: str, values: list[Any] | dict[str, Any] | None = None) -> Rows:
+    """The same on an open publication, so that several statements read the same version."""
     try:
-        result = connection.execute(sql, values or [])
+        result = publication.execute(sql, values or [])
         if result is None:
             raise TerminalError("sql: found no statement, expected one; see `hashpivot show` for tables")
         rows = result.fetchall()

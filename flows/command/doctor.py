@@ -20,7 +20,8 @@ from flows.sources.kinds import kind_of, variable
 from flows.sources.protocol import Probed, Request
 from schemas.errors import HashpivotError, SettingsError, SourcePausedError, TransientError
 from warehouse.journal import one_run_at_a_time
-from warehouse.reading import query
+from warehouse.publication_queries import newest_run
+from warehouse.reading import open_publication
 from warehouse.working import open_working
 
 LEAST_FREE_BYTES: Final = 2 * 1024**3
@@ -127,18 +128,15 @@ def _publication(settings: Settings) -> Finding:
     if not (settings.published / "current").exists():
         return Finding(subject="publication", ok=True, found="none yet", remedy="run `hashpivot daily`")
     try:
-        _, rows = query(
-            settings.published,
-            "select run_id, day, ended_at from meta.runs where status = 'published' order by ended_at desc limit 1",
-        )
+        with open_publication(settings.published) as publication:
+            run = newest_run(publication)
     except HashpivotError as error:
         return Finding(subject="publication", ok=False, found=str(error), remedy="run `hashpivot daily`")
-    run_id, day, ended_at = rows[0]
-    late = datetime.now(UTC) - ended_at.replace(tzinfo=UTC) > LATE
+    late = datetime.now(UTC) - run["ended_at"].replace(tzinfo=UTC) > LATE
     return Finding(
         subject="publication",
         ok=not late,
-        found=f"{run_id} with days up to {day}, made {ended_at:%Y-%m-%d %H:%M} UTC",
+        found=f"{run['run_id']} with days up to {run['day']}, made {run['ended_at']:%Y-%m-%d %H:%M} UTC",
         remedy="run `hashpivot daily`, or mend its schedule" if late else "",
     )
 

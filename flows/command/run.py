@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from flows.run.plan import Run
 
 MOST_NAMED_COLUMNS: Final = 4
-QUERY: Final = 'hashpivot sql "select day, capitulation_state, capitulation_score from capitulation_daily"'
 REAL_DATA: Final = """\
 The data above is invented. For real data:
   hashpivot daily --profile live                       hosted sources, no key needed
@@ -144,6 +143,7 @@ def _report(settings: Settings, result: dict[str, Any], *, as_json: bool) -> Non
         click.echo(json.dumps(result, indent=2))
         return
     from flows.reports.summary import summary
+    from warehouse.publication_queries import EXAMPLE
 
     out = Console()
     out.print(summary(settings.published))
@@ -153,7 +153,7 @@ def _report(settings: Settings, result: dict[str, Any], *, as_json: bool) -> Non
     for line in _about_sources(result["sources"]):
         out.print(line, highlight=False, soft_wrap=True)
     out.print(f"Publication: {result['database']}", highlight=False, soft_wrap=True)
-    out.print(f"Query it:    {QUERY}", highlight=False, soft_wrap=True)
+    out.print(f'Query it:    hashpivot sql "{EXAMPLE}"', highlight=False, soft_wrap=True)
     if SIMULATED.name in result["sources"]:
         out.print(f"\n{REAL_DATA}", highlight=False, soft_wrap=True)
 

@@ -6,17 +6,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.settings import Settings
-from schemas.errors import HashpivotError, QualityError, WarehouseError
+from schemas.errors import QualityError, WarehouseError
 from transforms.calendar import FINALITY_DELAY
 from transforms.metrics.regime import CAPITULATIONS
+from warehouse import publication_queries
 from warehouse.atomic_files import write_whole
-from warehouse.reading import ask, open_publication, query
+from warehouse.publication_queries import Row
+from warehouse.reading import open_publication
 
 logger = logging.getLogger(__name__)
 
@@ -118,72 +120,46 @@ class Memory(BaseModel):
 
 def look(published: Path) -> Seen:
     """What the current publication under `published` shows. Raises `WarehouseError` where there is none."""
-    with open_publication(published) as connection:
-
-        def rows(sql: str, *values: Any) -> list[tuple[Any, ...]]:
-            return ask(connection, sql, list(values))[1]
-
-        ((version, profile, last_day),) = rows(
-            "select publication, profile, day from meta.runs where status = 'published' order by ended_at desc limit 1"
-        )
-        state = rows(
-            "select day, capitulation_state from capitulation_daily where capitulation_state is not null "
-            "order by day desc limit 1"
-        )
-        bursts = rows(
-            "select day from capitulation_daily where miner_to_exchange_burst and day > ?::date - ? order by day",
-            last_day,
-            LONGEST_BURST_DAYS,
-        )
-        ((revision_count, heard_at),) = rows("select count(*), max(observed_at) from meta.revisions")
-        deals = rows(
-            "select deal_id, miner, tenant, critical_it_mw, contract_value_usd, announced_on, confidence "
-            "from conversion_deal where superseded_at is null order by deal_id"
-        )
-        revisions = rows(
-            "select source, item, day, value_before, value_after, difference_pct, detail from meta.revisions "
-            "order by observed_at desc, abs(difference_pct) desc nulls last, source, item, day limit ?",
-            MOST_NAMED,
-        )
+    with open_publication(published) as publication:
+        run = publication_queries.newest_run(publication)
+        state = publication_queries.newest_state(publication)
+        bursts_from = run["day"] - timedelta(days=LONGEST_BURST_DAYS)
+        deals = publication_queries.standing_deals(publication)
+        revision_count, heard_at = publication_queries.revision_total(publication)
+        revisions = publication_queries.newest_revisions(publication, MOST_NAMED)
         return Seen(
-            version=version,
-            profile=profile,
-            last_day=last_day,
-            state_day=state[0][0] if state else None,
-            state=state[0][1] if state else None,
-            bursts=tuple(day for (day,) in bursts),
-            deals=tuple(deal_id for deal_id, *_ in deals),
+            version=run["publication"],
+            profile=run["profile"],
+            last_day=run["day"],
+            state_day=state.get("day"),
+            state=state.get("capitulation_state"),
+            bursts=tuple(publication_queries.bursts_after(publication, bursts_from)),
+            deals=tuple(deal["deal_id"] for deal in deals),
             revision_count=revision_count,
             heard_at=heard_at,
-            deal_words={deal_id: deal_in_words(*about) for deal_id, *about in deals},
-            revision_words=tuple(revision_in_words(*row) for row in revisions),
+            deal_words={deal["deal_id"]: deal_in_words(deal) for deal in deals},
+            revision_words=tuple(revision_in_words(revision) for revision in revisions),
         )
 
 
-def deal_in_words(
-    miner: str, tenant: str | None, mw: float | None, usd: float | None, announced_on: date, confidence: str
-) -> str:
-    """What a deal is about, in part of a sentence; amounts that nobody knows are left out."""
+def deal_in_words(deal: Row) -> str:
+    """What a row of `conversion_deal` is about, in part of a sentence; unknown amounts are left out."""
+    mw, usd, tenant = deal["critical_it_mw"], deal["contract_value_usd"], deal["tenant"]
     amounts = [f"{mw:g} MW of critical IT load"] if mw is not None else []
     amounts += [f"{usd / BILLION:g} bn USD"] if usd is not None else []
-    parties = [miner, f"tenant {tenant}"] if tenant else [miner]
-    return ", ".join([*parties, *amounts, f"announced on {announced_on}", confidence])
+    parties = [deal["miner"], f"tenant {tenant}"] if tenant else [deal["miner"]]
+    return ", ".join([*parties, *amounts, f"announced on {deal['announced_on']}", deal["confidence"]])
 
 
-def revision_in_words(
-    source: str,
-    item: str,
-    day: date,
-    before: float | None,
-    after: float | None,
-    difference_pct: float | None,
-    detail: str | None,
-) -> str:
-    """What a source said before and says now, in part of a sentence. A block has no value, and tells by its detail."""
+def revision_in_words(revision: Row) -> str:
+    """What a row of `meta.revisions` changed, in part of a sentence. A block has no value, only a detail."""
+    before, after, detail = revision["value_before"], revision["value_after"], revision["detail"]
+    difference_pct = revision["difference_pct"]
     changes = [] if before is None or after is None else [f"{before:,.15g} to {after:,.15g}"]
     if difference_pct is not None:
         changes.append(f"{difference_pct:+.2g} %" if abs(difference_pct) < 1 else f"{difference_pct:+,.1f} %")
-    return f"{source}, {item} of {day}: {', '.join([*changes, *([detail] if detail else [])])}"
+    changes += [detail] if detail else []
+    return f"{revision['source']}, {revision['item']} of {revision['day']}: {', '.join(changes)}"
 
 
 def changes(told: Told, seen: Seen) -> list[Alert]:
@@ -377,16 +353,3 @@ def write_told(settings: Settings, profile: str, told: Told) -> None:
         raise WarehouseError(
             f"{path}: found {error.strerror!r}, expected to write what was told; free space or fix permissions"
         ) from error
-
-
-def newest_day(settings: Settings, profile: str) -> date | None:
-    """The last day that was published by `profile`; None before the first."""
-    try:
-        _, rows = query(
-            settings.published,
-            "select max(day) from meta.runs where status = 'published' and profile = ?",
-            [profile],
-        )
-    except HashpivotError:
-        return None
-    return rows[0][0] if rows else None

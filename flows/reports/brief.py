@@ -4,10 +4,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from flows.reports.summary import FIGURES, PARTS
-from warehouse.reading import ask, open_publication
+from flows.reports.summary import FIGURES, MONTH, PARTS, number, words
+from warehouse import publication_queries
+from warehouse.publication_queries import Row
+from warehouse.reading import open_publication
 
 MOST_NAMED: Final = 5
 ZONES: Final[Mapping[str, str]] = {
@@ -19,15 +21,13 @@ ZONES: Final[Mapping[str, str]] = {
 SHORTEST_MOVE: Final = 0.05
 """Points of the score; less is not called a move."""
 
-Row = Mapping[str, Any]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brief:
     """What the page is written from; rows are those of the published tables.
 
     `newest` is the newest day that has a score, `day_before` and `month_before` the days one and 30 before it, empty
-    where the table does not go back so far. `revisions` are those that this publication heard first.
+    where the table does not go back so far. `revisions` are those observed in the run of this publication.
     """
 
     version: str
@@ -45,31 +45,19 @@ class Brief:
 
 def read(published: Path) -> Brief:
     """Read the current publication under `published`. Raises `WarehouseError` where there is none."""
-    with open_publication(published) as connection:
-
-        def rows(sql: str, *values: Any) -> list[dict[str, Any]]:
-            names, found = ask(connection, sql, list(values))
-            return [dict(zip(names, row, strict=True)) for row in found]
-
-        (newest,) = rows("select * from capitulation_daily order by capitulation_score is null, day desc limit 1")
-        (run,) = rows("select * from meta.runs where status = 'published' order by ended_at desc limit 1")
-        day = newest["day"]
-        before = rows("select * from capitulation_daily where day in (?::date - 1, ?::date - 30)", day, day)
-        days = {row["day"]: row for row in before}
+    with open_publication(published) as publication:
+        newest = publication_queries.newest_scored_day(publication)
+        run = publication_queries.newest_run(publication)
         return Brief(
             version=run["publication"],
             profile=run["profile"],
             last_day=run["day"],
             newest=newest,
-            day_before=days.get(day - timedelta(days=1), {}),
-            month_before=days.get(day - timedelta(days=30), {}),
-            checks=rows("select * from meta.quality order by severity, table_name, check_name"),
-            revisions=rows(
-                "select source, count(*) as revised_count, min(day) as first_day, max(day) as last_day "
-                "from meta.revisions where observed_at >= ? group by source order by source",
-                run["started_at"],
-            ),
-            sources=rows("select * from meta.sources where used_for <> '' order by source"),
+            day_before=publication_queries.capitulation_day(publication, newest["day"] - timedelta(days=1)),
+            month_before=publication_queries.capitulation_day(publication, newest["day"] - MONTH),
+            checks=publication_queries.checks(publication),
+            revisions=publication_queries.revisions_since(publication, run["started_at"]),
+            sources=publication_queries.used_sources(publication),
             unknown=tuple(name for name, value in newest.items() if value is None),
         )
 
@@ -81,17 +69,13 @@ def figures(brief: Brief) -> list[dict[str, str]]:
         {
             # An indented label is about the figure above it.
             "Figure": label.replace("  ", "Miners to exchanges: ", 1) if label.startswith("  ") else label,
-            "Value": _number(brief.newest[column], shape, unit),
-            "30 days before": _number(brief.month_before.get(column), shape, unit),
+            "Value": number(brief.newest[column], shape, unit),
+            "30 days before": number(brief.month_before.get(column), shape, unit),
             "Change": _change(column, brief.newest[column], brief.month_before.get(column)),
-            "Zone": _words(brief.newest.get(ZONES.get(column, ""))) if column in ZONES else "",
+            "Zone": words(brief.newest.get(ZONES.get(column, ""))) if column in ZONES else "",
         }
         for label, column, unit, shape in listed
     ]
-
-
-def _number(value: float | None, shape: str, unit: float) -> str:
-    return "unknown" if value is None else shape.format(value / unit)
 
 
 def _change(column: str, value: float | None, before: float | None) -> str:
@@ -103,10 +87,6 @@ def _change(column: str, value: float | None, before: float | None) -> str:
     return "" if before == 0 else f"{(value / before - 1) * 100:+.1f} %"
 
 
-def _words(label: str | None) -> str:
-    return (label or "unknown").replace("_", " ")
-
-
 def markdown(brief: Brief) -> str:
     """The page. Nothing in it comes from a setting, so it holds no secret and no path."""
     parts = (_state(brief), _moved(brief), _quality(brief), _revisions(brief), _coverage(brief))
@@ -115,12 +95,12 @@ def markdown(brief: Brief) -> str:
 
 def _state(brief: Brief) -> Iterator[str]:
     newest = brief.newest
-    yield f"# Bitcoin miners on {newest['day']}: {_words(newest['capitulation_state'])}"
+    yield f"# Bitcoin miners on {newest['day']}: {words(newest['capitulation_state'])}"
     yield ""
     score = newest["capitulation_score"]
-    told = "The score is unknown" if score is None else f"The score is **{score:.1f} of 100**"
-    zone = _words(newest["sustainability_zone"])
-    yield f"{told}; revenue against 30 days before: {zone}. Profile `{brief.profile}`, publication `{brief.version}`."
+    stated = "The score is unknown" if score is None else f"The score is **{score:.1f} of 100**"
+    zone = words(newest["sustainability_zone"])
+    yield f"{stated}; revenue against 30 days before: {zone}. Profile `{brief.profile}`, publication `{brief.version}`."
     if newest["sources"] == "simulated":
         yield ""
         yield "**Simulated data**: the chain is invented, only the registry of AI leases is real."
@@ -170,7 +150,7 @@ def _revisions(brief: Brief) -> Iterator[str]:
     yield "## Revisions"
     yield ""
     if not brief.revisions:
-        yield "No source changed what it had said."
+        yield "No source changed a value."
     for row in brief.revisions:
         days = (
             f"{row['first_day']}" if row["first_day"] == row["last_day"] else f"{row['first_day']} to {row['last_day']}"

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Final
 
-from warehouse.reading import query
+from transforms.metrics.regime import CAPITULATIONS
+from warehouse.publication_queries import score_history
+from warehouse.reading import open_publication
 
 DAYS: Final = 365
 WIDTH: Final = 720
@@ -13,17 +15,12 @@ TOP: Final = 24
 BOTTOM: Final = 28
 RIGHT: Final = 12
 GUIDES: Final = (0, 25, 50, 75, 100)
-SHADED: Final = ("capitulation", "deep_capitulation")
 
 
 def chart(published: Path) -> str:
     """An SVG of `capitulation_score` with days of capitulation shaded; about ten kilobytes."""
-    _, rows = query(
-        published,
-        "select day, capitulation_score, capitulation_state, sources from capitulation_daily "
-        "where day > (select max(day) from capitulation_daily) - ? order by day",
-        [DAYS],
-    )
+    with open_publication(published) as publication:
+        rows = score_history(publication, DAYS)
     count = max(len(rows) - 1, 1)
 
     def x(index: float) -> float:
@@ -34,18 +31,21 @@ def chart(published: Path) -> str:
 
     shades = "".join(
         f'<rect x="{x(first)}" y="{TOP}" width="{round(x(last + 1) - x(first), 1)}" height="{HEIGHT - TOP - BOTTOM}"/>'
-        for first, last in _stretches([state in SHADED for _, _, state, _ in rows])
+        for first, last in _stretches([row["capitulation_state"] in CAPITULATIONS for row in rows])
     )
     guides = "".join(
         f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y(guide)}" y2="{y(guide)}"/>'
         f'<text x="{LEFT - 6}" y="{y(guide) + 4}" text-anchor="end">{guide}</text>'
         for guide in GUIDES
     )
-    known = [[(x(i), y(row[1])) for i, row in enumerate(rows) if first <= i <= last]
-             for first, last in _stretches([row[1] is not None for row in rows])]  # fmt: skip
+    scores = [row["capitulation_score"] for row in rows]
+    known = [
+        [(x(index), y(scores[index])) for index in range(first, last + 1)]
+        for first, last in _stretches([score is not None for score in scores])
+    ]
     lines = "".join(f'<polyline points="{" ".join(f"{a},{b}" for a, b in line)}"/>' for line in known)
-    simulated = " (simulated)" if rows and rows[-1][3] == "simulated" else ""
-    first_day, last_day = (rows[0][0], rows[-1][0]) if rows else ("", "")
+    simulated = " (simulated)" if rows and rows[-1]["sources"] == "simulated" else ""
+    first_day, last_day = (rows[0]["day"], rows[-1]["day"]) if rows else ("", "")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'font-family="sans-serif" font-size="11"><rect width="100%" height="100%" fill="#ffffff"/>'

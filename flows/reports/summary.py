@@ -2,15 +2,18 @@
 
 import re
 from collections.abc import Sequence
+from datetime import date, timedelta
 from io import StringIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from warehouse.reading import query
+from warehouse import publication_queries
+from warehouse.publication_queries import Row
+from warehouse.reading import open_publication
 
 PARTS: Final = (
     ("income level", "score_income_level", 25),
@@ -19,6 +22,7 @@ PARTS: Final = (
     ("margin", "score_margin", 20),
     ("selling", "score_selling", 15),
 )
+MONTH: Final = timedelta(days=30)
 MILLION: Final = 1e6
 BILLION: Final = 1e9
 FIGURES: Final = (
@@ -49,10 +53,11 @@ PICTURE_COLUMNS: Final = 84
 
 def summary(published: Path) -> RenderableType:
     """Render the newest described day of the publication under `published`."""
-    newest = _row(published, "select * from capitulation_daily order by capitulation_score is null, day desc limit 1")
-    last_day = _row(published, "select max(day) as day from capitulation_daily")["day"]
-    before = _row(published, "select * from capitulation_daily where day = ?::date - 30", [newest["day"]])
-    conversion = _row(published, "select * from conversion_daily order by day desc limit 1")
+    with open_publication(published) as publication:
+        newest = publication_queries.newest_scored_day(publication)
+        before = publication_queries.capitulation_day(publication, newest["day"] - MONTH)
+        last_day = publication_queries.last_day(publication)
+        conversion = publication_queries.newest_conversion_day(publication)
     parts: list[RenderableType] = [
         _headline(newest, last_day),
         _score(newest),
@@ -73,13 +78,8 @@ def picture(published: Path) -> str:
     return re.sub(r"terminal-\d+-", "terminal-", framed)
 
 
-def _row(published: Path, sql: str, values: Sequence[Any] = ()) -> dict[str, Any]:
-    names, rows = query(published, sql, list(values))
-    return dict(zip(names, rows[0], strict=True)) if rows else {}
-
-
-def _headline(day: dict[str, Any], last_day: Any) -> Text:
-    state = (day["capitulation_state"] or "unknown").replace("_", " ")
+def _headline(day: Row, last_day: date | None) -> Text:
+    state = words(day["capitulation_state"])
     line = Text(f"Bitcoin miners on {day['day']}: ", "bold").append(state, "bold reverse")
     if day["sources"] == "simulated":
         line.append("  simulated data", "bold yellow")
@@ -92,7 +92,7 @@ def _headline(day: dict[str, Any], last_day: Any) -> Text:
     return line
 
 
-def _score(day: dict[str, Any]) -> Table:
+def _score(day: Row) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column(justify="left")
     table.add_column(justify="right")
@@ -100,12 +100,12 @@ def _score(day: dict[str, Any]) -> Table:
     table.add_column(style="dim")
     table.add_row(
         "Capitulation score",
-        _number(day["capitulation_score"], "{:.1f}"),
+        number(day["capitulation_score"], "{:.1f}"),
         _bar(day["capitulation_score"], 100),
         "of 100",
     )
     for label, column, most in PARTS:
-        table.add_row(f"  {label}", _number(day[column], "{:.1f}"), _bar(day[column], most), f"of {most}")
+        table.add_row(f"  {label}", number(day[column], "{:.1f}"), _bar(day[column], most), f"of {most}")
     return table
 
 
@@ -114,27 +114,32 @@ def _bar(value: float | None, most: float) -> str:
     return "█" * filled + "░" * (BAR_CELLS - filled)
 
 
-def _figures(day: dict[str, Any], before: dict[str, Any]) -> Table:
+def _figures(day: Row, before: Row) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column()
     table.add_column(justify="right")
     table.add_column(justify="right", style="dim")
     table.add_row(Text("Figure", "bold"), Text("the day", "bold"), "30 days before")
     for label, column, unit, shape in FIGURES:
-        table.add_row(label, _number(day[column], shape, unit), _number(before.get(column), shape, unit))
-    zone = (day["sustainability_zone"] or "unknown").replace("_", " ")
-    table.add_row("Sustainability", zone, (before.get("sustainability_zone") or "unknown").replace("_", " "))
+        table.add_row(label, number(day[column], shape, unit), number(before.get(column), shape, unit))
+    table.add_row("Sustainability", words(day["sustainability_zone"]), words(before.get("sustainability_zone")))
     return table
 
 
-def _list(row: dict[str, Any], lines: Sequence[tuple[str, str, float, str]]) -> Table:
+def _list(row: Row, lines: Sequence[tuple[str, str, float, str]]) -> Table:
     table = Table.grid(padding=(0, 2))
     table.add_column()
     table.add_column(justify="right")
     for label, column, unit, shape in lines:
-        table.add_row(label, _number(row[column], shape, unit))
+        table.add_row(label, number(row[column], shape, unit))
     return table
 
 
-def _number(value: Any, shape: str, unit: float = 1) -> str:
+def words(label: str | None) -> str:
+    """A label as published, such as `deep_capitulation`, as words of a sentence."""
+    return (label or "unknown").replace("_", " ")
+
+
+def number(value: float | None, shape: str, unit: float = 1) -> str:
+    """A figure as text: counted in `unit`, in the format `shape`."""
     return "unknown" if value is None else shape.format(value / unit)

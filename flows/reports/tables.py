@@ -12,38 +12,33 @@ from rich.console import Console
 from rich.table import Table
 
 from schemas.errors import TerminalError
-from warehouse.reading import query
-from warehouse.statements import quoted
+from warehouse import publication_queries
+from warehouse.reading import Rows, open_publication
 
 PIPE_WIDTH = 4_000
 NARROW_COLUMNS = 8
 """More columns than this do not fit a terminal as a table, so each row is laid out downwards."""
 
 
-def show_tables(published: Path) -> tuple[list[str], list[tuple[Any, ...]]]:
+def show_tables(published: Path) -> Rows:
     """Name, size and days of every published table."""
-    return query(
-        published, "select table_name, row_count, first_day, last_day, sources from meta.tables order by table_name"
-    )
+    with open_publication(published) as publication:
+        return publication_queries.table_list(publication)
 
 
-def show_table(
-    published: Path, table: str, columns: Sequence[str], limit: int
-) -> tuple[list[str], list[tuple[Any, ...]]]:
+def show_table(published: Path, table: str, columns: Sequence[str], limit: int) -> Rows:
     """The newest rows of one table; raises `TerminalError` naming the table or column that does not exist."""
-    _, known = query(published, "select column_name from meta.columns where table_name = ? order by position", [table])
-    names = [row[0] for row in known]
-    if not names:
-        tables = ", ".join(row[0] for row in show_tables(published)[1])
-        raise TerminalError(f"table: found {table!r}, expected one of {tables}; correct the name")
-    for column in columns:
-        if column not in names:
-            raise TerminalError(
-                f"column of {table}: found {column!r}, expected one of {', '.join(names)}; correct the name"
-            )
-    picked = ", ".join(quoted(name) for name in (columns or names))
-    newest = ' order by "day" desc' if "day" in names else ""
-    return query(published, f"select {picked} from {quoted(table)}{newest} limit {limit:d}")
+    with open_publication(published) as publication:
+        names = publication_queries.columns_of(publication, table)
+        if not names:
+            tables = ", ".join(row[0] for row in publication_queries.table_list(publication)[1])
+            raise TerminalError(f"table: found {table!r}, expected one of {tables}; correct the name")
+        for column in columns:
+            if column not in names:
+                raise TerminalError(
+                    f"column of {table}: found {column!r}, expected one of {', '.join(names)}; correct the name"
+                )
+        return publication_queries.newest_rows(publication, table, columns or names, limit)
 
 
 def print_rows(names: Sequence[str], rows: Sequence[tuple[Any, ...]], *, as_json: bool) -> None:

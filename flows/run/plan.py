@@ -18,7 +18,7 @@ from flows.sources.protocol import Known, Request
 from schemas.errors import HashpivotError, SettingsError
 from transforms.calendar import FINALITY_DELAY
 from warehouse import journal
-from warehouse.publications import newest_day
+from warehouse.publication_queries import newest_day
 from warehouse.working import open_working
 
 logger = logging.getLogger(__name__)

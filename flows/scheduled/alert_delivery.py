@@ -22,6 +22,7 @@ from flows.scheduled.mail_block import SmtpMail
 from flows.settings import Settings, read_profile
 from schemas.errors import QualityError, SettingsError
 from warehouse.journal import one_run_at_a_time
+from warehouse.publication_queries import newest_day
 
 logger = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def deliver_late(settings: Settings, now: datetime) -> list[Alert]:
 
 
 def _late(settings: Settings, profile: str, now: datetime, limit: timedelta) -> list[Alert]:
-    last_day = alerts.newest_day(settings, profile)
+    last_day = newest_day(settings.published, profile)
     return [] if last_day is None else alerts.late(alerts.read_told(settings, profile), last_day, now, limit)
 
 

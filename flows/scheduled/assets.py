@@ -9,7 +9,8 @@ from typing import Final
 
 from prefect.events import emit_event
 
-from warehouse.reading import query
+from warehouse.publication_queries import newest_run, tables_with_rows
+from warehouse.reading import open_publication
 
 SUCCEEDED: Final = "prefect.asset.materialization.succeeded"
 TABLE_KEY: Final = "hashpivot://publication/{}"
@@ -21,25 +22,22 @@ def emit(published: Path) -> None:
 
     Raises `WarehouseError` where there is no publication.
     """
-    _, rows = query(
-        published,
-        "select table_name, description, sources, row_count, first_day, last_day, run_id "
-        "from meta.tables, (select run_id from meta.runs where status = 'published' order by ended_at desc limit 1) "
-        "where row_count > 0",
-    )
-    for name, description, sources, row_count, first_day, last_day, run_id in rows:
-        days = {} if first_day is None else {"first_day": first_day.isoformat(), "last_day": last_day.isoformat()}
+    with open_publication(published) as publication:
+        run_id = newest_run(publication)["run_id"]
+        tables = tables_with_rows(publication)
+    for table in tables:
+        days = {name: table[name].isoformat() for name in ("first_day", "last_day") if table[name] is not None}
         emit_event(
             event=SUCCEEDED,
             resource={
-                "prefect.resource.id": TABLE_KEY.format(name),
-                "prefect.resource.name": name,
-                "prefect.asset.description": description,
+                "prefect.resource.id": TABLE_KEY.format(table["table_name"]),
+                "prefect.resource.name": table["table_name"],
+                "prefect.asset.description": table["description"],
             },
             related=[
                 {"prefect.resource.id": SOURCE_KEY.format(source), "prefect.resource.role": "asset"}
-                for source in sources.split(",")
+                for source in table["sources"].split(",")
                 if source
             ],
-            payload={"run_id": run_id, "row_count": row_count, **days},
+            payload={"run_id": run_id, "row_count": table["row_count"], **days},
         )

@@ -32,7 +32,7 @@ from flows.scheduled.tasks import (
     task_threads,
     this_flow_run,
 )
-from warehouse.publications import run_that_published
+from warehouse.publication_queries import run_that_published
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ def test_brief_says_state_move_quality_revisions_and_coverage(published_demo: Pa
     assert page.startswith("# Bitcoin miners on 2026-11-07: deep capitulation\n")
     headings = [line[3:] for line in page.splitlines() if line.startswith("## ")]
     assert headings == ["What moved the score", "Data quality", "Revisions", "Coverage"]
-    assert "No source changed what it had said." in page
+    assert "No source changed a value." in page
     assert "**Simulated data**" in page
 
 
