@@ -69,7 +69,7 @@ class Metric:
 
     @property
     def nullable(self) -> bool:
-        """A metric may be NULL if and only if its null rule says when."""
+        """A metric may be NULL if and only if its null rule states when."""
         return self.null_rule is not None
 
 
@@ -89,7 +89,7 @@ def metric(
     """Turn a function that returns an expression into the Metric of the same name.
 
     The docstring becomes the published description. `rows` names the rows that stand on a day which the expression sums
-    up, None means that it reads the finished day. `null_rule` says when the value is NULL, None means never.
+    up, None means that it reads the finished day. `null_rule` states when the value is NULL, None means never.
     `history_days` is how many days, the present one included, the expression looks at. Raises `TypeError` when a
     fact is missing: the description, the unit in the name, or the worked example of a derived column.
     """

@@ -25,7 +25,7 @@ def dated(blocks: pl.DataFrame) -> pl.DataFrame:
 
 
 def whole_days(blocks: pl.DataFrame) -> pl.DataFrame:
-    """Tell for each day with a block whether all of its blocks are here.
+    """State for each day with a block whether all of its blocks are here.
 
     Shape: one row a day of the dated `blocks`, sorted: `day`, `is_whole`, `later_block_count` (blocks on later days).
     A day is whole when its blocks and the ones just before and after it are contiguous in height, so the first day of
@@ -48,7 +48,7 @@ def whole_days(blocks: pl.DataFrame) -> pl.DataFrame:
 def fold_blocks(blocks: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
     """Fold dated `blocks` into daily chain totals; `whole` is `whole_days` of them.
 
-    Shape: long, (`series`, `day`, `value`), one row a whole day and series that the source tells about every block of
+    Shape: long, (`series`, `day`, `value`), one row a whole day and series that the source states for every block of
     the day; a day that is not whole has no row, because a part of a day is not a small day.
     """
     sums = {"issuance_sat": pl.col("subsidy_claimed_sat"), "fees_sat": pl.col("fees_sat")}

@@ -39,7 +39,7 @@ def aggregate(
     metrics: Sequence[Metric],
     sums: Mapping[str, Mapping[str, pl.Expr]],
 ) -> pl.DataFrame:
-    """Add to each of `days`, sorted by `day`, what the metrics over `rows` say of those that stand on it.
+    """Add to each of `days`, sorted by `day`, the metrics over `rows`, taken over those that stand on it.
 
     `rows` by name, each with `from_day`, the first day a row stands, and `until_day`, the first on which it no longer
     does, or NULL. `sums` are further expressions over the rows, by name of the rows and of the column they become.
@@ -90,7 +90,7 @@ def published(frame: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFrame:
 
 
 def explain_nulls(frame: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFrame:
-    """Say why values are NULL, as ranges of days.
+    """Explain why values are NULL, as ranges of days.
 
     `frame` is what `derive` returned, one row a day. Shape: one row a column, reason and unbroken run of days,
     columns as in `NULLS`, sorted. The reason is the root: a NULL that follows from another NULL names the input that
@@ -109,7 +109,7 @@ def explain_nulls(frame: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFram
     for layer in layers(metrics):
         frame = frame.with_columns(reasons[m.name].alias(_reason_column(m.name)) for m in layer if m.name in reasons)
     # In the order it comes, column after column and day after day: sorting half a million reasons costs more.
-    told = (
+    explained = (
         frame.select("day", *(pl.col(_reason_column(name)).alias(name) for name in reasons))
         .unpivot(index="day", variable_name="column_name", value_name="reason")
         .drop_nulls("reason")
@@ -120,7 +120,7 @@ def explain_nulls(frame: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFram
         | (pl.col("column_name") != pl.col("column_name").shift())
     )
     return (
-        told.with_columns(broken.fill_null(True).cum_sum().alias("run"))
+        explained.with_columns(broken.fill_null(True).cum_sum().alias("run"))
         .group_by("run", maintain_order=True)
         .agg(
             pl.col("column_name").first(),

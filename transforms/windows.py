@@ -1,7 +1,7 @@
 """Windows over consecutive days: every mean, sum and streak of the house, with one rule for missing days.
 
 The frame must be a gap-free calendar sorted by day, so that n rows are n days. A window of n days needs
-ceil(0.9 n) known days, unless the caller asks for all of them; otherwise its result is NULL.
+ceil(0.9 n) known days, unless the caller requires all of them; otherwise its result is NULL.
 """
 
 import math

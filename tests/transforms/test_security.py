@@ -22,8 +22,9 @@ from transforms.chain import subsidy_sat
 from transforms.derive import derive
 from transforms.inputs.concentration import concentration_days
 from transforms.inputs.pools import pool_days
-from transforms.inputs.security import RECOVERY_DAYS, supply_at_end
+from transforms.inputs.security import supply_at_end
 from transforms.metrics import concentration, drawdown
+from transforms.metrics.drawdown import RECOVERY_DAYS
 from warehouse.registry import load_registry
 
 FIRST = date(2023, 1, 1)
@@ -152,7 +153,7 @@ def test_supply_is_the_sum_of_all_subsidies(blocks_of: Builder, times_of: TimesO
     for n in range(3):
         issued += sum(subsidy_sat(209_900 + 144 * n + i) for i in range(144))
         expected.append(issued / 1e8)
-    assert supply["supply_btc"].to_list() == expected
+    assert supply["scheduled_supply_btc"].to_list() == expected
 
 
 def test_supply_is_unknown_where_a_block_is_missing(blocks_of: Builder, times_of: TimesOf) -> None:

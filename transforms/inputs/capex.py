@@ -23,10 +23,10 @@ def filed_quarters(facts: pl.DataFrame) -> pl.DataFrame:
     """Turn amounts of periods into quarters; `facts` are rows of `schemas.observations.FILING_FACT`.
 
     Shape: one row a filer and end of a quarter, sorted by (`cik`, `period_end`): `cik`, `period_end`, `capex_usd`
-    (NULL where it cannot be told), `how` (in words), `tag`, `known_at` (the day the last amount it needs was first
+    (NULL where it cannot be derived), `how` (in words), `tag`, `known_at` (the day the last amount it needs was first
     filed), `accession` (of that filing), `other_tag_usd` (another element's different figure for the quarter, if any).
     An amount counts as it was first filed; comparatives and amendments of later filings change nothing. Of two
-    elements the one that told the quarter first is taken, and of two at once the one that is still in use.
+    elements the one that stated the quarter first is taken, and of two at once the one that is still in use.
     """
     days = (pl.col("period_end") - pl.col("period_start")).dt.total_days() + 1
     months = pl.coalesce(
@@ -87,7 +87,7 @@ def filed_quarters(facts: pl.DataFrame) -> pl.DataFrame:
 
 
 def capex_quarters(curated: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
-    """The curated quarters, overridden and completed by those that `facts` of filings tell.
+    """The curated quarters, overridden and completed by those that `facts` of filings state.
 
     `curated`: the registry table `capex_quarter`. Shape: its columns and types, sorted by its key. A filed quarter
     replaces the curated one of the same company and end, and stands beside it where there is none, if the company's

@@ -6,13 +6,18 @@ import polars as pl
 
 from schemas.labels import UNKNOWN_POOL
 from transforms.attribution.pool_names import slug
-
-WINDOW_BLOCKS: Final = 4_320
-"""About thirty days. A share of it has a sampling deviation of up to 0.76 percentage points."""
+from transforms.metrics.concentration import WINDOW_BLOCKS
 
 MERGED_POOLS: Final = "merged_pool_blocks"
 FROM_POOLS: Final = ("pool_blocks", "unknown_blocks", MERGED_POOLS)
 """Columns that rest on the blocks of pools."""
+
+RESTS_ON: Final = {
+    "pool_blocks": ("raw.block.pool",),
+    "unknown_blocks": ("raw.block.pool",),
+    MERGED_POOLS: ("raw.block.pool", "proxy_pool.proxy_group"),
+}
+"""What the columns that are laid out here rest on."""
 
 _COUNT: Final = f"block_{WINDOW_BLOCKS}_count"
 

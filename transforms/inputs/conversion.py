@@ -9,6 +9,7 @@ import polars as pl
 from schemas.registry import COMPANY_GUIDANCE
 from transforms.calendar import spine
 from transforms.derive import aggregate
+from transforms.inputs.leases import ASSUMPTIONS
 from transforms.metrics import conversion, economics
 
 QUARTERS_OF_A_YEAR: Final = 4
@@ -24,6 +25,29 @@ FROM_MARKET: Final = (
     "new_fleet_revenue_usd_per_mwh",
 )
 """Columns of the derived `capitulation_daily` that the conversion is set beside."""
+
+_VALUE: Final = ("conversion_deal.kind", "conversion_deal.confidence", "conversion_deal.contract_value_usd")
+_YEAR: Final = ("capex_quarter.capex_usd", "capex_quarter.period_end")
+
+RESTS_ON: Final = {
+    **{name: (f"capitulation_daily.{name}",) for name in FROM_MARKET},
+    "tenant.amount": (*_VALUE, "conversion_deal.tenant_group"),
+    "guarantor.amount": tuple(f"credit_support.{name}" for name in ("kind", "source_url", "provider", "amount_usd")),
+    "credit_support.deal_value_usd": ("conversion_deal.contract_value_usd",),
+    "deal_delivery.gross_mw": ("conversion_deal.gross_mw",),
+    "deal_delivery.deal_mw": ("conversion_deal.critical_it_mw",),
+    **{f"deal_delivery.{name}": (f"conversion_deal.{name}",) for name in ("site_history", "mining_stopped_on")},
+    **{f"stopped_site.{name}": (f"conversion_deal.{name}",) for name in ("confidence", "gross_mw", "prior_mining_mw")},
+    "capex_quarter.year_usd": _YEAR,
+    "capex_quarter.unverified_usd": (*_YEAR, "capex_quarter.source_url"),
+    **{
+        column: tuple(f"{rows}.{name}" for name in dict.fromkeys(expression.meta.root_names()))
+        for rows, sums in conversion.SUMS.items()
+        for column, expression in sums.items()
+    },
+    **{column: (f"lease_assumption.{name}",) for name, column in ASSUMPTIONS.items()},
+}
+"""What the columns that are laid out here rest on."""
 
 Registry = Mapping[str, pl.DataFrame]
 
@@ -117,7 +141,7 @@ def _delivery_spans(deliveries: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFra
 
 
 def _stopped_spans(spans: pl.DataFrame) -> pl.DataFrame:
-    """The versions of deals whose site is told to have stopped mining, from that day on."""
+    """The versions of deals whose site is known to have stopped mining, from that day on."""
     return spans.drop_nulls("mining_stopped_on").with_columns(
         from_day=pl.max_horizontal("mining_stopped_on", "known_at")
     )
@@ -141,12 +165,12 @@ def _guarantor_shares(spans: pl.DataFrame) -> pl.DataFrame:
 
 
 def _guidance_spans(guidance: pl.DataFrame) -> pl.DataFrame:
-    """The companies' own guidance with its spans: within its calendar year, until the company's next word on it.
+    """The companies' own guidance with its spans: within its calendar year, until the company's next figure for it.
 
     Guidance for a fiscal year is left out: its days are not those of a calendar year.
     """
     year = pl.col("calendar_or_fiscal_year").str.strip_prefix("CY").cast(pl.Int32, strict=False)
-    next_word = pl.col("known_at").shift(-1).over("company", "year", order_by="known_at")
+    next_figure = pl.col("known_at").shift(-1).over("company", "year", order_by="known_at")
     return (
         guidance.filter(pl.col("basis") == COMPANY_GUIDANCE)
         .with_columns(year.alias("year"))
@@ -154,7 +178,7 @@ def _guidance_spans(guidance: pl.DataFrame) -> pl.DataFrame:
         .sort("company", "year", "known_at")
         .with_columns(
             pl.max_horizontal("known_at", pl.date(pl.col("year"), 1, 1)).alias("from_day"),
-            pl.min_horizontal(next_word, pl.date(pl.col("year") + 1, 1, 1)).alias("until_day"),
+            pl.min_horizontal(next_figure, pl.date(pl.col("year") + 1, 1, 1)).alias("until_day"),
         )
     )
 
@@ -188,12 +212,10 @@ def _spending_spans(quarters: pl.DataFrame) -> pl.DataFrame:
 
 def _assumptions(rows: pl.DataFrame) -> pl.DataFrame:
     """The assumptions by the day they were known, to be joined as of a day."""
-    stated = ("as_of", "known_at", "source", "source_url", "confidence", "notes")
     return (
         rows.sort("known_at", "as_of")
         .filter(pl.col("as_of") >= pl.col("as_of").cum_max())
         .unique("known_at", keep="last", maintain_order=True)
-        .select(pl.col("known_at").alias("day"), pl.exclude(stated))
-        .rename({"escalator_pct": "assumed_escalator_pct", "capex_usd_per_mw": "assumed_capex_usd_per_mw"})
+        .select(pl.col("known_at").alias("day"), *(pl.col(name).alias(new) for name, new in ASSUMPTIONS.items()))
         .sort("day")
     )

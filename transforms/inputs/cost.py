@@ -1,6 +1,19 @@
 """Dated cost inputs laid out by day, as they were known on that day."""
 
+from typing import Final
+
 import polars as pl
+
+FLEETS: Final = {"network": "fleet", "new": "new_fleet", "old": "old_fleet"}
+"""Fleets of `fleet_efficiency` and how their columns begin."""
+POWER_COLUMNS: Final = ("power_usd_per_mwh", "all_in_usd_per_mwh")
+
+RESTS_ON: Final = {
+    f"{prefix}_{name}": (f"fleet_efficiency.{name}",)
+    for prefix in FLEETS.values()
+    for name in ("efficiency_j_per_th", "pue_ratio")
+} | {name: (f"power_price.{name}",) for name in POWER_COLUMNS}
+"""What the columns that are laid out here rest on."""
 
 
 def known_inputs(days: pl.DataFrame, fleet_efficiency: pl.DataFrame, power_price: pl.DataFrame) -> pl.DataFrame:
@@ -12,11 +25,11 @@ def known_inputs(days: pl.DataFrame, fleet_efficiency: pl.DataFrame, power_price
     published later would be looking ahead. NULL before the first publication.
     """
     calendar = days.select("day").sort("day")
-    for fleet, prefix in (("network", "fleet"), ("new", "new_fleet"), ("old", "old_fleet")):
+    for fleet, prefix in FLEETS.items():
         rows = fleet_efficiency.filter(pl.col("fleet") == fleet)
         names = {"efficiency_j_per_th": f"{prefix}_efficiency_j_per_th", "pue_ratio": f"{prefix}_pue_ratio"}
         calendar = _as_known(calendar, rows, names)
-    for column in ("power_usd_per_mwh", "all_in_usd_per_mwh"):
+    for column in POWER_COLUMNS:
         calendar = _as_known(calendar, power_price.drop_nulls(column), {column: column})
     return calendar
 

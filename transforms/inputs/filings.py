@@ -1,4 +1,4 @@
-"""Filings that may tell of a lease, found by their words: candidates for a person to read, never deals as they are."""
+"""Filings that may announce a lease, found by keyword: candidates for a person to read, never deals by themselves."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,6 +9,7 @@ import polars as pl
 
 from schemas.observations import FILING
 from schemas.registry import OPEN_REVIEW
+from transforms.metrics.filings import keyword_count
 
 KEYWORDS: Final = {
     "backstop": r"backstop(?:s|ped)?",
@@ -22,9 +23,9 @@ KEYWORDS: Final = {
 CANDIDATE_FORMS: Final = ("8-K", "10-Q", "10-K", "6-K", "8-K/A", "10-Q/A", "10-K/A", "6-K/A", "20-F", "40-F")
 """Forms that are worth opening."""
 LEAST_KEYWORDS: Final = 2
-"""Different keywords a filing needs: every 10-Q speaks of leases, so one alone says nothing."""
+"""Different keywords a filing needs: every 10-Q mentions leases, so a single one means nothing."""
 POWER_KEYWORDS: Final = ("hpc", "megawatt", "hosting")
-"""A candidate speaks of at least one of these."""
+"""A candidate mentions at least one of these."""
 EXCERPT_CHARACTERS: Final = 400
 
 _WORDS: Final = {
@@ -76,18 +77,17 @@ def filing_rows(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
 
 
 def filing_candidates(filings: pl.DataFrame, reviews: pl.DataFrame) -> pl.DataFrame:
-    """The filings with enough keywords, each with what a person has said of it.
+    """The filings with enough keywords, each with the result of its review by a person.
 
     `filings`: rows of `schemas.observations.FILING`; `reviews`: the registry table `filing_review`. Shape: one row a
-    filing, the newest last, sorted by (`filed_on`, `cik`, `accession`): its columns, `keyword_count`, and
+    filing, the newest last, sorted by (`filed_on`, `cik`, `accession`): its columns, and
     `review` ('open' until somebody has looked), `deal_id`, `reviewed_on` and `review_notes` from the review.
     """
     words = pl.col("keywords").str.split(",")
     return (
         filings.filter(pl.col("keywords") != "")
-        .with_columns(words.list.len().cast(pl.Int64).alias("keyword_count"))
         .filter(
-            pl.col("keyword_count") >= LEAST_KEYWORDS,
+            keyword_count.expr >= LEAST_KEYWORDS,
             words.list.eval(pl.element().is_in(POWER_KEYWORDS)).list.any(),
         )
         .join(

@@ -6,10 +6,25 @@ from typing import Final
 
 import polars as pl
 
-from schemas.registry import BACKSTOP, CUSTOMER_CONTRACT, NEVER_MINED
+from schemas.registry import BACKSTOP, CUSTOMER_CONTRACT, NEVER_MINED, REGISTRY
 
 MARKET: Final = ("revenue_usd_per_mwh", "all_in_usd_per_mwh")
 """What mining earns and costs, from the derived `capitulation_daily`."""
+ASSUMPTIONS: Final = {
+    name: f"assumed_{name}" if name in ("escalator_pct", "capex_usd_per_mw") else name
+    for name in REGISTRY["lease_assumption"].columns
+    if name not in ("as_of", "known_at", "source", "source_url", "confidence", "notes")
+}
+"""Columns of `lease_assumption`, and what they are called beside the figures that the parties state themselves."""
+
+RESTS_ON: Final = {
+    **{name: (f"capitulation_daily.{name}",) for name in MARKET},
+    **{column: (f"lease_assumption.{name}",) for name, column in ASSUMPTIONS.items()},
+    "is_guaranteed": ("credit_support.kind",),
+    "listed_backstop_usd": ("credit_support.kind", "credit_support.amount_usd"),
+    "mined_mw": ("conversion_deal.site_history", "conversion_deal.prior_mining_mw"),
+}
+"""What the columns that are laid out here rest on."""
 
 
 def standing_contracts(registry: Mapping[str, pl.DataFrame], market: pl.DataFrame, day: date) -> pl.DataFrame:
@@ -45,8 +60,7 @@ def standing_contracts(registry: Mapping[str, pl.DataFrame], market: pl.DataFram
         .filter(pl.col("known_at") <= day)
         .sort("as_of", "known_at")
         .tail(1)
-        .rename({"escalator_pct": "assumed_escalator_pct", "capex_usd_per_mw": "assumed_capex_usd_per_mw"})
-        .drop("as_of", "known_at", "source", "source_url", "confidence", "notes")
+        .select(pl.col(name).alias(new) for name, new in ASSUMPTIONS.items())
     )
     priced = market.filter(pl.col("day") <= day).drop_nulls(MARKET[0]).tail(1).select(MARKET)
     return (

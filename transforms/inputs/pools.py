@@ -7,6 +7,12 @@ import polars as pl
 
 SHARE_WINDOWS_BLOCKS: Final = (4_320, 1_008)
 
+RESTS_ON: Final = {
+    name: ("raw.block.height", "raw.block.block_at", "raw.block.pool")
+    for name in ("block_count", *(f"block_{n}_count" for n in SHARE_WINDOWS_BLOCKS))
+}
+"""What the columns that are laid out here rest on."""
+
 
 def pool_days(blocks: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
     """Count dated `blocks` by day and pool; `whole` is `whole_days` of them.
@@ -36,7 +42,7 @@ def pool_days(blocks: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
 
 
 def _window_starts(blocks: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
-    """Tell for each whole day where its windows begin.
+    """Give for each whole day where its windows begin.
 
     Shape: `day`, `end` (ordinal of its last block, from 1), and for the day itself and each window the ordinal of the
     last block before it; NULL where the window would reach over a gap in heights or before the first block.
@@ -69,8 +75,8 @@ def _running_totals(blocks: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
     Shape: `ordinal`, sorted, from 0 on, then one column a pool. Counting at these few ordinals only is what keeps
     overlapping windows cheap: each block is looked at once, not once for every window it lies in.
     """
-    asked = pl.concat([pl.Series([0]), *(days[name].drop_nulls() for name in days.columns if name != "day")])
-    ordinals = asked.unique().sort()
+    needed = pl.concat([pl.Series([0]), *(days[name].drop_nulls() for name in days.columns if name != "day")])
+    ordinals = needed.unique().sort()
     counted = blocks["pool"].head(ordinals[-1]).fill_null("unknown")
     pools = counted.unique().sort()
     # A table of counts by numbers instead of names: grouping a million strings takes longer than all else here.

@@ -1,4 +1,4 @@
-"""From what several sources said to one value a day: precedence by series, conflicts counted, never mixed."""
+"""From the values of several sources to one value a day: precedence by series, conflicts counted, never mixed."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from schemas.series import SERIES, Group
 from transforms.calendar import spine
 
 CONFLICT_TOLERANCE: Final = 0.001
-"""Relative difference from which two sources are said to disagree about a day."""
+"""Relative difference from which two sources count as in conflict about a day."""
 
 CONFLICTS: Final = pl.Schema(
     {
@@ -85,7 +85,7 @@ def _by_day(chosen: pl.DataFrame) -> pl.DataFrame:
 
 
 def _conflicts(chosen: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
-    """Compare what other sources say of the same series and days with the chosen values."""
+    """Compare the values of other sources for the same series and days with the chosen ones."""
     difference = (pl.col("value") - pl.col("chosen_value")).abs() / pl.max_horizontal(
         pl.col("value").abs(), pl.col("chosen_value").abs()
     )

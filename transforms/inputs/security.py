@@ -9,15 +9,10 @@ import polars as pl
 from schemas.suppliers import REGISTRY
 from schemas.units import SAT_PER_BTC
 from transforms.chain import BLOCKS_PER_HALVING, INITIAL_SUBSIDY_SAT
+from transforms.metrics.drawdown import RECOVERY_DAYS, hashrate_peak_365d_ehs
 
-FIRST_BLOCKS: Final = date(2009, 1, 9)
-"""The chain went on from its first block on this day: issuance summed up from here on or earlier is the supply."""
-RECOVERY_DAYS: Final = 60
-"""A trough is judged this many days after it, so nobody could know the verdict earlier."""
 TROUGH_DEPTH_RATIO: Final = 0.9
-"""A low counts as a trough only below this part of the peak before it; block luck alone moves a week by 3 %."""
-PEAK_DAYS: Final = 365
-PEAK_LEAST_DAYS: Final = 329
+"""A low counts as a trough only below this part of the peak before it; block luck by itself moves a week by 3 %."""
 
 FROM_MARKET: Final = (
     "day",
@@ -38,13 +33,18 @@ FROM_MARKET: Final = (
 )
 """Columns of the derived `capitulation_daily`, its inputs included, that the security figures start from."""
 MADE_FROM: Final = {
-    "supply_btc": ("supply_sat", "issuance_sat"),
+    "scheduled_supply_btc": ("issuance_sat",),
     "trough_on": ("hashrate_ehs",),
     "trough_hashrate_ehs": ("hashrate_ehs",),
     "recovered_hashrate_ehs": ("hashrate_ehs",),
     "peak_before_ehs": ("hashrate_ehs",),
 }
 """What the columns rest on that are laid out here, for those who follow a figure to its source."""
+RESTS_ON: Final = {
+    **MADE_FROM,
+    "in_outage": ("outage_event.start_on", "outage_event.end_on", "outage_event.known_at"),
+}
+"""What the columns that are laid out here rest on."""
 FROM_CONVERSION: Final = ("displaced_hashrate_low_ehs", "displaced_hashrate_high_ehs")
 
 
@@ -73,7 +73,6 @@ def security_days(
     )
     return joined.with_columns(
         *(pl.when(none_yet).then(0.0).otherwise(name).alias(name) for name in FROM_CONVERSION),
-        pl.coalesce(pl.col("supply_sat") / SAT_PER_BTC, _summed_issuance(), "supply_btc").alias("supply_btc"),
         _in_outage(outages.select("start_on", "end_on", "known_at").rows()).alias("in_outage"),
         pl.concat_str("sources", pl.lit(REGISTRY.name), separator=",").str.strip_prefix(",").alias("sources"),
         *_troughs(),
@@ -81,27 +80,20 @@ def security_days(
 
 
 def supply_at_end(blocks: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
-    """Coins issued up to the last block of each day, by the schedule: (`day`, `supply_btc`), sorted.
+    """Coins issued up to the last block of each day, by the schedule: (`day`, `scheduled_supply_btc`), sorted.
 
     `whole`: `whole_days` of the dated `blocks`. Empty where a block is missing among them. What miners left unclaimed,
     some hundred BTC in all, is counted as issued.
     """
     first, last = blocks["height"].min(), blocks["height"].max()
     if not isinstance(first, int) or not isinstance(last, int) or last - first + 1 != blocks.height:
-        return pl.DataFrame(schema={"day": pl.Date, "supply_btc": pl.Float64})
+        return pl.DataFrame(schema={"day": pl.Date, "scheduled_supply_btc": pl.Float64})
     mined = last + 1 - pl.col("later_block_count")
     per_era = (
         (mined - era * BLOCKS_PER_HALVING).clip(0, BLOCKS_PER_HALVING) * (INITIAL_SUBSIDY_SAT >> era)
         for era in range(last // BLOCKS_PER_HALVING + 1)
     )
-    return whole.select("day", (pl.sum_horizontal(per_era) / SAT_PER_BTC).alias("supply_btc"))
-
-
-def _summed_issuance() -> pl.Expr:
-    """Supply as the sum of issuance, where it is known from the beginning of the chain without a gap."""
-    issued = pl.col("issuance_btc")
-    whole = (pl.col("day").min() <= FIRST_BLOCKS) & issued.is_not_null().cast(pl.Int8).cum_min().cast(pl.Boolean)
-    return pl.when(whole).then(issued.cum_sum())
+    return whole.select("day", (pl.sum_horizontal(per_era) / SAT_PER_BTC).alias("scheduled_supply_btc"))
 
 
 def _prices(machine_prices: pl.DataFrame) -> pl.DataFrame:
@@ -113,7 +105,7 @@ def _prices(machine_prices: pl.DataFrame) -> pl.DataFrame:
 
 
 def _in_outage(events: Sequence[tuple[date, date, date]]) -> pl.Expr:
-    """Whether the day lies in one of the events (first day, last day, day it was told) and that was told by then."""
+    """Whether the day lies in one of the events (first day, last day, day it was known) and that was known by then."""
     day = pl.col("day")
     return pl.any_horizontal(pl.lit(False), *(day.is_between(max(start, known), end) for start, end, known in events))
 
@@ -123,7 +115,7 @@ def _troughs() -> list[pl.Expr]:
     week = pl.col("hashrate_7d_ehs")
     low = week.shift(RECOVERY_DAYS)
     around = week.rolling_min(2 * RECOVERY_DAYS + 1, min_samples=2 * RECOVERY_DAYS + 1)
-    peak = pl.col("hashrate_30d_ehs").rolling_max(PEAK_DAYS, min_samples=PEAK_LEAST_DAYS).shift(RECOVERY_DAYS)
+    peak = hashrate_peak_365d_ehs.expr.shift(RECOVERY_DAYS)
     is_trough = (low == around) & (low < TROUGH_DEPTH_RATIO * peak)
     return [
         pl.when(is_trough).then(pl.col("day").dt.offset_by(f"-{RECOVERY_DAYS}d")).alias("trough_on"),

@@ -1,4 +1,4 @@
-"""Which days attribution has seen whole, and what its transfers say of them in the shapes of all other sources."""
+"""Which days attribution has seen whole, and their sums of transfers in the shapes of all other sources."""
 
 from typing import Final
 
@@ -16,9 +16,19 @@ SERIES_OF: Final = {
 }
 """Sums of `miner_flow_days` to series of `schemas.series`."""
 
+RESTS_ON: Final = {
+    "outflow_mean_sat": ("raw.miner_block_flow.outflow_sat", "raw.miner_block_flow.outflow_tx_count"),
+    "outflow_top10_sat": ("raw.miner_block_flow.largest_outflows_sat",),
+    "to_exchange_sat": ("raw.miner_transfer.transfer_sat",),
+    "to_exchange_tx_count": ("raw.miner_transfer.txid",),
+    "to_exchange_fresh_sat": ("raw.miner_transfer.fresh_sat",),
+    "one_hop_to_exchange_sat": ("raw.miner_transfer.transfer_sat", "raw.miner_transfer.hop"),
+}
+"""What the columns that are laid out here rest on."""
+
 
 def seen_days(block_flows: pl.DataFrame, blocks: pl.DataFrame, whole: pl.DataFrame) -> pl.DataFrame:
-    """Tell the day of each height of days that are whole and whose every block has been attributed.
+    """Give the day of each height of days that are whole and whose every block has been attributed.
 
     `blocks` are dated, `whole` is `whole_days` of them. Shape: `height`, `day`, sorted by `height`. A day of which
     only a part has been looked at has no row, because a part of a day is not a small day.
@@ -51,7 +61,7 @@ def miner_flow_values(sums: pl.DataFrame) -> pl.DataFrame:
 
 
 def transfer_flow_days(transfers: pl.DataFrame) -> pl.DataFrame:
-    """Flows by day, exchange and pool, either of them also 'all', from `transfers` that tell their `day`.
+    """Flows by day, exchange and pool, either of them also 'all', from `transfers` with their `day`.
 
     Shape: as `exchange_flow_days`, but the ten largest of a sum are known.
     """

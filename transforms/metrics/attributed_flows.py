@@ -9,7 +9,7 @@ from transforms.windows import ratio
 
 FOUND = "Follows from the chain and the rules of attribution. "
 NO_OUTFLOW = "NULL when nothing left."
-FRESH_RULE = "NULL when a block does not tell what its transactions spend of coinbase outputs."
+FRESH_RULE = "NULL when a block does not state what its transactions spend of coinbase outputs."
 
 
 @metric(

@@ -25,7 +25,7 @@ KNOWN: Final = (
 )
 ANNOUNCED: Final = f"Announced, not delivered. {KNOWN}"
 LOWER_BOUND: Final = f"Lower bound: contracts that do not state it add nothing. {ANNOUNCED}"
-SWITCHED_ON: Final = "Lower bound: deliveries are told late, by company, and often without a day."
+SWITCHED_ON: Final = "Lower bound: deliveries are reported late, by company, and often without a day."
 DISPLACED: Final = (
     "A range, never a point: machines may move and mine elsewhere, and what mined at a site before is often unknown."
 )
@@ -530,7 +530,7 @@ def brownfield_critical_it_mw() -> pl.Expr:
 @metric(
     unit=Unit.MEGAWATT,
     dtype=pl.Float64,
-    error=f"Where only critical power is told, gross is that times an assumed ratio; 1.10 to 1.45 are seen. {KNOWN}",
+    error=f"Where only critical power is stated, gross is that times an assumed ratio; 1.10 to 1.45 are seen. {KNOWN}",
     null_rule="NULL before the first dated assumption.",
     ge=0,
     examples=[
@@ -545,7 +545,7 @@ def brownfield_critical_it_mw() -> pl.Expr:
     ],
 )
 def brownfield_gross_mw() -> pl.Expr:
-    """Gross power of the contracts of the day at sites that mined before, imputed where only critical is told."""
+    """Gross power of the contracts of the day at sites that mined before, imputed where only critical is stated."""
     return pl.col("brownfield_stated_gross_mw") + pl.col("brownfield_bare_critical_mw") * pl.col(
         "gross_to_critical_ratio"
     )
@@ -817,7 +817,7 @@ def displaced_hashrate_low_ehs() -> pl.Expr:
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
     dtype=pl.Float64,
-    error=f"{DISPLACED} Upper bound: sites that mined in part count whole, and those of which nobody tells count too.",
+    error=f"{DISPLACED} Upper bound: sites that mined in part count whole, and those of unknown history count too.",
     null_rule="NULL before the first dated assumption.",
     ge=0,
     examples=[
@@ -888,7 +888,7 @@ def share_removed_high_pct() -> pl.Expr:
     ],
 )
 def capex_guidance_low_usd() -> pl.Expr:
-    """Low ends of what large technology companies say they will spend in the calendar year of the day, summed."""
+    """Low ends of what large technology companies expect to spend in the calendar year of the day, summed."""
     return total_if_any(pl.col("low_usd").filter(SOURCE_CITED))
 
 
@@ -908,7 +908,7 @@ def capex_guidance_low_usd() -> pl.Expr:
     ],
 )
 def capex_guidance_high_usd() -> pl.Expr:
-    """High ends of what large technology companies say they will spend in the calendar year of the day, summed."""
+    """High ends of what large technology companies expect to spend in the calendar year of the day, summed."""
     return total_if_any(pl.col("high_usd").filter(SOURCE_CITED))
 
 

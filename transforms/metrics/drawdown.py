@@ -7,10 +7,13 @@ import polars as pl
 
 from schemas.metric import Example, metric
 from schemas.units import PERCENT, Unit
-from transforms.inputs.security import PEAK_DAYS, PEAK_LEAST_DAYS, RECOVERY_DAYS
 from transforms.metrics.cost import MWH_PER_KW_DAY
 from transforms.windows import mean_over, ratio
 
+PEAK_DAYS: Final = 365
+PEAK_LEAST_DAYS: Final = 329
+RECOVERY_DAYS: Final = 60
+"""A trough is judged this many days after it, so nobody could know the verdict earlier."""
 FLEET_SPREAD: Final = 0.25
 """Standard deviation of the logarithm of efficiency over the machines of the network. Our own choice."""
 STORM_DAYS: Final = 3
@@ -83,7 +86,7 @@ def drawdown_total_ehs() -> pl.Expr:
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
     dtype=pl.Float64,
-    error=f"A low case from contracts alone; the strict lower bound is zero. {NO_SINGLE_CAUSE}",
+    error=f"A low case from contracts only; the strict lower bound is zero. {NO_SINGLE_CAUSE}",
     null_rule="NULL when the displaced hash rate is.",
     ge=0,
     examples=[Example(given={"displaced_hashrate_low_ehs": 6.1}, gives=6.1)],
@@ -96,7 +99,7 @@ def drawdown_permanent_low_ehs() -> pl.Expr:
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
     dtype=pl.Float64,
-    error=f"Upper bound from contracts alone: much of it still mines. {NO_SINGLE_CAUSE}",
+    error=f"Upper bound from contracts only: much of it still mines. {NO_SINGLE_CAUSE}",
     null_rule="NULL when the displaced hash rate is.",
     ge=0,
     examples=[Example(given={"displaced_hashrate_high_ehs": 150.0}, gives=150.0)],
@@ -211,7 +214,7 @@ def drawdown_economic_ehs() -> pl.Expr:
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
     dtype=pl.Float64,
-    error="Only storms and grid alerts of the registry, from the day they were told. Block luck: 5 % of the hash rate.",
+    error="Only storms and grid alerts of the registry, once they were known. Block luck: 5 % of the hash rate.",
     null_rule="NULL when the hash rate is.",
     ge=0,
     history_days=STORM_DAYS,

@@ -23,7 +23,7 @@ from transforms.windows import ratio, sum_over
 HOURS_PER_YEAR: Final = 8_760
 
 LEASES: Final = (
-    "Announced, not delivered, and undiscounted. Leases that do not tell value, power and term are left out, some "
+    "Announced, not delivered, and undiscounted. Leases that do not state value, power and term are left out, some "
     "values are derived."
 )
 LIKE_FOR_LIKE: Final = "Gross over critical power is an assumed ratio: 1.10 to 1.45 are seen."
@@ -90,7 +90,7 @@ def _lease(value_usd: float | None, critical_it_mw: float, term_years: float) ->
 )
 def lease_usd_per_mw_year() -> pl.Expr:
     """Revenue per critical megawatt and year of the leases standing on the day, GPU cloud left out."""
-    # GPU cloud includes the servers, so its price says nothing about power and building.
+    # GPU cloud includes the servers, so its price means nothing for power and building.
     lease = TERMED & VALUE_USD.is_not_null() & ~GPU_CLOUD_DEAL
     return ratio(total(VALUE_USD, lease), total(CRITICAL_MW * TERM_YEARS, lease))
 
@@ -252,8 +252,8 @@ def new_fleet_parity_hashprice_usd_per_phs_day() -> pl.Expr:
 @metric(
     unit=Unit.USD_PER_MEGAWATT,
     dtype=pl.Float64,
-    error="Few miners tell it, and retrofits of a mine are not new buildings: 3.6 and 11 million are both told.",
-    null_rule="NULL while no standing contract tells cost and critical power.",
+    error="Few miners state it, and retrofits of a mine are not new buildings: 3.6 and 11 million are both stated.",
+    null_rule="NULL while no standing contract states cost and critical power.",
     ge=0,
     rows="conversion_deal",
     examples=[
@@ -269,7 +269,7 @@ def new_fleet_parity_hashprice_usd_per_phs_day() -> pl.Expr:
     ],
 )
 def capex_usd_per_mw() -> pl.Expr:
-    """What building a critical megawatt costs, servers left out, where the miners of standing contracts tell it."""
+    """What building a critical megawatt costs, servers left out, where the miners of standing contracts state it."""
     cost = pl.col("capex_usd")
     priced = CONTRACT & cost.is_not_null() & CRITICAL_MW.is_not_null()
     return ratio(total(cost, priced), total(CRITICAL_MW, priced))
@@ -327,7 +327,7 @@ def contracted_value_added_365d_usd() -> pl.Expr:
 @metric(
     unit=Unit.RATIO,
     dtype=pl.Float64,
-    error="Sets promises over 5 to 25 years beside revenue of one: it says how large the turn is, not what pays more.",
+    error="Sets promises over 5 to 25 years beside revenue of one: it shows how large the turn is, not what pays more.",
     null_rule="NULL when one of both is.",
     ge=-100,
     history_days=366,

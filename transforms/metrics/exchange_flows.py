@@ -7,7 +7,7 @@ from schemas.units import SAT_PER_BTC, Unit
 from transforms.metrics.miner_flows import LABELS_ERROR, LOWER_BOUND
 from transforms.windows import ratio
 
-SINGLE_ONLY = "NULL where the source tells no single transactions."
+SINGLE_ONLY = "NULL where the source states no single transactions."
 
 
 @metric(unit=Unit.LABEL, dtype=pl.String, error=LABELS_ERROR, null_rule=None)
@@ -65,7 +65,7 @@ def miner_to_exchange_mean_btc() -> pl.Expr:
     unit=Unit.BTC,
     dtype=pl.Float64,
     error=LABELS_ERROR + LOWER_BOUND,
-    null_rule="NULL in the rows of all pools or exchanges where the source tells no single transactions.",
+    null_rule="NULL in the rows of all pools or exchanges where the source states no single transactions.",
     ge=0,
     examples=[Example(given={"top10_sat": 47_100_000_000}, gives=471.0)],
 )

@@ -1,10 +1,10 @@
-"""Filings that may tell of a deal. Nothing here is a figure: a person reads, and a deal enters the registry by hand."""
+"""Filings that may announce a deal. Nothing here is a figure: a person reads, and enters a deal by hand."""
 
 from typing import Final
 
 import polars as pl
 
-from schemas.metric import metric
+from schemas.metric import Example, metric
 from schemas.units import Unit
 
 AS_FILED: Final = "As filed."
@@ -54,10 +54,17 @@ def keywords() -> pl.Expr:
     return pl.col("keywords")
 
 
-@metric(unit=Unit.COUNT, dtype=pl.Int64, error=BY_MACHINE, null_rule=None, ge=1)
+@metric(
+    unit=Unit.COUNT,
+    dtype=pl.Int64,
+    error=BY_MACHINE,
+    null_rule=None,
+    ge=1,
+    examples=[Example(given={"keywords": ["hpc,lease,megawatt"]}, gives=3)],
+)
 def keyword_count() -> pl.Expr:
     """Different keywords in the text."""
-    return pl.col("keyword_count")
+    return pl.col("keywords").str.split(",").list.len()
 
 
 @metric(unit=Unit.LABEL, dtype=pl.String, error=BY_MACHINE, null_rule=None)
@@ -74,13 +81,13 @@ def document_url() -> pl.Expr:
 
 @metric(unit=Unit.LABEL, dtype=pl.String, error=BY_HAND, null_rule=None, labels=("open", "deal", "no_deal"))
 def review() -> pl.Expr:
-    """What a person has said of it: 'open' until somebody has read it, then whether it tells of a deal."""
+    """Result of the review by a person: 'open' until it has been read, then whether it announces a deal."""
     return pl.col("review")
 
 
 @metric(unit=Unit.LABEL, dtype=pl.String, error=BY_HAND, null_rule="NULL unless the review found a deal.")
 def deal_id() -> pl.Expr:
-    """Deal of the registry that it tells of."""
+    """Deal of the registry that it announces."""
     return pl.col("deal_id")
 
 

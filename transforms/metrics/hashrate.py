@@ -22,7 +22,7 @@ def _days_with_means(*means: float) -> list[float]:
     return days
 
 
-LUCK = "Block luck alone moves it: relative standard deviation 1/sqrt(block count), 8 % on a day of 144 blocks."
+LUCK = "Block luck by itself moves it: relative standard deviation 1/sqrt(block count), 8 % on a day of 144 blocks."
 
 
 @metric(
@@ -79,7 +79,7 @@ def hashrate_ehs() -> pl.Expr:
     ],
 )
 def hashrate_error_pct() -> pl.Expr:
-    """Half width of the 95 % interval of the day's hash rate that block luck alone leaves."""
+    """Half width of the 95 % interval of the day's hash rate that block luck leaves."""
     return ratio(pl.lit(PERCENT * TWO_SIDED_95), pl.col("block_count").sqrt())
 
 
@@ -128,7 +128,7 @@ def hashrate_60d_ehs() -> pl.Expr:
 @metric(
     unit=Unit.PERCENT,
     dtype=pl.Float64,
-    error="Block luck alone gives a standard deviation of 1.08 percentage points.",
+    error="Block luck by itself gives a standard deviation of 1.08 percentage points.",
     null_rule="NULL unless all 60 days of hash rate are known.",
     history_days=60,
     examples=[Example(given={"hashrate_30d_ehs": 930.0, "hashrate_60d_ehs": 969.0}, gives=-4.02, within=0.005)],
@@ -195,7 +195,7 @@ def difficulty_ribbon_compression_ratio() -> pl.Expr:
 @metric(
     unit=Unit.YES_NO,
     dtype=pl.Boolean,
-    error="Luck crosses the lines: the spread has a standard deviation of 1.08 percentage points from luck alone.",
+    error="Luck crosses the lines: the spread has a standard deviation of 1.08 percentage points from luck.",
     null_rule="NULL unless all 60 days of hash rate are known.",
     history_days=60,
     examples=[

@@ -23,10 +23,10 @@ BISECTIONS: Final = 60
 
 STATED: Final = "As the registry has it: see conversion_deal for source and confidence."
 ASSUMED: Final = (
-    "On the assumptions of lease_assumption where the parties do not tell: margin, escalator, cost, time to build. "
+    "On the assumptions of lease_assumption where the parties state no margin, escalator, cost or time to build. "
     "Debt, taxes, warrants and residual value are left out."
 )
-NO_VALUE: Final = "NULL when value, power or term is not told, and for GPU cloud, whose servers cost unknown sums."
+NO_VALUE: Final = "NULL when value, power or term is not stated, and for GPU cloud, whose servers cost unknown sums."
 HUT: Final[dict[str, Scalar]] = {
     "first_year_noi_usd_year": 366e6,
     "escalator_used_pct": 3.0,
@@ -83,7 +83,7 @@ def term_years() -> pl.Expr:
     unit=Unit.MEGAWATT,
     dtype=pl.Float64,
     error="Imputed where gross_mw_is_imputed: ratios of 1.10 to 1.45 are seen.",
-    null_rule="NULL when neither gross nor critical power is told.",
+    null_rule="NULL when neither gross nor critical power is stated.",
     ge=0,
     examples=[
         Example(given={"gross_mw": 330.0, "critical_it_mw": 245.0, "gross_to_critical_ratio": 1.35}, gives=330.0),
@@ -91,7 +91,7 @@ def term_years() -> pl.Expr:
     ],
 )
 def drawn_gross_mw() -> pl.Expr:
-    """Power the contract draws from the utility, imputed from the critical power where it is not told."""
+    """Power the contract draws from the utility, imputed from the critical power where it is not stated."""
     return pl.coalesce("gross_mw", pl.col("critical_it_mw") * pl.col("gross_to_critical_ratio"))
 
 
@@ -106,7 +106,7 @@ def drawn_gross_mw() -> pl.Expr:
     ],
 )
 def gross_mw_is_imputed() -> pl.Expr:
-    """Whether the gross power is not told."""
+    """Whether the gross power is not stated."""
     return pl.col("gross_mw").is_null()
 
 
@@ -114,7 +114,7 @@ def gross_mw_is_imputed() -> pl.Expr:
     unit=Unit.USD_PER_MEGAWATT_YEAR,
     dtype=pl.Float64,
     error=STATED,
-    null_rule="NULL when value, critical power or term is not told.",
+    null_rule="NULL when value, critical power or term is not stated.",
     ge=0,
     examples=[
         Example(
@@ -138,7 +138,7 @@ def contract_usd_per_mw_year() -> pl.Expr:
     unit=Unit.USD_PER_MEGAWATT_YEAR,
     dtype=pl.Float64,
     error="As good as the gross power.",
-    null_rule="NULL when value, power or term is not told.",
+    null_rule="NULL when value, power or term is not stated.",
     ge=0,
     examples=[
         Example(
@@ -157,8 +157,8 @@ def contract_gross_usd_per_mw_year() -> pl.Expr:
 @metric(
     unit=Unit.USD,
     dtype=pl.Float64,
-    error=f"{ASSUMED} Told by few: see cost_is_assumed.",
-    null_rule="NULL when the critical power is not told and no cost is.",
+    error=f"{ASSUMED} Stated by few: see cost_is_assumed.",
+    null_rule="NULL when the critical power is not stated and no cost is.",
     ge=0,
     examples=[
         Example(given={"capex_usd": None, "critical_it_mw": 245.0, "assumed_capex_usd_per_mw": 10e6}, gives=2.45e9),
@@ -168,7 +168,7 @@ def contract_gross_usd_per_mw_year() -> pl.Expr:
     ],
 )
 def building_cost_usd() -> pl.Expr:
-    """Cost of the building and its power, servers left out, as told or else as assumed."""
+    """Cost of the building and its power, servers left out, as stated or else as assumed."""
     return pl.coalesce("capex_usd", pl.col("critical_it_mw") * pl.col("assumed_capex_usd_per_mw"))
 
 
@@ -180,7 +180,7 @@ def building_cost_usd() -> pl.Expr:
     examples=[Example(given={"capex_usd": None}, gives=True)],
 )
 def cost_is_assumed() -> pl.Expr:
-    """Whether the miner does not tell the cost."""
+    """Whether the miner does not state the cost."""
     return pl.col("capex_usd").is_null()
 
 
@@ -214,7 +214,7 @@ def discount_rate_pct() -> pl.Expr:
     examples=[Example(given={"escalator_pct": None, "assumed_escalator_pct": 0.0}, gives=0.0)],
 )
 def escalator_used_pct() -> pl.Expr:
-    """Rise of the rent a year, as told or else as assumed."""
+    """Rise of the rent a year, as stated or else as assumed."""
     return pl.coalesce("escalator_pct", "assumed_escalator_pct")
 
 
@@ -222,7 +222,7 @@ def escalator_used_pct() -> pl.Expr:
     unit=Unit.USD_PER_YEAR,
     dtype=pl.Float64,
     error=ASSUMED,
-    null_rule="NULL when value or term is not told.",
+    null_rule="NULL when value or term is not stated.",
     ge=0,
     examples=[
         Example(

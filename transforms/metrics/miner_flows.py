@@ -51,7 +51,7 @@ def miner_outflow_usd() -> pl.Expr:
 @metric(
     unit=Unit.RATIO,
     dtype=pl.Float64,
-    error=LABELS_ERROR + "Short texts call this ratio alone the Miners' Position Index.",
+    error=LABELS_ERROR + "Short texts call just this ratio the Miners' Position Index.",
     null_rule="NULL with fewer than 329 of 365 days of outflow in USD.",
     ge=0,
     history_days=YEAR_DAYS,

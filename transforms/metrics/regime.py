@@ -1,4 +1,4 @@
-"""The regime: four kinds of stress, another house's rule, and a state with hysteresis that says why it holds."""
+"""The regime: four kinds of stress, a vendor's rule, and a state with hysteresis and its reasons."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -162,7 +162,7 @@ def stress_selling() -> pl.Expr:
         Example(
             given={"puell_issuance_ratio": 0.69, "difficulty_ribbon_compression_ratio": 0.02},
             gives=False,
-            source="0.69 alone is above the limit",
+            source="0.69 is above the limit",
         ),
         Example(given={"puell_issuance_ratio": 0.60, "difficulty_ribbon_compression_ratio": 0.04}, gives=True),
         Example(given={"puell_issuance_ratio": 0.60, "difficulty_ribbon_compression_ratio": 0.05}, gives=False),
@@ -237,9 +237,9 @@ def deep_sign_count() -> pl.Expr:
 def _walk(days: pl.Series) -> Iterator[str | None]:
     """Yield the state of each day.
 
-    A day asks for a state by its conditions; the present state gives way once it has lasted three days itself, which
-    is why this is a walk and not an expression. Capitulation asks for the third day in a row of its own condition;
-    until then the day asks for nothing new. An unknown day has no state and breaks that streak, but ends nothing; it
+    The conditions of a day demand a state; the present state gives way once it has lasted three days itself, which
+    is why this is a walk and not an expression. Capitulation needs the third consecutive day of its own condition;
+    until then the day demands nothing new. An unknown day has no state and breaks that streak, but ends nothing; it
     is one of the sixty days of a recovery, as days are counted and not rows.
     """
     state: str | None = None
@@ -323,9 +323,7 @@ def _days(**conditions: Sequence[Scalar] | Scalar) -> Given:
             source="a state lasts three days",
         ),
         Example(given=_days(stress_hashrate=None), gives=None),
-        Example(
-            given=_days(stress_income=None, stress_margin=None), gives=None, source="no word on income is not calm"
-        ),
+        Example(given=_days(stress_income=None, stress_margin=None), gives=None, source="unknown income is not calm"),
         Example(given=_days(stress_income=None), gives="normal", source="the state rests on what is known"),
     ],
 )
@@ -358,8 +356,8 @@ def capitulation_state_reason() -> pl.Expr:
     """Stress conditions that hold on the day, joined by plus signs: why the state is what it is."""
     names = [pl.when(pl.col(c).fill_null(False)).then(pl.lit(c.removeprefix("stress_"))) for c in _CONDITIONS]
     reasons = pl.concat_list(names).list.drop_nulls().list.join("+")
-    told = pl.when(reasons == "").then(pl.lit("none")).otherwise(reasons)
-    return pl.when(pl.col("capitulation_state").is_not_null()).then(told)
+    listed = pl.when(reasons == "").then(pl.lit("none")).otherwise(reasons)
+    return pl.when(pl.col("capitulation_state").is_not_null()).then(listed)
 
 
 METRICS = (

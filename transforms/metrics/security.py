@@ -1,13 +1,16 @@
 """What protects the chain: what honest work is paid, and what it would cost to outdo it."""
 
+from datetime import date
 from typing import Final
 
 import polars as pl
 
 from schemas.metric import Example, metric
-from schemas.units import HOURS_PER_DAY, PERCENT, PETAHASH_PER_EXAHASH, TERAHASH_PER_EXAHASH, Unit
+from schemas.units import HOURS_PER_DAY, PERCENT, PETAHASH_PER_EXAHASH, SAT_PER_BTC, TERAHASH_PER_EXAHASH, Unit
 from transforms.windows import mean_over, ratio
 
+FIRST_BLOCKS: Final = date(2009, 1, 9)
+"""The chain went on from its first block on this day: issuance summed up from here on or earlier is the supply."""
 DAYS_PER_YEAR: Final = 365
 ATTACKER_MARGIN_RATIO: Final = 0.02
 """An attacker from outside needs as much as all others together, and a little more."""
@@ -27,10 +30,46 @@ COST: Final = "As good as the dated fleet and price estimates: both move by a th
     null_rule="NULL where nobody states it and neither all issuance since 2009 nor the height of the chain is known.",
     ge=0,
     le=21_000_000,
+    examples=[
+        Example(
+            given={
+                "day": [date(2009, 1, 9), date(2009, 1, 10)],
+                "supply_sat": None,
+                "issuance_btc": [700.0, 3_050.0],
+                "scheduled_supply_btc": None,
+            },
+            gives=3_750.0,
+            source="issuance summed up from the first blocks on",
+        ),
+        Example(
+            given={
+                "day": [date(2024, 6, 1)],
+                "supply_sat": 1_970_000_000_000_000,
+                "issuance_btc": 450.0,
+                "scheduled_supply_btc": 19_700_010.0,
+            },
+            gives=19_700_000.0,
+            source="what the chain source states comes first",
+        ),
+        Example(
+            given={
+                "day": [date(2024, 6, 1)],
+                "supply_sat": None,
+                "issuance_btc": 450.0,
+                "scheduled_supply_btc": 19_700_010.0,
+            },
+            gives=19_700_010.0,
+            source="issuance of the time before is missing",
+        ),
+    ],
 )
 def supply_btc() -> pl.Expr:
     """Coins issued up to the end of the day: as the chain source states, else summed up, else by the height reached."""
-    return pl.col("supply_btc")
+    issued = pl.col("issuance_btc")
+    # A sum is the supply only where issuance is known from the beginning of the chain without a gap.
+    whole = (pl.col("day").min() <= FIRST_BLOCKS) & issued.is_not_null().cast(pl.Int8).cum_min().cast(pl.Boolean)
+    summed = pl.when(whole).then(issued.cum_sum())
+    return pl.coalesce(pl.col("supply_sat") / SAT_PER_BTC, summed, "scheduled_supply_btc")
 
 
 @metric(

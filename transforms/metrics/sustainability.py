@@ -23,7 +23,7 @@ WHOLE_HISTORY_DAYS = 36_525
 EVEN_HISTORY = [float(change % 100) for change in range(1_199)]
 """Example days on which every change from 0 to 99 % was as frequent as any other."""
 
-LUCK = "Block luck alone gives a standard deviation of 4.5 percentage points. "
+LUCK = "Block luck by itself gives a standard deviation of 4.5 percentage points. "
 HALVED = "For 30 days after a halving it holds about -50 % by construction."
 
 
@@ -86,7 +86,7 @@ def revenue_change_30d_pct() -> pl.Expr:
 @metric(
     unit=Unit.PERCENT,
     dtype=pl.Float64,
-    error="Block luck alone gives a standard deviation of 12 percentage points. " + HALVED,
+    error="Block luck by itself gives a standard deviation of 12 percentage points. " + HALVED,
     null_rule="NULL when revenue is, on either of the two days.",
     ge=-100,
     history_days=LAG_DAYS + 1,

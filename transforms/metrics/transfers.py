@@ -77,7 +77,7 @@ def transfer_btc() -> pl.Expr:
     unit=Unit.SAT,
     dtype=pl.Int64,
     error=LABELS_ERROR + SHARED,
-    null_rule="NULL when the node did not tell which spent outputs a coinbase made.",
+    null_rule="NULL when the node did not state which spent outputs a coinbase made.",
     ge=0,
 )
 def fresh_sat() -> pl.Expr:
