@@ -2,8 +2,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 HASHED := --quiet --disable-pip-version-check --require-hashes --no-deps
+PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+UV := $(BIN)/uv pip install --quiet --no-deps --link-mode=hardlink
 
-.PHONY: help setup daily test check lint format picture bench bench-node lock clean
+# Processes that tests start compile each module of the project once, not once a process.
+unexport PYTHONDONTWRITEBYTECODE
+
+# $(call install,ENVIRONMENT,LOCK): with uv, which shares files between environments and uses every core. Where the
+# package index stands in pip's configuration, which uv does not read, with pip.
+install = $(UV) --compile-bytecode --require-hashes --python=$(1)/bin/python --requirement=$(2) \
+	|| $(BIN)/python -m pip --python=$(1)/bin/python install $(HASHED) --requirement=$(2)
+# $(call install_project,ENVIRONMENT): the project itself, in place; its build backend is in the runtime lock.
+install_project = $(UV) --no-build-isolation --python=$(1)/bin/python --editable=.
+
+.PHONY: help setup daily test test-at check lint format picture bench bench-node lock clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -12,13 +24,15 @@ help:  ## Say what there is
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 		|| { echo "error: $$($(PYTHON) --version), expected Python 3.11 to 3.13; set PYTHON=python3.12 or so"; exit 2; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install $(HASHED) -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock >.venv/uv.lock
+	$(BIN)/python -m pip install $(HASHED) -r .venv/uv.lock
+	$(call install,.venv,requirements.lock)
+	$(call install_project,.venv)
 	DO_NOT_TRACK=1 PREFECT_SERVER_ANALYTICS_ENABLED=false $(BIN)/python -m flows.scheduled.server
 	@touch $@
 
 .venv/.dev: .venv/.runtime requirements-dev.lock
-	$(BIN)/python -m pip install $(HASHED) -r requirements-dev.lock
+	$(call install,.venv,requirements-dev.lock)
 	@touch $@
 
 setup: .venv/.runtime  ## Make .venv from the hashed lock
@@ -26,20 +40,36 @@ setup: .venv/.runtime  ## Make .venv from the hashed lock
 daily: .venv/.runtime  ## One full daily run with the default profile
 	$(BIN)/hashpivot daily
 
+# What a user has: no pandas and no Hypothesis, which Pandera imports where they are, for half a second a process.
+.venv/.user: requirements.lock pyproject.toml .venv/.runtime
+	$(PYTHON) -m venv --without-pip .venv/user
+	$(call install,.venv/user,requirements.lock)
+	$(call install_project,.venv/user)
+	cp -R .venv/share .venv/user/
+	@touch $@
+
 # Most tests wait for servers and processes of their own, so that four at a time keep two cores busy.
-test: .venv/.dev .venv/.reader  ## Run every test
-	$(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+test: .venv/.dev .venv/.user .venv/.reader  ## Run every test
+	$(PYTEST)
+
+WHEN ?= 2028-02-29 00:30:00
+TESTS ?= tests
+# An offset, and not a fixed start, which every process that a test starts would begin with anew.
+test-at: .venv/.dev .venv/.user .venv/.reader  ## Run tests as if it were WHEN="2028-02-29 00:30:00" in UTC; TESTS=tests/run for some
+	@if ! command -v faketime >/dev/null; then echo "NOT TESTED at $(WHEN): no faketime, apt-get install faketime" >&2; else \
+		FAKETIME_DONT_FAKE_MONOTONIC=1 NO_FAKE_STAT=1 \
+			faketime -f "$$(printf %+d $$(($$(date -u -d '$(WHEN)' +%s) - $$(date +%s))))" $(PYTEST) $(TESTS); fi
 
 # An old DuckDB in an environment of its own: publications must stay readable by the drivers of BI tools.
 .venv/.reader: tests/warehouse/reader.lock .venv/.runtime
-	$(PYTHON) -m venv .venv/reader
-	.venv/reader/bin/python -m pip install $(HASHED) -r tests/warehouse/reader.lock
+	$(PYTHON) -m venv --without-pip .venv/reader
+	$(call install,.venv/reader,tests/warehouse/reader.lock)
 	@touch $@
 
 # bitcoin-etl, which the extraction from a node is compared with; it comes as source only and names old versions of all.
 .venv/.peers: benchmarks/peers.lock benchmarks/peers-build.lock .venv/.runtime
 	$(PYTHON) -m venv .venv/peers
-	.venv/peers/bin/python -m pip install $(HASHED) -r benchmarks/peers-build.lock
+	$(call install,.venv/peers,benchmarks/peers-build.lock)
 	.venv/peers/bin/python -m pip install $(HASHED) --no-build-isolation -r benchmarks/peers.lock
 	@touch $@
 
@@ -61,13 +91,6 @@ format: .venv/.dev  ## Put the code in its form and refresh generated pages
 picture: .venv/.runtime  ## Draw the README's picture from a demo run of a fixed day
 	$(BIN)/hashpivot daily --plain --home build/picture --day 2026-11-20
 	$(BIN)/hashpivot show --home build/picture --svg docs/summary.svg
-
-# What a user has: no pandas, which Pandera would import where it is.
-.venv/.user: requirements.lock pyproject.toml .venv/.runtime
-	$(PYTHON) -m venv .venv/user
-	.venv/user/bin/python -m pip install $(HASHED) -r requirements.lock
-	.venv/user/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
-	@touch $@
 
 bench: .venv/.dev .venv/.user  ## Measure against pandas and hand-written SQL
 	$(BIN)/python -m benchmarks

@@ -19,7 +19,8 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "serve"))
 
-from tests.scheduled.serving import COMMAND, Serving, clean_environment  # noqa: E402
+from tests.invocation import COMMAND, clean_environment  # noqa: E402
+from tests.scheduled.serving import Serving  # noqa: E402
 
 DAY: Final = "2026-11-20"
 ROUNDS: Final = 5

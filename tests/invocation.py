@@ -6,7 +6,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-COMMAND = str(Path(sys.executable).with_name("hashpivot"))
+REPOSITORY = Path(__file__).parents[1]
+_USER = REPOSITORY / ".venv" / "user" / "bin"
+_FOLDER = _USER if (_USER / "hashpivot").exists() else Path(sys.executable).parent
+PYTHON = str(_FOLDER / "python")
+"""Of the environment that `make test` keeps for processes: what a user installs, and nothing of the tests."""
+COMMAND = str(_FOLDER / "hashpivot")
 Hashpivot = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -18,6 +17,7 @@ from schemas.labels import UNKNOWN_POOL
 from schemas.miner_set import MinerSet, OneHop, ZeroHop
 from tests.attribution.invented_chains import EXCHANGES, chains
 from tests.attribution.recording import decoded, decoded_blocks, exchanges, pool_names, run
+from tests.invocation import PYTHON
 from transforms.attribution.blocks import paid_scripts, record_coinbase
 from warehouse.miner_set import load_miner_set, save_miner_set
 
@@ -138,9 +138,7 @@ while True:
 def test_a_kill_at_any_point_leaves_the_old_set_or_the_new(tmp_path):
     path, last = tmp_path / "miners", 0
     for after_ms in (0, 1, 3, 7, 12, 20):
-        writer = subprocess.Popen(
-            [sys.executable, "-c", WRITER, path], env=os.environ | {"PYTHONPATH": str(Path.cwd())}
-        )
+        writer = subprocess.Popen([PYTHON, "-c", WRITER, path], env=os.environ | {"PYTHONPATH": str(Path.cwd())})
         path.unlink(missing_ok=True)
         while not path.exists():
             assert writer.poll() is None

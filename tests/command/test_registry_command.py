@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
@@ -13,7 +12,7 @@ import pytest
 from flows.command.registry import check
 from schemas.errors import BadInputError
 from schemas.registry import REGISTRY
-from tests.invocation import COMMAND, Hashpivot, clean_environment
+from tests.invocation import COMMAND, PYTHON, Hashpivot, clean_environment
 from warehouse.registry import REFERENCE, load_registry
 from warehouse.registry_edit import add_row
 from warehouse.registry_totals import CHANGELOG, line
@@ -68,7 +67,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def in_tree(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "flows.command.cli", *arguments],
+        [PYTHON, "-m", "flows.command.cli", *arguments],
         cwd=tree,
         env=clean_environment(HOME=str(tree), PYTHONPATH=str(tree)),
         capture_output=True,

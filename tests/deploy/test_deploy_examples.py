@@ -3,13 +3,14 @@
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from compose_spec import PyCompose
+
+from tests.invocation import COMMAND, PYTHON
 
 REPOSITORY = Path(__file__).parents[2]
 DEPLOY = REPOSITORY / "deploy"
@@ -34,10 +35,9 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     if (analyze := shutil.which("systemd-analyze")) is None:
         pytest.skip("no systemd-analyze here")
     unit = tmp_path / "hashpivot.service"
-    command = Path(sys.executable).with_name("hashpivot")
     text = (DEPLOY / "hashpivot.service").read_text(encoding="utf-8")
     assert "ExecStart=/opt/hashpivot/.venv/bin/hashpivot serve" in text
-    unit.write_text(text.replace("/opt/hashpivot/.venv/bin/hashpivot", str(command)), encoding="utf-8")
+    unit.write_text(text.replace("/opt/hashpivot/.venv/bin/hashpivot", COMMAND), encoding="utf-8")
     done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
@@ -57,7 +57,7 @@ def test_compose_file_keeps_to_the_specification_and_to_loopback() -> None:
 
 def test_work_pool_file_says_what_serve_says() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", SERVED], env=dict(os.environ), capture_output=True, text=True, timeout=120, check=True
+        [PYTHON, "-c", SERVED], env=dict(os.environ), capture_output=True, text=True, timeout=120, check=True
     )
     told = [
         {

@@ -1,12 +1,12 @@
 """The house stands without its scheduler: only the module that schedules needs Prefect."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.invocation import PYTHON, REPOSITORY
+
 WITHOUT_PREFECT = "import sys; sys.modules['prefect'] = None\n"
 """A module that is None in `sys.modules` cannot be imported."""
 
@@ -42,7 +42,7 @@ print(built.tables["capitulation_daily"]["price_usd"].to_list())
 
 def run(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", WITHOUT_PREFECT + code], cwd=REPOSITORY, capture_output=True, text=True, check=False
+        [PYTHON, "-c", WITHOUT_PREFECT + code], cwd=REPOSITORY, capture_output=True, text=True, check=False
     )
 
 
@@ -75,7 +75,7 @@ def test_profile_without_a_hosted_source_loads_nothing_of_the_web(tmp_path: Path
     )
     told = {}
     for profile in ("demo", "live"):
-        command = [sys.executable, "-c", WITHOUT_PREFECT + code, profile]
+        command = [PYTHON, "-c", WITHOUT_PREFECT + code, profile]
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
         told[profile] = done.stdout
     assert told == {"demo": "[]\n", "live": "['requests', 'pyrate_limiter', 'flows.sources.web']\n"}

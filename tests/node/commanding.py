@@ -2,17 +2,16 @@
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from tests.invocation import COMMAND
 from tests.node.replay_node import ReplayNode
 
 Done = subprocess.CompletedProcess[str]
 LABELS = Path(__file__).parents[1] / "attribution" / "recorded" / "labels.csv"
-COMMAND = str(Path(sys.executable).with_name("hashpivot"))
 DAILY = ("daily", "--profile", "node", "--plain")
 
 

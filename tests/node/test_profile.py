@@ -18,7 +18,8 @@ from schemas.errors import SettingsError, WarehouseError
 from schemas.miner_set import MinerSet
 from schemas.units import SAT_PER_BTC
 from tests.attribution.recording import decoded_blocks, exchanges, run, told_blocks
-from tests.node.commanding import COMMAND, DAILY, environment, hashpivot, published, tables
+from tests.invocation import COMMAND
+from tests.node.commanding import DAILY, environment, hashpivot, published, tables
 from tests.node.replay_node import Fault, ReplayNode
 
 StartNode = Callable[..., ReplayNode]

@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -18,10 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.invocation import COMMAND, clean_environment
+
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
-COMMAND = str(Path(sys.executable).with_name("hashpivot"))
 START_SECONDS = 150
 MANY_SHARDS = 300
 """Parts of a backfill that is still at work when something happens to it."""
@@ -34,11 +34,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def clean_environment(**extra: str) -> dict[str, str]:
-    """The caller's environment without its own settings of ours or of the scheduler."""
-    return {k: v for k, v in os.environ.items() if not k.startswith(("HASHPIVOT_", "PREFECT_"))} | extra
 
 
 @dataclass

@@ -6,7 +6,6 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.invocation import Hashpivot, clean_environment
+from tests.invocation import PYTHON, Hashpivot, clean_environment
 
 REPOSITORY = Path(__file__).parents[2]
 SERVER_START_SECONDS = 120
@@ -47,7 +46,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "prefect", "server", "start", "--port", str(port), "--no-ui"],
+        [PYTHON, "-m", "prefect", "server", "start", "--port", str(port), "--no-ui"],
         env=clean_environment(HOME=str(home), PREFECT_HOME=str(home / "prefect")),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -103,7 +102,7 @@ def test_parameters_that_cannot_be_used_stop_before_anything_runs() -> None:
         "except Exception as error:\n    print(type(error).__name__, str(error).count('day'))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], env=clean_environment(), capture_output=True, text=True, timeout=120, check=True
+        [PYTHON, "-c", code], env=clean_environment(), capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout.startswith("ParameterTypeError")
 
@@ -127,7 +126,7 @@ def test_only_transient_errors_are_retried(server: str) -> None:
         "print(calls)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [PYTHON, "-c", code],
         env=clean_environment(PREFECT_API_URL=server),
         capture_output=True,
         text=True,
@@ -166,7 +165,7 @@ def is_temporary_server(process: Path) -> bool:
 
 @pytest.mark.parametrize("signal_number", [signal.SIGKILL, signal.SIGINT])
 def test_own_server_ends_with_the_run_however_that_ends(signal_number: int, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "flows.command.cli", "daily", "--day", "2026-11-20"]
+    command = [PYTHON, "-m", "flows.command.cli", "daily", "--day", "2026-11-20"]
     run = subprocess.Popen(
         command, cwd=tmp_path, env=clean_environment(HOME=str(tmp_path)), stderr=subprocess.PIPE, text=True
     )
@@ -191,7 +190,7 @@ def test_missed_days_are_published_in_order_and_no_more_than_a_week_of_them(publ
         "print(len(list(DailyParameters().runs())))\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [PYTHON, "-c", code],
         env=clean_environment(HASHPIVOT_HOME=str(published_demo.parent), HASHPIVOT_PROFILE="demo"),
         capture_output=True,
         text=True,
@@ -233,7 +232,7 @@ def test_worker_of_a_pool_runs_what_prefect_yaml_deploys(server: str, tmp_path: 
     )
 
     def prefect(*arguments: str, folder: Path) -> str:
-        command = [sys.executable, "-P", "-m", "prefect", "--no-prompt", *arguments]
+        command = [PYTHON, "-P", "-m", "prefect", "--no-prompt", *arguments]
         done = subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=180, check=False
         )

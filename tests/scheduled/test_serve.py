@@ -8,7 +8,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,14 +16,13 @@ from typing import Any
 
 import pytest
 
+from tests.invocation import COMMAND, PYTHON, clean_environment
 from tests.scheduled.receivers import WEBHOOK_PATH, Received, listening
 from tests.scheduled.serving import (
-    COMMAND,
     SCREENSHOTS,
     Serving,
     backfill_at_work,
     browser_page,
-    clean_environment,
     eventually,
     pick,
     published_version,
@@ -309,7 +307,7 @@ def test_work_pool_takes_the_same_deployments(served: Serving) -> None:
     served.ask("/work_pools/", {"name": "hashpivot", "type": "process"})
     client = {"PREFECT_API_URL": f"{served.address}/api", "PREFECT_API_AUTH_STRING": served.login or ""}
     done = subprocess.run(
-        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        [PYTHON, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         cwd=REPOSITORY,
         env=dict(os.environ) | client | {"HOME": str(served.folder), "NO_PROXY": "127.0.0.1"},
         capture_output=True,

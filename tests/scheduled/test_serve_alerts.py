@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 
+from tests.invocation import COMMAND
 from tests.scheduled.receivers import WEBHOOK_PATH, Received, listening
-from tests.scheduled.serving import COMMAND, Serving, eventually
+from tests.scheduled.serving import Serving, eventually
 from warehouse.registry import load_registry
 from warehouse.registry_totals import LINE, line
 

@@ -6,7 +6,6 @@ The tests of this file share one home, one scheduler and one node on loopback, a
 import json
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,13 +18,13 @@ import pytest
 from flows.scheduled.deployments import served as deployed
 from flows.scheduled.tasks import LOCK_TIMEOUT_SECONDS, PUBLISH_TIMEOUT_SECONDS
 from flows.settings import Settings
+from tests.invocation import PYTHON, clean_environment
 from tests.node.replay_node import Fault, ReplayNode, recorded
 from tests.scheduled.serving import (
     SCREENSHOTS,
     Serving,
     backfill_at_work,
     browser_page,
-    clean_environment,
     eventually,
     published_version,
 )
@@ -123,7 +122,7 @@ def limited(served: Serving, limits: dict[str, float], environment: dict[str, st
     before = {run["id"] for run in served.ask("/flow_runs/filter", {})}
     began = time.monotonic()
     done = subprocess.run(
-        [sys.executable, PROGRAM, json.dumps([limits, parameters])],
+        [PYTHON, PROGRAM, json.dumps([limits, parameters])],
         env=clean_environment() | served.environment | ours | environment,
         capture_output=True,
         text=True,

@@ -2,11 +2,12 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.invocation import PYTHON
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -21,7 +22,7 @@ def start() -> Iterator[Start]:
 
     def start_program(program: str, *arguments: object, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [*before, sys.executable, "-c", program, *map(str, arguments)],
+            [*before, PYTHON, "-c", program, *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
