@@ -3,8 +3,12 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+
+from transforms.calendar import FINALITY_DELAY
 
 REPOSITORY = Path(__file__).parents[1]
 _USER = REPOSITORY / ".venv" / "user" / "bin"
@@ -33,3 +37,16 @@ def invoke(folder: Path, *arguments: str, **environment: str) -> subprocess.Comp
         timeout=300,
         check=False,
     )
+
+
+def last_final_day() -> date:
+    """The day that a run of this moment publishes: before 02:00 UTC that is not yesterday."""
+    return (datetime.now(UTC) - FINALITY_DELAY).date() - timedelta(days=1)
+
+
+def eventually(holds: Callable[[], object], what: str, timeout: float = 120) -> None:
+    """Wait until `holds`, and fail for want of `what` where a busy machine would long have got there."""
+    deadline = time.monotonic() + timeout
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.invocation import COMMAND, Hashpivot, clean_environment, invoke
+from tests.invocation import COMMAND, Hashpivot, clean_environment, eventually, invoke
 
 PRICE_HEADER = "time,BlkCnt,FeeTotNtv,IssTotNtv,PriceUSD\n"
 
@@ -233,9 +233,7 @@ def test_second_run_at_the_same_time_is_told_who_holds_the_lock(demo: Path) -> N
     command = [COMMAND, "daily", "--plain"]
     holder = subprocess.Popen(command, cwd=demo, env=clean_environment(HOME=str(demo)), stderr=subprocess.PIPE)
     lock = demo / "data" / "run.lock"
-    deadline = time.monotonic() + 30
-    while f"process {holder.pid}" not in lock.read_text(encoding="utf-8") and time.monotonic() < deadline:
-        time.sleep(0.01)
+    eventually(lambda: f"process {holder.pid}" in lock.read_text(encoding="utf-8"), "the lock")
     os.kill(holder.pid, signal.SIGSTOP)
     try:
         done = invoke(demo, "daily", "--plain")

@@ -38,7 +38,7 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     text = (DEPLOY / "hashpivot.service").read_text(encoding="utf-8")
     assert "ExecStart=/opt/hashpivot/.venv/bin/hashpivot serve" in text
     unit.write_text(text.replace("/opt/hashpivot/.venv/bin/hashpivot", COMMAND), encoding="utf-8")
-    done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([analyze, "verify", unit], capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
 

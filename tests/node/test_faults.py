@@ -23,6 +23,7 @@ from schemas.errors import (
     SettingsError,
     TransientError,
 )
+from tests.invocation import eventually
 from tests.node.replay_node import Fault, ReplayNode
 from tests.node.walking import HASTY, told, walk_to
 
@@ -303,10 +304,9 @@ def test_walk_that_is_left_early_ends_its_threads(start_node: StartNode) -> None
         if block.height == 30:
             break
     del block
-    deadline = time.monotonic() + 5
-    while any(thread.name.startswith("node") for thread in threading.enumerate()) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not any(thread.name.startswith("node") for thread in threading.enumerate())
+    eventually(
+        lambda: not any(thread.name.startswith("node") for thread in threading.enumerate()), "the end of the threads"
+    )
 
 
 @pytest.mark.parametrize(
@@ -352,6 +352,6 @@ def test_stop_in_the_middle_waits_for_one_try_and_not_for_all(start_node: StartN
             hashes(walk)
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert time.monotonic() - began < 4, "a hundred tries would take most of a minute"
+    assert time.monotonic() - began < 20, "a hundred tries would take most of a minute"
     with pytest.raises(RunOverError):
         walk.facts()

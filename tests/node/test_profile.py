@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from schemas.errors import SettingsError, WarehouseError
 from schemas.miner_set import MinerSet
 from schemas.units import SAT_PER_BTC
 from tests.attribution.recording import decoded_blocks, exchanges, run, told_blocks
-from tests.invocation import COMMAND
+from tests.invocation import COMMAND, eventually
 from tests.node.commanding import DAILY, environment, hashpivot, published, tables
 from tests.node.replay_node import Fault, ReplayNode
 
@@ -143,10 +142,7 @@ def test_a_run_that_is_killed_and_started_again_gives_what_one_gives(
     node.faults.append(Fault("slow", "getblock", times=1, skip=at, seconds=60))
     home = tmp_path / "home"
     started = subprocess.Popen([COMMAND, *DAILY], env=environment(node, home), stderr=subprocess.DEVNULL)
-    until = time.monotonic() + 60
-    while node.faults[0].times and time.monotonic() < until:
-        time.sleep(0.02)
-    time.sleep(0.5)
+    eventually(lambda: node.faults[0].times == 0, "the request that is never responded to")
     started.send_signal(signal.SIGKILL)
     started.wait()
     assert not (home / "published").exists()

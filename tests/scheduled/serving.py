@@ -11,13 +11,13 @@ import time
 import urllib.error
 import urllib.request
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.invocation import COMMAND, clean_environment
+from tests.invocation import COMMAND, clean_environment, eventually
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
@@ -82,7 +82,7 @@ class Serving:
             )
         return before
 
-    def stop(self, timeout: float = 60) -> int:
+    def stop(self, timeout: float = 120) -> int:
         """SIGTERM, as systemd sends it; returns the exit code."""
         assert self.process is not None
         self.process.terminate()
@@ -96,7 +96,7 @@ class Serving:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        self.process.wait(30)
+        self.process.wait(120)
 
     def family(self) -> list[int]:
         """This process and everything that came of it, the server of its own session included."""
@@ -160,7 +160,7 @@ class Serving:
         found: dict[str, Any] = self.ask(f"/flow_runs/{run_id}")
         return found
 
-    def wait(self, run_id: str, names: Sequence[str] = OVER, timeout: float = 90) -> dict[str, Any]:
+    def wait(self, run_id: str, names: Sequence[str] = OVER, timeout: float = 180) -> dict[str, Any]:
         """The state of the run once its type or name is one of `names`."""
         deadline = time.monotonic() + timeout
         while True:
@@ -228,13 +228,6 @@ def pick(opener: "Locator", item: "Locator") -> None:
             opener.page.keyboard.press("Escape")
     opener.click()
     item.click()
-
-
-def eventually(holds: Callable[[], object], what: str, timeout: float = 30) -> None:
-    deadline = time.monotonic() + timeout
-    while not holds():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.1)
 
 
 def children(pid: int) -> list[int]:

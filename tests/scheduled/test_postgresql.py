@@ -48,7 +48,7 @@ def database() -> Iterator[str]:
     subprocess.run(
         [*asker, initdb, "-D", folder / "data", "-A", "trust", "-U", "prefect", "-E", "UTF8", "--no-sync"],
         check=True,
-        timeout=60,
+        timeout=120,
         **quiet,
     )
     server = subprocess.Popen(
@@ -56,7 +56,7 @@ def database() -> Iterator[str]:
     )
     try:
         ready = [program("pg_isready"), "-h", "127.0.0.1", "-p", str(port)]
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while subprocess.run(ready, check=False, **quiet).returncode != 0:
             assert time.monotonic() < deadline, "PostgreSQL did not start"
             time.sleep(0.1)

@@ -16,14 +16,13 @@ from typing import Any
 
 import pytest
 
-from tests.invocation import COMMAND, PYTHON, clean_environment
+from tests.invocation import COMMAND, PYTHON, clean_environment, eventually
 from tests.scheduled.receivers import WEBHOOK_PATH, Received, listening
 from tests.scheduled.serving import (
     SCREENSHOTS,
     Serving,
     backfill_at_work,
     browser_page,
-    eventually,
     pick,
     published_version,
 )
@@ -194,7 +193,7 @@ def test_publication_that_is_late_is_told_once(served: Serving, received: Receiv
     def told() -> list[bytes]:
         return [body for _, body in received.webhook if LATE.encode() in body]
 
-    eventually(told, "the alarm", timeout=90)
+    eventually(told, "the alarm")
     served.finish("publish-only", profile="demo")
     eventually(lambda: "[recovery] hashpivot: The publication has caught up" in subjects(received), "its end")
     assert len(told()) == 1
@@ -299,7 +298,7 @@ def test_after_a_loss_of_power_the_schedule_fires_by_itself_and_goes_on(served: 
     def fired() -> list[dict[str, Any]]:
         return [run for run in served.ask("/flow_runs/filter", asked) if run["auto_scheduled"]]
 
-    eventually(fired, "a run by schedule", timeout=100)
+    eventually(fired, "a run by schedule")
     assert fired()[0]["state"]["type"] == "COMPLETED"
 
 
@@ -368,7 +367,7 @@ def doctor_of(served: Serving) -> dict[str, str]:
         env=clean_environment(HOME=str(served.folder)),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     return next(row for row in json.loads(done.stdout) if row["what"] == "scheduler")

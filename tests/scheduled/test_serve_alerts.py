@@ -17,9 +17,9 @@ from typing import Any
 
 import pytest
 
-from tests.invocation import COMMAND
+from tests.invocation import COMMAND, eventually
 from tests.scheduled.receivers import WEBHOOK_PATH, Received, listening
-from tests.scheduled.serving import Serving, eventually
+from tests.scheduled.serving import Serving
 from warehouse.registry import load_registry
 from warehouse.registry_totals import LINE, line
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from flows.run.plan import CATCH_UP_DAYS
-from tests.scheduled.serving import Serving, eventually, published_version
-from transforms.calendar import FINALITY_DELAY
+from tests.invocation import eventually, last_final_day
+from tests.scheduled.serving import Serving, published_version
 
 DEMO = Path(__file__).parents[2] / "flows" / "profiles" / "demo.toml"
 LATE_RUNS = 3
@@ -28,10 +28,6 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     yield serving
     if serving.process is not None and serving.process.poll() is None:
         serving.kill()
-
-
-def last_finished_day() -> date:
-    return (datetime.now(UTC) - FINALITY_DELAY).date() - DAY
 
 
 def own_profile(served: Serving, name: str) -> str:
@@ -48,7 +44,7 @@ def published_days(served: Serving, profile: str) -> list[date]:
 
 
 def test_no_more_than_a_week_of_missed_days_gets_a_publication(served: Serving) -> None:
-    last, profile = last_finished_day(), own_profile(served, "week")
+    last, profile = last_final_day(), own_profile(served, "week")
     first = last - (CATCH_UP_DAYS + 3) * DAY
     asked = {"profile_file": profile, "since": str(first)}
     served.finish("daily", **asked, day=str(first))
@@ -68,7 +64,7 @@ def test_no_more_than_a_week_of_missed_days_gets_a_publication(served: Serving) 
 def test_of_the_runs_that_an_outage_left_behind_one_catches_up_in_order_and_the_others_have_nothing_to_do(
     served: Serving,
 ) -> None:
-    last = last_finished_day()
+    last = last_final_day()
     served.finish("daily", profile="demo", day=str(last - 3 * DAY))
     file = served.home / "prefect" / "prefect.db"
 

@@ -18,14 +18,13 @@ import pytest
 from flows.scheduled.deployments import served as deployed
 from flows.scheduled.tasks import LOCK_TIMEOUT_SECONDS, PUBLISH_TIMEOUT_SECONDS
 from flows.settings import Settings
-from tests.invocation import PYTHON, clean_environment
+from tests.invocation import PYTHON, clean_environment, eventually
 from tests.node.replay_node import Fault, ReplayNode, recorded
 from tests.scheduled.serving import (
     SCREENSHOTS,
     Serving,
     backfill_at_work,
     browser_page,
-    eventually,
     published_version,
 )
 from warehouse.journal import one_run_at_a_time
@@ -126,7 +125,7 @@ def limited(served: Serving, limits: dict[str, float], environment: dict[str, st
         env=clean_environment() | served.environment | ours | environment,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=120,
         check=True,
     )
     process_seconds = time.monotonic() - began

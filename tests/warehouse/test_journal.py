@@ -37,7 +37,7 @@ def test_a_second_process_is_turned_away_and_told_who_runs(tmp_path: Path, start
     with pytest.raises(WarehouseBusyError, match=f"process {holder.pid}") as caught, journal.one_run_at_a_time(lock):
         pass
     assert "\n" not in str(caught.value)
-    holder.communicate("end\n", timeout=20)
+    holder.communicate("end\n", timeout=120)
     with journal.one_run_at_a_time(lock):
         pass
 
@@ -50,7 +50,7 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path: Path, start: Any) -> Non
     holder.wait()
     with journal.one_run_at_a_time(lock):
         rival = start(HOLD, lock)
-        _, error = rival.communicate(timeout=20)
+        _, error = rival.communicate(timeout=120)
         assert "WarehouseBusyError" in error
         assert str(holder.pid) not in lock.read_text()
 

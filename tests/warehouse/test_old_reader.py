@@ -44,7 +44,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("old") / "published"
     publish(folder, publication("v1", rows=3_000), keep=3, created_at=NOW)
     answer = subprocess.run(
-        [OLD, "-I", "-c", LOOK, folder / DATABASE_NAME], capture_output=True, text=True, timeout=60, check=False
+        [OLD, "-I", "-c", LOOK, folder / DATABASE_NAME], capture_output=True, text=True, timeout=120, check=False
     )
     assert (answer.returncode, answer.stderr) == (0, "")
     return json.loads(answer.stdout)

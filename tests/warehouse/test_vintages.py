@@ -277,7 +277,7 @@ except WarehouseError as error:
 def test_a_full_disk_is_one_line_of_error_and_loses_nothing_that_was_stored(working: Path, start: Any) -> None:
     keep(working, price(10.0, 20.0))
     before = state(working)
-    out, err = start(FULL_DISK, working).communicate(timeout=60)
+    out, err = start(FULL_DISK, working).communicate(timeout=120)
     assert (out.count("\n"), err) == (1, "")
     assert "File too large" in out
     assert state(working) == before

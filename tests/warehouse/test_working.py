@@ -157,7 +157,7 @@ def test_a_second_process_is_told_which_process_has_the_database_open(working: P
         pass
     assert "\n" not in str(caught.value)
     assert str(working) in str(caught.value)
-    holder.communicate("close\n", timeout=20)
+    holder.communicate("close\n", timeout=120)
     with open_working(working) as connection:
         assert connection.execute("select count(*) from raw.batch").fetchone() == (0,)
 
