@@ -1,0 +1,128 @@
+"""Every command and query in a page, run as a reader would: from top to bottom, in a folder of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.docs.pages import REPOSITORY, blocks
+from tests.invocation import COMMAND, clean_environment, invoke
+from tests.node.replay_node import ReplayNode, recorded
+from tests.replay import ReplayServer
+from tests.replay.sites import all_sites
+
+RUN = blocks("sh", "sql", "python")
+PAGES = sorted({block.page for block in RUN})
+TIME_SCALE = 0.1
+LABELS = REPOSITORY / "tests" / "attribution" / "recorded" / "labels.csv"
+
+
+@contextmanager
+def hosted_sources() -> Iterator[Mapping[str, str]]:
+    """The replay server in the place of hosted sources."""
+    with ReplayServer(all_sites(), time_scale=TIME_SCALE) as server:
+        yield server.settings()
+
+
+@contextmanager
+def node(folder: Path) -> Iterator[Mapping[str, str]]:
+    """A replay of a recorded node."""
+    node = ReplayNode(folder / "node.cookie", chain=list(recorded()))
+    node.start()
+    try:
+        yield {
+            "HASHPIVOT_NODE_URL": node.url,
+            "HASHPIVOT_NODE_COOKIE_FILE": str(node.cookie_file),
+            "HASHPIVOT_NODE_CHAIN": "regtest",
+            "HASHPIVOT_LABELS_FILE": str(LABELS),
+        }
+    finally:
+        node.stop()
+
+
+@contextmanager
+def surroundings(page: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[Mapping[str, str]]:
+    """What a page takes for granted: outside systems, files, and the two commands that the README begins with."""
+    with ExitStack() as stack:
+        settings: dict[str, str] = {}
+        if page in {"README.md", "docs/live-sources.md"}:
+            settings |= stack.enter_context(hosted_sources())
+        if page == "docs/own-node.md":
+            settings |= stack.enter_context(node(folder))
+        if page == "docs/own-data.md":
+            shared: Path = request.getfixturevalue("shared_data")
+            for name in ("coinmetrics", "cryptoquant", "pool_blocks"):
+                shutil.copytree(shared / name, folder / "exports" / name)
+        profiles = [block for block in blocks("toml") if block.page == page and "sources = " in block.text]
+        for block in profiles:
+            (folder / block.text.splitlines()[0].removeprefix("# ")).write_text(block.text, encoding="utf-8")
+        # Where a page begins after the first run, there has been one.
+        if page not in {"README.md", "docs/own-node.md", "docs/own-data.md", "docs/live-sources.md"}:
+            assert invoke(folder, "daily", "--plain").returncode == 0
+        yield settings
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The caller's environment with the command on its path, under both names that pages use."""
+    folder = tmp_path_factory.mktemp("path")
+    (folder / "hashpivot").symlink_to(COMMAND)
+    (folder / "python").symlink_to(sys.executable)
+    return clean_environment(PATH=f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_and_queries_of_the_page_work(
+    page: str, environment: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    with surroundings(page, tmp_path, request) as settings:
+        there = environment | {"HOME": str(tmp_path)} | dict(settings)
+        for block in (block for block in RUN if block.page == page):
+            if block.kind == "sql":
+                for statement in block.statements:
+                    done = subprocess.run(
+                        [COMMAND, "sql", statement, "--json"],
+                        cwd=tmp_path, env=there, capture_output=True, text=True, timeout=120, check=False,
+                    )  # fmt: skip
+                    assert done.returncode == 0, f"{block}: {done.stderr}"
+                    assert done.stdout.strip().startswith("["), f"{block}: {done.stdout[:200]}"
+                    assert done.stdout.strip() != "[]" or "meta.quality" in statement, f"{block}: no row"
+                continue
+            commands = block.commands if block.kind == "sh" else [f"{sys.executable} -c '{block.text}'"]
+            for command in commands:
+                if command.startswith("make "):
+                    continue  # CI runs these two itself; `test_make_targets_in_pages_exist` looks at the others
+                line = command.replace(".venv/bin/", "")
+                done = subprocess.run(
+                    line, shell=True, cwd=tmp_path, env=there, capture_output=True, text=True, timeout=300, check=False
+                )
+                assert done.returncode == 0, f"{block}: {command}\n{done.stdout[-500:]}\n{done.stderr[-2000:]}"
+
+
+def test_pages_have_commands_of_every_kind() -> None:
+    """Or the test above would pass over pages that hold none."""
+    assert {block.kind for block in RUN} == {"sh", "sql", "python"}
+    assert {
+        "README.md",
+        "docs/getting-started.md",
+        "docs/own-data.md",
+        "docs/own-node.md",
+        "docs/live-sources.md",
+    } <= set(PAGES)
+
+
+def test_blocks_that_are_not_run_are_few_and_known() -> None:
+    """A command that nobody runs is marked `text`; there is one for each thing that does not end by itself."""
+    known = {
+        "docs/live-sources.md": "-m tests.replay",
+        "docs/own-node.md": "hashpivot explain",
+        "docs/scheduling.md": "hashpivot serve",
+    }
+    for block in blocks("text"):
+        if "hashpivot" in block.text or "python -m" in block.text:
+            assert known.get(block.page, "?") in block.text or "* * *" in block.text, str(block)
