@@ -203,24 +203,15 @@ FILING = pa.DataFrameSchema(
 """One row a filing that was looked at, one without a keyword included: it tells that there was nothing in it."""
 
 OBSERVED = {
-    ObservedTable.BLOCK: BLOCK,
-    ObservedTable.DAILY_VALUE: DAILY_VALUE,
-    ObservedTable.EXCHANGE_FLOW: EXCHANGE_FLOW,
-    ObservedTable.MINER_TRANSFER: MINER_TRANSFER,
-    ObservedTable.MINER_BLOCK_FLOW: MINER_BLOCK_FLOW,
-    ObservedTable.FILING_FACT: FILING_FACT,
-    ObservedTable.FILING: FILING,
+    ObservedTable(schema.name): schema
+    for schema in (BLOCK, DAILY_VALUE, EXCHANGE_FLOW, MINER_TRANSFER, MINER_BLOCK_FLOW, FILING_FACT, FILING)
 }
 
 KEYS = {
-    ObservedTable.BLOCK: ("height",),
-    ObservedTable.DAILY_VALUE: ("series", "day"),
-    ObservedTable.EXCHANGE_FLOW: ("day", "exchange", "pool"),
-    ObservedTable.MINER_TRANSFER: ("height", "block_hash", "txid", "exchange", "hop", "label_set"),
-    ObservedTable.MINER_BLOCK_FLOW: ("height",),
-    ObservedTable.FILING_FACT: ("cik", "tag", "period_start", "period_end", "accession"),
-    ObservedTable.FILING: ("cik", "accession"),
+    table: tuple(schema.unique or [name for name, column in schema.columns.items() if column.unique])
+    for table, schema in OBSERVED.items()
 }
+"""The columns that tell the rows of one source apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,17 +6,17 @@ import duckdb
 import polars as pl
 
 from schemas.suppliers import REGISTRY, Supplier
-from warehouse.statements import frame, statement
+from warehouse.statements import frame, statement, without_zone
 
 
 def run_history(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Every run so far, the oldest first: rows of `meta.runs`."""
-    return _naive(frame(connection.sql(statement("run_history"))))
+    return without_zone(frame(connection.sql(statement("run_history"))))
 
 
 def revisions(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     """Every observation that a source changed later: rows of `meta.revisions`."""
-    return _naive(frame(connection.sql(statement("revisions"))))
+    return without_zone(frame(connection.sql(statement("revisions"))))
 
 
 def notices_of(connection: duckdb.DuckDBPyConnection, run_id: str) -> list[tuple[str, str, str]]:
@@ -37,7 +37,8 @@ def source_facts(
     `costs`: by hosted source that was asked in this run, its `request_count`, `received_bytes` and `waited_seconds`.
     """
     observed = {
-        row["source"]: row for row in _naive(frame(connection.sql(statement("source_facts")))).iter_rows(named=True)
+        row["source"]: row
+        for row in without_zone(frame(connection.sql(statement("source_facts")))).iter_rows(named=True)
     }
     uses: dict[str, list[str]] = {}
     for series, source in chosen.items():
@@ -75,8 +76,3 @@ def source_facts(
         },
         infer_schema_length=None,
     )
-
-
-def _naive(rows: pl.DataFrame) -> pl.DataFrame:
-    """Timestamps as the meta schema stores them: UTC without saying so in the type, which every driver can read."""
-    return rows.with_columns(pl.col(pl.Datetime).dt.replace_time_zone(None))

@@ -51,6 +51,11 @@ def frame(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
     )
 
 
+def without_zone(rows: pl.DataFrame) -> pl.DataFrame:
+    """Timestamps as they are stored: UTC without a zone in the type, which every driver can read."""
+    return rows.with_columns(pl.col(pl.Datetime).dt.replace_time_zone(None))
+
+
 def one_line(error: Exception) -> str:
     """What a library said went wrong, short enough for a message of ours: a long path gives way, the reason stays."""
     line = " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""Append-only observations: what each source said, every version of it, and the newest version of each key."""
+"""Append-only observations: every revision of what each source stated, and the newest revision of each key."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import duckdb
 import polars as pl
 
-from schemas.observations import UTC_TIME, Batch, ObservedTable
-from warehouse.statements import ArrowStream, frame, scalar, statement
+from schemas.observations import Batch, ObservedTable
+from warehouse.raw_tables import append_statement, count_statement, read_statement
+from warehouse.statements import ArrowStream, frame, scalar, statement, without_zone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,16 +26,14 @@ def append(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str) -> 
 
     A row equal to the newest revision of its key adds nothing; a changed one becomes the next revision.
     """
-    incoming = batch.rows
-    if batch.table is ObservedTable.BLOCK:
-        incoming = incoming.with_columns(pl.col("block_at").dt.replace_time_zone(None))
+    incoming = without_zone(batch.rows)
     connection.begin()
     try:
         batch_id = scalar(connection, "select coalesce(max(batch_id), 0) + 1 from raw.batch")
         connection.register("incoming", ArrowStream(incoming))
-        connection.execute(statement(f"append_{batch.table}"), {"source": batch.source, "batch_id": batch_id})
+        connection.execute(append_statement(batch.table), {"source": batch.source, "batch_id": batch_id})
         connection.unregister("incoming")
-        added = connection.execute(statement(f"count_{batch.table}"), [batch_id]).fetchone() or (0, 0)
+        added = connection.execute(count_statement(batch.table), [batch_id]).fetchone() or (0, 0)
         counted = Appended(row_count=incoming.height, new_count=added[0], revised_count=added[1])
         connection.execute(
             statement("insert_batch"),
@@ -59,14 +58,15 @@ def append(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str) -> 
     return counted
 
 
-def latest_blocks(connection: duckdb.DuckDBPyConnection, precedence: Sequence[str]) -> tuple[str | None, pl.DataFrame]:
-    """Blocks of the first source in `precedence` that has any, newest revisions, in no promised order.
+def latest(
+    connection: duckdb.DuckDBPyConnection, table: ObservedTable, precedence: Sequence[str]
+) -> tuple[str | None, pl.DataFrame]:
+    """Rows of the first source in `precedence` that has stated any, newest revisions, in no promised order.
 
-    Returns the source, or None with an empty frame.
+    Returns the source, or None with an empty frame. Shape: the schema of `table`.
     """
-    source = _first_with_rows(connection, "block", precedence)
-    rows = _of_source(connection, "latest_blocks", source)
-    return source, rows.with_columns(pl.col("block_at").cast(UTC_TIME))
+    source = _first_with_rows(connection, table, precedence)
+    return source, _of_source(connection, table, f"latest_{table}", source)
 
 
 def other_blocks(connection: duckdb.DuckDBPyConnection, precedence: Sequence[str], chosen: str | None) -> pl.DataFrame:
@@ -87,12 +87,6 @@ def latest_values(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     return frame(connection.sql(statement("latest_values")))
 
 
-def latest_flows(connection: duckdb.DuckDBPyConnection, precedence: Sequence[str]) -> tuple[str | None, pl.DataFrame]:
-    """Exchange flows of the first source in `precedence` that has any, newest revisions, in no promised order."""
-    source = _first_with_rows(connection, "exchange_flow", precedence)
-    return source, _of_source(connection, "latest_flows", source)
-
-
 def latest_transfers(
     connection: duckdb.DuckDBPyConnection, precedence: Sequence[str]
 ) -> tuple[str | None, pl.DataFrame, pl.DataFrame]:
@@ -101,32 +95,24 @@ def latest_transfers(
     Returns the source or None, the transfers that still count, and one row a block. A transfer counts while its block
     is the one that its height has, read with the labels that it was last read with.
     """
-    source = _first_with_rows(connection, "miner_block_flow", precedence)
-    transfers = _of_source(connection, "latest_transfers", source)
-    return source, transfers, _of_source(connection, "latest_block_flows", source)
+    source, block_flows = latest(connection, ObservedTable.MINER_BLOCK_FLOW, precedence)
+    transfers = _of_source(connection, ObservedTable.MINER_TRANSFER, "current_miner_transfer", source)
+    return source, transfers, block_flows
 
 
-def latest_filing_facts(
-    connection: duckdb.DuckDBPyConnection, precedence: Sequence[str]
-) -> tuple[str | None, pl.DataFrame]:
-    """Amounts that the first source in `precedence` read from filings, newest revisions, in no promised order."""
-    source = _first_with_rows(connection, "filing_fact", precedence)
-    return source, _of_source(connection, "latest_filing_facts", source)
-
-
-def latest_filings(connection: duckdb.DuckDBPyConnection, precedence: Sequence[str]) -> tuple[str | None, pl.DataFrame]:
-    """Filings that the first source in `precedence` has looked at, newest revisions, in no promised order."""
-    source = _first_with_rows(connection, "filing", precedence)
-    return source, _of_source(connection, "latest_filings", source)
-
-
-def _first_with_rows(connection: duckdb.DuckDBPyConnection, table: str, precedence: Sequence[str]) -> str | None:
-    stated = connection.execute("select distinct source from raw.batch where observed_table = ?", [table]).fetchall()
+def _first_with_rows(
+    connection: duckdb.DuckDBPyConnection, table: ObservedTable, precedence: Sequence[str]
+) -> str | None:
+    stated = connection.execute(
+        "select distinct source from raw.batch where observed_table = ?", [table.value]
+    ).fetchall()
     have = {row[0] for row in stated}
     return next((source for source in precedence if source in have), None)
 
 
-def _of_source(connection: duckdb.DuckDBPyConnection, name: str, source: str | None) -> pl.DataFrame:
+def _of_source(
+    connection: duckdb.DuckDBPyConnection, table: ObservedTable, view: str, source: str | None
+) -> pl.DataFrame:
     # With a bound parameter `sql` fetches the rows one by one as Python objects; a variable leaves them in columns.
     connection.execute("set variable source = ?", [source])
-    return frame(connection.sql(statement(name)))
+    return frame(connection.sql(read_statement(table, view)))

@@ -19,6 +19,7 @@ from flows.run.tables import PUBLISHED, column_sources
 from flows.sources.kinds import supplier_named
 from flows.sources.simulated.kind import SIMULATED
 from schemas.errors import NothingToPublishError, QualityError
+from schemas.observations import ObservedTable
 from schemas.series import Group
 from transforms.build import Built, Inputs, build
 from transforms.catalog import TABLES
@@ -52,10 +53,10 @@ class Outcome:
 def observed(run: Run, connection: Connection) -> Inputs:
     """The newest observations and the reference tables, as this run sees them."""
     ranked = run.profile.precedence
-    block_source, blocks = vintages.latest_blocks(connection, ranked.get(Group.BLOCKS, ()))
-    flow_source, flows = vintages.latest_flows(connection, ranked.get(Group.MINER_FLOWS, ()))
-    _, facts = vintages.latest_filing_facts(connection, ranked.get(Group.FILINGS, ()))
-    filing_source, filings = vintages.latest_filings(connection, ranked.get(Group.FILINGS, ()))
+    block_source, blocks = vintages.latest(connection, ObservedTable.BLOCK, ranked.get(Group.BLOCKS, ()))
+    flow_source, flows = vintages.latest(connection, ObservedTable.EXCHANGE_FLOW, ranked.get(Group.MINER_FLOWS, ()))
+    _, facts = vintages.latest(connection, ObservedTable.FILING_FACT, ranked.get(Group.FILINGS, ()))
+    filing_source, filings = vintages.latest(connection, ObservedTable.FILING, ranked.get(Group.FILINGS, ()))
     registry = load_registry()
     transfer_source, transfers, block_flows = vintages.latest_transfers(connection, ranked.get(Group.MINER_FLOWS, ()))
     return Inputs(

@@ -660,7 +660,7 @@ def test_re_organised_chain_gives_what_a_clean_run_gives(
         with open_working(tmp_path / name / "working.duckdb") as connection:
             for minute, blocks in enumerate(versions):
                 vintages.append(connection, batch(ObservedTable.BLOCK, blocks, minute=minute), f"run-{minute}")
-            source, latest = vintages.latest_blocks(connection, [SOURCE])
+            source, latest = vintages.latest(connection, ObservedTable.BLOCK, [SOURCE])
         return build(from_blocks(inputs_of, values_of, latest, block_source=source))
 
     clean, twice = kept("clean", [second]), kept("twice", [first, second])

@@ -41,10 +41,6 @@ FILED = {
     "keywords": "lease,megawatt",
     "excerpt": "a lease of 245 MW",
 }
-LATEST = {
-    ObservedTable.FILING_FACT: vintages.latest_filing_facts,
-    ObservedTable.FILING: vintages.latest_filings,
-}
 ROWS = {ObservedTable.FILING_FACT: FACT, ObservedTable.FILING: FILED}
 
 
@@ -54,14 +50,14 @@ def stated(table: ObservedTable, *rows: dict[str, Any], source: str = EDGAR.name
     return Batch(source=source, table=table, origin="a.json", sha256="0" * 64, observed_at=NOW, rows=frame)
 
 
-@pytest.mark.parametrize("table", LATEST)
+@pytest.mark.parametrize("table", ROWS)
 def test_what_was_filed_is_read_back_and_kept_once(tmp_path: Path, table: ObservedTable) -> None:
     batch = stated(table, ROWS[table])
     with open_working(tmp_path / "w.duckdb") as connection:
         assert vintages.append(connection, batch, "run-1") == Appended(row_count=1, new_count=1, revised_count=0)
         assert vintages.append(connection, batch, "run-2") == Appended(row_count=1, new_count=0, revised_count=0)
-        source, rows = LATEST[table](connection, [SIMULATED.name, EDGAR.name])
-        assert LATEST[table](connection, [])[1].is_empty()
+        source, rows = vintages.latest(connection, table, [SIMULATED.name, EDGAR.name])
+        assert vintages.latest(connection, table, [])[1].is_empty()
     assert source == EDGAR.name
     assert_frame_equal(rows, batch.rows)
 
@@ -81,7 +77,7 @@ def test_changed_statement_is_a_revision_and_the_newest_counts(
     with open_working(tmp_path / "w.duckdb") as connection:
         vintages.append(connection, first, "run-1")
         assert vintages.append(connection, second, "run-2").revised_count == 1
-        assert_frame_equal(LATEST[table](connection, [EDGAR.name])[1], second.rows)
+        assert_frame_equal(vintages.latest(connection, table, [EDGAR.name])[1], second.rows)
         kept = connection.execute(f"select count(*) from raw.{table}").fetchone()
     assert kept == (2,)
 

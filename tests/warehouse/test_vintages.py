@@ -181,11 +181,11 @@ def test_the_first_source_in_the_order_that_has_anything_gives_all_blocks_and_fl
     keep(working, blocks(block(2), block(1)), blocks(block(1), block(3, pool="b"), source=OTHER))
     keep(working, blocks(block(1, pool="c"), source=OTHER), flows(flow(transfer_sat=9), source=OTHER))
     with open_working(working) as connection:
-        source, latest = vintages.latest_blocks(connection, ["registry", OTHER, ONE])
+        source, latest = vintages.latest(connection, ObservedTable.BLOCK, ["registry", OTHER, ONE])
         assert (source, latest["height"].to_list(), latest["pool"].to_list()) == (OTHER, [1, 3], ["c", "b"])
-        source, latest = vintages.latest_blocks(connection, [ONE, OTHER])
+        source, latest = vintages.latest(connection, ObservedTable.BLOCK, [ONE, OTHER])
         assert (source, latest["height"].to_list()) == (ONE, [1, 2])
-        source, latest = vintages.latest_flows(connection, [ONE, OTHER])
+        source, latest = vintages.latest(connection, ObservedTable.EXCHANGE_FLOW, [ONE, OTHER])
         assert (source, latest["transfer_sat"].to_list()) == (OTHER, [9])
 
 
@@ -193,17 +193,17 @@ def test_what_is_read_back_passes_the_schema_it_came_in_by(working: Path) -> Non
     sent = blocks(block(1), block(2, pool=None, fees_sat=None, difficulty=None, subsidy_claimed_sat=None))
     keep(working, sent, flows(flow()), price(1.0))
     with open_working(working) as connection:
-        assert_frame_equal(vintages.latest_blocks(connection, [ONE])[1], sent.rows)
-        assert_frame_equal(vintages.latest_flows(connection, [ONE])[1], flows(flow()).rows)
+        assert_frame_equal(vintages.latest(connection, ObservedTable.BLOCK, [ONE])[1], sent.rows)
+        assert_frame_equal(vintages.latest(connection, ObservedTable.EXCHANGE_FLOW, [ONE])[1], flows(flow()).rows)
         assert_frame_equal(vintages.latest_values(connection).drop("source"), price(1.0).rows)
 
 
 def test_an_empty_database_gives_empty_frames_of_the_right_types(working: Path) -> None:
     with open_working(working) as connection:
-        source, latest = vintages.latest_blocks(connection, [ONE])
+        source, latest = vintages.latest(connection, ObservedTable.BLOCK, [ONE])
         assert source is None
         assert_frame_equal(latest, blocks().rows)
-        source, latest = vintages.latest_flows(connection, [])
+        source, latest = vintages.latest(connection, ObservedTable.EXCHANGE_FLOW, [])
         assert source is None
         assert_frame_equal(latest, flows().rows)
         assert_frame_equal(vintages.latest_values(connection).drop("source"), values({}).rows)
