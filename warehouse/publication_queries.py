@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from schemas.errors import HashpivotError
-from warehouse.reading import Publication, Rows, fetch, open_publication
+from warehouse.reading import OpenPublication, Rows, fetch, open_publication
 from warehouse.statements import quoted
 
 Row: TypeAlias = Mapping[str, Any]
@@ -21,7 +21,7 @@ EXAMPLE: Final = "select day, capitulation_state, capitulation_score from capitu
 """For people who see a publication for the first time."""
 
 
-def newest_run(publication: Publication) -> Row:
+def newest_run(publication: OpenPublication) -> Row:
     """The run that published last, of any profile: a row of `meta.runs`."""
     return _row(publication, "select * from meta.runs where status = 'published' order by ended_at desc limit 1")
 
@@ -50,28 +50,28 @@ def run_that_published(published: Path, profile: str, day: date, since: datetime
         return None
 
 
-def newest_scored_day(publication: Publication) -> Row:
+def newest_scored_day(publication: OpenPublication) -> Row:
     """The newest row of `capitulation_daily` that has a score; the newest of all where none has one."""
     return _row(publication, "select * from capitulation_daily order by capitulation_score is null, day desc limit 1")
 
 
-def capitulation_day(publication: Publication, day: date) -> Row:
+def capitulation_day(publication: OpenPublication, day: date) -> Row:
     """The row of `capitulation_daily` for `day`."""
     return _row(publication, "select * from capitulation_daily where day = ?", day)
 
 
-def last_day(publication: Publication) -> date | None:
+def last_day(publication: OpenPublication) -> date | None:
     """The last day of `capitulation_daily`, with a score or without."""
     day: date | None = _row(publication, "select max(day) as day from capitulation_daily")["day"]
     return day
 
 
-def newest_conversion_day(publication: Publication) -> Row:
+def newest_conversion_day(publication: OpenPublication) -> Row:
     """The newest row of `conversion_daily`."""
     return _row(publication, "select * from conversion_daily order by day desc limit 1")
 
 
-def score_history(publication: Publication, days: int) -> list[Row]:
+def score_history(publication: OpenPublication, days: int) -> list[Row]:
     """`day`, `capitulation_score`, `capitulation_state` and `sources` of the last `days` days, the oldest first."""
     return _rows(
         publication,
@@ -81,7 +81,7 @@ def score_history(publication: Publication, days: int) -> list[Row]:
     )
 
 
-def newest_state(publication: Publication) -> Row:
+def newest_state(publication: OpenPublication) -> Row:
     """`day` and `capitulation_state` of the newest day that has a state."""
     return _row(
         publication,
@@ -90,29 +90,29 @@ def newest_state(publication: Publication) -> Row:
     )
 
 
-def bursts_after(publication: Publication, day: date) -> list[date]:
+def bursts_after(publication: OpenPublication, day: date) -> list[date]:
     """Days after `day` with a burst of coins from miners to exchanges, in order."""
     sql = "select day from capitulation_daily where miner_to_exchange_burst and day > ? order by day"
     return [row["day"] for row in _rows(publication, sql, day)]
 
 
-def standing_deals(publication: Publication) -> list[Row]:
+def standing_deals(publication: OpenPublication) -> list[Row]:
     """The last version of each deal, in the order of their identifiers: rows of `conversion_deal`."""
     return _rows(publication, "select * from conversion_deal where superseded_at is null order by deal_id")
 
 
-def checks(publication: Publication) -> list[Row]:
+def checks(publication: OpenPublication) -> list[Row]:
     """Rows of `meta.quality`."""
     return _rows(publication, "select * from meta.quality order by severity, table_name, check_name")
 
 
-def revision_total(publication: Publication) -> tuple[int, datetime | None]:
+def revision_total(publication: OpenPublication) -> tuple[int, datetime | None]:
     """How many observations were revised so far, and when the newest of these revisions was observed."""
     row = _row(publication, "select count(*) as revision_count, max(observed_at) as observed_at from meta.revisions")
     return row["revision_count"], row["observed_at"]
 
 
-def newest_revisions(publication: Publication, limit: int) -> list[Row]:
+def newest_revisions(publication: OpenPublication, limit: int) -> list[Row]:
     """The `limit` newest rows of `meta.revisions`, of those observed together the largest first."""
     return _rows(
         publication,
@@ -122,7 +122,7 @@ def newest_revisions(publication: Publication, limit: int) -> list[Row]:
     )
 
 
-def revisions_since(publication: Publication, observed_at: datetime) -> list[Row]:
+def revisions_since(publication: OpenPublication, observed_at: datetime) -> list[Row]:
     """By source `revised_count`, `first_day` and `last_day` of what it revised at `observed_at` or later."""
     return _rows(
         publication,
@@ -132,44 +132,44 @@ def revisions_since(publication: Publication, observed_at: datetime) -> list[Row
     )
 
 
-def used_sources(publication: Publication) -> list[Row]:
+def used_sources(publication: OpenPublication) -> list[Row]:
     """Rows of `meta.sources` for those from which values were published."""
     return _rows(publication, "select * from meta.sources where used_for <> '' order by source")
 
 
-def tables_with_rows(publication: Publication) -> list[Row]:
+def tables_with_rows(publication: OpenPublication) -> list[Row]:
     """Rows of `meta.tables` for tables that are not empty."""
     return _rows(publication, "select * from meta.tables where row_count > 0 order by table_name")
 
 
-def table_list(publication: Publication) -> Rows:
+def table_list(publication: OpenPublication) -> Rows:
     """Name, size, days and sources of every table, by name."""
     return fetch(
         publication, "select table_name, row_count, first_day, last_day, sources from meta.tables order by table_name"
     )
 
 
-def columns_of(publication: Publication, table: str) -> list[str]:
+def columns_of(publication: OpenPublication, table: str) -> list[str]:
     """Names of the columns of `table` in their order; none for a table that does not exist."""
     sql = "select column_name from meta.columns where table_name = ? order by position"
     return [row["column_name"] for row in _rows(publication, sql, table)]
 
 
-def newest_rows(publication: Publication, table: str, columns: Sequence[str], limit: int) -> Rows:
+def newest_rows(publication: OpenPublication, table: str, columns: Sequence[str], limit: int) -> Rows:
     """`columns` of the first `limit` rows of `table`, the newest first where it has days."""
     newest_first = "order by day desc" if "day" in columns_of(publication, table) else ""
     picked = ", ".join(quoted(name) for name in columns)
     return fetch(publication, f"select {picked} from {quoted(table)} {newest_first} limit ?", [limit])
 
 
-def flow_figure(publication: Publication, table: str, key: Row) -> Row:
+def flow_figure(publication: OpenPublication, table: str, key: Row) -> Row:
     """Coins and transactions from miners to exchanges, and `sources`, in the row of `table` that `key` names."""
     matched = " and ".join(f"{quoted(name)} = ${name}" for name in key)
     sql = f"select miner_to_exchange_btc, miner_to_exchange_count, sources from {quoted(table)} where {matched}"
     return _first(fetch(publication, sql, dict(key)))
 
 
-def transfers_behind(publication: Publication, day: date, exchange: str, pool: str) -> Rows:
+def transfers_behind(publication: OpenPublication, day: date, exchange: str, pool: str) -> Rows:
     """The transfers of `day` that daily figures count, in the order of the chain; 'all' does not narrow them."""
     return fetch(
         publication,
@@ -181,12 +181,12 @@ def transfers_behind(publication: Publication, day: date, exchange: str, pool: s
     )
 
 
-def _rows(publication: Publication, sql: str, *values: Any) -> list[Row]:
+def _rows(publication: OpenPublication, sql: str, *values: Any) -> list[Row]:
     names, rows = fetch(publication, sql, list(values))
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def _row(publication: Publication, sql: str, *values: Any) -> Row:
+def _row(publication: OpenPublication, sql: str, *values: Any) -> Row:
     return _first(fetch(publication, sql, list(values)))
 
 

@@ -8,17 +8,17 @@ from typing import Any, TypeAlias
 import duckdb
 
 from schemas.errors import TerminalError, WarehouseError
-from warehouse.publish import DATABASE_NAME
 from warehouse.statements import one_line
+from warehouse.targets.files import DATABASE_NAME
 
-Publication: TypeAlias = duckdb.DuckDBPyConnection
+OpenPublication: TypeAlias = duckdb.DuckDBPyConnection
 """An open publication, by a name that does not tie its readers to one engine."""
 Rows: TypeAlias = tuple[list[str], list[tuple[Any, ...]]]
 """Names of columns, and the rows under them."""
 
 
 @contextmanager
-def open_publication(folder: Path) -> Iterator[Publication]:
+def open_publication(folder: Path) -> Iterator[OpenPublication]:
     """Open the current publication under `folder`; raises `WarehouseError` where there is none that can be read."""
     path = folder / DATABASE_NAME
     if not path.exists():
@@ -45,7 +45,7 @@ def query(folder: Path, sql: str, values: list[Any] | dict[str, Any] | None = No
         return fetch(connection, sql, values)
 
 
-def fetch(publication: Publication, sql: str, values: list[Any] | dict[str, Any] | None = None) -> Rows:
+def fetch(publication: OpenPublication, sql: str, values: list[Any] | dict[str, Any] | None = None) -> Rows:
     """The same on an open publication, so that several statements read the same version."""
     try:
         result = publication.execute(sql, values or [])

@@ -29,8 +29,10 @@ from warehouse import journal, vintages
 from warehouse.dictionary import columns_frame
 from warehouse.metadata import notices_of, revisions, run_history, source_facts
 from warehouse.past import known_by, open_past
-from warehouse.publish import Publication, Published, publish
+from warehouse.publish import Published, publish
 from warehouse.registry import load_registry
+from warehouse.targets.files import DATABASE_NAME, FileTarget
+from warehouse.targets.protocol import Publication
 from warehouse.working import Connection, open_working
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ class Outcome:
 
     run: Run
     published: Published
+    database: Path
+    """The stable name of the published file."""
     warnings: tuple[str, ...]
     ingested: tuple[Ingested, ...] = ()
     coverage: tuple[Coverage, ...] = field(default=())
@@ -115,17 +119,25 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         journal.end(connection, run.run_id, status="published", ended_at=ended, publication=run.run_id)
         costs = {each.source: _cost_of(each.used) for each in ingested if each.used}
         meta = _meta(connection, built, inputs, checks, costs)
-        published = publish(
-            run.settings.published,
-            _publication(run, built, inputs, meta),
-            keep=run.settings.keep_publications,
-            created_at=ended,
-        )
+        target = FileTarget(folder=run.settings.published, keep=run.settings.keep_publications)
+        published = publish(_publication(run, built, inputs, meta, created_at=ended), [target])
         connection.commit()
-    logger.info("published version=%s %s pruned=%d", published.version, _counts(published), len(published.pruned))
+    logger.info(
+        "published version=%s %s pruned=%d",
+        published.version,
+        _counts(published),
+        sum(map(len, published.pruned.values())),
+    )
     progress(f"published {sum(published.rows.values()):,} rows in {len(published.rows)} tables as {published.version}")
     warnings = tuple(f"{c.table_name}: {c.check_name}: {c.detail}" for c in of_data if not c.passed)
-    return Outcome(run=run, published=published, warnings=warnings, ingested=tuple(ingested), coverage=tuple(uncovered))
+    return Outcome(
+        run=run,
+        published=published,
+        database=target.folder / DATABASE_NAME,
+        warnings=(*warnings, *(f"target {name}: {error}" for name, error in published.failed.items())),
+        ingested=tuple(ingested),
+        coverage=tuple(uncovered),
+    )
 
 
 def refuse_failed(checks: Sequence[Check]) -> None:
@@ -145,16 +157,12 @@ def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
         built = build(inputs)
         refuse_failed(built.checks)
         meta = _meta(connection, built, inputs, built.checks)
-    published = publish(
-        run.settings.rebuilt / f"{run.now:%Y%m%dT%H%M%SZ}",
-        _publication(run, built, inputs, meta),
-        keep=1,
-        created_at=datetime.now(UTC),
-    )
+    target = FileTarget(folder=run.settings.rebuilt / f"{run.now:%Y%m%dT%H%M%SZ}", keep=1)
+    published = publish(_publication(run, built, inputs, meta, created_at=datetime.now(UTC)), [target])
     logger.info("rebuilt as_of=%s %s", run.now.isoformat(), _counts(published))
     progress(f"rebuilt {sum(published.rows.values()):,} rows as of {run.now:%Y-%m-%d %H:%M} UTC")
     warnings = tuple(check.told() for check in built.checks if not check.passed)
-    return Outcome(run=run, published=published, warnings=warnings)
+    return Outcome(run=run, published=published, database=target.folder / DATABASE_NAME, warnings=warnings)
 
 
 def _was_fetched(ingested: Ingested) -> bool:
@@ -203,7 +211,9 @@ def _meta(
     }
 
 
-def _publication(run: Run, built: Built, inputs: Inputs, meta: dict[str, pl.DataFrame]) -> Publication:
+def _publication(
+    run: Run, built: Built, inputs: Inputs, meta: dict[str, pl.DataFrame], *, created_at: datetime
+) -> Publication:
     tables = {
         **built.tables,
         **{facts.name: inputs.reference[facts.name] for facts in PUBLISHED if facts.name in inputs.reference},
@@ -214,6 +224,7 @@ def _publication(run: Run, built: Built, inputs: Inputs, meta: dict[str, pl.Data
     columns = columns_frame(PUBLISHED, {name: rows.schema for name, rows in tables.items()}, by_column)
     return Publication(
         version=run.run_id,
+        created_at=created_at,
         tables=tables,
         facts=PUBLISHED,
         meta=meta | {"columns": columns, "tables": _tables_frame(tables, by_column)},
@@ -256,7 +267,7 @@ def outcome_facts(outcome: Outcome) -> dict[str, Any]:
         "run_id": outcome.run.run_id,
         "profile": outcome.run.profile.name,
         "day": outcome.run.through.isoformat(),
-        "database": str(Path(outcome.published.database)),
+        "database": str(outcome.database),
         "version": outcome.published.version,
         "rows": dict(outcome.published.rows),
         "warnings": list(outcome.warnings),

@@ -136,7 +136,7 @@ def rebuild_as_of(parameters: RebuildParameters) -> Any:
     run = parameters.plan()
     with locked(run):
         outcome = rebuild(run)
-        artifacts.leave_rebuilt(outcome.published.database, run.now)
+        artifacts.leave_rebuilt(outcome.database, run.now)
         return outcome_facts(outcome)
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.warehouse.warehouse_rows import FACTS, NOW, publication
-from warehouse.publish import DATABASE_NAME, publish
+from tests.warehouse.warehouse_rows import FACTS, publication
+from warehouse.publish import publish
+from warehouse.targets.files import DATABASE_NAME, FileTarget
 
 OLD = Path(os.environ.get("HASHPIVOT_OLD_READER", Path(__file__).parents[2] / ".venv" / "reader" / "bin" / "python"))
 
@@ -42,7 +43,7 @@ with duckdb.connect(sys.argv[1], read_only=True) as connection:
 def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the old reader finds under the stable name of a publication of 3,000 days."""
     folder = tmp_path_factory.mktemp("old") / "published"
-    publish(folder, publication("v1", rows=3_000), keep=3, created_at=NOW)
+    publish(publication("v1", rows=3_000), [FileTarget(folder=folder, keep=3)])
     answer = subprocess.run(
         [OLD, "-I", "-c", LOOK, folder / DATABASE_NAME], capture_output=True, text=True, timeout=120, check=False
     )

@@ -19,22 +19,16 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from schemas.errors import WarehouseError
-from tests.warehouse.warehouse_rows import FACTS, NOW, publication
-from warehouse.publish import (
-    DATABASE_NAME,
-    MANIFEST_NAME,
-    STABLE_NAMES,
-    Publication,
-    Published,
-    current_version,
-    publish,
-)
+from tests.warehouse.warehouse_rows import FACTS, publication
+from warehouse.publish import Published, publish
+from warehouse.targets.files import DATABASE_NAME, MANIFEST_NAME, STABLE_NAMES, FileTarget, current_version
+from warehouse.targets.protocol import Publication
 
 TABLES = tuple(facts.name for facts in FACTS)
 
 
 def put(folder: Path, version: str, *, rows: int = 30, keep: int = 3) -> Published:
-    return publish(folder, publication(version, rows=rows), keep=keep, created_at=NOW)
+    return publish(publication(version, rows=rows), [FileTarget(folder=folder, keep=keep)])
 
 
 def ask(folder: Path, sql: str) -> list[tuple[Any, ...]]:
@@ -79,7 +73,6 @@ def test_the_stable_names_lead_to_the_version(published: Path) -> None:
         assert (published / name).is_symlink()
         assert (published / name).resolve() == published.resolve() / "versions" / "v1" / name
     assert current_version(published) == "v1"
-    assert result.database == published / DATABASE_NAME
     assert result.rows == {"price_daily": 30, "deal": 37}
     assert check_whole(published) == "v1"
 
@@ -206,8 +199,8 @@ def test_an_open_reader_keeps_the_old_data_and_a_new_one_gets_the_new_even_after
 @pytest.mark.parametrize(("keep", "left"), [(1, ["v5"]), (2, ["v4", "v5"]), (5, ["v1", "v2", "v3", "v4", "v5"])])
 def test_the_newest_versions_are_kept_and_older_ones_pruned(published: Path, keep: int, left: list[str]) -> None:
     for i in range(1, 5):
-        assert put(published, f"v{i}", rows=1, keep=9).pruned == ()
-    pruned = put(published, "v5", rows=1, keep=keep).pruned
+        assert put(published, f"v{i}", rows=1, keep=9).pruned == {"files": ()}
+    pruned = put(published, "v5", rows=1, keep=keep).pruned["files"]
     assert entries(published / "versions") == left
     assert sorted(pruned) == [f"v{i}" for i in range(1, 6) if f"v{i}" not in left]
     assert check_whole(published) == "v5"
@@ -238,7 +231,7 @@ def refusal(folder: Path, given: Publication) -> str:
     """The one line with which a publication is refused; whatever was current is untouched and nothing is left over."""
     before = (current_version(folder), entries(folder / "versions"))
     with pytest.raises(WarehouseError) as caught:
-        publish(folder, given, keep=3, created_at=NOW)
+        publish(given, [FileTarget(folder=folder, keep=3)])
     assert (current_version(folder), entries(folder / "versions")) == before
     assert check_whole(folder) == before[0]
     assert "\n" not in str(caught.value)
@@ -303,16 +296,17 @@ def test_the_path_may_hold_quotes_spaces_and_signs(tmp_path: Path, name: str) ->
 FULL = """
 import json, resource, sys
 from pathlib import Path
-from tests.warehouse.warehouse_rows import NOW, publication
+from tests.warehouse.warehouse_rows import publication
 from schemas.errors import WarehouseError
-from warehouse.publish import current_version, publish
+from warehouse.publish import publish
+from warehouse.targets.files import FileTarget, current_version
 
 published, limits = Path(sys.argv[1]), json.loads(sys.argv[2])
 large = publication("v2", rows=20_000, noise=1)
 for limit in limits:
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
     try:
-        publish(published, large, keep=3, created_at=NOW)
+        publish(large, [FileTarget(folder=published, keep=3)])
     except WarehouseError as error:
         message = str(error)
     drafts = sorted(entry.name for entry in (published / "versions").iterdir())
@@ -341,13 +335,14 @@ import json, os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_publish import check_whole
-from tests.warehouse.warehouse_rows import NOW, publication
+from tests.warehouse.warehouse_rows import publication
 from schemas.errors import WarehouseError
-from warehouse.publish import current_version, publish
+from warehouse.publish import publish
+from warehouse.targets.files import FileTarget, current_version
 
 published = Path(sys.argv[1]) / "published"
 ballast = Path(sys.argv[1]) / "ballast"
-publish(published, publication("v0", rows=5), keep=1, created_at=NOW)
+publish(publication("v0", rows=5), [FileTarget(folder=published, keep=1)])
 disk = os.statvfs(published)
 free = disk.f_bavail * disk.f_frsize
 large = publication("v1", rows=20_000, noise=1)
@@ -357,7 +352,7 @@ for left in range(0, 3_000_000, 150_000):
         os.posix_fallocate(file.fileno(), 0, free - left)
     before = current_version(published)
     try:
-        publish(published, large, keep=3, created_at=NOW)
+        publish(large, [FileTarget(folder=published, keep=3)])
         outcome = "published"
     except WarehouseError as error:
         outcome = str(error)
@@ -399,8 +394,9 @@ def test_a_disk_that_is_full_at_any_point_leaves_the_last_publication_whole(tmp_
 PUBLISH_UNTIL_KILLED = """
 import os, sys
 from pathlib import Path
-from tests.warehouse.warehouse_rows import NOW, publication
+from tests.warehouse.warehouse_rows import publication
 from warehouse.publish import publish
+from warehouse.targets.files import FileTarget
 
 starter = os.getpid()
 for prefix in sys.stdin:  # imports are slow, so they happen once and each publisher is a fork
@@ -409,7 +405,7 @@ for prefix in sys.stdin:  # imports are slow, so they happen once and each publi
         i = 0
         while os.getppid() == starter:
             given = publication(f"{prefix.strip()}-{i:06d}", rows=40 + i % 7 * 300)
-            publish(Path(sys.argv[1]), given, keep=20, created_at=NOW)
+            publish(given, [FileTarget(folder=Path(sys.argv[1]), keep=20)])
             i += 1
         os._exit(0)
     print(publisher, flush=True)

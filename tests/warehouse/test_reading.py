@@ -5,14 +5,15 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import TerminalError, WarehouseError
-from tests.warehouse.warehouse_rows import NOW, publication
-from warehouse.publish import DATABASE_NAME, publish
+from tests.warehouse.warehouse_rows import publication
+from warehouse.publish import publish
 from warehouse.reading import open_publication, query
+from warehouse.targets.files import DATABASE_NAME, FileTarget
 
 
 @pytest.fixture
 def folder(published: Path) -> Path:
-    publish(published, publication("v1"), keep=3, created_at=NOW)
+    publish(publication("v1"), [FileTarget(folder=published, keep=3)])
     return published
 
 

@@ -11,7 +11,7 @@ from schemas.observations import OBSERVED, UTC_TIME, Batch, ObservedTable
 from schemas.published import Column, TableFacts
 from warehouse.dictionary import columns_frame
 from warehouse.journal import RunStart
-from warehouse.publish import Publication
+from warehouse.targets.protocol import Publication
 
 ONE, OTHER = SIMULATED.name, COINMETRICS_EXPORT.name
 DAY = date(2024, 6, 1)
@@ -178,6 +178,7 @@ def publication(version: str, *, rows: int = 30, noise: int | None = None) -> Pu
     tables = {"price_daily": price_daily, "deal": deal}
     return Publication(
         version=version,
+        created_at=NOW,
         tables=tables,
         facts=FACTS,
         meta={

@@ -1,0 +1,54 @@
+"""What a publication is, and what a place to publish to must be able to do."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+import polars as pl
+
+from schemas.published import TableFacts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """Everything that goes into one version: tables that have passed their schemas, and rows of the meta tables."""
+
+    version: str
+    created_at: datetime
+    tables: Mapping[str, pl.DataFrame]
+    facts: Sequence[TableFacts]
+    meta: Mapping[str, pl.DataFrame]
+    about: Mapping[str, Any]
+    """Facts for the manifest: profile, day, run, whether simulated."""
+
+
+class Target(Protocol):
+    """A place that publications are written to.
+
+    `warehouse.publish.publish` calls the steps in the order below. Until `switch` returns, readers see the version
+    before, whole; afterwards they see the new one, whole, also after a kill at any moment between. Every step but
+    `discard` raises `WarehouseError` where it fails: thing, found, expected, what to do, in one line.
+    """
+
+    @property
+    def name(self) -> str:
+        """Names the target in reports; unique among the targets of a run."""
+
+    def prepare(self, publication: Publication) -> None:
+        """Make the place ready to write to, and remove what an earlier attempt has left."""
+
+    def write(self, publication: Publication) -> None:
+        """Write the version where no reader looks for it: a draft folder, a schema, a prefix."""
+
+    def check(self, publication: Publication) -> None:
+        """Read back what was written, as a reader would, and compare it with the publication."""
+
+    def switch(self, publication: Publication) -> None:
+        """Lead all readers to the version in one step: a link, a transaction, one small object."""
+
+    def prune(self, publication: Publication) -> tuple[str, ...]:
+        """Remove versions that are not kept, never this one, and return their names."""
+
+    def discard(self, publication: Publication) -> None:
+        """Remove what is left of a version that was not switched to; nothing where it was. Raises nothing."""
