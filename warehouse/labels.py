@@ -183,15 +183,14 @@ def label_set(parts: Iterable[Labels]) -> tuple[str, pl.DataFrame]:
     return hashlib.sha256(rows.write_csv().encode()).hexdigest()[:LABEL_SET_DIGITS], rows
 
 
-def exchange_scripts(labels: pl.DataFrame, *, on: date, known_by: date | None = None) -> dict[str, str]:
-    """The exchange of each script that an exchange holds on the day `on`, as known on the day `known_by` or today.
+def exchange_scripts(labels: pl.DataFrame, *, on: date) -> dict[str, str]:
+    """The exchange of each script that an exchange holds on the day `on`.
 
     Where statements disagree about the exchange, the surest one counts, then the newest, then the first by name.
     """
     valid = pl.col("valid_from").is_null() | (pl.col("valid_from") <= on)
-    known = pl.lit(True) if known_by is None else pl.col("known_at") <= known_by
     chosen = (
-        labels.filter((pl.col("kind") == Kind.EXCHANGE.value) & valid & known)
+        labels.filter((pl.col("kind") == Kind.EXCHANGE.value) & valid)
         .sort("script", "confidence", "known_at", "entity", descending=[False, True, True, False], nulls_last=True)
         .unique("script", keep="first", maintain_order=True)
     )

@@ -34,7 +34,6 @@ from transforms.attribution.blocks import (
 from transforms.attribution.transfers import (
     block_flow_rows,
     miner_flow_days,
-    observed_exchange_flows,
     transfer_days,
     transfer_rows,
 )
@@ -292,14 +291,6 @@ def test_daily_sums_are_the_sums_of_the_transfers(flows, days):
     counted = by_day.filter(pl.col("transfer_count") > 0)
     assert (counted["mean_sat"] * counted["transfer_count"]).round().equals(counted["transfer_sat"].cast(pl.Float64))
     assert set(by_day["label_set"]) == {"v1"}
-
-
-def test_daily_flows_have_the_shape_of_an_observation(flows, days):
-    from schemas.enforce import enforce
-    from schemas.observations import EXCHANGE_FLOW
-
-    observed = observed_exchange_flows(transfer_days(transfer_rows(flows, "v1"), days))
-    assert enforce(observed, EXCHANGE_FLOW).height > 0
 
 
 def test_miner_flow_days_add_up_and_tell_the_unlabelled_share(flows, days):

@@ -181,7 +181,6 @@ def test_the_surest_statement_counts_then_the_newest():
     newer = statement(entity="gate", known_at=date(2026, 2, 1))
     assert set(exchange_scripts(label_set([weak, sure, newer])[1], on=DAY).values()) == {"okx"}
     assert set(exchange_scripts(label_set([weak, newer])[1], on=DAY).values()) == {"gate"}
-    assert set(exchange_scripts(label_set([weak, newer])[1], on=DAY, known_by=DAY).values()) == {"kraken"}
 
 
 def test_a_label_counts_from_the_day_it_is_valid():

@@ -3,36 +3,13 @@
 from collections.abc import Iterable
 from typing import Final
 
+import pandera.polars as pa
 import polars as pl
 
+from schemas.observations import MINER_BLOCK_FLOW, MINER_TRANSFER
 from transforms.attribution.blocks import LARGEST_COUNT, BlockFlows
 from transforms.inputs.exchange_flows import ALL
 
-TRANSFER: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "height": pl.Int64,
-    "block_hash": pl.String,
-    "txid": pl.String,
-    "exchange": pl.String,
-    "pool": pl.String,
-    "hop": pl.Int64,
-    "transfer_sat": pl.Int64,
-    "fresh_sat": pl.Int64,
-    "miner_input_sat": pl.Int64,
-    "total_input_sat": pl.Int64,
-    "quality": pl.String,
-}
-BLOCK_FLOW: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
-    "height": pl.Int64,
-    "block_hash": pl.String,
-    "pool": pl.String,
-    "outflow_sat": pl.Int64,
-    "outflow_tx_count": pl.Int64,
-    "largest_outflows_sat": pl.List(pl.Int64),
-    "inflow_sat": pl.Int64,
-    "fee_sat": pl.Int64,
-    "one_hop_outflow_sat": pl.Int64,
-    "coinbase_direct_to_exchange_sat": pl.Int64,
-}
 UNTOLD: Final = -1
 """Stands for a sum that nobody knows until days without any transfer have got their 0."""
 _ZERO_HOP: Final = pl.col("hop") == 0
@@ -44,13 +21,18 @@ def transfer_rows(flows: Iterable[BlockFlows], label_set: str) -> pl.DataFrame:
     Shape: the fields of `Transfer` and `label_set`, the version of the labels that were used.
     """
     rows = [transfer for block in flows for transfer in block.transfers]
-    return pl.DataFrame(rows, schema=TRANSFER, orient="row").with_columns(pl.lit(label_set).alias("label_set"))
+    return _frame(rows, MINER_TRANSFER, label_set)
 
 
 def block_flow_rows(flows: Iterable[BlockFlows], label_set: str) -> pl.DataFrame:
     """One row a block: the fields of `transforms.attribution.blocks.BlockFlows` but its transfers, and `label_set`."""
     rows = [block[:-1] for block in flows]
-    return pl.DataFrame(rows, schema=BLOCK_FLOW, orient="row").with_columns(pl.lit(label_set).alias("label_set"))
+    return _frame(rows, MINER_BLOCK_FLOW, label_set)
+
+
+def _frame(rows: Iterable[tuple[object, ...]], schema: pa.DataFrameSchema, label_set: str) -> pl.DataFrame:
+    types = {name: column.dtype.type for name, column in schema.columns.items()}
+    return pl.DataFrame([(*row, label_set) for row in rows], schema=types, orient="row")
 
 
 def transfer_days(transfers: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
@@ -94,13 +76,6 @@ def _summed(dated: pl.DataFrame) -> pl.DataFrame:
 
 def _sum_if_all_known(column: str) -> pl.Expr:
     return pl.when(pl.col(column).null_count() == 0).then(pl.col(column).sum()).alias(column)
-
-
-def observed_exchange_flows(by_day: pl.DataFrame) -> pl.DataFrame:
-    """The rows of `transfer_days` that are single exchanges and pools, in the shape of an observed exchange flow."""
-    return by_day.filter((pl.col("exchange") != ALL) & (pl.col("pool") != ALL) & (pl.col("transfer_count") > 0)).select(
-        "day", "exchange", "pool", "transfer_sat", "transfer_count", "top10_sat"
-    )
 
 
 def miner_flow_days(block_flows: pl.DataFrame, transfers: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:

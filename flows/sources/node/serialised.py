@@ -52,7 +52,6 @@ class RawBlock:
 
     hash: bytes
     previous_hash: bytes
-    merkle_root: bytes
     time: int
     transactions: list[RawTransaction]
 
@@ -81,13 +80,11 @@ def raw_block(content: bytes) -> RawBlock:
         raise ValueError(f"{len(content)} bytes that break off") from fault
     if at != len(content):
         raise ValueError(f"{len(content)} bytes of which a block takes {at}")
-    root = content[MERKLE_ROOT]
-    if not transactions or _merkle_root([each.txid for each in transactions]) != root:
+    if not transactions or _merkle_root([each.txid for each in transactions]) != content[MERKLE_ROOT]:
         raise ValueError("transactions that do not hash to the Merkle root of their header")
     return RawBlock(
         hash=_twice(content[:HEADER_BYTES]),
         previous_hash=content[PREVIOUS_HASH],
-        merkle_root=root,
         time=_TIME.unpack_from(content)[0],
         transactions=transactions,
     )

@@ -39,12 +39,11 @@ Key = TypeVar("Key")
 Found = TypeVar("Found")
 
 
-class ChainFacts(msgspec.Struct, rename={"tip_height": "blocks", "tip_hash": "bestblockhash"}):
+class ChainFacts(msgspec.Struct, rename={"tip_height": "blocks"}):
     """What `getblockchaininfo` says that decides whether the node can be read."""
 
     chain: str
     tip_height: int
-    tip_hash: str
     initialblockdownload: bool
     pruned: bool
     headers: int = 0

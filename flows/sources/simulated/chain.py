@@ -17,42 +17,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from flows.sources.protocol import Request
+from flows.sources.simulated import scenario
 from flows.sources.simulated.kind import SIMULATED
-from flows.sources.simulated.scenario import (
-    BURST_FACTOR,
-    BURST_RATIO,
-    BURST_RATIO_IN_SQUEEZE,
-    CLOCK_AHEAD_LIMIT_S,
-    CLOCK_AHEAD_MEAN_S,
-    CLOCK_AHEAD_RATIO,
-    CLOCK_EVERY_BLOCKS,
-    DAY_SPREAD,
-    EMPTY_BLOCK_RATIO,
-    EXCHANGE_TURNOVER_BTC,
-    EXCHANGE_WEIGHTS,
-    FEE_SPIKES,
-    FEE_SPREAD,
-    FIRST_EXCHANGE_DAY,
-    HALVING_FEE_FACTOR,
-    HALVING_FEE_FADE_BLOCKS,
-    HASHRATE_WANDER,
-    OTHER_OUTFLOW_RATIO,
-    PAIR_SPREAD,
-    POOL_WANDER,
-    POOL_WEIGHT_DAYS,
-    POOL_WEIGHTS,
-    PRICE_DIGITS,
-    PRICE_WANDER,
-    SCENARIO,
-    SOLD_RATIO,
-    SQUEEZES,
-    TOP10_RATIO,
-    TOP_CONCENTRATION,
-    TOP_TRANSFERS,
-    TRANSFERS_PER_DAY,
-    UNDERCLAIM_LIMIT_SAT,
-    UNDERCLAIM_RATIO,
-)
 from schemas.errors import SettingsError
 from schemas.observations import DAILY_VALUE, EXCHANGE_FLOW, UTC_TIME, Batch, Notice, ObservedTable
 from schemas.units import HASHES_PER_DIFFICULTY, HASHES_PER_EXAHASH, SAT_PER_BTC, SECONDS_PER_DAY
@@ -191,7 +157,7 @@ class Simulated:
         """
         effort, clock = self._stream(Stream.EFFORT), self._stream(Stream.CLOCK)
         hashrate_ehs = _along(days, "hashrate_ehs") * _wander(
-            self._stream(Stream.HASHRATE).standard_normal(days.size), *HASHRATE_WANDER
+            self._stream(Stream.HASHRATE).standard_normal(days.size), *scenario.HASHRATE_WANDER
         )
         midnights_s = _unix_s(self.first_day) + np.arange(days.size + 1.0) * SECONDS_PER_DAY
         network_exahash = np.concatenate(([0.0], np.cumsum(hashrate_ehs * SECONDS_PER_DAY)))
@@ -230,14 +196,16 @@ class Simulated:
         day_index = self._day_index(arrivals.found_s)
 
         # One draw decides both whether a block claims less and by how much, so each block costs the stream the same.
-        draw = self._stream(Stream.UNDERCLAIM).random(count) / UNDERCLAIM_RATIO
-        unclaimed_sat = np.where(draw < 1, 1 + np.floor(draw * UNDERCLAIM_LIMIT_SAT), 0).astype(np.int64)
+        draw = self._stream(Stream.UNDERCLAIM).random(count) / scenario.UNDERCLAIM_RATIO
+        unclaimed_sat = np.where(draw < 1, 1 + np.floor(draw * scenario.UNDERCLAIM_LIMIT_SAT), 0).astype(np.int64)
 
         usual_sat = (_along(days, "fees_btc_per_block") * _fee_rush(days) * SAT_PER_BTC)[day_index]
         since_halving = np.where(heights < BLOCKS_PER_HALVING, np.inf, heights % BLOCKS_PER_HALVING)
-        halving_rush = 1 + HALVING_FEE_FACTOR * np.exp(-since_halving / HALVING_FEE_FADE_BLOCKS)
-        spread = np.exp(FEE_SPREAD * self._stream(Stream.FEES).standard_normal(count) - FEE_SPREAD**2 / 2)
-        paid = self._stream(Stream.EMPTY_BLOCK).random(count) >= EMPTY_BLOCK_RATIO
+        halving_rush = 1 + scenario.HALVING_FEE_FACTOR * np.exp(-since_halving / scenario.HALVING_FEE_FADE_BLOCKS)
+        spread = np.exp(
+            scenario.FEE_SPREAD * self._stream(Stream.FEES).standard_normal(count) - scenario.FEE_SPREAD**2 / 2
+        )
+        paid = self._stream(Stream.EMPTY_BLOCK).random(count) >= scenario.EMPTY_BLOCK_RATIO
         fees_sat = np.where(paid, usual_sat * halving_rush * spread, 0).astype(np.int64)
 
         draw = self._stream(Stream.POOL).random(count)
@@ -253,25 +221,27 @@ class Simulated:
             pl.Series("difficulty", arrivals.difficulty),
             pl.max_horizontal(allowed_sat - pl.col("unclaimed_sat"), 0).alias("subsidy_claimed_sat"),
             "fees_sat",
-            pl.Series(list(POOL_WEIGHTS)).gather(pool_index).alias("pool"),
+            pl.Series(list(scenario.POOL_WEIGHTS)).gather(pool_index).alias("pool"),
         )
 
     def _flows(self, days: Integers, arrivals: Arrivals, shares: Floats) -> pl.DataFrame:
         """One row a day, exchange and pool that sent something, as `EXCHANGE_FLOW` wants it."""
-        pools = [pool for pool in POOL_WEIGHTS if pool != "unknown"]
-        known = shares[:, [list(POOL_WEIGHTS).index(pool) for pool in pools]]
-        pairs = known[:, None, :] * np.array(list(EXCHANGE_WEIGHTS.values()))[None, :, None]
+        pools = [pool for pool in scenario.POOL_WEIGHTS if pool != "unknown"]
+        known = shares[:, [list(scenario.POOL_WEIGHTS).index(pool) for pool in pools]]
+        pairs = known[:, None, :] * np.array(list(scenario.EXCHANGE_WEIGHTS.values()))[None, :, None]
 
         burst = self._burst_factor(days)
         # A burst is both more transfers and larger ones.
-        swelling = np.sqrt(burst) * (days >= FIRST_EXCHANGE_DAY.toordinal())
-        count = self._stream(Stream.TRANSFER_COUNT).poisson(TRANSFERS_PER_DAY * pairs * swelling[:, None, None])
-        size_sat = self._issuance_sat(days, arrivals) * SOLD_RATIO / TRANSFERS_PER_DAY * swelling
-        size_sat *= np.exp(DAY_SPREAD * self._stream(Stream.SELLING).standard_normal(days.size))
-        spread = np.exp(PAIR_SPREAD * self._stream(Stream.TRANSFER_SIZE).standard_normal(pairs.shape))
+        swelling = np.sqrt(burst) * (days >= scenario.FIRST_EXCHANGE_DAY.toordinal())
+        count = self._stream(Stream.TRANSFER_COUNT).poisson(
+            scenario.TRANSFERS_PER_DAY * pairs * swelling[:, None, None]
+        )
+        size_sat = self._issuance_sat(days, arrivals) * scenario.SOLD_RATIO / scenario.TRANSFERS_PER_DAY * swelling
+        size_sat *= np.exp(scenario.DAY_SPREAD * self._stream(Stream.SELLING).standard_normal(days.size))
+        spread = np.exp(scenario.PAIR_SPREAD * self._stream(Stream.TRANSFER_SIZE).standard_normal(pairs.shape))
 
         transfer_sat = np.ceil(count * size_sat[:, None, None] * spread).astype(np.int64)
-        top_ratio = (TOP_TRANSFERS / np.maximum(count, TOP_TRANSFERS)) ** TOP_CONCENTRATION
+        top_ratio = (scenario.TOP_TRANSFERS / np.maximum(count, scenario.TOP_TRANSFERS)) ** scenario.TOP_CONCENTRATION
         top10_sat = np.where(top_ratio < 1, np.floor(transfer_sat * top_ratio), transfer_sat).astype(np.int64)
 
         sent = np.nonzero(count)
@@ -279,7 +249,7 @@ class Simulated:
         return pl.DataFrame(
             {
                 "day": _dates(days).gather(day_index),
-                "exchange": pl.Series(list(EXCHANGE_WEIGHTS)).gather(exchange_index),
+                "exchange": pl.Series(list(scenario.EXCHANGE_WEIGHTS)).gather(exchange_index),
                 "pool": pl.Series(pools).gather(pool_index),
                 "transfer_sat": transfer_sat[sent],
                 "transfer_count": count[sent],
@@ -291,17 +261,17 @@ class Simulated:
     def _daily(self, days: Integers, arrivals: Arrivals, flows: pl.DataFrame) -> pl.DataFrame:
         """One row a day and series, as `DAILY_VALUE` wants it."""
         issuance_sat = self._issuance_sat(days, arrivals)
-        trading = days >= FIRST_EXCHANGE_DAY.toordinal()
-        turnover_sat = np.where(trading, float(EXCHANGE_TURNOVER_BTC * SAT_PER_BTC), 0.0)
-        wander = _wander(self._stream(Stream.PRICE).standard_normal(days.size), *PRICE_WANDER)
-        price_usd = pl.Series(_along(days, "price_usd") * wander).round_sig_figs(PRICE_DIGITS)
+        trading = days >= scenario.FIRST_EXCHANGE_DAY.toordinal()
+        turnover_sat = np.where(trading, float(scenario.EXCHANGE_TURNOVER_BTC * SAT_PER_BTC), 0.0)
+        wander = _wander(self._stream(Stream.PRICE).standard_normal(days.size), *scenario.PRICE_WANDER)
+        price_usd = pl.Series(_along(days, "price_usd") * wander).round_sig_figs(scenario.PRICE_DIGITS)
 
         sent = flows.group_by("day").agg(
             pl.col("transfer_sat").sum().alias("miner_to_exchange_sat"),
             pl.col("transfer_count").sum().alias("miner_to_exchange_count"),
             pl.col("top10_sat").max().alias("largest_top10_sat"),
         )
-        other_sat = OTHER_OUTFLOW_RATIO * issuance_sat * np.sqrt(self._burst_factor(days))
+        other_sat = scenario.OTHER_OUTFLOW_RATIO * issuance_sat * np.sqrt(self._burst_factor(days))
         to_exchange = pl.col("miner_to_exchange_sat")
         outflow = pl.col("miner_outflow_sat")
         return (
@@ -314,7 +284,7 @@ class Simulated:
                 self._noisy(Stream.OTHER_OUTFLOW, other_sat),
                 self._noisy(Stream.EXCHANGE_INFLOW, turnover_sat),
                 self._noisy(Stream.EXCHANGE_OUTFLOW, turnover_sat),
-                pl.Series("top10_ratio", self._stream(Stream.OUTFLOW_TOP10).uniform(*TOP10_RATIO, days.size)),
+                pl.Series("top10_ratio", self._stream(Stream.OUTFLOW_TOP10).uniform(*scenario.TOP10_RATIO, days.size)),
             )
             .select(
                 "day",
@@ -343,17 +313,19 @@ class Simulated:
 
     def _pool_shares(self, days: Integers) -> Floats:
         """Part of the hash rate of each pool on each day: a row a day, a column a pool, each row sums to one."""
-        stops = [day.toordinal() for day in POOL_WEIGHT_DAYS]
-        weights = np.column_stack([np.interp(days, stops, weights) for weights in POOL_WEIGHTS.values()])
-        weights *= _wander(self._stream(Stream.POOL_WANDER).standard_normal(weights.shape), *POOL_WANDER)
+        stops = [day.toordinal() for day in scenario.POOL_WEIGHT_DAYS]
+        weights = np.column_stack([np.interp(days, stops, weights) for weights in scenario.POOL_WEIGHTS.values()])
+        weights *= _wander(self._stream(Stream.POOL_WANDER).standard_normal(weights.shape), *scenario.POOL_WANDER)
         shares: Floats = weights / weights.sum(axis=1, keepdims=True)
         return shares
 
     def _burst_factor(self, days: Integers) -> Floats:
         """How many times the usual amount miners sell on each day; mostly one."""
-        squeezed = np.any([_within(days, first, last) for first, last in SQUEEZES], axis=0)
-        burst = self._stream(Stream.BURST).random(days.size) < np.where(squeezed, BURST_RATIO_IN_SQUEEZE, BURST_RATIO)
-        return np.where(burst, self._stream(Stream.BURST_SIZE).uniform(*BURST_FACTOR, days.size), 1.0)
+        squeezed = np.any([_within(days, first, last) for first, last in scenario.SQUEEZES], axis=0)
+        burst = self._stream(Stream.BURST).random(days.size) < np.where(
+            squeezed, scenario.BURST_RATIO_IN_SQUEEZE, scenario.BURST_RATIO
+        )
+        return np.where(burst, self._stream(Stream.BURST_SIZE).uniform(*scenario.BURST_FACTOR, days.size), 1.0)
 
     def _issuance_sat(self, days: Integers, arrivals: Arrivals) -> Floats:
         """Coins that a day of average luck issues, by the subsidy of its first block."""
@@ -366,14 +338,14 @@ class Simulated:
 
     def _noisy(self, stream: Stream, usual_sat: Floats) -> pl.Series:
         """Whole satoshi around `usual_sat`, named after the stream."""
-        noise = np.exp(DAY_SPREAD * self._stream(stream).standard_normal(usual_sat.size))
+        noise = np.exp(scenario.DAY_SPREAD * self._stream(stream).standard_normal(usual_sat.size))
         return pl.Series(stream.name.lower(), np.floor(usual_sat * noise).astype(np.int64))
 
 
 def _along(days: Integers, attribute: str) -> Floats:
     """One attribute of the scenario on each day."""
-    stops = [turn.day.toordinal() for turn in SCENARIO]
-    levels = np.log([getattr(turn, attribute) for turn in SCENARIO])
+    stops = [turn.day.toordinal() for turn in scenario.SCENARIO]
+    levels = np.log([getattr(turn, attribute) for turn in scenario.SCENARIO])
     level: Floats = np.exp(np.interp(days, stops, levels))
     return level
 
@@ -388,7 +360,7 @@ def _wander(shocks: Floats, kept: float, shock: float) -> Floats:
 def _fee_rush(days: Integers) -> Floats:
     """How many times the usual fees blocks pay on each day."""
     rush = np.ones(days.size)
-    for first, last, factor in FEE_SPIKES:
+    for first, last, factor in scenario.FEE_SPIKES:
         rush[_within(days, first, last)] = factor
     return rush
 
@@ -405,11 +377,11 @@ def _seconds_ahead(clock: np.random.Generator) -> Integers:
     Only every third block may be ahead. So at most four of eleven headers in a row are, their median is the time of an
     honest one, and every later block passes the median-time-past rule without a repair.
     """
-    draw = clock.random(BLOCKS_PER_RETARGET) / CLOCK_AHEAD_RATIO
-    wrong = (draw < 1) & (np.arange(BLOCKS_PER_RETARGET) % CLOCK_EVERY_BLOCKS == 0)
+    draw = clock.random(BLOCKS_PER_RETARGET) / scenario.CLOCK_AHEAD_RATIO
+    wrong = (draw < 1) & (np.arange(BLOCKS_PER_RETARGET) % scenario.CLOCK_EVERY_BLOCKS == 0)
     ahead_s = np.zeros(BLOCKS_PER_RETARGET, dtype=np.int64)
     # A draw below one is uniform again, so its logarithm is the exponential delay: one draw a block, wrong or not.
-    ahead_s[wrong] = np.minimum(-CLOCK_AHEAD_MEAN_S * np.log1p(-draw[wrong]), CLOCK_AHEAD_LIMIT_S)
+    ahead_s[wrong] = np.minimum(-scenario.CLOCK_AHEAD_MEAN_S * np.log1p(-draw[wrong]), scenario.CLOCK_AHEAD_LIMIT_S)
     return ahead_s
 
 
