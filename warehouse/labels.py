@@ -27,6 +27,8 @@ from warehouse.registry import REFERENCE
 
 EXCHANGE_ADDRESSES: Final = REFERENCE.joinpath("exchange_address.csv")
 DEFILLAMA_EXCHANGES: Final = REFERENCE.joinpath("defillama_exchange.csv")
+PLAIN_COLUMNS: Final = ("address", "entity", "kind")
+DATED_COLUMNS: Final = (*PLAIN_COLUMNS, "valid_from", "known_at", "source", "confidence")
 LABEL_SET_DIGITS: Final = 16
 BITCOIN: Final = "BTC"
 UNDATED: Final = date(1970, 1, 1)
@@ -97,23 +99,30 @@ def read_tagpack_table(path: Path) -> Labels:
     return _tags((f"{path} row {i}", tag) for i, tag in enumerate(table.iter_rows(named=True), 1))
 
 
-def read_plain_csv(path: Path | Traversable, *, known_at: date) -> Labels:
-    """Labels of a CSV with the columns address, entity and kind, stated on the day `known_at`."""
+def read_csv(path: Path | Traversable = EXCHANGE_ADDRESSES) -> Labels:
+    """Labels of a CSV with the columns address, entity and kind.
+
+    One that has known_at and source, as our own list does, must have valid_from and confidence too; of any other the
+    labels are `UNDATED` and their source is the name of the file.
+    """
+    is_dated = {"known_at", "source"} <= set(_header(path))
     rows = (
         _row(
             place,
             address=cells["address"],
             entity=cells["entity"],
             kind=_known(place, "kind", cells["kind"], KIND_OF_WORD),
-            known_at=known_at,
-            source=path.name,
+            known_at=_day(place, cells["known_at"]) if is_dated else UNDATED,
+            source=cells["source"] if is_dated else path.name,
+            valid_from=_day(place, cells["valid_from"]) if cells.get("valid_from") else None,
+            confidence=_confidence(place, cells.get("confidence", "")),
         )
-        for place, cells in _cells(path, ("address", "entity", "kind"))
+        for place, cells in _cells(path, DATED_COLUMNS if is_dated else PLAIN_COLUMNS)
     )
     return Labels(rows=_frame(rows))
 
 
-def read_defillama(path: Path | Traversable, *, known_at: date) -> Labels:
+def read_defillama(path: Path | Traversable) -> Labels:
     """Exchange labels of a CSV with the columns entity, address and file, as DefiLlama lists reserves.
 
     Its entities are wrapped coins, bridges, funds and seizures as well as exchanges. The rule: only an entity that
@@ -132,30 +141,11 @@ def read_defillama(path: Path | Traversable, *, known_at: date) -> Labels:
             address=cells["address"],
             entity=exchange,
             kind=Kind.EXCHANGE,
-            known_at=known_at,
+            known_at=UNDATED,
             source=f"defillama {cells['file']}",
         )
         rows.append(row)
     return Labels(rows=_frame(rows), left_out=left_out)
-
-
-def read_own(path: Path | Traversable = EXCHANGE_ADDRESSES) -> Labels:
-    """Our own short list: exchanges that publish their addresses themselves, each row with its source."""
-    columns = ("address", "entity", "kind", "valid_from", "known_at", "source", "confidence")
-    rows = (
-        _row(
-            place,
-            address=cells["address"],
-            entity=cells["entity"],
-            kind=_known(place, "kind", cells["kind"], KIND_OF_WORD),
-            known_at=_day(place, cells["known_at"]),
-            source=cells["source"],
-            valid_from=_day(place, cells["valid_from"]) if cells["valid_from"] else None,
-            confidence=_confidence(place, cells["confidence"]),
-        )
-        for place, cells in _cells(path, columns)
-    )
-    return Labels(rows=_frame(rows))
 
 
 def read_labels(path: Path) -> Labels:
@@ -167,12 +157,9 @@ def read_labels(path: Path) -> Labels:
         return read_tagpack(path)
     if path.suffix == ".parquet":
         return read_tagpack_table(path)
-    header = set(_text(path).partition("\n")[0].strip().split(","))
-    if {"known_at", "source"} <= header:
-        return read_own(path)
-    if "file" in header:
-        return read_defillama(path, known_at=UNDATED)
-    return read_plain_csv(path, known_at=UNDATED)
+    header = _header(path)
+    is_defillama = "file" in header and not {"known_at", "source"} <= set(header)
+    return read_defillama(path) if is_defillama else read_csv(path)
 
 
 def label_set(parts: Iterable[Labels]) -> tuple[str, pl.DataFrame]:
@@ -271,6 +258,10 @@ def _text(path: Path | Traversable) -> str:
         raise BadInputError(str(path), error.strerror, "a readable file", "check the path") from error
     except UnicodeDecodeError as error:
         raise BadInputError(f"{path} byte {error.start}", error.reason, "UTF-8", "save it as UTF-8") from error
+
+
+def _header(path: Path | Traversable) -> list[str]:
+    return _text(path).partition("\n")[0].strip().split(",")
 
 
 def _cells(path: Path | Traversable, columns: tuple[str, ...]) -> Iterator[tuple[str, dict[str, str]]]:

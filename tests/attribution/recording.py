@@ -15,7 +15,7 @@ from schemas.miner_set import MinerSet
 from schemas.node_block import NodeBlock
 from transforms.attribution.blocks import BlockFlows, attribute
 from transforms.attribution.pool_names import PoolNames
-from warehouse.labels import exchange_scripts, label_set, read_plain_csv
+from warehouse.labels import exchange_scripts, label_set, read_csv
 from warehouse.pool_list import read_pool_list
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -43,7 +43,7 @@ def decoded(told: list[dict[str, Any]]) -> list[NodeBlock]:
 
 
 def exchanges() -> dict[str, str]:
-    labels = read_plain_csv(RECORDED / "labels.csv", known_at=FIRST_DAY)
+    labels = read_csv(RECORDED / "labels.csv")
     return exchange_scripts(label_set([labels])[1], on=FIRST_DAY)
 
 

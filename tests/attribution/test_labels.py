@@ -17,9 +17,8 @@ from warehouse.labels import (
     Labels,
     exchange_scripts,
     label_set,
+    read_csv,
     read_defillama,
-    read_own,
-    read_plain_csv,
     read_tagpack,
     read_tagpack_table,
 )
@@ -78,7 +77,7 @@ def written(folder: Path, text: str, name: str = "labels.csv") -> Path:
 
 
 def test_the_recorded_labels_name_six_exchange_scripts():
-    labels = read_plain_csv(RECORDED / "labels.csv", known_at=DAY)
+    labels = read_csv(RECORDED / "labels.csv")
     assert labels.rows.height == 19
     assert set(exchange_scripts(labels.rows, on=DAY).values()) == {"binance", "coinbase", "kraken"}
     assert set(labels.rows["kind"]) == {"exchange", "miner", "other", "pool"}
@@ -97,14 +96,14 @@ def test_the_recorded_labels_name_six_exchange_scripts():
 def test_a_row_that_is_no_label_stops_the_reading_by_line_and_value(tmp_path, row, message):
     path = written(tmp_path, f"address,entity,kind\n{BURN},kraken,exchange\n{row}\n")
     with pytest.raises(BadInputError, match=message):
-        read_plain_csv(path, known_at=DAY)
+        read_csv(path)
 
 
 def test_a_file_without_the_columns_or_without_itself_is_refused(tmp_path):
     with pytest.raises(BadInputError, match=r"the columns address, entity, kind"):
-        read_plain_csv(written(tmp_path, "wallet,who\n"), known_at=DAY)
+        read_csv(written(tmp_path, "wallet,who\n"))
     with pytest.raises(BadInputError, match="readable file"):
-        read_plain_csv(tmp_path / "none.csv", known_at=DAY)
+        read_csv(tmp_path / "none.csv")
 
 
 TAGPACK = """title: invented
@@ -152,13 +151,13 @@ def test_a_bad_tag_is_named_by_its_line(tmp_path):
 
 def test_only_named_exchanges_are_taken_from_a_list_of_reserves(tmp_path):
     rows = f"okex,{BURN},index.js\nwbtc,not even an address,wbtc.js\ncoinbase-btc,{BURN},coinbase-btc.js\n"
-    labels = read_defillama(written(tmp_path, "entity,address,file\n" + rows), known_at=DAY)
+    labels = read_defillama(written(tmp_path, "entity,address,file\n" + rows))
     assert labels.rows["entity"].to_list() == ["okx"]
     assert labels.left_out == {"entity wbtc is no exchange": 1, "entity coinbase-btc is no exchange": 1}
 
 
 def test_our_own_list_is_sound_and_every_row_has_a_source():
-    own = read_own()
+    own = read_csv()
     assert own.rows.height > 0
     assert own.rows["source"].str.len_chars().min() > 20
 
@@ -166,7 +165,7 @@ def test_our_own_list_is_sound_and_every_row_has_a_source():
 def statement(**changes: object) -> Labels:
     row = {"address": BURN, "entity": "kraken", "kind": "exchange", "valid_from": None, "known_at": DAY}
     row |= {"script": script_of(BURN), "source": "x", "confidence": 0.5} | changes
-    own = read_own().rows
+    own = read_csv().rows
     return Labels(rows=pl.DataFrame([row], schema=own.schema).select(own.columns))
 
 
@@ -199,10 +198,10 @@ def test_published_labels_are_read_whole(shared_data):
         38_524,
         {"actor bitwise is no exchange": 1, "actor bitmain is no exchange": 2},
     )
-    reserves = read_defillama(shared_data / "labels" / "defillama_btc_addresses.csv", known_at=DAY)
+    reserves = read_defillama(shared_data / "labels" / "defillama_btc_addresses.csv")
     assert reserves.rows.height + sum(reserves.left_out.values()) == 2_267
     assert "wbtc" not in set(reserves.rows["entity"])
-    _, rows = label_set([tags, reserves, read_own()])
+    _, rows = label_set([tags, reserves, read_csv()])
     scripts = exchange_scripts(rows, on=DAY)
     assert scripts[script_of("34xp4vRoCGJym3xR7yCVPFHoCNxv4Twseo")] == "binance"
     assert len(scripts) > 1_000

@@ -6,15 +6,13 @@ Bitcoin cannot have is refused by the bounds of its series.
 
 from collections.abc import Sequence
 from datetime import date
-from hashlib import sha256
 from typing import Final
 
 from flows.sources.coinmetrics.metrics import METRICS, without_chain_metrics
 from flows.sources.daily_cells import DailyCells
-from flows.sources.files.daily_csv import daily_values
+from flows.sources.files.daily_csv import read_daily_values
 from flows.sources.files.kind import COINMETRICS_EXPORT
 from flows.sources.files.reading import Reading
-from schemas.observations import ObservedTable
 
 _TELLING_COLUMNS: Final = frozenset(column.header for column in METRICS) - {"HashRate"}
 """Names nobody else uses. Two of them without `time` are still this file, damaged, and not somebody else's."""
@@ -39,15 +37,5 @@ def read(origin: str, content: bytes, header: Sequence[str], today: date) -> Rea
         partial=without_chain_metrics,
         only={"asset": "btc"} if "asset" in header else {},
     )
-    rows, last_day, notices = daily_values(origin, content, kind, today)
-    if absent:
-        notices.append(f"has no column {', '.join(absent)}")
-    return Reading(
-        source=COINMETRICS_EXPORT.name,
-        table=ObservedTable.DAILY_VALUE,
-        origin=origin,
-        sha256=sha256(content).hexdigest(),
-        last_day=last_day,
-        rows=rows,
-        notices=tuple(notices),
-    )
+    notice = f"has no column {', '.join(absent)}" if absent else None
+    return read_daily_values(COINMETRICS_EXPORT.name, origin, content, kind, today, notice=notice)

@@ -6,17 +6,15 @@ vendor's name for it, that name may say that it is not about all of Bitcoin.
 
 from collections.abc import Sequence
 from datetime import date
-from hashlib import sha256
 from pathlib import PurePath
 from typing import Final
 
 import polars as pl
 
 from flows.sources.daily_cells import AS_STORED, BTC, GIGAHASH_PER_SECOND, Column, DailyCells
-from flows.sources.files.daily_csv import daily_values
+from flows.sources.files.daily_csv import read_daily_values
 from flows.sources.files.kind import CRYPTOQUANT_EXPORT
 from flows.sources.files.reading import Reading
-from schemas.observations import ObservedTable
 from schemas.series import SERIES, Group
 from schemas.units import Unit
 
@@ -86,16 +84,7 @@ def read(origin: str, content: bytes, header: Sequence[str], today: date) -> Rea
     column = _column(header[1])
     is_flow = SERIES[column.series].group in _FLOWS
     kind = DailyCells(day_header="date", columns=(column,), partial=_day_of_download if is_flow else _complete)
-    rows, last_day, notices = daily_values(origin, content, kind, today)
-    return Reading(
-        source=CRYPTOQUANT_EXPORT.name,
-        table=ObservedTable.DAILY_VALUE,
-        origin=origin,
-        sha256=sha256(content).hexdigest(),
-        last_day=last_day,
-        rows=rows,
-        notices=tuple(notices),
-    )
+    return read_daily_values(CRYPTOQUANT_EXPORT.name, origin, content, kind, today)
 
 
 def _day_of_download(last: pl.DataFrame) -> str | None:

@@ -6,13 +6,15 @@ Polars' own CSV reader fills short rows with NULL and does not count lines, so r
 
 from collections.abc import Sequence
 from datetime import date
+from hashlib import sha256
 from typing import Final
 
 import polars as pl
 
-from flows.sources import daily_cells
-from flows.sources.daily_cells import DailyCells, shortened
+from flows.sources.daily_cells import DailyCells, daily_values, shortened
+from flows.sources.files.reading import Reading
 from schemas.errors import BadInputError
+from schemas.observations import ObservedTable
 
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
@@ -27,11 +29,25 @@ def header_of(head: bytes) -> list[str]:
     return [_unquoted(name) for name in text.split(",")] if text.isprintable() else []
 
 
-def daily_values(origin: str, content: bytes, kind: DailyCells, today: date) -> tuple[pl.DataFrame, date, list[str]]:
-    """What the file `content` states, as `daily_cells.daily_values` gives it and with its errors."""
+def read_daily_values(
+    source: str, origin: str, content: bytes, kind: DailyCells, today: date, *, notice: str | None = None
+) -> Reading:
+    """What the file `content` of `source` states, as `daily_cells.daily_values` reads it; raises as that.
+
+    `notice` is added to what was left out.
+    """
     wanted = [kind.day_header, *kind.only, *(column.header for column in kind.columns)]
     cells, cut_short = _cells(origin, content, wanted)
-    return daily_cells.daily_values(origin, cells, kind, today, cut_short=cut_short)
+    rows, last_day, notices = daily_values(origin, cells, kind, today, cut_short=cut_short)
+    return Reading(
+        source=source,
+        table=ObservedTable.DAILY_VALUE,
+        origin=origin,
+        sha256=sha256(content).hexdigest(),
+        last_day=last_day,
+        rows=rows,
+        notices=(*notices, *([notice] if notice else [])),
+    )
 
 
 def _unquoted(cell: str) -> str:

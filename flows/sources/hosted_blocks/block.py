@@ -6,16 +6,13 @@ trust: put together again they must hash to the hash that is stated.
 
 import struct
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from hashlib import sha256
 from itertools import pairwise
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
-import polars as pl
 
 from schemas.errors import BadInputError
-from schemas.observations import BLOCK, UTC_TIME
 from transforms.chain import POW_LIMIT, decode_compact, difficulty, subsidy_sat
 
 DIFFICULTY_TOLERANCE: Final = 1e-9
@@ -129,21 +126,6 @@ def chained(place: str, newest_first: Sequence[HostedBlock]) -> list[HostedBlock
                 "try again later; if it stays, do not trust this server",
             )
     return list(reversed(newest_first))
-
-
-def block_frame(blocks: Sequence[HostedBlock]) -> pl.DataFrame:
-    """`blocks` in the shape of `schemas.observations.BLOCK`."""
-    return pl.DataFrame(
-        {
-            "height": [block.height for block in blocks],
-            "block_at": [datetime.fromtimestamp(block.time, UTC) for block in blocks],
-            "difficulty": [block.difficulty for block in blocks],
-            "subsidy_claimed_sat": [block.subsidy_claimed_sat for block in blocks],
-            "fees_sat": [block.fees_sat for block in blocks],
-            "pool": [block.pool for block in blocks],
-        },
-        schema={name: UTC_TIME if name == "block_at" else column.dtype.type for name, column in BLOCK.columns.items()},
-    )
 
 
 def _serialised(header: Header) -> bytes:

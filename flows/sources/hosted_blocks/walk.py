@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from typing import Final, NamedTuple, Protocol
 
-from flows.sources.hosted_blocks.block import HostedBlock, block_frame
+from flows.sources.block_frame import block_frame
+from flows.sources.hosted_blocks.block import HostedBlock
 from flows.sources.hosted_blocks.kept import KEPT_COUNT, KeptHashes
 from flows.sources.protocol import Request
 from schemas.errors import BadInputError, ChainReorganisedError, HashpivotError, TransientError

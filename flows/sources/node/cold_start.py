@@ -11,8 +11,9 @@ from typing import Final
 
 import polars as pl
 
+from flows.sources.block_frame import block_frame
 from flows.sources.node.checkpoints import REORGANISATION_BLOCKS
-from flows.sources.node.rows import BlockRow, PoolOf, block_batch, block_frame, check_row
+from flows.sources.node.rows import BlockRow, PoolOf, block_batch, check_row
 from flows.sources.node.walk import ChainWalk
 from flows.sources.protocol import Shard
 from schemas.errors import BadInputError, ChainReorganisedError

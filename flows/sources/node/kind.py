@@ -61,12 +61,12 @@ def _make(context: SourceContext[NodeSettings]) -> "Source":
     from flows.sources.node.source import Node
     from transforms.attribution.pool_names import PoolNames
     from warehouse.coinbase_shards import CoinbaseShards
-    from warehouse.labels import label_set, read_labels, read_own
+    from warehouse.labels import label_set, read_csv, read_labels
     from warehouse.pool_list import read_pool_list
 
     settings, kept = context.settings, context.home / "warehouse"
     walk = chain_walk(context)
-    labels = [read_own(), *([read_labels(context.labels_file)] if context.labels_file else [])]
+    labels = [read_csv(), *([read_labels(context.labels_file)] if context.labels_file else [])]
     pools = PoolNames(read_pool_list())
     return Node(
         walk,

@@ -1,17 +1,18 @@
 """Block rows out of blocks: what the miner claimed, what users paid, held against what the node itself counts."""
 
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from hashlib import sha256
 from typing import Final, NamedTuple
 
 import polars as pl
 
+from flows.sources.block_frame import block_frame
 from flows.sources.node.kind import NODE
 from flows.sources.node.walk import BlockStats, ChainWalk
 from schemas.errors import BadInputError
 from schemas.node_block import NodeBlock, Transaction, satoshi
-from schemas.observations import BLOCK, UTC_TIME, Batch, Notice, ObservedTable
+from schemas.observations import Batch, Notice, ObservedTable
 
 ROWS_A_BATCH_COUNT: Final = 144
 """About a day: what a run that dies has to ask for again."""
@@ -99,21 +100,6 @@ def block_batch(origin: str, rows: pl.DataFrame, hashes: Iterable[str], now: dat
         sha256=sha256("".join(hashes).encode()).hexdigest(),
         observed_at=now,
         rows=rows,
-    )
-
-
-def block_frame(rows: list[BlockRow]) -> pl.DataFrame:
-    """`rows` in the shape of `schemas.observations.BLOCK`."""
-    return pl.DataFrame(
-        {
-            "height": [row.height for row in rows],
-            "block_at": [datetime.fromtimestamp(row.time, UTC) for row in rows],
-            "difficulty": [row.difficulty for row in rows],
-            "subsidy_claimed_sat": [row.subsidy_claimed_sat for row in rows],
-            "fees_sat": [row.fees_sat for row in rows],
-            "pool": [row.pool for row in rows],
-        },
-        schema={name: UTC_TIME if name == "block_at" else column.dtype.type for name, column in BLOCK.columns.items()},
     )
 
 
