@@ -1,4 +1,4 @@
-"""What a run of old blocks gives away by its coinbases alone: a row a block, and whom its coinbase made a miner."""
+"""What the coinbases of a range of old blocks show: a row a block, and the scripts that each coinbase pays."""
 
 import pandera.polars as pa
 import polars as pl

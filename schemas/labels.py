@@ -1,4 +1,4 @@
-"""What is said of addresses: who holds them, since when, who says so, how sure; and what pools call themselves."""
+"""Labels of addresses: holder, first day, source and confidence; and the names, scripts and tags of pools."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,11 +8,11 @@ import pandera.polars as pa
 import polars as pl
 
 UNKNOWN_POOL: Final = "unknown"
-"""Pool of a block that neither its payout addresses nor its coinbase tag gives away."""
+"""Pool of a block that neither its payout addresses nor its coinbase tag identifies."""
 
 
 class Kind(StrEnum):
-    """What the holder of an address does. An exchange wins over everything else that is said of an address."""
+    """What the holder of an address does. An exchange label takes precedence over all other labels of an address."""
 
     EXCHANGE = "exchange"
     POOL = "pool"
@@ -33,21 +33,21 @@ LABEL = pa.DataFrameSchema(
             pl.Date, nullable=True, description="First day it belongs to the holder; NULL: as long as it is used"
         ),
         "known_at": pa.Column(pl.Date, description="Day the label was stated or last changed"),
-        "source": pa.Column(pl.String, pa.Check.str_length(min_value=1), description="Where it is said"),
+        "source": pa.Column(pl.String, pa.Check.str_length(min_value=1), description="Where it is stated"),
         "confidence": pa.Column(
-            pl.Float64, pa.Check.in_range(0, 1), nullable=True, description="How sure the source is; NULL: not told"
+            pl.Float64, pa.Check.in_range(0, 1), nullable=True, description="Confidence of the source; NULL: not stated"
         ),
     },
     strict=True,
     ordered=True,
     name="label",
 )
-"""One row a statement: several sources may speak of one script, and may disagree."""
+"""One row a statement: several sources may label one script, and may disagree."""
 
 
 @dataclass(frozen=True, slots=True)
 class PoolEntry:
-    """One pool of an open pool list: its name, the output scripts it is paid to, the texts it signs coinbases with."""
+    """One pool of an open pool list: its name, the output scripts it is paid to, its coinbase tags."""
 
     name: str
     scripts: tuple[str, ...]

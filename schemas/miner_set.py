@@ -24,7 +24,7 @@ class ZeroHop:
     """Scripts that a coinbase paid, each with the block that did so first and the pool that did so last.
 
     A million scripts take about 0.2 GB: one dictionary and three arrays, because an object for each would double it.
-    `index` is open to be asked for membership; only `pay` may change it.
+    `index` may be read directly; only `pay` may change it.
     """
 
     __slots__ = ("_first_heights", "_pool_heights", "_pool_of", "_pools", "_pools_by_name", "index")
@@ -40,7 +40,7 @@ class ZeroHop:
     def pay(self, script: str, height: int, pool: str) -> None:
         """Note that the coinbase of block `height`, made by `pool`, pays `script`; the order of blocks does not matter.
 
-        A pool that is known stays where a later payer is not.
+        A known pool is not replaced by an unknown one.
         """
         at = self.index.get(script)
         known = pool != UNKNOWN_POOL
@@ -86,7 +86,7 @@ class ZeroHop:
         pool_of: "array[int]",
         pools: list[str],
     ) -> "ZeroHop":
-        """The set that `columns` and `index` were taken from. Raises `ValueError` where they do not fit together."""
+        """The set with these `columns` and `index`. Raises `ValueError` where they do not fit together."""
         paid = cls()
         paid.index = dict(zip(scripts, range(len(first_heights)), strict=True))
         if not len(paid.index) == len(first_heights) == len(pool_heights) == len(pool_of):
@@ -117,7 +117,7 @@ class OneHop:
     """Scripts that were credited in a transaction sent by a 0-hop script, and how many partners each of them has.
 
     `credits` holds the newest credit of each script. `partners` holds, for the few scripts that have any, the sampled
-    counterparties. `hubs` are the scripts that turned out to have too many to be a miner; they stay so.
+    counterparties. `hubs` are the scripts that have too many to be a miner, for good.
     """
 
     credits: dict[str, Credit] = field(default_factory=dict)
@@ -130,10 +130,10 @@ class MinerSet:
     """The state after block `height`, whose hash is `block_hash`; None and '' before the first block.
 
     Of the blocks below `whole_from_height` only the coinbase was read: the 0-hop set misses nothing, the 1-hop layer
-    begins there. `coinbase_txids` tells what coinbases made, as an input points to it: last byte first.
+    begins there. `coinbase_txids` are their ids in the byte order in which an input refers to them.
 
-    `watched` follows from the rest: every script of either layer, and perhaps some that have left one. Asking one set
-    is several times faster than asking two dictionaries, and nearly every script of a block is in neither.
+    `watched` follows from the rest: every script of either layer, and perhaps some that have left one. A lookup in one
+    set is several times faster than in two dictionaries, and nearly every script of a block is in neither.
     """
 
     height: int | None = None
@@ -148,5 +148,5 @@ class MinerSet:
         self.watch()
 
     def watch(self) -> None:
-        """Work `watched` out anew."""
+        """Compute `watched` anew."""
         self.watched = {*self.zero_hop.index, *self.one_hop.credits}

@@ -1,6 +1,6 @@
-"""A block as a node tells it at verbosity 3: only the fields that attribution reads, typed, decoded in one pass.
+"""A block in the shape of `getblock` at verbosity 3: only the fields that attribution reads, decoded in one pass.
 
-Amounts stay the raw bytes of the JSON number until somebody needs them: most transactions of a block touch no miner,
+Amounts stay the raw bytes of the JSON number until they are needed: most transactions of a block touch no miner,
 and a float in between would lose a satoshi.
 """
 
@@ -12,19 +12,19 @@ import msgspec
 DECIMALS: Final = 8
 MOST_DIGITS: Final = 17
 """Of an amount in satoshi: the supply has 16."""
-NOT_TOLD: Final = msgspec.Raw(b"")
+NO_AMOUNT: Final = msgspec.Raw(b"")
 
 
 class Script(msgspec.Struct, gc=False):
-    """Where coins lay. The address is left where it is: nobody asks for it, and a block has ten thousand of them."""
+    """An output script. Its address is not decoded: nothing reads it, and a block has ten thousand of them."""
 
     hex: str
 
 
 class Prevout(msgspec.Struct, gc=False, rename={"script": "scriptPubKey"}):
-    """The output that an input spends; `generated` tells whether a coinbase made it.
+    """The output that an input spends; `generated`: whether a coinbase made it.
 
-    `generated` is None where the block came as bytes: no node before 32 tells it there.
+    `generated` is None where the block came as bytes: no node before 32 states it there.
     """
 
     value: msgspec.Raw
@@ -33,7 +33,7 @@ class Prevout(msgspec.Struct, gc=False, rename={"script": "scriptPubKey"}):
 
 
 class Input(msgspec.Struct, gc=False):
-    """One input: `coinbase` in the first transaction of a block, `prevout` in all others where undo data is there."""
+    """One input: `coinbase` in the first transaction of a block, `prevout` in the others if the node has undo data."""
 
     coinbase: str | None = None
     prevout: Prevout | None = None
@@ -47,16 +47,16 @@ class Output(msgspec.Struct, gc=False, rename={"script": "scriptPubKey"}):
 
 
 class Transaction(msgspec.Struct, gc=False):
-    """One transaction. `fee` is `NOT_TOLD` for the coinbase and where undo data is missing.
+    """One transaction. `fee` is `NO_AMOUNT` for the coinbase and where undo data is missing.
 
-    Tuples of what the garbage collector need not look at leave its sight; lists would make it walk through the whole
-    miner set every few blocks.
+    The garbage collector stops tracking tuples of untracked objects; with lists it would traverse the whole miner set
+    every few blocks.
     """
 
     txid: str
     vin: tuple[Input, ...]
     vout: tuple[Output, ...]
-    fee: msgspec.Raw = NOT_TOLD
+    fee: msgspec.Raw = NO_AMOUNT
 
 
 class NodeBlock(msgspec.Struct, rename={"previous_hash": "previousblockhash"}):
@@ -77,7 +77,7 @@ def satoshi(amount: bytes | memoryview | msgspec.Raw) -> int:
     Raises `ValueError` for more than eight decimals, for more digits than any amount has, or for another text.
     """
     number = bytes(amount)
-    if number[-DECIMALS - 1 : -DECIMALS] == b".":  # As every node writes it; the rest is for others.
+    if number[-DECIMALS - 1 : -DECIMALS] == b".":  # As every node writes it; the rest is for other writers.
         try:
             return int(number[: -DECIMALS - 1] + number[-DECIMALS:])
         except ValueError:
@@ -96,9 +96,9 @@ def _from_exponent(text: str) -> int:
     try:
         scaled = Decimal(text).scaleb(DECIMALS)
     except ArithmeticError as error:
-        raise ValueError(f"{text} is no number") from error
+        raise ValueError(f"{text} is not a number") from error
     if scaled and not 0 <= scaled.adjusted() < MOST_DIGITS:
-        raise ValueError(f"{text} is no amount in whole satoshi")
+        raise ValueError(f"{text} is not an amount in whole satoshi")
     if scaled != scaled.to_integral_value():
         raise ValueError(f"{text} has more than {DECIMALS} decimals")
     return int(scaled)

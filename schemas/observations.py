@@ -1,4 +1,4 @@
-"""What comes in: the frames a source yields, before anything is derived from them."""
+"""Observations: the frames that a source yields, before anything is derived from them."""
 
 import math
 from dataclasses import dataclass
@@ -61,7 +61,7 @@ BLOCK = pa.DataFrameSchema(
     ordered=True,
     name="block",
 )
-"""One row a block. NULL means that the source does not say, never zero."""
+"""One row a block. NULL means that the source does not state it, never zero."""
 
 DAILY_VALUE = pa.DataFrameSchema(
     {
@@ -75,7 +75,7 @@ DAILY_VALUE = pa.DataFrameSchema(
     unique=["series", "day"],
     name="daily_value",
 )
-"""One row a series and day. A day a source says nothing about has no row."""
+"""One row a series and day. A day that a source does not state has no row."""
 
 EXCHANGE_FLOW = pa.DataFrameSchema(
     {
@@ -147,7 +147,7 @@ MINER_BLOCK_FLOW = pa.DataFrameSchema(
     ordered=True,
     name="miner_block_flow",
 )
-"""One row a block, a block without any flow included: it tells that the block has been looked at."""
+"""One row a block, a block without any flow included: it shows that the block was read."""
 
 FILING_FACT = pa.DataFrameSchema(
     {
@@ -166,7 +166,7 @@ FILING_FACT = pa.DataFrameSchema(
         lambda data: data.lazyframe.select(
             (pl.col("period_start") < pl.col("period_end")) & (pl.col("period_end") <= pl.col("filed_on"))
         ),
-        name="a period that begins before it ends and ends before it is told",
+        name="a period that begins before it ends and ends before it is filed",
     ),
     strict=True,
     ordered=True,
@@ -200,7 +200,7 @@ FILING = pa.DataFrameSchema(
     unique=["cik", "accession"],
     name="filing",
 )
-"""One row a filing that was looked at, one without a keyword included: it tells that there was nothing in it."""
+"""One row a filing that was looked at, one without a keyword included: it shows that nothing was found in it."""
 
 OBSERVED = {
     ObservedTable(schema.name): schema
@@ -237,7 +237,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something a source met that is no error but that the reader of the tables should know."""
+    """Something that is not an error but that the reader of the tables should know."""
 
     source: str
     origin: str

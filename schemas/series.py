@@ -20,7 +20,7 @@ class Group(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One daily series: its name in storage, what it counts, and the bounds no honest value leaves."""
+    """One daily series: its name in storage, what it counts, and the bounds of its values."""
 
     name: str
     group: Group
@@ -29,7 +29,7 @@ class Series:
     ge: float = 0
     le: float | None = None
     above: bool = False
-    """Whether `ge` itself is refused: a price or a difficulty of exactly zero is a gap, not a value."""
+    """Whether `ge` itself is rejected: a price or a difficulty of exactly zero is a gap, not a value."""
 
 
 _SUPPLY_SAT: Final = 21_000_000 * 10**8

@@ -1,6 +1,6 @@
 """Shards of coinbases on disk: one Parquet file each, named by chain, heights and digest, whole or not there.
 
-A file that does not have the digest of its name is removed, because the node can tell it again.
+A file whose digest differs from its name is removed; it is read from the node again.
 """
 
 import os
@@ -37,7 +37,7 @@ class CoinbaseShards:
         return None
 
     def save(self, rows: pl.DataFrame) -> Path:
-        """Write `rows` of `COINBASE_SHARD` in one step. Raises `WarehouseError` when the disk refuses."""
+        """Write `rows` of `COINBASE_SHARD` in one step. Raises `WarehouseError` when it cannot be written."""
         enforce(rows, COINBASE_SHARD)
         stem = self._stem(rows["height"][0], rows["height"][-1])
         draft = self._folder / f"{stem}{DRAFT_SUFFIX}"
@@ -65,7 +65,7 @@ class CoinbaseShards:
         return enforce(rows, COINBASE_SHARD)
 
     def drop(self, path: Path) -> None:
-        """Forget a shard whose blocks the chain no longer has."""
+        """Remove a shard whose blocks are no longer on the chain."""
         path.unlink(missing_ok=True)
 
     def _stem(self, first: int, last: int) -> str:

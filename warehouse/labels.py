@@ -1,8 +1,8 @@
-"""Address labels from the files people publish them in, and the version that a set of them has.
+"""Address labels from the formats they are published in, and the version of a set of them.
 
 Readers: GraphSense TagPacks (YAML, or flattened to Parquet), a plain CSV (`address,entity,kind`), DefiLlama's lists
-(`entity,address,file`), and our own `reference/exchange_address.csv`. A row that cannot be a label stops the reading
-with its file, line and value; a row that is a label of something else is left out and counted.
+(`entity,address,file`), and our own `reference/exchange_address.csv`. An invalid row is an
+error that names file, line and value; a label of something other than Bitcoin or an exchange is dropped and counted.
 """
 
 import csv
@@ -32,7 +32,7 @@ DATED_COLUMNS: Final = (*PLAIN_COLUMNS, "valid_from", "known_at", "source", "con
 LABEL_SET_DIGITS: Final = 16
 BITCOIN: Final = "BTC"
 UNDATED: Final = date(1970, 1, 1)
-"""Day on which labels count as stated that do not say when."""
+"""Day of labels that have no date."""
 
 KIND_OF_CATEGORY: Final = {
     "exchange": Kind.EXCHANGE,
@@ -43,12 +43,12 @@ KIND_OF_CATEGORY: Final = {
     "service": Kind.SERVICE,
 }
 """TagPack categories; whatever is not here is `Kind.OTHER`. Their 'miner' lists the payout addresses of pools."""
-KIND_OF_WORD: Final = {kind.value: kind for kind in Kind} | {"mining_pool": Kind.POOL, "user": Kind.OTHER}
+KIND_OF_NAME: Final = {kind.value: kind for kind in Kind} | {"mining_pool": Kind.POOL, "user": Kind.OTHER}
 ENTITY_OF_ACTOR: Final = {"okex": "okx", "gateio": "gate", "cryptocom": "crypto.com", "mtGox": "mtgox"}
 """One exchange, one name, whatever a list calls it."""
 NO_EXCHANGE: Final = frozenset({"bitwise", "bitmain"})
 """Actors that TagPacks file under exchanges although they are none: a fund's holdings, a maker of machines."""
-CONFIDENCE_OF_WORD: Final = {
+CONFIDENCE_OF_RANK: Final = {
     "ownership": 1.0,
     "ledger_immanent": 1.0,
     "manual_transaction": 0.9,
@@ -63,19 +63,19 @@ CONFIDENCE_OF_WORD: Final = {
     "heuristic": 0.1,
     "unknown": 0.05,
 }
-"""Our reading of the ranks of the TagPack taxonomy; a word that is not here is not told (NULL)."""
+"""Our reading of the ranks of the TagPack taxonomy; a rank that is not here is not stated (NULL)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
-    """Labels of one file: `rows` in the shape of `schemas.labels.LABEL`, and how many of what were left out."""
+    """Labels of one file: `rows` in the shape of `schemas.labels.LABEL`, and how many rows were dropped, by reason."""
 
     rows: pl.DataFrame
-    left_out: Mapping[str, int] = field(default_factory=dict)
+    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_tagpack(path: Path | Traversable) -> Labels:
-    """Labels of one GraphSense TagPack in YAML; what a tag does not say, the head of the pack says for it."""
+    """Labels of one GraphSense TagPack in YAML; fields that a tag lacks are taken from the head of the pack."""
     try:
         pack = yaml.load(_text(path), Loader=_NumberedLoader)
     except yaml.YAMLError as error:
@@ -111,7 +111,7 @@ def read_csv(path: Path | Traversable = EXCHANGE_ADDRESSES) -> Labels:
             place,
             address=cells["address"],
             entity=cells["entity"],
-            kind=_known(place, "kind", cells["kind"], KIND_OF_WORD),
+            kind=_kind(place, cells["kind"]),
             known_at=_day(place, cells["known_at"]) if is_dated else UNDATED,
             source=cells["source"] if is_dated else path.name,
             valid_from=_day(place, cells["valid_from"]) if cells.get("valid_from") else None,
@@ -126,15 +126,15 @@ def read_defillama(path: Path | Traversable) -> Labels:
     """Exchange labels of a CSV with the columns entity, address and file, as DefiLlama lists reserves.
 
     Its entities are wrapped coins, bridges, funds and seizures as well as exchanges. The rule: only an entity that
-    `reference/defillama_exchange.csv` names as an exchange is one; all others are left out and counted.
+    `reference/defillama_exchange.csv` names as an exchange is one; all others are dropped and counted.
     """
     names = {cells["entity"]: cells["exchange"] for _, cells in _cells(DEFILLAMA_EXCHANGES, ("entity", "exchange"))}
-    left_out: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
     rows = []
     for place, cells in _cells(path, ("entity", "address", "file")):
         exchange = names.get(cells["entity"])
         if exchange is None:
-            left_out[f"entity {cells['entity']} is no exchange"] += 1
+            dropped[f"entity {cells['entity']} is not an exchange"] += 1
             continue
         row = _row(
             place,
@@ -145,13 +145,13 @@ def read_defillama(path: Path | Traversable) -> Labels:
             source=f"defillama {cells['file']}",
         )
         rows.append(row)
-    return Labels(rows=_frame(rows), left_out=left_out)
+    return Labels(rows=_frame(rows), dropped=dropped)
 
 
 def read_labels(path: Path) -> Labels:
-    """Labels of a file in any of these shapes, told apart by its ending and by its header.
+    """Labels of a file in any of these shapes, recognised by its suffix and its header.
 
-    Labels that do not say when they were stated count as the oldest, so that the version of a set depends on rows only.
+    Labels without a date count as the oldest, so that the version of a set depends on rows only.
     """
     if path.suffix in (".yaml", ".yml"):
         return read_tagpack(path)
@@ -173,7 +173,8 @@ def label_set(parts: Iterable[Labels]) -> tuple[str, pl.DataFrame]:
 def exchange_scripts(labels: pl.DataFrame, *, on: date) -> dict[str, str]:
     """The exchange of each script that an exchange holds on the day `on`.
 
-    Where statements disagree about the exchange, the surest one counts, then the newest, then the first by name.
+    Where statements disagree about the exchange, the one with the highest confidence counts, then the newest, then the
+    first by name.
     """
     valid = pl.col("valid_from").is_null() | (pl.col("valid_from") <= on)
     chosen = (
@@ -199,17 +200,17 @@ _NumberedLoader.yaml_implicit_resolvers = {
 
 
 def _tags(tags: Iterable[tuple[str, Mapping[str, Any]]]) -> Labels:
-    left_out: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
     rows = []
     for place, tag in tags:
         network = tag.get("network") or tag.get("currency") or BITCOIN
         actor = str(tag.get("actor") or tag.get("label") or "").strip()
         if network != BITCOIN:
-            left_out[f"network {network}"] += 1
+            dropped[f"network {network}"] += 1
             continue
         kind = KIND_OF_CATEGORY.get(str(tag.get("category")), Kind.OTHER)
         if kind is Kind.EXCHANGE and actor in NO_EXCHANGE:
-            left_out[f"actor {actor} is no exchange"] += 1
+            dropped[f"actor {actor} is not an exchange"] += 1
             continue
         row = _row(
             place,
@@ -218,10 +219,10 @@ def _tags(tags: Iterable[tuple[str, Mapping[str, Any]]]) -> Labels:
             kind=kind,
             known_at=_day(place, str(tag.get("lastmod") or "")),
             source=str(tag.get("source") or ""),
-            confidence=CONFIDENCE_OF_WORD.get(str(tag.get("confidence"))),
+            confidence=CONFIDENCE_OF_RANK.get(str(tag.get("confidence"))),
         )
         rows.append(row)
-    return Labels(rows=_frame(rows), left_out=left_out)
+    return Labels(rows=_frame(rows), dropped=dropped)
 
 
 def _row(
@@ -235,14 +236,14 @@ def _row(
     valid_from: date | None = None,
     confidence: float | None = None,
 ) -> tuple[Any, ...]:
-    """One label in the order of `LABEL`; raises `BadInputError` for what cannot be one."""
+    """One label in the order of `LABEL`; raises `BadInputError` for an invalid one."""
     try:
         script = script_of(address)
     except ValueError as error:
         raise BadInputError(place, address, f"a Bitcoin address ({error})", "correct or remove the row") from error
     for name, text in (("entity", entity), ("source", source)):
         if not text:
-            raise BadInputError(f"{place}, {name}", text, "a text", "say who and where from, or remove the row")
+            raise BadInputError(f"{place}, {name}", text, "a text", "add it, or remove the row")
     return script, address, entity, kind.value, valid_from, known_at, source, confidence
 
 
@@ -284,10 +285,11 @@ def _cells(path: Path | Traversable, columns: tuple[str, ...]) -> Iterator[tuple
         ) from error
 
 
-def _known(place: str, column: str, word: str, words: Mapping[str, Kind]) -> Kind:
-    if word not in words:
-        raise BadInputError(f"{place}, {column}", word, f"one of {', '.join(sorted(words))}", "correct the row")
-    return words[word]
+def _kind(place: str, name: str) -> Kind:
+    if name not in KIND_OF_NAME:
+        expected = f"one of {', '.join(sorted(KIND_OF_NAME))}"
+        raise BadInputError(f"{place}, kind", name, expected, "correct the row")
+    return KIND_OF_NAME[name]
 
 
 def _day(place: str, text: str) -> date:

@@ -1,4 +1,4 @@
-"""The miner set on disk: compact, with a checksum, and either the old one or the new one after a kill.
+"""The miner set on disk: compact, with a checksum, replaced in one step.
 
 One file: a line of JSON (version, height and hash of the last block, pool names, length of each section, SHA-256 of
 everything behind the line), then the sections: little-endian columns and the scripts' bytes one after another.
@@ -27,8 +27,8 @@ _HEADER_LIMIT_BYTES: Final = 1 << 20
 def save_miner_set(path: Path, miners: MinerSet) -> str:
     """Write `miners` to `path` in one step; return the digest of its content.
 
-    The bytes depend on the chain only, not on how it was split into runs or shards. Raises `WarehouseError` when the
-    disk refuses; what was there before stays.
+    The bytes depend on the chain only, not on how it was split into runs or shards. Raises `WarehouseError` when it
+    cannot be written; the previous file stays.
     """
     pools, sections = _sections(miners)
     body = b"".join(sections)
@@ -88,7 +88,7 @@ def _damaged(path: Path, detail: str) -> WarehouseError:
 
 
 def _sections(miners: MinerSet) -> tuple[list[str], list[bytes]]:
-    """Pool names by number, and the columns. Pools are numbered by name, so that only the chain decides."""
+    """Pool names by number, and the columns. Pools are numbered by name, so that the bytes depend on the chain only."""
     first_heights, pool_heights, pool_of, names = miners.zero_hop.columns()
     one_hop = miners.one_hop
     used = {names[number] for number in set(pool_of)} | {credit.pool for credit in set(one_hop.credits.values())}

@@ -1,4 +1,4 @@
-"""Open pool lists in their two public shapes, and our own short one."""
+"""Pool lists in their two public formats, and our own short one."""
 
 import json
 from collections.abc import Mapping
@@ -18,7 +18,7 @@ def read_pool_list(path: Path | Traversable = POOL_LIST) -> list[PoolEntry]:
     """The pools of a list, in its order.
 
     Two shapes: a list of `{name, addresses, tags}`; or `{coinbase_tags: {tag: {name}}, payout_addresses: {address:
-    {name}}}`. Other keys are left alone. Raises `BadInputError` with the file, the entry and the value.
+    {name}}}`. Other keys are ignored. Raises `BadInputError` with the file, the entry and the value.
     """
     try:
         content = json.loads(path.read_bytes())

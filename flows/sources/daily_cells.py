@@ -1,4 +1,4 @@
-"""Turns cells of text, one row a day, into daily values strictly: each is a plain number, or nothing of it is used."""
+"""Turns cells of text, one row a day, into daily values: a single cell that is not a plain number rejects the input."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,9 +17,9 @@ from schemas.units import (
 )
 
 FIRST_DAY: Final = date(2009, 1, 1)
-"""No source reaches back further; an earlier day is a zero read as a time or a slip of the pen."""
+"""No source reaches back further; an earlier day is a zero read as a time, or a typing error."""
 LONGEST_QUOTE_CHARACTERS: Final = 60
-"""A bad cell is quoted up to here, so that a message stays one line a person can read."""
+"""A bad cell is quoted up to here, so that a message stays one readable line."""
 
 _NUMBER: Final = r"^[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?$"
 _DAY: Final = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]00:00:00(?:\.0+)?(?:Z|\+00:00)?)?$"
@@ -27,7 +27,7 @@ _DAY: Final = r"^([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]00:00:00(?:\.0+)?(?:Z|\+00:0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One cell that cannot be believed, at a row counted the way a text editor counts lines, from 1."""
+    """One invalid cell; its row is counted from 1, as a text editor counts lines."""
 
     row: int
     column: str
@@ -36,7 +36,7 @@ class Fault:
     remedy: str = "download the file again or correct the cell"
 
 
-def refuse_first(origin: str, faults: list[Fault], remedy: str | None = None) -> None:
+def raise_first(origin: str, faults: list[Fault], remedy: str | None = None) -> None:
     """Raise `BadInputError` for the topmost fault, with `remedy` instead of its own; nothing where there is none."""
     if faults:
         first = min(faults, key=lambda fault: fault.row)
@@ -70,8 +70,8 @@ GIGAHASH_PER_SECOND: Final = CellUnit("GH/s", per=GIGAHASH_PER_EXAHASH)
 class Column:
     """A column of a file and the series it states.
 
-    `zero_before_start`: zeros ahead of the first value above zero say that the series has not begun (no market yet,
-    no exchange tagged yet), so they are gaps. Any later zero is a value, which the bounds of the series may refuse.
+    `zero_before_start`: zeros ahead of the first value above zero mean that the series has not begun (no market yet, no
+    exchange tagged yet), so they are gaps. Any later zero is a value, which the bounds of the series may reject.
     """
 
     header: str
@@ -82,10 +82,10 @@ class Column:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DailyCells:
-    """How to read one kind of file or answer.
+    """How to read one kind of file or response.
 
-    `partial` looks at the cells of the last day and says why it is not complete, or None; such a day is left out.
-    `only` names columns that may hold one value alone, such as the asset.
+    `partial` gives the reason why the last day, whose cells it gets, is not complete, or None; such a day is dropped.
+    `only` names columns that may hold one value only, such as the asset.
     `remedy` is what to do about any bad cell, where that is not to correct a file.
     """
 
@@ -99,39 +99,39 @@ class DailyCells:
 def daily_values(
     origin: str, cells: pl.DataFrame, kind: DailyCells, today: date, *, cut_short: bool = False
 ) -> tuple[pl.DataFrame, date, list[str]]:
-    """One row a series and day of what `cells` state, sorted by both; the last day they name; what was left out.
+    """One row a series and day of what `cells` state, sorted by both; the last day they name; what was dropped.
 
-    `cells`, one row a day: row, a number that a person can find it by, then text in the columns that `kind` names;
-    `cut_short` says that the last row may not be whole.
+    `cells`, one row a day: row, its number in the file or response, then text in the columns that `kind` names;
+    `cut_short`: the last row may be incomplete.
 
     Shape: series, day, value, as in `schemas.observations.DAILY_VALUE`. An empty cell has no row. Values are in the
-    unit of the series; a BTC amount up to the supply limit becomes its exact count of satoshi. Left out, each with a
+    unit of the series; a BTC amount up to the supply limit becomes its exact count of satoshi. Dropped, each with a
     notice: repeated rows, an incomplete last day, a last line cut short, zeros before a series begins. Raises
-    `BadInputError` at the topmost row that cannot be believed.
+    `BadInputError` at the topmost invalid row.
     """
     rows = _with_day(origin, cells, kind, today)
-    _refuse_other(origin, rows, kind)
+    _reject_other_values(origin, rows, kind)
     stated = pl.concat(_stated(rows, column) for column in kind.columns)
     last_day: date = rows.select(pl.col("day").max()).item()
     notices = []
     repeated = rows.height - rows["day"].n_unique()
     if repeated:
         notices.append(f"{repeated} row(s) repeated another row of the same day and were dropped")
-    left_out = {}
+    dropped_days = {}
     if cut_short:
-        left_out[rows["day"][-1]] = "the file ends inside this line, so its last cell may be cut short"
+        dropped_days[rows["day"][-1]] = "the file ends inside this line, so its last cell may be cut short"
     why = "the day is not over" if last_day == today else kind.partial(rows.filter(pl.col("day") == last_day))
     if why:
-        left_out[last_day] = why
-    notices += [f"day {day} dropped ({_held(stated, day)}): {why}" for day, why in left_out.items()]
-    kept = stated.filter(~pl.col("day").is_in(list(left_out)))
+        dropped_days[last_day] = why
+    notices += [f"day {day} dropped ({_cells_of(stated, day)}): {why}" for day, why in dropped_days.items()]
+    kept = stated.filter(~pl.col("day").is_in(list(dropped_days)))
     for column in kind.columns:
         if column.zero_before_start:
             kept, notice = _from_first_above_zero(kept, column)
             notices += notice
 
-    # All faults at once, so that the topmost is told whatever its kind.
-    refuse_first(
+    # All faults at once, so that the topmost is reported whatever its kind.
+    raise_first(
         origin,
         _bad_numbers(stated, kind.columns) + _contradictions(stated) + _out_of_bounds(kept, kind.columns),
         kind.remedy,
@@ -141,7 +141,7 @@ def daily_values(
 
 
 def _with_day(origin: str, rows: pl.DataFrame, kind: DailyCells, today: date) -> pl.DataFrame:
-    """`rows` with their day as a date. Raises `BadInputError` on what is no day from `FIRST_DAY` to `today`."""
+    """`rows` with their day as a date. Raises `BadInputError` on a day outside `FIRST_DAY` to `today`."""
     day = pl.col(kind.day_header).str.extract(_DAY).str.to_date("%Y-%m-%d", strict=False)
     dated = rows.with_columns(day.alias("day"))
     outside = dated.filter(~pl.col("day").is_between(FIRST_DAY, today).fill_null(False))
@@ -149,21 +149,21 @@ def _with_day(origin: str, rows: pl.DataFrame, kind: DailyCells, today: date) ->
         row, found = outside.select("row", kind.day_header).row(0)
         expected = f"a UTC day as YYYY-MM-DD, from {FIRST_DAY} to {today}"
         remedy = "correct the cell, and check the clock of this machine where the day looks right"
-        refuse_first(
+        raise_first(
             origin, [Fault(row=row, column=kind.day_header, value=found, expected=expected, remedy=remedy)], kind.remedy
         )
     return dated
 
 
-def _refuse_other(origin: str, rows: pl.DataFrame, kind: DailyCells) -> None:
+def _reject_other_values(origin: str, rows: pl.DataFrame, kind: DailyCells) -> None:
     faults = []
     for header, value in kind.only.items():
         other = rows.filter(pl.col(header).ne_missing(value)).select("row", header)
         faults += [
-            Fault(row=row, column=header, value=found, expected=f"{value} alone", remedy="take the other rows out")
+            Fault(row=row, column=header, value=found, expected=f"{value} only", remedy="take the other rows out")
             for row, found in other.head(1).iter_rows()
         ]
-    refuse_first(origin, faults, kind.remedy)
+    raise_first(origin, faults, kind.remedy)
 
 
 def _stated(rows: pl.DataFrame, column: Column) -> pl.DataFrame:
@@ -218,8 +218,8 @@ def _contradictions(stated: pl.DataFrame) -> list[Fault]:
     ]
 
 
-def _held(stated: pl.DataFrame, day: date) -> str:
-    """What the file says about `day`, as it says it."""
+def _cells_of(stated: pl.DataFrame, day: date) -> str:
+    """The cells of `day` as text, for a notice."""
     cells = stated.filter(pl.col("day") == day).unique("header", maintain_order=True).select("header", "cell")
     return ", ".join(f"{header} {cell}" for header, cell in cells.iter_rows()) or "no known cell filled"
 

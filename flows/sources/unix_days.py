@@ -15,7 +15,7 @@ def midnight_seconds(day: date) -> int:
 
 
 def day_text(begins_at: int, *, per_second: int = 1) -> str:
-    """The UTC day that begins at `begins_at` as YYYY-MM-DD; a time that is no midnight stays the number it is."""
+    """The UTC day that begins at `begins_at` as YYYY-MM-DD; a time that is not a midnight stays the number it is."""
     number, rest = divmod(begins_at, SECONDS_PER_DAY * per_second)
     is_day = rest == 0 and 0 <= number <= _LAST_DAY_NUMBER
     return str(_EPOCH + timedelta(days=number)) if is_day else str(begins_at)

@@ -1,4 +1,4 @@
-"""Ten days of a regtest chain as its node told them, the labels of its wallets, and what was really sent."""
+"""Ten days of a regtest chain as its node content them, the labels of its wallets, and what was really sent."""
 
 import csv
 import gzip
@@ -25,7 +25,7 @@ AMOUNT = re.compile(r'("value": )"([^"]+)"')
 DECODER = msgspec.json.Decoder(NodeBlock)
 
 
-def told_blocks() -> Iterator[dict[str, Any]]:
+def recorded_blocks() -> Iterator[dict[str, Any]]:
     """Each block as plain JSON, numbers as the text they were."""
     with gzip.open(BLOCKS, "rt") as lines:
         for line in lines:
@@ -37,9 +37,9 @@ def decoded_blocks() -> list[NodeBlock]:
         return [DECODER.decode(msgspec.json.decode(line, type=dict[str, msgspec.Raw])["getblock3"]) for line in lines]
 
 
-def decoded(told: list[dict[str, Any]]) -> list[NodeBlock]:
+def decoded(content: list[dict[str, Any]]) -> list[NodeBlock]:
     """Blocks as attribution gets them, from JSON in which amounts are texts."""
-    return [DECODER.decode(AMOUNT.sub(r"\1\2", json.dumps(block))) for block in told]
+    return [DECODER.decode(AMOUNT.sub(r"\1\2", json.dumps(block))) for block in content]
 
 
 def exchanges() -> dict[str, str]:

@@ -19,8 +19,8 @@ from tests.attribution.recording import (
     decoded_blocks,
     exchanges,
     pool_names,
+    recorded_blocks,
     run,
-    told_blocks,
     true_deposits,
 )
 from transforms.attribution.blocks import (
@@ -47,9 +47,9 @@ def flows() -> list[BlockFlows]:
     return run(decoded_blocks(), MinerSet(), exchanges())
 
 
-def assert_equal_by_hand(flows: list[BlockFlows], told: list[dict[str, Any]], labelled: dict[str, str]) -> ByHand:
+def assert_equal_by_hand(flows: list[BlockFlows], content: list[dict[str, Any]], labelled: dict[str, str]) -> ByHand:
     by_hand = ByHand(labelled, {block.height: block.pool for block in flows})
-    for block in told:
+    for block in content:
         by_hand.walk(block)
     assert [tuple(transfer) for block in flows for transfer in block.transfers] == by_hand.rows
     for ours, theirs in zip(flows, by_hand.blocks, strict=True):
@@ -64,15 +64,15 @@ def assert_equal_by_hand(flows: list[BlockFlows], told: list[dict[str, Any]], la
 
 
 def test_the_recorded_chain_gives_what_the_rules_by_hand_give(flows):
-    by_hand = assert_equal_by_hand(flows, list(told_blocks()), exchanges())
+    by_hand = assert_equal_by_hand(flows, list(recorded_blocks()), exchanges())
     # Nobody comes near the limit of counterparties, so that sampling them may not matter.
     assert max(map(len, by_hand.partners.values())) < HUB_COUNTERPARTIES / 4
 
 
 @settings(deadline=None)
 @given(chains())
-def test_any_chain_gives_what_the_rules_by_hand_give(told):
-    assert_equal_by_hand(run(decoded(told), MinerSet(), EXCHANGES), told, EXCHANGES)
+def test_any_chain_gives_what_the_rules_by_hand_give(content):
+    assert_equal_by_hand(run(decoded(content), MinerSet(), EXCHANGES), content, EXCHANGES)
 
 
 def found(flows: list[BlockFlows], hops: set[int]) -> dict[tuple[str, str], int]:
@@ -128,9 +128,9 @@ def test_0_hop_transfers_come_from_pools_only_and_name_the_right_one(flows):
 def test_a_balance_of_miners_changes_by_inflow_less_outflow_less_fee(flows):
     # Regtest pools are paid by coinbases from their first coin on, so no script enters the set with coins on it.
     paid_by_coinbase, balance = set(), 0
-    for block, told in zip(flows, told_blocks(), strict=True):
-        paid_by_coinbase |= {o["scriptPubKey"]["hex"] for o in told["tx"][0]["vout"] if float(o["value"])}
-        for tx in told["tx"]:
+    for block, content in zip(flows, recorded_blocks(), strict=True):
+        paid_by_coinbase |= {o["scriptPubKey"]["hex"] for o in content["tx"][0]["vout"] if float(o["value"])}
+        for tx in content["tx"]:
             balance += sat_of(o for o in tx["vout"] if o["scriptPubKey"]["hex"] in paid_by_coinbase)
             spent = [i["prevout"] for i in tx["vin"] if "prevout" in i]
             balance -= sat_of(p for p in spent if p["scriptPubKey"]["hex"] in paid_by_coinbase)
@@ -144,8 +144,8 @@ def sat_of(coins: Any) -> int:
 
 @settings(deadline=None)
 @given(chains(), st.sets(st.integers(1, 11)))
-def test_a_range_split_into_runs_gives_the_same_transfers(told, cuts):
-    blocks, miners = decoded(told), MinerSet()
+def test_a_range_split_into_runs_gives_the_same_transfers(content, cuts):
+    blocks, miners = decoded(content), MinerSet()
     whole = run(blocks, MinerSet(), EXCHANGES)
     edges = [0, *sorted(cut for cut in cuts if cut < len(blocks)), len(blocks)]
     parts = [run(blocks[a:b], miners, EXCHANGES) for a, b in pairwise(edges)]
@@ -163,8 +163,8 @@ def invented(height: int, coinbase: dict[str, int], *others: tuple[dict[str, int
 
     tx = [{"txid": "00", "vin": [{"coinbase": b"/AntPool/".hex()}], "vout": outputs(coinbase)}]
     tx += [{"txid": f"{i:02x}", "vin": inputs(a), "vout": outputs(b)} for i, (a, b) in enumerate(others, 1)]
-    told = {"hash": f"{height:064x}", "previousblockhash": f"{height - 1:064x}", "height": height, "tx": tx}
-    return decoded([told | {"time": 0, "mediantime": 0, "difficulty": 1.0}])[0]
+    content = {"hash": f"{height:064x}", "previousblockhash": f"{height - 1:064x}", "height": height, "tx": tx}
+    return decoded([content | {"time": 0, "mediantime": 0, "difficulty": 1.0}])[0]
 
 
 BINANCE, POOL, MINER, OTHER, USER = SCRIPTS[0], *SCRIPTS[4:8]

@@ -134,7 +134,7 @@ def test_a_tagpack_passes_what_its_head_says_to_its_tags(tmp_path):
         ("okx", Kind.EXCHANGE.value, date(2022, 11, 15), "https://example.org/wallets", 0.6),
         ("a pool", Kind.POOL.value, date(2021, 1, 2), "https://example.org/wallets", 0.6),
     ]
-    assert labels.left_out == {"network ETH": 1}
+    assert labels.dropped == {"network ETH": 1}
 
 
 def test_a_bad_tag_is_named_by_its_line(tmp_path):
@@ -153,7 +153,7 @@ def test_only_named_exchanges_are_taken_from_a_list_of_reserves(tmp_path):
     rows = f"okex,{BURN},index.js\nwbtc,not even an address,wbtc.js\ncoinbase-btc,{BURN},coinbase-btc.js\n"
     labels = read_defillama(written(tmp_path, "entity,address,file\n" + rows))
     assert labels.rows["entity"].to_list() == ["okx"]
-    assert labels.left_out == {"entity wbtc is no exchange": 1, "entity coinbase-btc is no exchange": 1}
+    assert labels.dropped == {"entity wbtc is not an exchange": 1, "entity coinbase-btc is not an exchange": 1}
 
 
 def test_our_own_list_is_sound_and_every_row_has_a_source():
@@ -194,12 +194,12 @@ def test_other_kinds_are_no_exchanges():
 
 def test_published_labels_are_read_whole(shared_data):
     tags = read_tagpack_table(shared_data / "labels" / "graphsense_tags_btc_no_bitmex.parquet")
-    assert (tags.rows.height, dict(tags.left_out)) == (
+    assert (tags.rows.height, dict(tags.dropped)) == (
         38_524,
-        {"actor bitwise is no exchange": 1, "actor bitmain is no exchange": 2},
+        {"actor bitwise is not an exchange": 1, "actor bitmain is not an exchange": 2},
     )
     reserves = read_defillama(shared_data / "labels" / "defillama_btc_addresses.csv")
-    assert reserves.rows.height + sum(reserves.left_out.values()) == 2_267
+    assert reserves.rows.height + sum(reserves.dropped.values()) == 2_267
     assert "wbtc" not in set(reserves.rows["entity"])
     _, rows = label_set([tags, reserves, read_csv()])
     scripts = exchange_scripts(rows, on=DAY)
@@ -209,8 +209,8 @@ def test_published_labels_are_read_whole(shared_data):
 
 def coinbase(script: bytes, paid: tuple[str, ...] = ("00",)) -> Transaction:
     outputs = [{"value": 1, "scriptPubKey": {"hex": each}} for each in paid]
-    told = {"txid": "00", "vin": [{"coinbase": script.hex()}], "vout": outputs}
-    block = {"hash": "", "height": 0, "time": 0, "mediantime": 0, "difficulty": 1, "tx": [told]}
+    content = {"txid": "00", "vin": [{"coinbase": script.hex()}], "vout": outputs}
+    block = {"hash": "", "height": 0, "time": 0, "mediantime": 0, "difficulty": 1, "tx": [content]}
     return DECODER.decode(json.dumps(block)).tx[0]
 
 

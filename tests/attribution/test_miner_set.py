@@ -60,9 +60,9 @@ def test_a_range_split_into_runs_with_the_state_on_disk_gives_the_same_transfers
 
 @settings(deadline=None)
 @given(chains(), st.sets(st.integers(1, 11)))
-def test_any_split_with_the_state_on_disk_gives_the_same(tmp_path_factory, told, cuts):
+def test_any_split_with_the_state_on_disk_gives_the_same(tmp_path_factory, content, cuts):
     folder = tmp_path_factory.mktemp("split")
-    blocks, miners, flows = decoded(told), MinerSet(), []
+    blocks, miners, flows = decoded(content), MinerSet(), []
     whole_state = MinerSet()
     whole = run(blocks, whole_state, EXCHANGES)
     edges = [0, *sorted(cut for cut in cuts if cut < len(blocks)), len(blocks)]
@@ -75,8 +75,8 @@ def test_any_split_with_the_state_on_disk_gives_the_same(tmp_path_factory, told,
 
 @settings(deadline=None)
 @given(chains())
-def test_coinbases_alone_give_the_zero_hop_set_of_whole_blocks(tmp_path_factory, told):
-    blocks, whole, cold, pools = decoded(told), MinerSet(), MinerSet(), pool_names()
+def test_coinbases_alone_give_the_zero_hop_set_of_whole_blocks(tmp_path_factory, content):
+    blocks, whole, cold, pools = decoded(content), MinerSet(), MinerSet(), pool_names()
     run(blocks, whole, EXCHANGES)
     for block in blocks:
         coinbase = block.tx[0]
@@ -101,7 +101,7 @@ def test_a_damaged_file_is_refused(tmp_path, state):
     for at in range(0, len(whole), len(whole) // FLIPS):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x01]) + whole[at + 1 :])
         try:
-            assert load_miner_set(path).zero_hop == state.zero_hop  # Counts in the header are told, not used.
+            assert load_miner_set(path).zero_hop == state.zero_hop  # Counts in the header are content, not used.
         except WarehouseError:
             continue
         assert at < whole.index(b"\n")

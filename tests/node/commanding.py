@@ -17,14 +17,14 @@ DAILY = ("daily", "--profile", "node", "--plain")
 
 def environment(node: ReplayNode, home: Path, **changed: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("HASHPIVOT_")}
-    told = {
+    content = {
         "HASHPIVOT_HOME": str(home),
         "HASHPIVOT_NODE_URL": node.url,
         "HASHPIVOT_NODE_COOKIE_FILE": str(node.cookie_file),
         "HASHPIVOT_NODE_CHAIN": "regtest",
         "HASHPIVOT_LABELS_FILE": str(LABELS),
     }
-    return kept | {"COLUMNS": "120"} | told | changed
+    return kept | {"COLUMNS": "120"} | content | changed
 
 
 def hashpivot(node: ReplayNode, home: Path, *arguments: str, **changed: str) -> Done:

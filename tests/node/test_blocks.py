@@ -21,7 +21,7 @@ from schemas.node_block import NodeBlock, satoshi
 from schemas.observations import Batch, Notice
 from schemas.units import SAT_PER_BTC
 from tests.node.replay_node import ReplayNode, block_bytes, spent_bytes
-from tests.node.walking import told, unknown_pool, walk_to
+from tests.node.walking import content, unknown_pool, walk_to
 
 StartNode = Callable[..., ReplayNode]
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -60,7 +60,7 @@ def test_every_recorded_block_agrees_with_the_node_that_made_it(start_node: Star
 def test_both_ways_tell_the_same_of_every_recorded_block(start_node: StartNode) -> None:
     walk = walk_to(start_node(rest=True))
     for as_json, as_bytes in zip(walk.blocks(0, TIP), walk.blocks(0, TIP, coinbase_txids=frozenset()), strict=True):
-        assert told(as_json) == told(as_bytes)
+        assert content(as_json) == content(as_bytes)
 
 
 def test_blocks_as_bytes_are_asked_for_only_where_they_are_offered_and_enough(start_node: StartNode) -> None:
@@ -95,7 +95,7 @@ def paid_sat(tx: Any) -> int:
 
 def test_mainnet_block_739990_is_the_same_as_bytes(block_739990: bytes) -> None:
     block = json.loads(block_739990)
-    assert told(from_bytes(block)) == told(typed(block))
+    assert content(from_bytes(block)) == content(typed(block))
 
 
 @pytest.mark.parametrize(

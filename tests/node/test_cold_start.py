@@ -40,7 +40,7 @@ def cold_start(node: ReplayNode, folder: Path, blocks_a_shard: int = 200) -> Col
 
 def opened(start: ColdStart, height: int = WHOLE_FROM) -> tuple[MinerSet, list[Batch]]:
     miners = MinerSet()
-    return miners, list(start.into(miners, height, NOW))
+    return miners, list(start.load_into(miners, height, NOW))
 
 
 @pytest.fixture(scope="module")
@@ -183,8 +183,8 @@ def test_days_before_whole_blocks_have_no_flows_and_the_second_layer_says_that_i
     assert published(cold, before) == [(0,)] != published(whole, before)
     one_hop = "select sum(transfer_sat) from miner_transfer where hop_count = 1 and day >= '2026-01-06'"
     assert published(cold, one_hop)[0][0] <= published(whole, one_hop)[0][0]
-    (told,) = published(cold, "select detail from meta.quality where detail like '%1-hop layer begins%'")
-    assert "lower bound" in told[0]
+    (content,) = published(cold, "select detail from meta.quality where detail like '%1-hop layer begins%'")
+    assert "lower bound" in content[0]
 
 
 def test_an_earlier_day_makes_the_run_begin_there(

@@ -10,7 +10,7 @@ import pytest
 
 from flows.settings import read_settings
 from flows.sources.choose import source_context
-from flows.sources.node.connection import Connection, Patience
+from flows.sources.node.connection import Connection, RetryPolicy
 from flows.sources.node.credentials import Password
 from flows.sources.node.kind import chain_walk
 from flows.sources.node.walk import ChainWalk
@@ -25,7 +25,7 @@ from schemas.errors import (
 )
 from tests.invocation import eventually
 from tests.node.replay_node import Fault, ReplayNode
-from tests.node.walking import HASTY, told, walk_to
+from tests.node.walking import FEW_RETRIES, content, walk_to
 
 StartNode = Callable[..., ReplayNode]
 LAST = 240
@@ -102,13 +102,13 @@ def test_node_that_stays_away_is_a_transient_error(start_node: StartNode) -> Non
     with pytest.raises(
         TransientError, match=r"no working connection \(.*\), expected an answer; see that the node runs"
     ):
-        hashes(walk_to(node, HASTY))
+        hashes(walk_to(node, FEW_RETRIES))
 
 
 def test_silence_is_a_transient_error(start_node: StartNode) -> None:
     node = start_node(faults=[Fault("slow", "getblock", times=99, seconds=1)])
     with pytest.raises(TransientError, match=r"getblock: no answer within 0\.3 s"):
-        hashes(walk_to(node, HASTY))
+        hashes(walk_to(node, FEW_RETRIES))
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_fault_that_stays_is_named(
     # The first 20 blocks hold a coinbase only, so there is no undo data to miss.
     node = start_node(faults=[Fault(kind, method, times=10_000, skip=120 if method == "getblock" else 0)])
     with pytest.raises(expected, match=words.replace("(", r"\(")) as caught:
-        hashes(walk_to(node, HASTY))
+        hashes(walk_to(node, FEW_RETRIES))
     assert "\n" not in str(caught.value)
 
 
@@ -205,8 +205,8 @@ def test_user_and_password_open_the_door_and_never_show(
 ) -> None:
     node = start_node(user="reader", password=SECRET)
     url = node.url.replace("//", "//reader:correct%20horse%20battery%20staple@")
-    within = ChainWalk(Connection(url, None, patience=HASTY), "regtest")
-    beside = ChainWalk(Connection(node.url, Password("reader", SECRET), patience=HASTY), "regtest")
+    within = ChainWalk(Connection(url, None, patience=FEW_RETRIES), "regtest")
+    beside = ChainWalk(Connection(node.url, Password("reader", SECRET), patience=FEW_RETRIES), "regtest")
     caplog.set_level("DEBUG")
     assert hashes(within, 5) == hashes(beside, 5) == [node.hash(height) for height in range(6)]
     assert within.origin == node.url
@@ -234,7 +234,7 @@ def test_address_that_cannot_be_used_is_refused_without_its_secrets(url: str) ->
 
 def test_answer_larger_than_any_block_is_not_read(start_node: StartNode) -> None:
     with pytest.raises(BadInputError, match=r"expected at most 4,000"):
-        hashes(walk_to(start_node(), largest_answer_bytes=4000))
+        hashes(walk_to(start_node(), largest_response_bytes=4000))
 
 
 def test_unknown_request_is_told_with_its_code(start_node: StartNode) -> None:
@@ -325,11 +325,11 @@ def test_blocks_as_bytes_prove_themselves(start_node: StartNode, fault: Fault, w
     node = start_node(rest=True, faults=[Fault(**vars(fault))])
     walk = walk_to(node)
     if words is None:
-        blocks = [told(block) for block in walk.blocks(100, 160, coinbase_txids=frozenset())]
-        assert blocks == [told(block) for block in walk_to(node).blocks(100, 160)]
+        blocks = [content(block) for block in walk.blocks(100, 160, coinbase_txids=frozenset())]
+        assert blocks == [content(block) for block in walk_to(node).blocks(100, 160)]
     else:
         with pytest.raises(HashpivotError, match=words):
-            list(walk_to(node, HASTY).blocks(100, 160, coinbase_txids=frozenset()))
+            list(walk_to(node, FEW_RETRIES).blocks(100, 160, coinbase_txids=frozenset()))
 
 
 class StoppedError(BaseException):
@@ -342,7 +342,7 @@ def stop(*_: object) -> None:
 
 def test_stop_in_the_middle_waits_for_one_try_and_not_for_all(start_node: StartNode) -> None:
     node = start_node(faults=[Fault("slow", "getblock", times=1_000, skip=20, seconds=3)])
-    many = Patience(attempts_count=100, first_pause_seconds=0.01, longest_pause_seconds=0.01, answer_seconds=0.5)
+    many = RetryPolicy(attempts_count=100, first_pause_seconds=0.01, longest_pause_seconds=0.01, response_seconds=0.5)
     walk = walk_to(node, many)
     before = signal.signal(signal.SIGALRM, stop)
     began = time.monotonic()

@@ -23,9 +23,9 @@ PUBLIC_LISTS = ("pools-v2.json", "pools.json")
 
 @pytest.fixture(scope="module")
 def blocks(shared_data: Path) -> list[dict[str, Any]]:
-    told = json.loads((shared_data / "mempool" / "details_rbf__tx01_ws_blocks_01.json").read_bytes())
-    assert [block["height"] for block in told["blocks"]] == HEIGHTS
-    return list(told["blocks"])
+    content = json.loads((shared_data / "mempool" / "details_rbf__tx01_ws_blocks_01.json").read_bytes())
+    assert [block["height"] for block in content["blocks"]] == HEIGHTS
+    return list(content["blocks"])
 
 
 def coinbase(extras: dict[str, Any], *, signed: bool = True) -> Transaction:
@@ -63,9 +63,11 @@ def test_public_lists_name_every_block_as_the_explorer_did(blocks, shared_data, 
 @pytest.mark.parametrize("name", PUBLIC_LISTS)
 def test_payout_addresses_alone_name_the_pools_that_a_public_list_knows_by_address(blocks, shared_data, name):
     alone = named(blocks, PoolNames(read_pool_list(shared_data / "pools" / name)), signed=False)
-    told = {height: pool for height, pool in zip(HEIGHTS, alone, strict=True) if pool != UNKNOWN_POOL}
-    assert told == {height: pool for height, pool in zip(HEIGHTS, recorded(blocks), strict=True) if height in told}
-    assert told
+    content = {height: pool for height, pool in zip(HEIGHTS, alone, strict=True) if pool != UNKNOWN_POOL}
+    assert content == {
+        height: pool for height, pool in zip(HEIGHTS, recorded(blocks), strict=True) if height in content
+    }
+    assert content
 
 
 def test_our_list_has_every_pool_that_found_a_block_in_a_recorded_week(shared_data):

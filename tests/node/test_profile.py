@@ -16,7 +16,7 @@ from flows.sources.node.rows import ROWS_A_BATCH_COUNT
 from schemas.errors import SettingsError, WarehouseError
 from schemas.miner_set import MinerSet
 from schemas.units import SAT_PER_BTC
-from tests.attribution.recording import decoded_blocks, exchanges, run, told_blocks
+from tests.attribution.recording import decoded_blocks, exchanges, recorded_blocks, run
 from tests.invocation import COMMAND, eventually
 from tests.node.commanding import DAILY, environment, hashpivot, published, tables
 from tests.node.replay_node import Fault, ReplayNode
@@ -53,7 +53,7 @@ def by_hand() -> ByHand:
     """The rules written down a second time, over the whole recorded chain."""
     labelled = exchanges()
     walked = ByHand(labelled, {block.height: block.pool for block in run(decoded_blocks(), MinerSet(), labelled)})
-    for block in told_blocks():
+    for block in recorded_blocks():
         walked.walk(block)
     return walked
 
@@ -178,12 +178,12 @@ def test_a_reorganisation_within_a_run_gives_what_a_clean_run_on_the_other_branc
     assert hashpivot(node, other, *DAILY).returncode == 0
     assert tables(home) == tables(other)
     assert miner_sets(home) == miner_sets(other)
-    told = published(home, "select detail from meta.quality where severity = 'notice'")
-    assert any("reorganised" in detail for (detail,) in told)
+    content = published(home, "select detail from meta.quality where severity = 'notice'")
+    assert any("reorganised" in detail for (detail,) in content)
 
 
 @pytest.mark.parametrize(
-    ("changed", "exit_code", "told"),
+    ("changed", "exit_code", "content"),
     [
         pytest.param({"HASHPIVOT_NODE_CHAIN": "main"}, 2, "HASHPIVOT_NODE_CHAIN", id="another chain"),
         pytest.param({"HASHPIVOT_NODE_COOKIE_FILE": "nobody.cookie"}, 2, "nobody.cookie", id="no cookie"),
@@ -191,12 +191,12 @@ def test_a_reorganisation_within_a_run_gives_what_a_clean_run_on_the_other_branc
     ],
 )
 def test_what_cannot_work_is_one_line_and_an_exit_code(
-    tmp_path: Path, start_node: StartNode, changed: dict[str, str], exit_code: int, told: str
+    tmp_path: Path, start_node: StartNode, changed: dict[str, str], exit_code: int, content: str
 ) -> None:
     node = start_node()
     done = hashpivot(node, tmp_path / "home", *DAILY, **changed)
     assert done.returncode == exit_code
-    assert told in done.stderr
+    assert content in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -253,17 +253,19 @@ def test_explain_lists_the_transactions_whose_sum_the_figure_is(
     node = start_node()
     done = hashpivot(node, clean, "explain", "capitulation_daily", column, "2026-01-05", "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert [told["figure"]] == [
+    content = json.loads(done.stdout)
+    assert [content["figure"]] == [
         figure for (figure,) in published(clean, f"select {column} from capitulation_daily where day = '2026-01-05'")
     ]
     truth = {(row[0], row[2], row[3]): row[6] for row in by_hand.rows if row[5] == 0}
-    listed = {(t["height"], t["txid"], t["exchange"]): t["transfer_sat"] for t in told["transfers"]}
+    listed = {(t["height"], t["txid"], t["exchange"]): t["transfer_sat"] for t in content["transfers"]}
     assert listed.items() <= truth.items()
-    assert sum(listed.values()) == told["transfer_sat"]
-    assert len({txid for _, txid, _ in listed}) == told["transaction_count"]
-    assert told["figure"] == (told["transfer_sat"] / SAT_PER_BTC if column.endswith("btc") else len(told["transfers"]))
-    assert len(told["label_sets"]) == 1
+    assert sum(listed.values()) == content["transfer_sat"]
+    assert len({txid for _, txid, _ in listed}) == content["transaction_count"]
+    assert content["figure"] == (
+        content["transfer_sat"] / SAT_PER_BTC if column.endswith("btc") else len(content["transfers"])
+    )
+    assert len(content["label_sets"]) == 1
 
 
 def test_explain_narrows_to_one_exchange_and_pool(clean: Path, start_node: StartNode) -> None:
@@ -279,7 +281,7 @@ def test_explain_narrows_to_one_exchange_and_pool(clean: Path, start_node: Start
 
 
 @pytest.mark.parametrize(
-    ("asked", "told"),
+    ("asked", "content"),
     [
         (("capitulation_daily", "price_usd", "2026-01-05"), "no figure made of transactions"),
         (("capitulation_daily", "miner_to_exchange_btc", "2019-01-05"), "found no figure"),
@@ -287,11 +289,11 @@ def test_explain_narrows_to_one_exchange_and_pool(clean: Path, start_node: Start
     ],
 )
 def test_explain_says_what_it_cannot_explain(
-    clean: Path, start_node: StartNode, asked: tuple[str, ...], told: str
+    clean: Path, start_node: StartNode, asked: tuple[str, ...], content: str
 ) -> None:
     done = hashpivot(start_node(), clean, "explain", *asked)
     assert done.returncode == 1
-    assert told in done.stderr
+    assert content in done.stderr
 
 
 def saved(folder: Path, *heights: int, chain: str = "regtest") -> Checkpoints:

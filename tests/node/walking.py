@@ -1,20 +1,22 @@
 from typing import Any
 
-from flows.sources.node.connection import Connection, Patience
+from flows.sources.node.connection import Connection, RetryPolicy
 from flows.sources.node.credentials import CookieFile
 from flows.sources.node.walk import ChainWalk
 from schemas.node_block import NodeBlock, Transaction, satoshi
 from tests.node.replay_node import ReplayNode
 
-QUICK = Patience(attempts_count=12, first_pause_seconds=0.01, longest_pause_seconds=0.3, answer_seconds=20)
-HASTY = Patience(attempts_count=2, first_pause_seconds=0.001, longest_pause_seconds=0.001, answer_seconds=0.3)
+SHORT_PAUSES = RetryPolicy(attempts_count=12, first_pause_seconds=0.01, longest_pause_seconds=0.3, response_seconds=20)
+FEW_RETRIES = RetryPolicy(
+    attempts_count=2, first_pause_seconds=0.001, longest_pause_seconds=0.001, response_seconds=0.3
+)
 
 
-def walk_to(node: ReplayNode, patience: Patience = QUICK, chain: str = "regtest", **limits: Any) -> ChainWalk:
+def walk_to(node: ReplayNode, patience: RetryPolicy = SHORT_PAUSES, chain: str = "regtest", **limits: Any) -> ChainWalk:
     return ChainWalk(Connection(node.url, CookieFile(node.cookie_file), patience=patience, **limits), chain)
 
 
-def told(block: NodeBlock) -> Any:
+def content(block: NodeBlock) -> Any:
     """All that a block says, amounts in satoshi, so that blocks from different ways can be compared."""
     return (
         (block.hash, block.previous_hash, block.height, block.time, block.mediantime, block.difficulty),

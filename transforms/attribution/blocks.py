@@ -5,8 +5,9 @@ Rules (the letters stand for the sums of one transaction):
 - A script is a miner's, 0-hop, from the block on in which a coinbase first pays it, that block's later transactions
   included: the coinbase is the first of them. Scripts are compared, not addresses: P2PK and P2PKH of one key are two.
   Outputs of zero or behind OP_RETURN pay nobody.
-- An exchange label wins. What a coinbase pays to an exchange is `coinbase_direct_to_exchange_sat` and nothing else.
-- share = miner inputs / all inputs. Outflow is share x outputs to anybody but miners, inflow (1 - share) x outputs to
+- An exchange label takes precedence. What a coinbase pays to an exchange is `coinbase_direct_to_exchange_sat` and
+nothing else. - share = miner inputs / all inputs. Outflow is share x outputs to anybody but miners, inflow (1 - share)
+x outputs to
   miners, both rounded down. The miners' part of the fee takes the rounding, so that inflow - outflow - fee is exactly
   what the balance of the miners' scripts changed by; it lies within one satoshi of share x fee.
 - An exchange's part is output x miner inputs / all inputs, rounded down for each output; what rounding drops stays
@@ -16,7 +17,7 @@ Rules (the letters stand for the sums of one transaction):
   with inputs of both layers has a transfer in each, and neither counts the other's inputs.
 - A script is a hub, and no miner for good, at about 1,000 counterparties: who it pays and who pays it, once it is in
   the layer. Only counterparties whose CRC-32 is a multiple of 16 are remembered, so that the state stays small whatever
-  the script does; the limit is therefore met at 1,000 give or take 13 % (one standard deviation).
+  the script does; the limit is therefore counterparties at 1,000 give or take 13 % (one standard deviation).
 - A transfer names the pool that put in the most satoshi, the first of equals: the pool that paid the script last.
 """
 
@@ -37,7 +38,7 @@ HUB_SAMPLED_COUNTERPARTIES: Final = -(-HUB_COUNTERPARTIES // COUNTERPARTY_SAMPLE
 PURGE_EVERY_BLOCKS: Final = 1_008
 LARGEST_COUNT: Final = 10
 CO_SPEND_PARTS: Final = 20
-"""Between 1/20 and 19/20 of miners' inputs in a transaction say that others spend with them."""
+"""Between 1/20 and 19/20 of miners' inputs in a transaction mean that others spend with them."""
 OP_RETURN: Final = "6a"
 
 Quality = Literal["A", "B", "C"]
@@ -46,7 +47,7 @@ Quality = Literal["A", "B", "C"]
 class Transfer(NamedTuple):
     """What one transaction carried from the miners of one layer to one exchange.
 
-    `fresh_sat` is the part that came straight out of coinbase outputs, None where the block does not tell it.
+    `fresh_sat` is the part that came directly from coinbase outputs, None where the block does not state it.
     `miner_input_sat` and `total_input_sat` give the share. `hop` is 0 or 1.
     """
 
@@ -64,7 +65,7 @@ class Transfer(NamedTuple):
 
 
 class BlockFlows(NamedTuple):
-    """What one block moved into and out of miners' hands.
+    """What one block moved to and from miners' scripts.
 
     `largest_outflows_sat`: up to ten, descending, one a transaction. `one_hop_outflow_sat`: from the 1-hop layer to
     scripts in neither layer.
@@ -84,9 +85,9 @@ class BlockFlows(NamedTuple):
 
 
 def quality(miner_input_sat: int, total_input_sat: int) -> Quality:
-    """How sure a transfer is the miners' own: A all inputs are theirs, C 5 to 95 % are, B the rest.
+    """Confidence that a transfer is the miners' own: A all inputs are theirs, C 5 to 95 % are, B the rest.
 
-    B is nearly all or nearly none: the sum is hardly wrong, but whose transaction it was is open.
+    B is nearly all or nearly none: the sum is nearly right, but the sender is uncertain.
     """
     if miner_input_sat == total_input_sat:
         return "A"
@@ -95,7 +96,7 @@ def quality(miner_input_sat: int, total_input_sat: int) -> Quality:
 
 
 def paid_scripts(coinbase: Transaction) -> list[str]:
-    """The scripts that become miners' by a coinbase that pays them. Raises `ValueError` for an amount that is none."""
+    """The scripts that become miners' by a coinbase that pays them. Raises `ValueError` for an invalid amount."""
     return [
         output.script.hex
         for output in coinbase.vout
@@ -104,9 +105,9 @@ def paid_scripts(coinbase: Transaction) -> list[str]:
 
 
 def record_coinbase(miners: MinerSet, height: int, txid: str, scripts: Iterable[str], pool: str) -> None:
-    """Add what the coinbase `txid` of block `height` pays, its `paid_scripts`. All that a set of old blocks needs.
+    """Add what the coinbase `txid` of block `height` pays, its `paid_scripts`. Enough for a set of old blocks.
 
-    Labels play no part, so that the set is a fact of the chain: whoever reads it lets exchanges win.
+    Labels play no part, so that the set depends on the chain only: exchange labels are applied where it is read.
     """
     miners.coinbase_txids.add(bytes.fromhex(txid)[::-1])
     for script in scripts:
@@ -118,7 +119,7 @@ def attribute(block: NodeBlock, miners: MinerSet, exchanges: Mapping[str, str], 
 
     `exchanges`: script in hexadecimal to exchange, as labelled on the day of the block. Raises `BadInputError` for a
     block that is not the next one or that comes without prevouts, before anything changes; after a `ValueError` for an
-    amount that is no amount, `miners` must be loaded anew.
+    invalid amount, `miners` must be loaded anew.
     """
     _check_follows(block, miners)
     coinbase, others = block.tx[0], block.tx[1:]
@@ -127,7 +128,7 @@ def attribute(block: NodeBlock, miners: MinerSet, exchanges: Mapping[str, str], 
     record_coinbase(miners, block.height, coinbase.txid, paid_scripts(coinbase), pool)
     miners.watched.update(output.script.hex for output in coinbase.vout)
     flows = _Flows(block, miners, exchanges)
-    flows.take_coinbase(coinbase)
+    flows.add_coinbase(coinbase)
 
     zero_hop, one_hop = miners.zero_hop.index.keys(), miners.one_hop.credits.keys()
     is_foreign = miners.watched.isdisjoint
@@ -135,24 +136,24 @@ def attribute(block: NodeBlock, miners: MinerSet, exchanges: Mapping[str, str], 
     for tx in others:
         start, end = end, end + len(tx.vin)
         scripts, paid = spent[start:end], [output.script.hex for output in tx.vout]
-        # Most transactions touch no miner: one set is asked in one call, and amounts stay undecoded.
+        # Most transactions touch no miner: one call checks them all, and amounts stay undecoded.
         spends, pays = not is_foreign(scripts), not is_foreign(paid)
         if not (spends or pays):
             continue
         from_zero = spends and not zero_hop.isdisjoint(scripts)
         from_one = spends and not one_hop.isdisjoint(scripts)
         if from_zero or from_one:
-            flows.take_spend(tx, scripts, paid)
+            flows.add_spend(tx, scripts, paid)
         elif not zero_hop.isdisjoint(paid):
-            flows.take_receipt(tx, paid)
+            flows.add_receipt(tx, paid)
         if from_one or not one_hop.isdisjoint(paid):
-            _meet(miners, scripts, paid)
+            _record_counterparties(miners, scripts, paid)
         if from_zero:
             flows.credit_payees(scripts, paid)
     miners.height, miners.block_hash = block.height, block.hash
     if block.height % PURGE_EVERY_BLOCKS == 0:
         _forget_inactive(miners, block.height)
-    return flows.done(pool)
+    return flows.result(pool)
 
 
 def _check_follows(block: NodeBlock, miners: MinerSet) -> None:
@@ -177,7 +178,7 @@ def _spent_scripts(block: NodeBlock, txs: Sequence[Transaction]) -> list[str]:
             f"block {block.height}, transaction {bare.txid}",
             "an input without prevout",
             "every input with its prevout",
-            "ask a node that has undo data of this block (not pruned) at verbosity 3",
+            "use a node that has undo data of this block (not pruned) at verbosity 3",
         )
     return scripts
 
@@ -214,7 +215,7 @@ class _Flows:
         self._inflow = self._fee = self._direct = self._one_hop_outflow = 0
         self._sender = ""
 
-    def take_coinbase(self, coinbase: Transaction) -> None:
+    def add_coinbase(self, coinbase: Transaction) -> None:
         """A coinbase has no miner among its inputs, so all it pays to miners is inflow."""
         for output in coinbase.vout:
             script = output.script.hex
@@ -223,13 +224,13 @@ class _Flows:
             elif script in self._zero.index:
                 self._inflow += satoshi(output.value)
 
-    def take_receipt(self, tx: Transaction, paid: Sequence[str]) -> None:
+    def add_receipt(self, tx: Transaction, paid: Sequence[str]) -> None:
         """A transaction without a miner among its inputs: what it pays to 0-hop scripts is inflow."""
         for output, script in zip(tx.vout, paid, strict=True):
             if self._is_zero_hop(script):
                 self._inflow += satoshi(output.value)
 
-    def take_spend(self, tx: Transaction, scripts: Sequence[str], paid: Sequence[str]) -> None:
+    def add_spend(self, tx: Transaction, scripts: Sequence[str], paid: Sequence[str]) -> None:
         """A transaction with an input of either layer: outflow, inflow, fee and transfers of each."""
         total = zero_hop = one_hop = 0
         fresh: int | None = 0
@@ -248,7 +249,7 @@ class _Flows:
                 by_pool[1][pool] = by_pool[1].get(pool, 0) + sat
         self._sender = _largest(by_pool[0])
         if not zero_hop and not one_hop:
-            self.take_receipt(tx, paid)
+            self.add_receipt(tx, paid)
             return
 
         to_zero = to_one = to_all = 0
@@ -285,7 +286,7 @@ class _Flows:
                 self._credits[script] = credit
                 self._watched.add(script)
 
-    def done(self, pool: str) -> BlockFlows:
+    def result(self, pool: str) -> BlockFlows:
         """The sums as a row."""
         return BlockFlows(
             height=self._height,
@@ -350,8 +351,8 @@ def _largest(sat_by_pool: Mapping[str, int]) -> str:
     return max(sat_by_pool, key=sat_by_pool.__getitem__, default="")
 
 
-def _meet(miners: MinerSet, scripts: Sequence[str], paid: Sequence[str]) -> None:
-    """Remember sampled counterparties of the 1-hop scripts of a transaction, and put out those that have too many."""
+def _record_counterparties(miners: MinerSet, scripts: Sequence[str], paid: Sequence[str]) -> None:
+    """Record sampled counterparties of the 1-hop scripts of a transaction, and remove those that have too many."""
     layer = miners.one_hop
     for own, others in ((scripts, paid), (paid, scripts)):
         mine = layer.credits.keys() & own
@@ -361,16 +362,16 @@ def _meet(miners: MinerSet, scripts: Sequence[str], paid: Sequence[str]) -> None
         if not sampled:
             continue
         for script in mine:
-            met = layer.partners.setdefault(script, set())
-            met |= sampled
-            met.discard(crc32(script.encode()))
-            if len(met) >= HUB_SAMPLED_COUNTERPARTIES:
+            counterparties = layer.partners.setdefault(script, set())
+            counterparties |= sampled
+            counterparties.discard(crc32(script.encode()))
+            if len(counterparties) >= HUB_SAMPLED_COUNTERPARTIES:
                 layer.hubs.add(script)
                 _forget(miners, script)
 
 
 def _forget_inactive(miners: MinerSet, height: int) -> None:
-    """Drop what has left the 1-hop layer by time or to the 0-hop set; nobody would see it there any more."""
+    """Drop what has left the 1-hop layer by time or to the 0-hop set; it is no longer in the layer."""
     layer, zero_hop = miners.one_hop, miners.zero_hop.index
     oldest = height + 1 - ONE_HOP_MEMORY_BLOCKS
     gone = [script for script, credit in layer.credits.items() if credit.height <= oldest or script in zero_hop]

@@ -1,7 +1,7 @@
 """The pool that made a block, from an open pool list: payout address first, then coinbase tag, else 'unknown'.
 
-The order of the two, and the first entry of the list winning where several tags fit, follow the public list's own
-readers (mempool, brk).
+The order of the two, and the first entry of the list where several tags fit, follow the public list's own readers
+(mempool, brk).
 """
 
 import re
@@ -15,12 +15,12 @@ _NOT_IN_A_SLUG: Final = re.compile(r"[^a-z0-9]")
 
 
 def slug(name: str) -> str:
-    """How a pool is called in every table: small letters and digits of its `name`, as the public lists do it."""
+    """Name of a pool in every table: small letters and digits of its `name`, as the public lists do it."""
     return _NOT_IN_A_SLUG.sub("", name.lower()) or UNKNOWN_POOL
 
 
 class PoolNames:
-    """A pool list made ready for many blocks."""
+    """A pool list, indexed for many blocks."""
 
     __slots__ = ("_by_script", "_tags")
 
@@ -34,13 +34,13 @@ class PoolNames:
             self._tags += [(tag.casefold(), pool) for tag in entry.tags if tag]
 
     def pool(self, coinbase: Transaction) -> str:
-        """The slug of the pool that made the block of this `coinbase` transaction, 'unknown' if nothing tells."""
+        """The slug of the pool that made the block of this `coinbase` transaction, 'unknown' if neither matches."""
         return self.named(coinbase.vin[0].coinbase or "", (output.script.hex for output in coinbase.vout))
 
     def named(self, coinbase_script: str, output_scripts: Iterable[str]) -> str:
         """As `pool`, from the scripts of a coinbase in hexadecimal.
 
-        Bytes of the coinbase script that are no UTF-8 are passed over; capital letters do not matter.
+        Bytes of the coinbase script that are not UTF-8 are skipped; case does not matter.
         """
         by_script = self._by_script
         for script in output_scripts:

@@ -10,8 +10,8 @@ from schemas.observations import MINER_BLOCK_FLOW, MINER_TRANSFER
 from transforms.attribution.blocks import LARGEST_COUNT, BlockFlows
 from transforms.inputs.exchange_flows import ALL
 
-UNTOLD: Final = -1
-"""Stands for a sum that nobody knows until days without any transfer have got their 0."""
+UNKNOWN_SUM: Final = -1
+"""Stands for an unknown sum until days without any transfer have got their 0."""
 _ZERO_HOP: Final = pl.col("hop") == 0
 
 
@@ -36,13 +36,13 @@ def _frame(rows: Iterable[tuple[object, ...]], schema: pa.DataFrameSchema, label
 
 
 def transfer_days(transfers: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
-    """Sum `transfers` by day, exchange and pool; `days` tells the `day` of each `height`.
+    """Sum `transfers` by day, exchange and pool; `days` gives the `day` of each `height`.
 
     Shape: one row a day, exchange and pool with a transfer, `exchange` and `pool` each a name or 'all', sorted by them:
     `day`, `exchange`, `pool`; of the 0-hop layer `transfer_sat`, `transfer_count` (transactions), `mean_sat` (NULL
-    without a transaction), `top10_sat` (the ten largest transactions), `fresh_sat` (straight out of coinbase outputs,
-    NULL where a block does not tell);
-    `one_hop_sat` on top of it; `label_set`. A transaction that pays two exchanges counts once in their sum.
+    without a transaction), `top10_sat` (the ten largest transactions), `fresh_sat` (directly from coinbase outputs,
+    NULL where a block does not state it); `one_hop_sat` on top of it; `label_set`. A transaction that pays two
+    exchanges counts once in their sum.
     """
     dated = transfers.join(days.select("height", "day"), on="height", how="left", validate="m:1", maintain_order="left")
     every = (ALL, "exchange"), (ALL, "pool")
@@ -79,13 +79,13 @@ def _sum_if_all_known(column: str) -> pl.Expr:
 
 
 def miner_flow_days(block_flows: pl.DataFrame, transfers: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
-    """Sum `block_flows` by day, with what their `transfers` tell; `days` tells the `day` of each `height`.
+    """Sum `block_flows` by day, with sums of their `transfers`; `days` gives the `day` of each `height`.
 
     Shape: one row a day with a block, sorted: `day`, `outflow_sat`, `outflow_tx_count`, `outflow_mean_sat` and
-    `unlabelled_ratio` (share of the outflow that no label follows; both NULL without outflow), `outflow_top10_sat`,
-    `inflow_sat`, `fee_sat`, `one_hop_outflow_sat`, `coinbase_direct_to_exchange_sat`, `to_exchange_sat`,
-    `to_exchange_tx_count`, `to_exchange_fresh_sat` (NULL where a block does not tell), `one_hop_to_exchange_sat`,
-    `label_set`. A day without a transfer has a true 0.
+    `unlabelled_ratio` (share of the outflow to scripts without a label; both NULL without outflow),
+    `outflow_top10_sat`, `inflow_sat`, `fee_sat`, `one_hop_outflow_sat`, `coinbase_direct_to_exchange_sat`,
+    `to_exchange_sat`, `to_exchange_tx_count`, `to_exchange_fresh_sat` (NULL where a block does not state it),
+    `one_hop_to_exchange_sat`, `label_set`. A day without a transfer has a true 0.
     """
     day_of = days.select("height", "day")
     sums = ["outflow_sat", "outflow_tx_count", "inflow_sat", "fee_sat", "one_hop_outflow_sat"]
@@ -96,7 +96,7 @@ def miner_flow_days(block_flows: pl.DataFrame, transfers: pl.DataFrame, days: pl
         .agg(
             pl.col("transfer_sat").filter(_ZERO_HOP).sum().alias("to_exchange_sat"),
             pl.col("txid").filter(_ZERO_HOP).n_unique().cast(pl.Int64).alias("to_exchange_tx_count"),
-            _sum_if_all_known("fresh_sat").fill_null(UNTOLD).alias("to_exchange_fresh_sat"),
+            _sum_if_all_known("fresh_sat").fill_null(UNKNOWN_SUM).alias("to_exchange_fresh_sat"),
             pl.col("transfer_sat").filter(~_ZERO_HOP).sum().alias("one_hop_to_exchange_sat"),
         )
     )
@@ -119,7 +119,7 @@ def miner_flow_days(block_flows: pl.DataFrame, transfers: pl.DataFrame, days: pl
                 "to_exchange_sat", "to_exchange_tx_count", "to_exchange_fresh_sat", "one_hop_to_exchange_sat"
             ).fill_null(0)
         )
-        .with_columns(pl.col("to_exchange_fresh_sat").replace(UNTOLD, None))
+        .with_columns(pl.col("to_exchange_fresh_sat").replace(UNKNOWN_SUM, None))
         .select(
             "day",
             "outflow_sat",

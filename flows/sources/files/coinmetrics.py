@@ -1,7 +1,7 @@
 """Coin Metrics' daily CSV: one row a UTC day, one column a metric, amounts in BTC, hash rate in TH/s.
 
 Source: https://docs.coinmetrics.io/ and the community data set. The file names no asset; a supply or a block count that
-Bitcoin cannot have is refused by the bounds of its series.
+Bitcoin cannot have is rejected by the bounds of its series.
 """
 
 from collections.abc import Sequence
@@ -14,20 +14,20 @@ from flows.sources.files.daily_csv import read_daily_values
 from flows.sources.files.kind import COINMETRICS_EXPORT
 from flows.sources.files.reading import Reading
 
-_TELLING_COLUMNS: Final = frozenset(column.header for column in METRICS) - {"HashRate"}
-"""Names nobody else uses. Two of them without `time` are still this file, damaged, and not somebody else's."""
+_OWN_COLUMNS: Final = frozenset(column.header for column in METRICS) - {"HashRate"}
+"""Names that no other vendor uses. With two of them but without `time` it is a damaged file of this kind."""
 
 
 def recognised(header: Sequence[str]) -> bool:
     """Whether these are the columns of a Coin Metrics file."""
-    telling = _TELLING_COLUMNS.intersection(header)
-    return len(telling) > 1 or (bool(telling) and "time" in header)
+    own = _OWN_COLUMNS.intersection(header)
+    return len(own) > 1 or (bool(own) and "time" in header)
 
 
 def read(origin: str, content: bytes, header: Sequence[str], today: date) -> Reading:
-    """What the file states, without its last day where only reference rates are filled yet.
+    """What the file states, without a last day for which only reference rates are filled.
 
-    Raises `BadInputError` at the topmost row that cannot be believed.
+    Raises `BadInputError` at the topmost invalid row.
     """
     columns = tuple(column for column in METRICS if column.header in header)
     absent = [column.header for column in METRICS if column.header not in header]

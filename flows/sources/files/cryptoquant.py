@@ -1,7 +1,7 @@
 """CryptoQuant's web exports: one metric a CSV file, `date,<metric>`, amounts in BTC, hash rate in GH/s.
 
-Source: https://userguide.cryptoquant.com/. The files name neither asset nor entity, so where a file still carries the
-vendor's name for it, that name may say that it is not about all of Bitcoin.
+Source: https://userguide.cryptoquant.com/. The files name neither asset nor entity, but where a file still has the name
+that the vendor gave it, the name shows whether it covers all of Bitcoin.
 """
 
 from collections.abc import Sequence
@@ -41,7 +41,7 @@ _SERIES: Final = {
 _FLOWS: Final = (Group.MINER_FLOWS, Group.EXCHANGE_FLOWS)
 _CELL_UNITS: Final = {Unit.SAT: BTC, Unit.EXAHASH_PER_SECOND: GIGAHASH_PER_SECOND}
 _NOTHING_YET: Final = ("reward_usd", "difficulty")
-"""Series outside the exchange flows that hold zeros from before there was anything to measure."""
+"""Series besides the exchange flows with zeros from before there was anything to measure."""
 
 
 def _column(header: str) -> Column:
@@ -57,13 +57,13 @@ def _column(header: str) -> Column:
 def recognised(header: Sequence[str]) -> bool:
     """Whether these are the columns of a CryptoQuant export of a metric that is a series here, hourly ones included.
 
-    Some metrics have everyday names, so the first column has to be about time as well.
+    Some metrics have common names, so the first column has to be a date as well.
     """
     return len(header) > 1 and header[1] in _SERIES and header[0].lower().startswith("date")
 
 
 def of_one_entity(origin: str) -> bool:
-    """Whether the vendor's own file name, if the file still has it, says less than all of Bitcoin.
+    """Whether the file still has the name that the vendor gave it and the name means less than all of Bitcoin.
 
     The vendor writes `Bitcoin <metric> - <All Miners, All Exchanges> - Day.csv`.
     """
@@ -78,8 +78,8 @@ def read(origin: str, content: bytes, header: Sequence[str], today: date) -> Rea
     """What the file states, without the last day of a flow.
 
     Chain metrics appear once their day is over. Flows run on through the day of the download, whose row is partial and
-    looks like any other: nothing in the file, and no other file, proves a last row complete, so a flow's never counts.
-    Raises `BadInputError` at the topmost row that cannot be believed.
+    looks like any other: nothing proves that a last row is complete, so the last row of a flow is always dropped.
+    Raises `BadInputError` at the topmost invalid row.
     """
     column = _column(header[1])
     is_flow = SERIES[column.series].group in _FLOWS

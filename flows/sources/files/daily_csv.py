@@ -1,4 +1,4 @@
-"""Reads a CSV file of one row a day strictly: every cell that is used is a plain number, or the file is refused.
+"""Reads a CSV file of one row a day strictly: a single cell that is not a plain number rejects the file.
 
 Polars' own CSV reader fills short rows with NULL and does not count lines, so rows are split here and cast in
 `daily_cells`.
@@ -20,7 +20,7 @@ _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 def header_of(head: bytes) -> list[str]:
-    """Names in the first line of a file of which `head` is the beginning; empty where that is no line of text."""
+    """Names in the first line of a file of which `head` is the beginning; empty where that is not a line of text."""
     line = head.removeprefix(_BYTE_ORDER_MARK).split(b"\n", 1)[0].split(b"\r", 1)[0]
     try:
         text = line.decode()

@@ -1,4 +1,4 @@
-"""The source `files`: finds every export in a folder, settles overlaps between them, and yields the rest."""
+"""The source `files`: finds every export in a folder, resolves overlaps between them, and yields their rows."""
 
 import os
 import stat
@@ -36,9 +36,9 @@ _LOOKED_FOR: Final = (
 class Files:
     """Exports of Coin Metrics and CryptoQuant and pool-per-block Parquet files anywhere below `folder`.
 
-    Files are known by what they hold. Hidden ones are skipped, linked folders are not entered. Where several files of
-    one source state the same thing the newest wins: see `overlap`. All files are read before the first batch leaves,
-    so one bad file stops them all.
+    Files are recognised by their content. Hidden ones are skipped, linked folders are not entered. Where several files
+    of one source state the same thing the newest wins: see `overlap`. All files are read before the first batch is
+    yielded, so one bad file stops them all.
     """
 
     folder: Path
@@ -51,28 +51,28 @@ class Files:
     def observe(self, request: Request) -> Iterator[Batch | Notice]:
         """Yield every notice, then one batch a file, oldest first within a table.
 
-        Raises `BadInputError` naming file, row, column and value for what cannot be believed, or naming the setting
-        where the folder cannot be used; `TransientError` where reading failed for a reason that may pass.
+        Raises `BadInputError` naming file, row, column and value for invalid content, or naming the setting where the
+        folder cannot be used; `TransientError` where reading failed for a reason that may pass.
         """
         readings: list[Reading] = []
-        left_alone: dict[str, _LeftAlone] = {}
+        skipped: dict[str, _Skipped] = {}
         for path in _paths(self.folder):
             origin = _shown(path, self.folder)
             reading = _reading(path, origin, request)
             if isinstance(reading, Reading):
                 readings.append(reading)
             else:
-                left_alone[origin] = _LeftAlone(path, reading)
+                skipped[origin] = _Skipped(path, reading)
         if not readings:
             raise BadInputError(SETTING, f"{self.folder} with none", _LOOKED_FOR, "put exports there")
-        readings = newest_wins(_with_pool_names(readings, left_alone))
+        readings = newest_wins(_with_pool_names(readings, skipped))
 
-        yield from _about_left_alone(left_alone)
+        yield from _skip_notices(skipped)
         for reading in sorted(readings, key=lambda each: each.origin):
             for message in reading.notices:
                 yield Notice(source=reading.source, origin=reading.origin, message=message)
-        asked = [(reading, _asked(reading, request)) for reading in readings]
-        for reading, rows in sorted((each for each in asked if not each[1].is_empty()), key=_place_in_time):
+        requested = [(reading, _requested(reading, request)) for reading in readings]
+        for reading, rows in sorted((each for each in requested if not each[1].is_empty()), key=_place_in_time):
             yield Batch(
                 source=reading.source,
                 table=reading.table,
@@ -84,7 +84,7 @@ class Files:
 
 
 @dataclass(frozen=True, slots=True)
-class _LeftAlone:
+class _Skipped:
     path: Path
     reason: str
 
@@ -92,7 +92,7 @@ class _LeftAlone:
 def _paths(folder: Path) -> Iterator[Path]:
     """Everything below `folder` that is neither hidden nor a folder, in one order on every machine."""
 
-    def refuse(error: OSError) -> None:
+    def reject(error: OSError) -> None:
         raise BadInputError(SETTING, f"{error.filename}: {error.strerror}", "a readable folder", "choose another")
 
     try:
@@ -101,7 +101,7 @@ def _paths(folder: Path) -> Iterator[Path]:
         raise BadInputError(SETTING, f"{folder}: {error.strerror}", "a readable folder", "create it") from error
     if not stat.S_ISDIR(status.st_mode):
         raise BadInputError(SETTING, f"{folder}, which is a file", "a folder with exports", "name the folder it is in")
-    for place, folders, names in os.walk(folder, onerror=refuse):
+    for place, folders, names in os.walk(folder, onerror=reject):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         links = [name for name in folders if Path(place, name).is_symlink()]
         for name in sorted([*names, *links]):
@@ -115,16 +115,16 @@ def _shown(path: Path, folder: Path) -> str:
 
 
 def _reading(path: Path, origin: str, request: Request) -> Reading | str:
-    """What the file says, or why it is left alone."""
+    """What the file states, or why it is skipped."""
     today = request.now.astimezone(UTC).date()
     if path.is_symlink() and not path.exists():
-        return "left alone: a link to nothing"
+        return "skipped: a link to nothing"
     try:
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            return "left alone: not a regular file"
+            return "skipped: not a regular file"
         if status.st_size > LARGEST_FILE_BYTES:
-            return f"left alone: larger than {LARGEST_FILE_BYTES} bytes"
+            return f"skipped: larger than {LARGEST_FILE_BYTES} bytes"
         head, tail = _ends(path, status.st_size)
         header = header_of(head)
         if pool_blocks.is_parquet(head, tail):
@@ -135,13 +135,13 @@ def _reading(path: Path, origin: str, request: Request) -> Reading | str:
             return coinmetrics.read(origin, path.read_bytes(), header, today)
         elif cryptoquant.recognised(header):
             if cryptoquant.of_one_entity(origin):
-                return "left alone: by its name not about all of Bitcoin"
+                return "skipped: by its name not about all of Bitcoin"
             return cryptoquant.read(origin, path.read_bytes(), header, today)
     except PermissionError as error:
         raise BadInputError(origin, error.strerror, "a readable file", "grant access or move it away") from error
     except OSError as error:
         raise TransientError(f"{origin}: {error.strerror}, expected a readable file; try again") from error
-    return "left alone: not a format this reader knows"
+    return "skipped: not a format this reader knows"
 
 
 def _ends(path: Path, size_bytes: int) -> tuple[bytes, bytes]:
@@ -151,14 +151,14 @@ def _ends(path: Path, size_bytes: int) -> tuple[bytes, bytes]:
         return head, file.read(TAIL_BYTES)
 
 
-def _with_pool_names(readings: list[Reading], left_alone: dict[str, _LeftAlone]) -> list[Reading]:
-    """The readings, pools by display name where a list of names lies beside the file. That list counts as used."""
+def _with_pool_names(readings: list[Reading], skipped: dict[str, _Skipped]) -> list[Reading]:
+    """The readings, pools by display name where a list of names lies beside the file; such lists leave `skipped`."""
     named, used = [], set()
     for reading in readings:
         if reading.table is ObservedTable.BLOCK:
             candidates = [
                 (origin, _names(each.path))
-                for origin, each in left_alone.items()
+                for origin, each in skipped.items()
                 if PurePosixPath(origin).parent == PurePosixPath(reading.origin).parent
             ]
             origin, names = pool_blocks.pick_names(reading, candidates)
@@ -167,7 +167,7 @@ def _with_pool_names(readings: list[Reading], left_alone: dict[str, _LeftAlone])
                 reading = pool_blocks.with_names(reading, names)
         named.append(reading)
     for origin in used:
-        left_alone.pop(origin, None)
+        skipped.pop(origin, None)
     return named
 
 
@@ -180,10 +180,10 @@ def _names(path: Path) -> Mapping[str, str]:
         return {}
 
 
-def _about_left_alone(left_alone: dict[str, _LeftAlone]) -> Iterator[Notice]:
+def _skip_notices(skipped: dict[str, _Skipped]) -> Iterator[Notice]:
     """One notice a file, or one a folder and reason where there are many."""
     alike: dict[tuple[PurePosixPath, str], list[str]] = {}
-    for origin, each in left_alone.items():
+    for origin, each in skipped.items():
         alike.setdefault((PurePosixPath(origin).parent, each.reason), []).append(origin)
     notices = []
     for (folder, reason), origins in alike.items():
@@ -195,13 +195,13 @@ def _about_left_alone(left_alone: dict[str, _LeftAlone]) -> Iterator[Notice]:
     yield from sorted(notices, key=lambda notice: notice.origin)
 
 
-def _asked(reading: Reading, request: Request) -> pl.DataFrame:
-    """The rows of the days asked for; a block counts to the UTC day of its header time."""
+def _requested(reading: Reading, request: Request) -> pl.DataFrame:
+    """The rows of the requested days; a block counts to the UTC day of its header time."""
     day = pl.col("block_at").dt.date() if reading.table is ObservedTable.BLOCK else pl.col("day")
     return reading.rows.filter(day.is_between(request.since or date.min, request.through))
 
 
-def _place_in_time(asked: tuple[Reading, pl.DataFrame]) -> tuple[str, str, str]:
-    reading, rows = asked
+def _place_in_time(requested: tuple[Reading, pl.DataFrame]) -> tuple[str, str, str]:
+    reading, rows = requested
     time = "block_at" if reading.table is ObservedTable.BLOCK else "day"
     return reading.table.value, rows.select(pl.col(time).min().cast(pl.String)).item(), reading.origin

@@ -1,4 +1,4 @@
-"""People keep an older and a newer export of one metric side by side; here the newer one gets the last word."""
+"""A folder may hold an older and a newer export of one metric; the rows of the newer one are used."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,16 +11,16 @@ from schemas.errors import BadInputError
 from schemas.observations import KEYS, ObservedTable
 
 FEWEST_SHARED_COUNT: Final = 30
-"""So many shared days or heights are needed to say that two files are not about the same thing."""
-STRANGERS_RATIO: Final = 0.5
+"""Shared days or heights that are needed to conclude that two files are not about the same thing."""
+UNRELATED_RATIO: Final = 0.5
 """Vendors revise history by some percent. Where the middle value is off by half, or half of the block times differ,
 one of the files is about another asset, another entity or another chain."""
 
 
 def newest_wins(readings: Sequence[Reading]) -> list[Reading]:
-    """The readings without rows that a newer file of the same source states too; such a loss adds a notice.
+    """The readings without rows that a newer file of the same source states too; dropped rows add a notice.
 
-    Newer is what runs to the later day, or of two that end on one day, what has the later origin. Raises
+    The newer file is the one with the later last day, then the one with the later origin. Raises
     `BadInputError` where two files state the same series or heights but cannot be about the same thing.
     """
     kept: list[Reading] = []
@@ -33,9 +33,9 @@ def newest_wins(readings: Sequence[Reading]) -> list[Reading]:
             shared = reading.rows.join(newer.rows, on=keys, suffix="_newer")
             if shared.is_empty():
                 continue
-            _refuse_strangers(reading, newer, shared)
-            said = [name for name in reading.rows.columns if name not in keys]
-            differ = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_newer")) for name in said)
+            _reject_unrelated(reading, newer, shared)
+            values = [name for name in reading.rows.columns if name not in keys]
+            differ = pl.any_horizontal(pl.col(name).ne_missing(pl.col(f"{name}_newer")) for name in values)
             count = shared.filter(differ).height
             notices.append(
                 f"{shared.height} of its rows are also in {newer.origin}, which is newer and wins; {count} differ"
@@ -45,20 +45,20 @@ def newest_wins(readings: Sequence[Reading]) -> list[Reading]:
     return kept
 
 
-def _refuse_strangers(reading: Reading, newer: Reading, shared: pl.DataFrame) -> None:
+def _reject_unrelated(reading: Reading, newer: Reading, shared: pl.DataFrame) -> None:
     if reading.table is ObservedTable.BLOCK:
         subject, gap = pl.lit("block"), (pl.col("block_at") != pl.col("block_at_newer")).cast(pl.Float64).mean()
     else:
         value, other = pl.col("value"), pl.col("value_newer")
         apart = pl.when(value != other).then((value - other).abs() / pl.max_horizontal(value, other)).otherwise(0.0)
         subject, gap = pl.col("series"), apart.median()
-    strangers = (
+    unrelated = (
         shared.group_by(subject.alias("subject"))
         .agg(gap.alias("gap"), pl.len().alias("shared"))
-        .filter((pl.col("gap") > STRANGERS_RATIO) & (pl.col("shared") >= FEWEST_SHARED_COUNT))
+        .filter((pl.col("gap") > UNRELATED_RATIO) & (pl.col("shared") >= FEWEST_SHARED_COUNT))
         .sort("subject")
     )
-    if not strangers.is_empty():
-        found = f"{strangers['subject'][0]} unlike that in {newer.origin}"
+    if not unrelated.is_empty():
+        found = f"{unrelated['subject'][0]} unlike that in {newer.origin}"
         expected = "two exports of the same thing to agree in most rows"
         raise BadInputError(reading.origin, found, expected, "take the file out that is not about all of Bitcoin")

@@ -13,7 +13,7 @@ from typing import Final
 import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
-from flows.sources.daily_cells import FIRST_DAY, Fault, refuse_first
+from flows.sources.daily_cells import FIRST_DAY, Fault, raise_first
 from flows.sources.files.kind import POOL_BLOCKS_EXPORT
 from flows.sources.files.reading import Reading
 from schemas.errors import BadInputError
@@ -24,9 +24,9 @@ UNKNOWN_POOL: Final = "unknown"
 HIGHEST_HEIGHT: Final = 10_000_000
 """Some 150 years of blocks; above it lie times and hashes that were taken for heights."""
 HEADER_LEAD_HOURS: Final = 2
-"""Nodes accept a header time up to this far ahead of their clock, so such a block is no error."""
+"""Nodes accept a header time up to this far ahead of their clock, so such a block is not an error."""
 NAMED_SLUGS_RATIO: Final = 0.5
-"""A JSON object that names more than this part of the slugs is their list of names; other JSON hits none."""
+"""A JSON object that names more than this part of the slugs is their list of names; other JSON names none."""
 
 LONGEST_TRIAL_SECONDS: Final = 120
 
@@ -43,14 +43,14 @@ _REMEDY: Final = "write the file again with height: int, pool_slug: str, date: d
 
 
 def is_parquet(head: bytes, tail: bytes) -> bool:
-    """Whether a file that begins and ends so is Parquet, or was before it got damaged."""
+    """Whether a file that begins and ends like this is Parquet, even a damaged one."""
     return head.startswith(_MAGIC) or tail.endswith(_MAGIC)
 
 
 def recognised(origin: str, content: bytes) -> bool:
     """Whether this Parquet file is about pools of blocks. Raises `BadInputError` where its schema cannot be read.
 
-    A file with `pool_slug` but without height or date is this one too, so that a renamed column is not overlooked.
+    A file with `pool_slug` but without height or date counts too, so that a renamed column is reported.
     """
     return "pool_slug" in _schema(origin, content)
 
@@ -59,21 +59,21 @@ def read(origin: str, content: bytes, now: datetime) -> Reading:
     """What the file states, slugs as pool names; blank slugs become `unknown`.
 
     Shape: the columns of `schemas.observations.BLOCK`, sorted by height, gaps left as they are; header times as they
-    are, so they may step backward. Difficulty, subsidy and fees are NULL: the file does not say. Rows that repeat
-    another are dropped with a notice. Raises `BadInputError` on anything else that cannot be believed.
+    are, so they may step backward. Difficulty, subsidy and fees are NULL: the file does not state them. Rows that
+    repeat another are dropped with a notice. Raises `BadInputError` on anything else that is invalid.
     """
     schema = _schema(origin, content)
     for name in COLUMNS:
         if name not in schema:
             raise BadInputError(origin, f"columns {', '.join(schema)}", f"a column {name}", _REMEDY)
-    _refuse_type(origin, "height", schema["height"], schema["height"].is_integer(), "an integer")
+    _check_type(origin, "height", schema["height"], schema["height"].is_integer(), "an integer")
     slug_is_text = schema["pool_slug"] in (pl.String, pl.Categorical, pl.Null)
-    _refuse_type(origin, "pool_slug", schema["pool_slug"], slug_is_text, "a string")
+    _check_type(origin, "pool_slug", schema["pool_slug"], slug_is_text, "a string")
     date_type = schema["date"]
     zoned = isinstance(date_type, pl.Datetime) and date_type.time_zone is not None
-    _refuse_type(origin, "date", date_type, zoned, "a datetime with time zone UTC")
+    _check_type(origin, "date", date_type, zoned, "a datetime with time zone UTC")
 
-    _refuse_fatal(origin, content)
+    _check_decodable(origin, content)
     try:
         stated = pl.read_parquet(BytesIO(content), columns=list(COLUMNS)).select(
             row=pl.int_range(1, pl.len() + 1, dtype=pl.Int64),
@@ -89,7 +89,7 @@ def read(origin: str, content: bytes, now: datetime) -> Reading:
             fees_sat=pl.lit(None, pl.Int64),
             pool=pl.when(pl.col("slug") != "").then("slug").otherwise(pl.lit(UNKNOWN_POOL)),
         )
-        _refuse_unbelievable(origin, stated, now)
+        _check_rows(origin, stated, now)
     except (PolarsError, PanicException) as error:
         raise _damaged(origin, error) from error
 
@@ -128,7 +128,7 @@ def pick_names(reading: Reading, candidates: Sequence[tuple[str, Mapping[str, st
 
 
 def with_names(reading: Reading, names: Mapping[str, str]) -> Reading:
-    """`reading` with pools by display name; a slug without a name keeps its slug, and a notice says which."""
+    """`reading` with pools by display name; a slug without a name stays, and a notice lists those."""
     slugs = reading.rows["pool"].unique().sort().to_list()
     nameless = [slug for slug in slugs if slug not in names and slug != UNKNOWN_POOL]
     notices = [f"no display name for {', '.join(nameless)}; the slug stands in"] if nameless else []
@@ -148,11 +148,11 @@ def _schema(origin: str, content: bytes) -> dict[str, pl.DataType]:
         raise _damaged(origin, error) from error
 
 
-def _refuse_fatal(origin: str, content: bytes) -> None:
-    """Raise `BadInputError` where decoding `content` ends the process that tries, which is therefore not this one.
+def _check_decodable(origin: str, content: bytes) -> None:
+    """Raise `BadInputError` where decoding `content` ends the process; therefore another process tries it.
 
     A damaged count in a page header makes the decoder ask for more memory than there is, and it aborts instead of
-    raising. What merely raises is left to the reading proper.
+    raising. Errors that are raised are left to `read`.
     """
     command = [sys.executable, "-P", "-c", _TRIAL]
     try:
@@ -163,12 +163,12 @@ def _refuse_fatal(origin: str, content: bytes) -> None:
         raise _damaged(origin, MemoryError("decoding it ended the process"))
 
 
-def _refuse_type(origin: str, column: str, found: pl.DataType, fits: bool, expected: str) -> None:
+def _check_type(origin: str, column: str, found: pl.DataType, fits: bool, expected: str) -> None:
     if not fits:
         raise BadInputError(f"{origin} column {column}", str(found), expected, _REMEDY)
 
 
-def _refuse_unbelievable(origin: str, stated: pl.DataFrame, now: datetime) -> None:
+def _check_rows(origin: str, stated: pl.DataFrame, now: datetime) -> None:
     if stated.is_empty():
         raise BadInputError(origin, "no rows", "one row a block", "fetch the file again")
     first = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
@@ -180,14 +180,14 @@ def _refuse_unbelievable(origin: str, stated: pl.DataFrame, now: datetime) -> No
     ]
     faults = []
     for column, inside, expected in limits:
-        outside = stated.filter(~inside.fill_null(False)).select("row", _as_text(column)).head(1)
+        invalid = stated.filter(~inside.fill_null(False)).select("row", _as_text(column)).head(1)
         faults += [
             Fault(row=row, column=column.meta.output_name(), value=found, expected=expected)
-            for row, found in outside.iter_rows()
+            for row, found in invalid.iter_rows()
         ]
     again = stated.filter(pl.col("height").is_duplicated())
-    first_said = again.unique("height", keep="first", maintain_order=True)
-    other = again.join(first_said, on="height", maintain_order="left", suffix="_first").filter(
+    first_stated = again.unique("height", keep="first", maintain_order=True)
+    other = again.join(first_stated, on="height", maintain_order="left", suffix="_first").filter(
         pl.col("slug").ne_missing(pl.col("slug_first")) | (pl.col("block_at") != pl.col("block_at_first"))
     )
     faults += [
@@ -202,7 +202,7 @@ def _refuse_unbelievable(origin: str, stated: pl.DataFrame, now: datetime) -> No
         .select("row", "height", "row_first", "slug_first", _as_text(pl.col("block_at_first")))
         .iter_rows(named=True)
     ]
-    refuse_first(origin, faults)
+    raise_first(origin, faults)
 
 
 def _as_text(column: pl.Expr) -> pl.Expr:

@@ -1,4 +1,4 @@
-"""What one recognised file turned out to say, before files that overlap are set against each other."""
+"""The content of one recognised file, before overlaps between files are resolved."""
 
 from dataclasses import dataclass
 from datetime import date
@@ -10,9 +10,9 @@ from schemas.observations import ObservedTable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """Every row one file states, in the shape of `table` and sorted by its key, with what was left out and why.
+    """Every row one file states, in the shape of `table` and sorted by its key, with notices of what was dropped.
 
-    `last_day` is the last day the file mentions, rows left out included: the later it is, the newer the export.
+    `last_day` is the last day the file mentions, dropped rows included: the later it is, the newer the export.
     """
 
     source: str

@@ -1,1 +1,1 @@
-"""What block explorers have in common: headers that prove themselves, a walk up the chain, the way back to a fork."""
+"""What block explorers have in common: checked headers, a walk up the chain, and the search for a fork."""

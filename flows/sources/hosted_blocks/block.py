@@ -1,7 +1,7 @@
-"""One block as an explorer tells it, held against its own hash and the rules of consensus.
+"""One block as an explorer states it, checked against its own hash and the rules of consensus.
 
-An explorer states all six fields of the header, so that time, difficulty and the block below need not be taken on
-trust: put together again they must hash to the hash that is stated.
+An explorer states all six fields of the header, so time, difficulty and previous block can be checked: serialised
+again, they must hash to the stated hash.
 """
 
 import struct
@@ -18,7 +18,7 @@ from transforms.chain import POW_LIMIT, decode_compact, difficulty, subsidy_sat
 DIFFICULTY_TOLERANCE: Final = 1e-9
 """Relative; explorers print 15 or 16 digits."""
 FIRST_WITH_HEIGHT: Final = 227_931
-"""From this block on, BIP 34 has the coinbase begin with the height of its block."""
+"""From this block on, BIP 34 makes the coinbase begin with the height of its block."""
 HEIGHT_BYTES: Final = 3
 """Until block 8,388,608."""
 REMEDY: Final = "do not trust this server; compare the block with another"
@@ -35,7 +35,7 @@ Satoshi = Annotated[int, msgspec.Meta(ge=0, le=21_000_000 * 10**8)]
 
 
 class Header(msgspec.Struct):
-    """What Esplora says of every block, and mempool too. Times are Unix seconds, `bits` and `nonce` integers.
+    """The fields of a block that both Esplora and mempool state. Times are Unix seconds, `bits` and `nonce` integers.
 
     `previousblockhash` is null or missing for the genesis block.
     """
@@ -53,7 +53,7 @@ class Header(msgspec.Struct):
 
 
 class HostedBlock(NamedTuple):
-    """One block that has proven itself. What the explorer does not say is None."""
+    """One checked block. What the explorer does not state is None."""
 
     height: int
     hash: str
@@ -74,7 +74,10 @@ class HostedBlock(NamedTuple):
 
 
 def proven(place: str, header: Header) -> HostedBlock:
-    """The block of this `header`. Raises `BadInputError` where its fields do not hash to its hash, or deny its bits."""
+    """The block of this `header`.
+
+    Raises `BadInputError` where its fields do not hash to its hash, or its difficulty does not follow from its bits.
+    """
     where = f"{place} block {header.height:,}"
     found = sha256(sha256(_serialised(header)).digest()).digest()[::-1].hex()
     if found != header.id:

@@ -1,4 +1,4 @@
-"""Hashes of the newest blocks that were stored, kept so that a later run sees which of them were replaced."""
+"""Hashes of the newest blocks that were stored, kept so that a later run finds which of them were replaced."""
 
 from collections.abc import Mapping
 from contextlib import suppress
@@ -20,7 +20,7 @@ class _Kept(msgspec.Struct):
 
 
 class KeptHashes:
-    """One small file. Whatever is wrong with it, it counts as not there, and recent blocks are read again."""
+    """One small file. A damaged one counts as missing, and recent blocks are read again."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""One name a pool, whichever explorer tells its blocks."""
+"""One name for each pool, whichever explorer states its blocks."""
 
 from collections.abc import Iterable
 from typing import Final
@@ -14,7 +14,7 @@ NAMED_OTHERWISE: Final = {"ocean": "oceanxyz"}
 def pool_of(
     names: PoolNames, coinbase_script: str | None, output_scripts: Iterable[str], server_slug: str | None = None
 ) -> str | None:
-    """The pool of a block by our own list, else as the server names it; None where nothing is told at all.
+    """The pool of a block by our own list, else as the server names it; None where nothing is known.
 
     Our list first, as every source of blocks is named by it; the server knows the small pools that are not in it.
     Scripts are in hexadecimal.
@@ -30,7 +30,7 @@ def pool_of(
 
 
 def scripts_of(addresses: Iterable[str]) -> list[str]:
-    """Output scripts of `addresses`; one that cannot be read names no pool, and is left out."""
+    """Output scripts of `addresses`; an invalid one names no pool, and is skipped."""
     scripts = []
     for address in addresses:
         try:

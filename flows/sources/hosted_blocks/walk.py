@@ -1,7 +1,7 @@
-"""Walks the chain of an explorer from old to new, and back to the fork where blocks were replaced.
+"""Walks the chain of an explorer upwards, and back to the fork where blocks were replaced.
 
-Explorers give blocks in pages that lead down from a height. Asked from the bottom up they give the same pages, and what
-was read can be stored on the way: a run that ends early is gone on with, not begun again.
+Explorers serve blocks in pages that lead down from a height. Here they are requested from the bottom up, so that blocks
+can be stored on the way: a run that ends early is continued, not restarted.
 """
 
 from collections.abc import Iterator
@@ -19,30 +19,30 @@ from transforms.chain import BLOCK_SPACING_S
 
 BLOCKS_A_BATCH_COUNT: Final = 144
 MOST_REORGANISATIONS_COUNT: Final = 5
-"""In one run. A server that changes its mind more often than this is given time."""
+"""In one run. After more of them the server gets time to settle."""
 MOST_MISSED_BLOCKS_COUNT: Final = 4_464
-"""About 31 days: a home that slept longer begins anew instead of asking for all it missed."""
+"""About 31 days: after a longer gap a run begins anew instead of requesting all that was missed."""
 TIME_SLACK: Final = timedelta(hours=3)
 """How far the time of a block may lie ahead of the median time of the blocks below it: two hours by consensus of the
 nodes' clocks, and as much as the median itself lags."""
 AFTER_THE_LAST_DAY: Final = timedelta(hours=12)
-"""Read on so far beyond the last day: the blocks that close it and make it final."""
+"""How far to read beyond the last day: the blocks that close it and make it final."""
 WORTH_LEAVING_OUT: Final = timedelta(hours=36)
-"""Newer blocks than are needed are left out where there are more of them than this."""
+"""Newer blocks than needed are skipped where they span more than this."""
 MOST_PROBES_COUNT: Final = 40
 INTERPOLATED_PROBES_COUNT: Final = 12
-"""Of a search for a time; where these do not suffice, halving does."""
+"""Of a search for a time; after these, the range is halved."""
 
 
 class Page(NamedTuple):
-    """Blocks without a gap, oldest first, and the digest of the bytes that said so."""
+    """Blocks without a gap, oldest first, and the digest of the bytes they were read from."""
 
     blocks: list[HostedBlock]
     sha256: str
 
 
 class Explorer(Protocol):
-    """Pages of one explorer, checked: every block has proven itself and is the child of the one before it."""
+    """Pages of one explorer, checked: every block matches its hash and is the child of the one before it."""
 
     @property
     def name(self) -> str:
@@ -55,32 +55,32 @@ class Explorer(Protocol):
         ...
 
     def newest(self) -> Page:
-        """The page that ends at the tip, asked anew."""
+        """The page that ends at the tip, fetched anew."""
         ...
 
     def below(self, height: int) -> Page:
-        """The page that ends at `height`; what costs more than a request may be left out of it."""
+        """The page that ends at `height`; fields that cost further requests may be missing."""
         ...
 
     def whole(self, first: int, last: int) -> Page:
-        """Blocks from `first` on with all that the explorer says of them, as many as are had at once up to `last`."""
+        """Blocks from `first` on with all their fields, as many as one page holds up to `last`."""
         ...
 
 
 class BlockWalk:
-    """Blocks of one explorer. `first_days_count`: how many days of blocks a first run asks for.
+    """Blocks of one explorer. `first_days_count`: how many days of blocks a first run fetches.
 
-    A later run begins above the highest block that was stored. Blocks once stored are asked for again only where they
-    were replaced, so that a pool which the server alone names keeps the name it had on that day. Where a branch that
-    replaces another is shorter, the blocks above it stay stored until it has grown past them. A `since` that is given
-    is where reading begins, whatever is stored; days before the span of a first run are had in no other way.
+    A later run begins above the highest block that was stored. Stored blocks are fetched again only where they were
+    replaced, so that a pool which only the server names keeps the name it had on that day. Where a branch that replaces
+    another is shorter, the blocks above it stay stored until it has grown past them. With a `since`, reading begins
+    there, whatever is stored; this is the only way to get days before the span of a first run.
     """
 
     def __init__(self, explorer: Explorer, kept: KeptHashes, first_days_count: int) -> None:
         self._explorer, self._kept, self._first_days_count = explorer, kept, first_days_count
 
     def blocks_count(self, request: Request) -> int:
-        """About how many blocks `observe` will ask for."""
+        """About how many blocks `observe` will fetch."""
         spacing = timedelta(seconds=BLOCK_SPACING_S)
         heard_at = request.known.heard_at.get(self._explorer.name)
         since = _midnight(request.since or request.through - timedelta(days=self._first_days_count - 1)) - TIME_SLACK
@@ -95,14 +95,14 @@ class BlockWalk:
     def observe(self, request: Request, newest: Page) -> Iterator[Batch | Notice]:
         """Yield blocks, oldest first; `newest` is the page at the tip.
 
-        Raises as the explorer; `TransientError` where the chain does not stand still or lies below what is stored;
+        Raises as the explorer; `TransientError` where the chain keeps changing or ends below what is stored;
         `BadInputError` where it is not the chain that was read before.
         """
         explorer = self._explorer
         newest_stored = request.known.newest_height.get(explorer.name, -1)
         kept = self._kept.read()
         if max(kept, default=-1) > newest_stored:
-            kept = {}  # of a warehouse that is gone, or was put back from a copy
+            kept = {}  # of a warehouse that was removed, or restored from a backup
         kept_top = max(kept, default=-1)
         tip = newest.blocks[-1]
         if kept and tip.height < min(kept):
@@ -114,7 +114,7 @@ class BlockWalk:
         if message:
             yield self._notice(message)
         last, to_the_tip = self._last(request, tip)
-        # Blocks that a `since` put above a gap leave the kept ones alone, so that the next run fills the gap.
+        # Blocks that a `since` put above a gap do not replace the kept hashes, so that the next run fills the gap.
         joined = first <= kept_top + 1 or not kept or request.since is None
         trail = _between(0, first - 1, kept) if first <= kept_top + 1 else {}
         height, gathered, digests, reorganisations = first, list[HostedBlock](), list[str](), 0
@@ -123,14 +123,14 @@ class BlockWalk:
             return self._batch(gathered, digests, request.now)
 
         def keep() -> None:
-            # A range of the past is not where the next run goes on.
+            # The next run does not continue from a range of the past.
             top = gathered[-1].height
             newest = top >= newest_stored or (to_the_tip and top >= last)
             if joined and (request.since is None or newest):
                 self._kept.write(_between(0, top, trail))
 
         if kept.get(tip.height, tip.hash) != tip.hash and first == kept_top + 1:
-            # The new branch is no longer than the one that was read, so that no block above it says so.
+            # The new branch is no longer than the one that was read, so no block above it shows the change.
             fork = self._fork(tip.height, trail, first)
             yield self._replaced(fork)
             trail, height = _between(0, fork, trail), fork + 1
@@ -149,7 +149,7 @@ class BlockWalk:
                         f"{explorer.origin}: found {reorganisations} reorganisations in one run, expected a chain that "
                         "stands; try again later"
                     ) from error
-                # Asked anew, because the page at the tip may be the one that is out of date.
+                # Fetched anew, because the page at the tip may be the one that is out of date.
                 tip = explorer.newest().blocks[-1]
                 last = tip.height if to_the_tip else min(last, tip.height)
                 fork = self._fork(min(height - 1, tip.height), trail, first)
@@ -171,17 +171,17 @@ class BlockWalk:
                     trail = _between(height - KEPT_COUNT, height, trail)
 
     def _first(self, request: Request, tip: HostedBlock, kept_top: int) -> tuple[int, str]:
-        """The height to begin at, and what there is to say about it."""
+        """The height to begin at, and the text of a notice about it, if any."""
         message = ""
         stored = request.known.newest_height.get(self._explorer.name)
         if request.since is None and stored is not None:
-            going_on = (kept_top if kept_top >= 0 else stored) + 1
-            if tip.height - going_on < MOST_MISSED_BLOCKS_COUNT:
+            next_height = (kept_top if kept_top >= 0 else stored) + 1
+            if tip.height - next_height < MOST_MISSED_BLOCKS_COUNT:
                 if kept_top >= 0:
-                    return going_on, ""
-                # Nobody knows whether what is stored still stands: its last days are read again.
-                return min(going_on, self._height_before(self._first_span(request), tip)), ""
-            message = f"blocks from {going_on:,} on were missed and are left out; ask for them by `backfill --from`"
+                    return next_height, ""
+                # It is unknown whether what is stored is still on the chain: its last days are read again.
+                return min(next_height, self._height_before(self._first_span(request), tip)), ""
+            message = f"blocks from {next_height:,} on were missed and are skipped; fetch them with `backfill --from`"
         since = _midnight(request.since) if request.since else self._first_span(request)
         return self._height_before(since, tip), message
 
@@ -203,7 +203,7 @@ class BlockWalk:
         wanted = int((at - TIME_SLACK).timestamp())
         if tip.median_time < wanted:
             return tip.height
-        low, high = 0, tip.height  # the answer lies in low..high - 1
+        low, high = 0, tip.height  # the result lies in low..high - 1
         guess = tip.height - (tip.median_time - wanted) // BLOCK_SPACING_S
         for probe in range(MOST_PROBES_COUNT):
             if high - low <= 1:
@@ -214,7 +214,7 @@ class BlockWalk:
             oldest, newest = blocks[0], blocks[-1]
             if oldest.median_time < wanted <= newest.median_time:
                 return max(block.height for block in blocks if block.median_time < wanted)
-            # A page that just does not reach is followed by its neighbour.
+            # After a page that just misses the time comes its neighbour.
             if newest.median_time < wanted:
                 low = max(low, newest.height)
                 distance = max((wanted - newest.median_time) // BLOCK_SPACING_S + len(blocks) // 2, len(blocks))
@@ -226,7 +226,7 @@ class BlockWalk:
             self._explorer.origin,
             f"no block at {at:%Y-%m-%d %H:%M} UTC",
             "one",
-            "do not trust this server; ask another",
+            "do not trust this server; use another",
         )
 
     def _next(self, height: int, last: int, parent_hash: str | None) -> Page:
@@ -256,7 +256,7 @@ class BlockWalk:
             self._explorer.origin,
             f"a chain without any of the {len(trail)} newest blocks that were read before",
             "the same chain",
-            "check the address; if that is right, read the blocks again by `backfill --from`",
+            "check the address; if that is right, read the blocks again with `backfill --from`",
         )
 
     def _replaced(self, fork: int) -> Notice:

@@ -1,6 +1,6 @@
-"""Miner sets on disk by height: the newest to go on from, and an older one for when the chain is reorganised.
+"""Miner sets on disk by height: the newest to continue from, and an older one for a reorganisation of the chain.
 
-A name tells chain, height and the version of the labels. At most three are kept: the newest, the one that is at least
+A name holds chain, height and version of the labels. At most three are kept: the newest, the one that is at least
 `REORGANISATION_BLOCKS` below it, and one between them that will take the place of the second.
 """
 
@@ -14,12 +14,12 @@ from schemas.miner_set import MinerSet
 from warehouse.miner_set import load_miner_set, save_miner_set
 
 REORGANISATION_BLOCKS: Final = 144
-"""A day. No honest reorganisation of the main chain went deeper; one that does is read from the first block again."""
+"""A day. No reorganisation of the main chain went deeper; after one that does, all blocks are read again."""
 _NAME: Final = re.compile(r"(?P<chain>[a-z0-9]+)-(?P<height>\d{9})-(?P<label_set>[0-9a-f]+)\.bin")
 
 
 class Checkpoint(NamedTuple):
-    """A miner set that was kept, the chain it is of, and the labels that its newest block was read with."""
+    """A stored miner set, its chain, and the version of the labels at its newest block."""
 
     height: int
     label_set: str
@@ -34,7 +34,7 @@ class Checkpoints:
         self._folder, self._chain = folder, chain
 
     def newest_first(self) -> list[Checkpoint]:
-        """What is kept. Raises `SettingsError` where it is of another chain: heights of two would mix."""
+        """All checkpoints. Raises `SettingsError` for one of another chain, whose heights would mix with ours."""
         found = []
         for path in self._folder.glob("*.bin"):
             if name := _NAME.fullmatch(path.name):
@@ -50,9 +50,9 @@ class Checkpoints:
         return sorted(found, reverse=True)
 
     def newest_on(self, has: Callable[[int, str], bool]) -> tuple[MinerSet, Checkpoint] | None:
-        """The newest miner set whose block the chain still `has`, by height and hash; None where there is none.
+        """The newest miner set whose block is still on the chain, as `has` finds by height and hash, or None.
 
-        A damaged one is passed over where an older one is whole.
+        A damaged one is skipped where an older one is whole.
         """
         damage: WarehouseError | None = None
         for kept in self.newest_first():
@@ -68,7 +68,7 @@ class Checkpoints:
         return None
 
     def save(self, miners: MinerSet, label_set: str) -> None:
-        """Keep `miners`, then drop what is no longer needed, and everything above it: that is of another branch."""
+        """Store `miners`, then remove what is no longer needed, and everything above it, which is of another branch."""
         if miners.height is None:
             return
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""The cheap start: of old blocks only the coinbase is read, in shards that may be read at once and in any order.
+"""The cold start: of old blocks only the coinbase is read, in shards that may be read concurrently and in any order.
 
-Coinbases are all that the 0-hop set needs, so that it misses nothing where whole blocks begin. The 1-hop layer needs
-whole blocks and begins empty there. A shard is one file: whoever reads it again gets the same rows.
+The 0-hop set needs coinbases only, so it is complete where whole blocks begin. The 1-hop layer needs whole blocks and
+begins empty there. A shard is one file; reading it again gives the same rows.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ BLOCKS_A_SHARD: Final = 10_000
 
 
 class ColdStart:
-    """What comes before the first whole block of one node."""
+    """The blocks of one node before the first that is read whole."""
 
     def __init__(
         self, walk: ChainWalk, shards: CoinbaseShards, pool_of: PoolOf, blocks_a_shard: int = BLOCKS_A_SHARD
@@ -36,13 +36,13 @@ class ColdStart:
         self._blocks_a_shard = blocks_a_shard
 
     def height(self, day: date) -> int:
-        """The height from which blocks are to be read whole, so that `day` is: never where a fork may still reach."""
+        """The height from which blocks must be read whole for `day`, never within the reach of a reorganisation."""
         height = self._walk.first_height_since(day)
         # The genesis block holds nothing but its coinbase.
         return height if 1 < height <= self._walk.facts().tip_height - REORGANISATION_BLOCKS else 0
 
     def missing(self, whole_from_height: int) -> list[Shard]:
-        """The shards below `whole_from_height` that nobody has read yet."""
+        """The shards below `whole_from_height` that are not stored yet."""
         return [shard for shard in self._shards_below(whole_from_height) if self._shards.find(*shard) is None]
 
     def read(self, shard: Shard, *, readers_count: int = 1) -> Path:
@@ -58,7 +58,7 @@ class ColdStart:
                 paid.append(paid_scripts(coinbase))
             except ValueError as error:
                 raise BadInputError(
-                    f"{self._walk.origin} block {header.height:,}", str(error), "amounts of bitcoin", "ask another node"
+                    f"{self._walk.origin} block {header.height:,}", str(error), "amounts of bitcoin", "use another node"
                 ) from error
             pool = self._pool_of(coinbase)
             rows.append(BlockRow(header.height, header.hash, header.time, header.difficulty, sat, 0, pool))
@@ -71,39 +71,39 @@ class ColdStart:
         rows = [row._replace(fees_sat=fees_sat.get(row.height, 0)) for row in rows]
         for row, each in zip([row for row in rows if row.height], stats, strict=True):
             check_row(self._walk.origin, row, each)
-        told = block_frame(rows).with_columns(
+        found = block_frame(rows).with_columns(
             pl.Series("block_hash", hashes, pl.String),
             pl.Series("coinbase_txid", txids, pl.String),
             pl.Series("paid_scripts", paid, pl.List(pl.String)),
         )
-        return self._shards.save(told)
+        return self._shards.save(found)
 
-    def into(self, miners: MinerSet, whole_from_height: int, now: datetime) -> Iterator[Batch]:
+    def load_into(self, miners: MinerSet, whole_from_height: int, now: datetime) -> Iterator[Batch]:
         """Yield the rows of all blocks below `whole_from_height`; at the end `miners` is the state before that height.
 
-        Reads what is missing. Raises `ChainReorganisedError` after it has forgotten the shards that the chain of the
-        node no longer has, and as `read`.
+        Reads what is missing. Raises `ChainReorganisedError` after it has removed the shards that are no longer on the
+        chain of the node, and as `read`.
         """
         shards = self._shards_below(whole_from_height)
         kept = {shard: self._shards.find(*shard) or self.read(shard) for shard in shards}
         last_hashes: dict[int, str] = {}
         for shard, path in kept.items():
             rows = self._shards.load(path)
-            told = rows.select("height", "coinbase_txid", "paid_scripts", "pool")
-            for height, txid, scripts, pool in told.iter_rows():
+            found = rows.select("height", "coinbase_txid", "paid_scripts", "pool")
+            for height, txid, scripts, pool in found.iter_rows():
                 record_coinbase(miners, height, txid, scripts, pool)
             miners.height, miners.block_hash = shard.last, rows["block_hash"][-1]
             last_hashes[shard.last] = miners.block_hash
             yield block_batch(self._walk.origin, rows.select(*BLOCK.columns), rows["block_hash"], now)
         miners.whole_from_height = whole_from_height
         miners.watch()
-        # The blocks of a shard hang together, so that its last one answers for all of them.
-        lost = self._walk.lost(last_hashes)
+        # The blocks of a shard are linked, so that it is enough to check the last one.
+        replaced = self._walk.replaced(last_hashes)
         for shard, path in kept.items():
-            if shard.last in lost:
+            if shard.last in replaced:
                 self._shards.drop(path)
-        if lost:
-            raise ChainReorganisedError(lost[0], None, last_hashes[lost[0]])
+        if replaced:
+            raise ChainReorganisedError(replaced[0], None, last_hashes[replaced[0]])
 
     def _shards_below(self, whole_from_height: int) -> list[Shard]:
         return [

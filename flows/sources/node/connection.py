@@ -1,8 +1,8 @@
-"""HTTP with one node: few connections that stay open, bounded answers, and library errors turned into ours.
+"""HTTP with one node: few connections that stay open, responses of limited size, and library errors turned into ours.
 
-Source: https://github.com/bitcoin/bitcoin/blob/master/doc/JSON-RPC-interface.md. Whatever can pass (no connection, a
-time-out, a full work queue, a start in progress, an answer cut short) is a `TransientError` and is tried again here,
-with growing and random pauses; every call we make only reads, so a second one does no harm.
+Source: https://github.com/bitcoin/bitcoin/blob/master/doc/JSON-RPC-interface.md. What may pass (no connection, a
+time-out, a full work queue, a start in progress, a response cut short) is a `TransientError` and is retried here, with
+growing and random pauses; all our calls only read, so repeating one does no harm.
 """
 
 import logging
@@ -33,54 +33,54 @@ logger = logging.getLogger(__name__)
 URL_SETTING: Final = "HASHPIVOT_NODE_URL"
 MOST_CONNECTIONS_COUNT: Final = 8
 """Core closes what exceeds 16 for all its clients together, and too many open ones can crash it."""
-LARGEST_ANSWER_BYTES: Final = 192 * 1024**2
+LARGEST_RESPONSE_BYTES: Final = 192 * 1024**2
 """A full block with its prevouts takes some 20 MB of JSON; the worst that fits into a block stays far below this."""
 CHUNK_BYTES: Final = 1024**2
 LONGEST_QUOTE_CHARACTERS: Final = 80
 BUSY: Final = b"Work queue depth exceeded"
 PASSING_STATUS: Final = (429, 502, 503, 504)
 
-Said = TypeVar("Said")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long to wait, and how often to try.
+class RetryPolicy:
+    """How long to wait for the node, and how often to try.
 
-    The pauses of the default add up to a minute, which a restart of the node takes; a longer one ends the run, and the
-    scheduler tries again later.
+    By default the pauses add up to a minute, which covers a restart of the node; a longer outage ends the run, and the
+    scheduler retries it later.
     """
 
     attempts_count: int = 12
     first_pause_seconds: float = 0.25
     longest_pause_seconds: float = 10
     connect_seconds: float = 10
-    answer_seconds: float = 120
+    response_seconds: float = 120
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One HTTP answer, read whole."""
+    """One HTTP response, read whole."""
 
     status: int
     body: bytes
 
 
 class Connection:
-    """The way to one node. Safe to use from several threads; the pool holds back what exceeds its connections."""
+    """HTTP with one node. Safe to use from several threads; requests beyond the number of connections wait."""
 
     def __init__(
         self,
         url: str,
         credentials: Credentials | None,
         *,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
         connections_count: int = MOST_CONNECTIONS_COUNT,
-        largest_answer_bytes: int = LARGEST_ANSWER_BYTES,
+        largest_response_bytes: int = LARGEST_RESPONSE_BYTES,
     ) -> None:
-        """Connect nothing yet. A user and password in `url` count where no `credentials` are given.
+        """Open no connection yet. Without `credentials`, the user and password in `url` are used.
 
-        Raises `SettingsError` for an address that cannot be used, or where nothing says who we are.
+        Raises `SettingsError` for an unusable address or missing credentials.
         """
         self.origin, from_url = _split(url)
         found = credentials or from_url
@@ -92,12 +92,12 @@ class Connection:
                 "set it, or HASHPIVOT_NODE_USER and HASHPIVOT_NODE_PASSWORD",
             )
         self._credentials = found
-        self._patience = patience or Patience()
-        self._largest_answer_bytes = largest_answer_bytes
-        self._over = threading.Event()
+        self._retry_policy = patience or RetryPolicy()
+        self._largest_answer_bytes = largest_response_bytes
+        self._stopped = threading.Event()
         self.connections_count = min(connections_count, MOST_CONNECTIONS_COUNT)
         self._session = requests.Session()
-        # Neither proxies nor ~/.netrc may get between a wallet-holding node and its password.
+        # A node may hold a wallet: its password must not go through proxies, nor come from ~/.netrc.
         self._session.trust_env = False
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=self.connections_count, pool_block=True, max_retries=0)
         self._session.mount("http://", adapter)
@@ -105,39 +105,39 @@ class Connection:
 
     def close(self) -> None:
         """Request nothing more, by whichever thread, and close every connection."""
-        self.give_up()
+        self.stop()
         self._session.close()
 
-    def give_up(self) -> None:
-        """Ask nothing more. Threads that wait for an answer wait for that one, and try no other."""
-        self._over.set()
+    def stop(self) -> None:
+        """Send no further request. Threads that wait for a response get that one, and do not retry."""
+        self._stopped.set()
 
-    def patiently(self, attempt: Callable[[], Said]) -> Said:
-        """What `attempt` returns, tried again while it raises `TransientError`, patience lasts and the run too."""
+    def with_retries(self, attempt: Callable[[], Result]) -> Result:
+        """What `attempt` returns, retried on `TransientError` as far as the policy allows and until `stop`."""
         retrying = Retrying(
             retry=retry_if_exception_type(TransientError),
-            stop=stop_after_attempt(self._patience.attempts_count),
-            wait=wait_exponential(self._patience.first_pause_seconds, self._patience.longest_pause_seconds)
-            + wait_random(0, self._patience.first_pause_seconds),
-            before_sleep=_tell,
-            sleep=sleep_using_event(self._over),
+            stop=stop_after_attempt(self._retry_policy.attempts_count),
+            wait=wait_exponential(self._retry_policy.first_pause_seconds, self._retry_policy.longest_pause_seconds)
+            + wait_random(0, self._retry_policy.first_pause_seconds),
+            before_sleep=_log_retry,
+            sleep=sleep_using_event(self._stopped),
             reraise=True,
         )
         return retrying(attempt)
 
     def post(self, call: str, body: bytes) -> Reply:
-        """Answer to a JSON-RPC request; `call` names it in messages.
+        """The response to a JSON-RPC request; `call` names it in messages.
 
-        A refusal makes us read the credentials again, once. Raises `TransientError`, or `SettingsError` where the node
-        lets us not in.
+        Rejected credentials are read again, once. Raises `TransientError`, or `SettingsError` where they are rejected
+        again.
         """
         pair = self._credentials.current()
         reply = self._exchange("POST", "/", call, body, pair)
         if reply.status == requests.codes.unauthorized:
-            reply = self._exchange("POST", "/", call, body, self._credentials.after_refusal_of(pair))
+            reply = self._exchange("POST", "/", call, body, self._credentials.after_rejection_of(pair))
             if reply.status == requests.codes.unauthorized:
                 raise SettingsError(
-                    URL_SETTING, f"{self.origin}, which refuses us", "credentials it takes", "correct them"
+                    URL_SETTING, f"{self.origin}, which rejects our credentials", "ones that it accepts", "correct them"
                 )
         if reply.status == requests.codes.forbidden:
             raise SettingsError(
@@ -149,11 +149,11 @@ class Connection:
         return reply
 
     def get(self, path: str) -> Reply:
-        """Answer to a REST request, which needs no credentials and gets none. Raises `TransientError`."""
+        """The response to a REST request, which is sent without credentials. Raises `TransientError`."""
         return self._exchange("GET", path, path, None, None)
 
-    def refuse(self, call: str, reply: Reply, expected: str) -> BadInputError:
-        """The error for an answer that is none."""
+    def unexpected(self, call: str, reply: Reply, expected: str) -> BadInputError:
+        """The error for a response that is not from a node."""
         found = f"HTTP {reply.status} {quoted(reply.body)}".rstrip()
         return BadInputError(
             f"{self.origin} {call}", found, expected, f"check that {URL_SETTING} is Bitcoin Core's RPC port"
@@ -161,7 +161,7 @@ class Connection:
 
     def _exchange(self, method: str, path: str, call: str, body: bytes | None, pair: Pair | None) -> Reply:
         place = f"{self.origin} {call}"
-        if self._over.is_set():
+        if self._stopped.is_set():
             raise RunOverError(place)
         try:
             with self._session.request(
@@ -169,31 +169,31 @@ class Connection:
                 self.origin + path,
                 data=body,
                 headers=_headers(pair) if pair else None,
-                timeout=(self._patience.connect_seconds, self._patience.answer_seconds),
+                timeout=(self._retry_policy.connect_seconds, self._retry_policy.response_seconds),
                 allow_redirects=False,
                 stream=True,
             ) as response:
                 reply = Reply(response.status_code, self._whole(place, response))
         except requests.exceptions.Timeout as error:
             raise TransientError(
-                f"{place}: no answer within {self._patience.answer_seconds:g} s, expected one; try again later"
+                f"{place}: no response within {self._retry_policy.response_seconds:g} s, expected one; try again later"
             ) from error
         except requests.exceptions.InvalidURL as error:
-            raise _unusable(self.origin) from error
+            raise _bad_url(self.origin) from error
         except requests.exceptions.RequestException as error:
-            # Only the kind of the error: its text may quote what was sent.
+            # Only the class of the error: its text may quote what was sent.
             kind = type(error.args[0] if error.args and isinstance(error.args[0], Exception) else error).__name__
             raise TransientError(
-                f"{place}: found no working connection ({kind}), expected an answer; see that the node runs"
+                f"{place}: found no working connection ({kind}), expected a response; see that the node runs"
             ) from error
         if reply.status in PASSING_STATUS or (reply.status >= requests.codes.server_error and BUSY in reply.body):
             raise TransientError(
-                f"{place}: found HTTP {reply.status} {quoted(reply.body)}, expected an answer; try again later"
+                f"{place}: found HTTP {reply.status} {quoted(reply.body)}, expected a response; try again later"
             )
         return reply
 
     def _whole(self, place: str, response: requests.Response) -> bytes:
-        """The body, given up as soon as it is longer than any answer we ask for."""
+        """The body, read no further than the longest response that we expect."""
         size_bytes = int(response.headers.get("Content-Length") or 0)
         chunks: list[bytes] = []
         received_bytes = 0
@@ -206,7 +206,7 @@ class Connection:
         if max(size_bytes, received_bytes) > self._largest_answer_bytes:
             raise BadInputError(
                 place,
-                f"an answer of {max(size_bytes, received_bytes):,} bytes or more",
+                f"a response of {max(size_bytes, received_bytes):,} bytes or more",
                 f"at most {self._largest_answer_bytes:,}",
                 f"check that {URL_SETTING} is Bitcoin Core's RPC port",
             )
@@ -217,7 +217,7 @@ def quoted(body: bytes) -> str:
     """The beginning of `body` on one line that can be printed."""
     text = " ".join(body[: 4 * LONGEST_QUOTE_CHARACTERS].decode("utf-8", "replace").split())
     shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:LONGEST_QUOTE_CHARACTERS])
-    return repr(shown + ("..." if len(text) > LONGEST_QUOTE_CHARACTERS else "")) if shown else "with nothing in it"
+    return repr(shown + ("..." if len(text) > LONGEST_QUOTE_CHARACTERS else "")) if shown else "with an empty body"
 
 
 def _split(url: str) -> tuple[str, Credentials | None]:
@@ -226,13 +226,13 @@ def _split(url: str) -> tuple[str, Credentials | None]:
         parts = urlsplit(url.strip())
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise _unusable("an address that is none") from error
+        raise _bad_url("an address that cannot be parsed") from error
     if parts.scheme not in ("http", "https") or not host:
-        raise _unusable(f"an address with scheme {parts.scheme!r} and host {host!r}")
+        raise _bad_url(f"an address with scheme {parts.scheme!r} and host {host!r}")
     bracketed = f"[{host}]" if ":" in host else host
     origin = f"{parts.scheme}://{bracketed}" + (f":{port}" if port is not None else "")
     if parts.path.strip("/") or parts.query or parts.fragment:
-        raise _unusable(f"{origin} with a path or a query")
+        raise _bad_url(f"{origin} with a path or a query")
     if parts.username is None or parts.password is None:
         return origin, None
     return origin, Password(unquote(parts.username), unquote(parts.password))
@@ -243,11 +243,11 @@ def _headers(pair: Pair) -> dict[str, str]:
     return {"Content-Type": "application/json", "Authorization": f"Basic {token}"}
 
 
-def _unusable(found: str) -> SettingsError:
+def _bad_url(found: str) -> SettingsError:
     return SettingsError(URL_SETTING, found, "an address such as http://127.0.0.1:8332", "correct it")
 
 
-def _tell(state: RetryCallState) -> None:
+def _log_retry(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     pause_seconds = state.next_action.sleep if state.next_action else 0
-    logger.info("trying again in %.1f s after: %s", pause_seconds, error)
+    logger.info("retry in %.1f s after: %s", pause_seconds, error)

@@ -1,4 +1,4 @@
-"""Who we are to the node: the cookie it writes at each start, or a user and a password. Neither is ever printed."""
+"""Credentials for the node: the cookie it writes at each start, or a user and a password. Neither is ever printed."""
 
 import threading
 from pathlib import Path
@@ -16,14 +16,14 @@ Pair = tuple[str, str]
 
 
 class Credentials(Protocol):
-    """What is sent with a call, and what to do when the node does not take it."""
+    """User and password for the node, and others for when it rejects them."""
 
     def current(self) -> Pair:
-        """User and password to send now. Raises `SettingsError` where they cannot be had."""
+        """User and password to send now. Raises `SettingsError` where they cannot be read."""
         ...
 
-    def after_refusal_of(self, refused: Pair) -> Pair:
-        """Other ones, now that `refused` were not taken. Raises `SettingsError` where there are none."""
+    def after_rejection_of(self, rejected: Pair) -> Pair:
+        """Other ones, now that `rejected` were rejected. Raises `SettingsError` where there are none."""
         ...
 
 
@@ -37,11 +37,11 @@ class Password:
         """The user and the password."""
         return self._pair
 
-    def after_refusal_of(self, refused: Pair) -> Pair:
+    def after_rejection_of(self, rejected: Pair) -> Pair:
         """Raise `SettingsError`: a password does not change by itself."""
         raise SettingsError(
             f"{USER_SETTING} and {PASSWORD_SETTING}",
-            "credentials that the node refuses",
+            "credentials that the node rejects",
             "a user and a password from its rpcauth lines",
             "correct them",
         )
@@ -56,21 +56,21 @@ class CookieFile:
         self._lock = threading.Lock()
 
     def current(self) -> Pair:
-        """What the file said when it was last read."""
+        """The content of the file when it was last read."""
         with self._lock:
             if self._pair is None:
                 self._pair = self._read()
             return self._pair
 
-    def after_refusal_of(self, refused: Pair) -> Pair:
-        """What the file says now, read again unless another thread just did."""
+    def after_rejection_of(self, rejected: Pair) -> Pair:
+        """The content of the file now, read again unless another thread just did."""
         with self._lock:
-            if self._pair == refused:
+            if self._pair == rejected:
                 self._pair = self._read()
-            if self._pair is None or self._pair == refused:
+            if self._pair is None or self._pair == rejected:
                 raise SettingsError(
                     COOKIE_SETTING,
-                    f"{self.path}, whose content the node refuses",
+                    f"{self.path}, whose content the node rejects",
                     "the cookie of the node that is running",
                     "point it at the data folder of that node",
                 )
@@ -84,7 +84,7 @@ class CookieFile:
             raise SettingsError(
                 COOKIE_SETTING,
                 f"{self.path}: {error.strerror}",
-                "a file that can be read",
+                "a readable file",
                 "start the node, or grant access to its cookie",
             ) from error
         user, colon, password = content.decode("utf-8", "replace").strip().partition(":")

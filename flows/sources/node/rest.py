@@ -1,7 +1,7 @@
-"""Blocks as bytes over REST: `/rest/block` and `/rest/spenttxouts`, which spare the node the making of JSON.
+"""Blocks as bytes over REST: `/rest/block` and `/rest/spenttxouts`, so that the node need not make JSON.
 
 Source: https://github.com/bitcoin/bitcoin/blob/master/doc/REST-interface.md, Core 30.0 and later with `rest=1`, for
-`/rest/blockpart` 31.0 and later. Needs no credentials. Does not tell which spent outputs were made by a coinbase.
+`/rest/blockpart` 31.0 and later. Needs no credentials. Does not state which spent outputs a coinbase made.
 """
 
 from collections.abc import Container
@@ -30,33 +30,35 @@ Read = TypeVar("Read")
 
 
 class Rest:
-    """The binary pair of one node."""
+    """REST requests to one node."""
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
 
     def offers_blocks(self, header: HeaderFacts) -> bool:
-        """Whether the node gives this block as bytes, so whether it has `rest=1`."""
+        """Whether the node serves this block as bytes, that is, whether it has `rest=1`."""
         return self._status(_path("block", header)) == OK
 
-    def offers_spent(self, header: HeaderFacts) -> bool:
-        """Whether the node gives both halves of this block, so whether it is new enough and has `rest=1`."""
+    def offers_spent_outputs(self, header: HeaderFacts) -> bool:
+        """Whether the node serves this block and what it spends as bytes: it is 30.0 or later and has `rest=1`."""
         return self._status(_path("spenttxouts", header)) == OK and self.offers_blocks(header)
 
     def offers_parts(self, header: HeaderFacts) -> bool:
-        """Whether the node gives the beginning of a block alone."""
+        """Whether the node serves the first bytes of a block."""
         return self._status(_part(header, HEADER_BYTES)) == OK
 
     def coinbase_of_part(self, header: HeaderFacts) -> RawTransaction:
-        """The coinbase of the block of `header` out of the beginning of the block. Raises as `block`."""
+        """The coinbase of the block of `header`, from the first bytes of the block. Raises as `block`."""
 
         def attempt() -> RawTransaction | None:
-            # A part that ends behind the block is refused, so that a small block is asked for whole.
+            # A part that ends behind the block is rejected; a small block is therefore fetched whole.
             reply = self.connection.get(_part(header, FIRST_PART_BYTES))
             if reply.status == MISSING:
                 return None
             if reply.status != OK:
-                raise self.connection.refuse(_path("blockpart", header), reply, f"a part of block {header.height:,}")
+                raise self.connection.unexpected(
+                    _path("blockpart", header), reply, f"a part of block {header.height:,}"
+                )
             try:
                 return raw_coinbase(reply.body, header.hash)
             except EOFError:
@@ -64,34 +66,34 @@ class Rest:
             except ValueError as error:
                 raise self._damaged(header, error) from error
 
-        return self.connection.patiently(attempt) or self.coinbase_of_block(header)
+        return self.connection.with_retries(attempt) or self.coinbase_of_block(header)
 
     def coinbase_of_block(self, header: HeaderFacts) -> RawTransaction:
-        """The coinbase of the block of `header` out of the whole block. Raises as `block`."""
+        """The coinbase of the block of `header`, from the whole block. Raises as `block`."""
 
         def attempt() -> RawTransaction:
             try:
-                return raw_coinbase(self._half("block", header), header.hash)
+                return raw_coinbase(self._content("block", header), header.hash)
             except (EOFError, ValueError) as error:
                 raise self._damaged(header, error) from error
 
-        return self.connection.patiently(attempt)
+        return self.connection.with_retries(attempt)
 
     def block(self, header: HeaderFacts, coinbase_txids: Container[bytes] | None = None) -> NodeBlock:
         """The block of `header`, checked against its own hashes; `coinbase_txids` as in `node_block`.
 
-        Raises `ChainReorganisedError` where the node no longer has it, `BadInputError` where it never will again,
-        `TransientError` where patience ran out.
+        Raises `ChainReorganisedError` where the node no longer has it, `BadInputError` where it was pruned,
+        `TransientError` after the last retry.
         """
 
         def attempt() -> NodeBlock:
-            block, spent = self._half("block", header), self._half("spenttxouts", header)
+            block, spent = self._content("block", header), self._content("spenttxouts", header)
             try:
                 return node_block(header, raw_block(block), spent_coins(spent), coinbase_txids)
             except ValueError as error:
                 raise self._damaged(header, error) from error
 
-        return self.connection.patiently(attempt)
+        return self.connection.with_retries(attempt)
 
     def _damaged(self, header: HeaderFacts, error: Exception) -> TransientError:
         return TransientError(
@@ -100,21 +102,21 @@ class Rest:
         )
 
     def _status(self, path: str) -> int:
-        return self.connection.patiently(lambda: self.connection.get(path)).status
+        return self.connection.with_retries(lambda: self.connection.get(path)).status
 
-    def _half(self, half: str, header: HeaderFacts) -> bytes:
-        reply = self.connection.get(_path(half, header))
+    def _content(self, part: str, header: HeaderFacts) -> bytes:
+        reply = self.connection.get(_path(part, header))
         if reply.status == MISSING and PRUNED in reply.body:
             raise BadInputError(
                 f"{self.connection.origin} block {header.height:,}",
                 "a block that the node has pruned",
                 "a block it still has",
-                "ask a node with prune=0, or for later days",
+                "use a node with prune=0, or request later days",
             )
         if reply.status == MISSING:
             raise ChainReorganisedError(header.height, None, header.hash)
         if reply.status != OK:
-            raise self.connection.refuse(_path(half, header), reply, f"the bytes of block {header.height:,}")
+            raise self.connection.unexpected(_path(part, header), reply, f"the bytes of block {header.height:,}")
         return reply.body
 
 
@@ -122,5 +124,5 @@ def _part(header: HeaderFacts, size_bytes: int) -> str:
     return f"{_path('blockpart', header)}?offset=0&size={size_bytes}"
 
 
-def _path(half: str, header: HeaderFacts) -> str:
-    return f"/rest/{half}/{header.hash}.bin"
+def _path(part: str, header: HeaderFacts) -> str:
+    return f"/rest/{part}/{header.hash}.bin"

@@ -1,4 +1,4 @@
-"""Block rows out of blocks: what the miner claimed, what users paid, held against what the node itself counts."""
+"""Rows of blocks: what the miner claimed and users paid, compared with what the node itself counts."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
@@ -15,10 +15,10 @@ from schemas.node_block import NodeBlock, Transaction, satoshi
 from schemas.observations import Batch, Notice, ObservedTable
 
 ROWS_A_BATCH_COUNT: Final = 144
-"""About a day: what a run that dies has to ask for again."""
+"""About a day: what a run that is killed has to fetch again."""
 
 PoolOf = Callable[[Transaction], str]
-"""The pool that a coinbase transaction gives away."""
+"""The pool that made a coinbase transaction."""
 
 
 class BlockRow(NamedTuple):
@@ -39,7 +39,7 @@ class BlockRow(NamedTuple):
 
 
 def block_row(block: NodeBlock, pool_of: PoolOf) -> BlockRow:
-    """The row of a block that came with its fees. Raises `ValueError` for an amount that is none."""
+    """The row of a block that was fetched with its fees. Raises `ValueError` for an invalid amount."""
     coinbase, *others = block.tx
     return BlockRow(
         height=block.height,
@@ -58,7 +58,7 @@ def block_batches(
     """Rows of `blocks`, checked against the node's own count of fees and the subsidy that its chain allows.
 
     Shape: `schemas.observations.BLOCK`, at most `ROWS_A_BATCH_COUNT` rows a batch, sorted by height. The digest is that
-    of the block hashes, which commit to all that was read. Raises `BadInputError` where the sums do not hold, and
+    of the block hashes, which commit to the whole content. Raises `BadInputError` where the sums do not hold, and
     whatever `blocks` raises.
     """
     rows: list[BlockRow] = []
@@ -67,7 +67,10 @@ def block_batches(
             rows.append(block_row(block, pool_of))
         except ValueError as error:
             raise BadInputError(
-                f"{walk.origin} block {block.height:,}", str(error), "amounts of bitcoin", "check what node this is"
+                f"{walk.origin} block {block.height:,}",
+                str(error),
+                "amounts of bitcoin",
+                "check what kind of node this is",
             ) from error
         if len(rows) == ROWS_A_BATCH_COUNT:
             yield from _batch(walk, rows, now)
@@ -92,7 +95,7 @@ def _batch(walk: ChainWalk, rows: list[BlockRow], now: datetime) -> Iterator[Bat
 
 
 def block_batch(origin: str, rows: pl.DataFrame, hashes: Iterable[str], now: datetime) -> Batch:
-    """`rows` of blocks with these `hashes` as the node at `origin` told them."""
+    """`rows` of blocks with these `hashes`, fetched from the node at `origin`."""
     return Batch(
         source=NODE.name,
         table=ObservedTable.BLOCK,
@@ -104,7 +107,7 @@ def block_batch(origin: str, rows: pl.DataFrame, hashes: Iterable[str], now: dat
 
 
 def check_row(origin: str, row: BlockRow, stats: BlockStats) -> None:
-    """Raise `BadInputError` where `row` does not agree with what the node at `origin` counts."""
+    """Raise `BadInputError` where `row` differs from what the node at `origin` counts."""
     place = f"{origin} block {row.height:,}"
     remedy = "do not trust this node; compare the block with another"
     if (stats.hash, stats.height) != (row.hash, row.height):

@@ -1,8 +1,8 @@
-"""Blocks as they lie on the disk of a node: parsed, hashed again, and given the shape of `schemas.node_block`.
+"""Blocks as a node stores them: parsed, checked against their hashes, and given the shape of `schemas.node_block`.
 
 Source: Core's `primitives/block.h`, `primitives/transaction.h` (BIP 144 for the witness) and `SerializeBlockUndo` in
-`rest.cpp`, the same in 30.0 and 31.0. A block proves itself: its header must hash to the hash that was asked for, and
-its transactions to the Merkle root of that header.
+`rest.cpp`, the same in 30.0 and 31.0. Each block is checked: its header must hash to the requested hash, and its
+transactions to the Merkle root of that header.
 """
 
 from collections.abc import Container, Sequence
@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from schemas.node_block import NOT_TOLD, Input, NodeBlock, Output, Prevout, Script, Transaction
+from schemas.node_block import NO_AMOUNT, Input, NodeBlock, Output, Prevout, Script, Transaction
 from schemas.units import SAT_PER_BTC
 
 HEADER_BYTES: Final = 80
@@ -38,7 +38,7 @@ Coin = tuple[int, bytes]
 
 @dataclass(frozen=True, slots=True)
 class RawTransaction:
-    """What one transaction says: its id, the script of its first input, whose outputs it spends, and its outputs."""
+    """One transaction: its id, the script of its first input, the transactions it spends from, and its outputs."""
 
     txid: bytes
     first_script: bytes
@@ -48,7 +48,7 @@ class RawTransaction:
 
 @dataclass(frozen=True, slots=True)
 class RawBlock:
-    """One serialised block, hashes in the byte order of the wire."""
+    """One serialised block, hashes in the byte order of the network."""
 
     hash: bytes
     previous_hash: bytes
@@ -57,7 +57,7 @@ class RawBlock:
 
 
 class HeaderFacts(msgspec.Struct, rename={"previous_hash": "previousblockhash"}):
-    """What `getblockheader` says beyond the 80 bytes of the header. `confirmations` is -1 off the active chain."""
+    """A header with the further fields of `getblockheader`. `confirmations` is -1 off the active chain."""
 
     hash: str
     height: int
@@ -69,7 +69,7 @@ class HeaderFacts(msgspec.Struct, rename={"previous_hash": "previousblockhash"})
 
 
 def raw_block(content: bytes) -> RawBlock:
-    """Parse a block and check it against its own Merkle root. Raises `ValueError` for anything else than one block."""
+    """Parse a block and check it against its own Merkle root. Raises `ValueError` for anything else."""
     try:
         count, at = _compact(content, HEADER_BYTES)
         transactions = []
@@ -77,13 +77,13 @@ def raw_block(content: bytes) -> RawBlock:
             transaction, at = _transaction(content, at)
             transactions.append(transaction)
     except (IndexError, error) as fault:
-        raise ValueError(f"{len(content)} bytes that break off") from fault
+        raise ValueError(f"{len(content)} bytes that end early") from fault
     if at != len(content):
         raise ValueError(f"{len(content)} bytes of which a block takes {at}")
     if not transactions or _merkle_root([each.txid for each in transactions]) != content[MERKLE_ROOT]:
         raise ValueError("transactions that do not hash to the Merkle root of their header")
     return RawBlock(
-        hash=_twice(content[:HEADER_BYTES]),
+        hash=_double_sha256(content[:HEADER_BYTES]),
         previous_hash=content[PREVIOUS_HASH],
         time=_TIME.unpack_from(content)[0],
         transactions=transactions,
@@ -93,21 +93,21 @@ def raw_block(content: bytes) -> RawBlock:
 def raw_coinbase(content: bytes, block_hash: str) -> RawTransaction:
     """The first transaction of a block, of which `content` is the beginning or all.
 
-    Only the header proves itself here; that the coinbase belongs to it would take every transaction of the block.
+    Only the header is checked here; to check that the coinbase belongs to it would take every transaction of the block.
 
     Raises `EOFError` where `content` ends before the coinbase does, `ValueError` where it is of another block.
     """
-    if len(content) < HEADER_BYTES or _shown(_twice(content[:HEADER_BYTES])) != block_hash:
+    if len(content) < HEADER_BYTES or _displayed(_double_sha256(content[:HEADER_BYTES])) != block_hash:
         raise ValueError(f"{len(content)} bytes of another block")
     try:
         _, at = _compact(content, HEADER_BYTES)
         coinbase, stop = _transaction(content, at)
     except (IndexError, error) as fault:
-        raise EOFError(f"{len(content)} bytes that break off") from fault
+        raise EOFError(f"{len(content)} bytes that end early") from fault
     if stop > len(content):
-        raise EOFError(f"{len(content)} bytes that break off")
+        raise EOFError(f"{len(content)} bytes that end early")
     if coinbase.spent_txids != [NOTHING_SPENT]:
-        raise ValueError("a first transaction that is no coinbase")
+        raise ValueError("a first transaction that is not a coinbase")
     return coinbase
 
 
@@ -124,19 +124,19 @@ def spent_coins(content: bytes) -> list[list[Coin]]:
                 coins.append(coin)
             transactions.append(coins)
     except (IndexError, error) as fault:
-        raise ValueError(f"{len(content)} bytes that break off") from fault
+        raise ValueError(f"{len(content)} bytes that end early") from fault
     if at != len(content):
         raise ValueError(f"{len(content)} bytes of which the spent outputs take {at}")
     return transactions
 
 
 def coinbase_transaction(coinbase: RawTransaction) -> Transaction:
-    """The coinbase as `getblock` tells it."""
+    """The coinbase in the shape of `getblock`."""
     return Transaction(
-        txid=_shown(coinbase.txid),
+        txid=_displayed(coinbase.txid),
         vin=(Input(coinbase=coinbase.first_script.hex()),),
         vout=tuple(Output(_amount(sat), Script(code.hex())) for sat, code in coinbase.outputs),
-        fee=NOT_TOLD,
+        fee=NO_AMOUNT,
     )
 
 
@@ -146,15 +146,15 @@ def node_block(
     spent: Sequence[Sequence[Coin]],
     coinbase_txids: Container[bytes] | None = None,
 ) -> NodeBlock:
-    """The block as `getblock` tells it at verbosity 3, but for the height of what is spent, which nobody told.
+    """The block in the shape of `getblock` at verbosity 3, without the heights of spent outputs.
 
-    What is `generated` follows from `coinbase_txids`, those of all blocks that are 100 below or deeper; without them
-    it is None.
+    `generated` follows from `coinbase_txids`, those of all blocks that are 100 below or deeper; without them it is
+    None.
 
     Raises `ValueError` where the three do not belong together.
     """
-    if _shown(block.hash) != header.hash:
-        raise ValueError(f"block {_shown(block.hash)}")
+    if _displayed(block.hash) != header.hash:
+        raise ValueError(f"block {_displayed(block.hash)}")
     if [len(coins) for coins in spent[1:]] != [len(each.spent_txids) for each in block.transactions[1:]] or spent[0]:
         raise ValueError("spent outputs that do not fit the inputs of the block")
     coinbase, *others = block.transactions
@@ -163,7 +163,7 @@ def node_block(
         fee_sat = sum(coin[0] for coin in coins) - sum(coin[0] for coin in transaction.outputs)
         transactions.append(
             Transaction(
-                txid=_shown(transaction.txid),
+                txid=_displayed(transaction.txid),
                 vin=tuple(
                     Input(
                         prevout=Prevout(
@@ -185,7 +185,7 @@ def node_block(
         mediantime=header.mediantime,
         difficulty=header.difficulty,
         tx=transactions,
-        previous_hash=_shown(block.previous_hash) if header.height else None,
+        previous_hash=_displayed(block.previous_hash) if header.height else None,
     )
 
 
@@ -235,10 +235,10 @@ def _transaction(content: bytes, start: int) -> tuple[RawTransaction, int]:
     stop = at + LOCK_TIME_BYTES
     # The id leaves the witness out.
     hashed = content[start : start + VERSION_BYTES] + content[body:end] + content[at:stop]
-    return RawTransaction(_twice(hashed), first_script, spent_txids, outputs), stop
+    return RawTransaction(_double_sha256(hashed), first_script, spent_txids, outputs), stop
 
 
-def _twice(content: bytes) -> bytes:
+def _double_sha256(content: bytes) -> bytes:
     return sha256(sha256(content).digest()).digest()
 
 
@@ -246,17 +246,17 @@ def _merkle_root(row: list[bytes]) -> bytes:
     while len(row) > 1:
         if len(row) % 2:
             row = [*row, row[-1]]
-        row = [_twice(left + right) for left, right in zip(row[::2], row[1::2], strict=True)]
+        row = [_double_sha256(left + right) for left, right in zip(row[::2], row[1::2], strict=True)]
     return row[0]
 
 
-def _shown(digest: bytes) -> str:
-    """A hash as people write it, last byte first."""
+def _displayed(digest: bytes) -> str:
+    """A hash as it is displayed, last byte first."""
     return digest[::-1].hex()
 
 
 def _amount(amount_sat: int) -> msgspec.Raw:
-    """The JSON number of bitcoin that a node would write, so that amounts have one type whoever told them."""
+    """The JSON number of bitcoin that a node would write, so that amounts of both formats have one type."""
     if amount_sat < 0:
         raise ValueError(f"an amount of {amount_sat} satoshi")
     return msgspec.Raw(b"%d.%08d" % divmod(amount_sat, SAT_PER_BTC))

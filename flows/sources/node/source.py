@@ -25,11 +25,11 @@ from transforms.attribution.transfers import block_flow_rows, transfer_rows
 from warehouse.labels import exchange_scripts
 
 MOST_REORGANISATIONS_COUNT: Final = 5
-"""In one run. A node that changes its mind more often than this is given time."""
-REMEMBERED_LABEL_DAYS: Final = 4
+"""In one run. After more of them the node gets time to settle."""
+CACHED_LABEL_DAYS: Final = 4
 WHOLE_BLOCKS_SPAN: Final = timedelta(days=1096)
-"""How far back a first run reads whole blocks where nothing else is asked for: the two years that the Miners' Position
-Index and the 1-hop layer need, and one year in which both stand."""
+"""How far back a first run reads whole blocks by default: the two years that the Miners' Position Index and the 1-hop
+layer need, and one year in which both are complete."""
 
 ExchangesOn = Callable[[date], Mapping[str, str]]
 
@@ -37,10 +37,10 @@ ExchangesOn = Callable[[date], Mapping[str, str]]
 class Node:
     """Blocks of an own node from where the last run ended up to the tip.
 
-    `labels`: version and rows of the label set. The miner set is carried from block to block, so that none can be left
-    out; `since` of a request says from which day on blocks are read whole, and of those before only the coinbase. A
-    batch's miner set is kept only when the next batch is asked for, which is after the batch was stored; a run that
-    dies reads at most one batch again, and that adds nothing.
+    `labels`: version and rows of the label set. The miner set is carried from block to block, so no block can be
+    skipped; `since` of a request is the day from which blocks are read whole, and of those before only the coinbase.
+    The miner set of a batch is stored only when the next batch is requested, which is after the batch was stored; a run
+    that is killed reads at most one batch again, and that adds nothing.
     """
 
     name = NODE.name
@@ -59,14 +59,14 @@ class Node:
 
     def probe(self) -> str:
         """Chain and height of the node. Raises as `ChainWalk.facts`."""
-        return self._walk.standing()
+        return self._walk.summary()
 
     def close(self) -> None:
         """Close every connection; threads that still read get `RunOverError` at their next request."""
         self._walk.connection.close()
 
     def shards(self, request: Request) -> list[Shard]:
-        """Ranges of old blocks whose coinbases are still to be read."""
+        """Ranges of old blocks whose coinbases are not stored yet."""
         if request.since is None and self._checkpoints.newest_first():
             return []
         whole_from_height = self._whole_from_height(request, self._kept())
@@ -80,15 +80,15 @@ class Node:
             raise TransientError(f"{self._walk.origin}: {error}; try again later") from error
 
     def observe(self, request: Request) -> Iterator[Batch | Notice]:
-        """Yield flows and blocks, about a day of blocks at a time, the blocks after what they moved.
+        """Yield flows and blocks, about a day of blocks at a time, the flows before their blocks.
 
         Raises as `ChainWalk.blocks` and `attribute`.
         """
         for _ in range(MOST_REORGANISATIONS_COUNT):
             try:
-                yield from self._to_the_tip(request)
+                yield from self._observe_once(request)
             except ChainReorganisedError as error:
-                yield self._notice(f"{error}; read again from the newest miner set below the fork")
+                yield self._notice(f"{error}; blocks are read again from the newest miner set below the fork")
             else:
                 return
         raise TransientError(
@@ -96,19 +96,19 @@ class Node:
             "expected a chain that stands; try again later"
         )
 
-    def _to_the_tip(self, request: Request) -> Iterator[Batch | Notice]:
+    def _observe_once(self, request: Request) -> Iterator[Batch | Notice]:
         now, found = request.now, self._kept()
         whole_from_height = self._whole_from_height(request, found)
         if found is not None and whole_from_height is None:
             miners, checkpoint = found
             if checkpoint.label_set != self._label_set:
                 yield self._notice(
-                    f"labels changed from {checkpoint.label_set} to {self._label_set}: they count from block "
+                    f"labels changed from {checkpoint.label_set} to {self._label_set}: the new ones apply from block "
                     f"{checkpoint.height + 1:,} on; remove the folder of the miner sets to attribute all blocks anew"
                 )
         else:
             miners = MinerSet()
-            yield from self._cold_start.into(miners, whole_from_height or 0, now)
+            yield from self._cold_start.load_into(miners, whole_from_height or 0, now)
             self._checkpoints.save(miners, self._label_set)
         next_height = 0 if miners.height is None else miners.height + 1
         if miners.whole_from_height:
@@ -129,8 +129,8 @@ class Node:
         attributed = self._attributed(blocks, miners, flows)
         for item in block_batches(self._walk, attributed, self._pools.pool, now):
             if isinstance(item, Batch):
-                # The blocks last: without its block, what was found in it is not looked at.
-                yield from self._moved(flows, now)
+                # The blocks last: flows without their block are ignored.
+                yield from self._flow_batches(flows, now)
                 flows.clear()
                 yield item
                 self._checkpoints.save(miners, self._label_set)
@@ -138,7 +138,7 @@ class Node:
                 yield item
 
     def _kept(self) -> tuple[MinerSet, Checkpoint] | None:
-        """The newest miner set that was kept of this chain; None where there is none to go on from.
+        """The newest usable miner set of this chain; None where there is none.
 
         Raises `TransientError` where the node is far behind what was read before.
         """
@@ -151,25 +151,25 @@ class Node:
                 f"{self._walk.origin}: found a chain of {tip_height:,} blocks, expected at least the "
                 f"{kept[0].height:,} that were read before; wait until the node has caught up"
             )
-        return self._checkpoints.newest_on(self._has)
+        return self._checkpoints.newest_on(self._has_block)
 
     def _whole_from_height(self, request: Request, found: tuple[MinerSet, Checkpoint] | None) -> int | None:
         """The height from which blocks are to be read whole; None where they already are, from `found` on.
 
-        A day before the first that was read whole makes the run begin there: all that follows rests on it.
+        For a day before the first that was read whole, the run begins there, as all later state depends on it.
         """
         if found is not None and request.since is None:
             return None
         wanted = self._cold_start.height(request.since or request.through - WHOLE_BLOCKS_SPAN)
         return None if found is not None and wanted >= found[0].whole_from_height else wanted
 
-    def _has(self, height: int, block_hash: str) -> bool:
+    def _has_block(self, height: int, block_hash: str) -> bool:
         return self._walk.fork_height(lambda at: block_hash if at == height else None, height) == height
 
     def _attributed(
         self, blocks: Iterable[NodeBlock], miners: MinerSet, flows: list[BlockFlows]
     ) -> Iterator[NodeBlock]:
-        """The blocks as they come, each put into `miners` and `flows` on its way."""
+        """The same blocks; each is first added to `miners` and `flows`."""
         for block in blocks:
             exchanges = self._exchanges_on(datetime.fromtimestamp(block.time, UTC).date())
             try:
@@ -179,11 +179,11 @@ class Node:
                     f"{self._walk.origin} block {block.height:,}",
                     str(error),
                     "amounts of bitcoin",
-                    "check what node this is",
+                    "check what kind of node this is",
                 ) from error
             yield block
 
-    def _moved(self, flows: list[BlockFlows], now: datetime) -> Iterator[Batch]:
+    def _flow_batches(self, flows: list[BlockFlows], now: datetime) -> Iterator[Batch]:
         digest = sha256("".join(flow.block_hash for flow in flows).encode()).hexdigest()
         for table, rows in (
             (ObservedTable.MINER_TRANSFER, transfer_rows(flows, self._label_set)),
@@ -204,10 +204,10 @@ class Node:
 
 
 def _by_day(labels: pl.DataFrame) -> ExchangesOn:
-    """Exchange scripts of any day, worked out once for all the days between two changes of the labels."""
+    """Exchange scripts of any day, computed once for all days between two changes of the labels."""
     changes = labels.filter(pl.col("kind") == Kind.EXCHANGE.value)["valid_from"].drop_nulls().unique().sort().to_list()
 
-    @lru_cache(REMEMBERED_LABEL_DAYS)
+    @lru_cache(CACHED_LABEL_DAYS)
     def since(change: date) -> Mapping[str, str]:
         return exchange_scripts(labels, on=change)
 

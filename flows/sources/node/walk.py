@@ -18,17 +18,17 @@ from flows.sources.node.rest import Rest
 from flows.sources.node.rpc import BAD_PARAMETER, METHOD_NOT_FOUND, MISCELLANEOUS, NOT_FOUND, Rpc
 from flows.sources.node.serialised import HeaderFacts, RawTransaction, coinbase_transaction, raw_coinbase
 from schemas.errors import BadInputError, ChainReorganisedError, NodeRefusalError, SettingsError, TransientError
-from schemas.node_block import NOT_TOLD, NodeBlock, Transaction
+from schemas.node_block import NO_AMOUNT, NodeBlock, Transaction
 
 CHAIN_SETTING: Final = "HASHPIVOT_NODE_CHAIN"
 CHAINS: Final = ("main", "test", "testnet4", "signet", "regtest")
 """As a node calls them."""
 LEAST_VERSION: Final = 230_000
-"""Core 23.0, the first to tell prevouts at verbosity 3."""
+"""Core 23.0, the first with prevouts at verbosity 3."""
 CORE: Final = "/Satoshi:"
 HEADERS_A_BATCH_COUNT: Final = 100
 STATS_A_BATCH_COUNT: Final = 24
-"""Each reads a whole block and its undo data, and one batch keeps one of the node's threads."""
+"""Each reads a whole block and its undo data, and a batch occupies one of the node's threads."""
 AS_BYTES, WITH_PREVOUTS = 0, 3
 CLOCK_SLACK: Final = timedelta(hours=3)
 """How far the time of a block may lie ahead of the median time of the blocks below it: two hours by consensus of the
@@ -36,11 +36,11 @@ nodes' clocks, and as much as the median itself lags."""
 STATS: Final = ("blockhash", "height", "subsidy", "totalfee")
 
 Key = TypeVar("Key")
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 
 class ChainFacts(msgspec.Struct, rename={"tip_height": "blocks"}):
-    """What `getblockchaininfo` says that decides whether the node can be read."""
+    """The fields of `getblockchaininfo` that decide whether the node can be read."""
 
     chain: str
     tip_height: int
@@ -51,7 +51,7 @@ class ChainFacts(msgspec.Struct, rename={"tip_height": "blocks"}):
 
 
 class NetworkFacts(msgspec.Struct):
-    """What `getnetworkinfo` says about the software of the node."""
+    """The software of the node, from `getnetworkinfo`."""
 
     version: int
     subversion: str
@@ -72,7 +72,7 @@ class ChainWalk:
     """The active chain of one node."""
 
     def __init__(self, connection: Connection, chain: str = "main") -> None:
-        """Ask nothing yet. Raises `SettingsError` where there is no such `chain`."""
+        """Send no request yet. Raises `SettingsError` where there is no such `chain`."""
         self.chain = chain
         self.connection = connection
         if chain not in CHAINS:
@@ -86,10 +86,10 @@ class ChainWalk:
         return self.connection.origin
 
     def facts(self, from_height: int = 0) -> ChainFacts:
-        """How the node stands, after a look at everything that would keep it from telling blocks from `from_height` on.
+        """The state of the node, after a check that it can serve blocks from `from_height` on.
 
-        Raises `SettingsError` for a node of another chain, `BadInputError` for one that is too old or has pruned what
-        is asked for, `TransientError` for one that is still catching up.
+        Raises `SettingsError` for a node of another chain, `BadInputError` for one that is too old or has pruned these
+        blocks, `TransientError` for one that is still catching up.
         """
         facts = self._rpc.call("getblockchaininfo", (), ChainFacts)
         if facts.chain != self.chain:
@@ -97,14 +97,14 @@ class ChainWalk:
                 CHAIN_SETTING,
                 self.chain,
                 f"{facts.chain}, the chain of {self.origin}",
-                "correct it or ask another node",
+                "correct it or use another node",
             )
         software = self._rpc.call("getnetworkinfo", (), NetworkFacts)
         if CORE not in software.subversion or software.version < LEAST_VERSION:
             raise BadInputError(
                 self.origin,
                 f"{software.subversion} (version {software.version})",
-                "Bitcoin Core 23.0 or later, which tells what inputs spend",
+                "Bitcoin Core 23.0 or later, which states what inputs spend",
                 f"upgrade the node, or set {URL_SETTING} to another",
             )
         if facts.initialblockdownload:
@@ -117,12 +117,12 @@ class ChainWalk:
                 self.origin,
                 f"a pruned node whose first block is {facts.pruneheight:,}",
                 f"blocks from {from_height:,} on",
-                "ask a node with prune=0, or for later days",
+                "use a node with prune=0, or request later days",
             )
         return facts
 
-    def standing(self) -> str:
-        """How the node stands, in a few words. Raises as `facts`."""
+    def summary(self) -> str:
+        """Address, chain and height in one line. Raises as `facts`."""
         facts = self.facts()
         return f"{self.origin}, chain {facts.chain}, block {facts.tip_height:,}"
 
@@ -136,9 +136,9 @@ class ChainWalk:
             hashes = [
                 self._on_chain(height, found) for height, found in zip(heights, self._hashes(heights), strict=True)
             ]
-            answers = self._rpc.batch("getblockheader", [(each, True) for each in hashes], HeaderFacts)
-            for height, answer in zip(heights, answers, strict=True):
-                header = self._on_chain(height, answer)
+            responses = self._rpc.batch("getblockheader", [(each, True) for each in hashes], HeaderFacts)
+            for height, response in zip(heights, responses, strict=True):
+                header = self._on_chain(height, response)
                 if header.height != height or header.confirmations < 0:
                     raise ChainReorganisedError(height, None, header.hash)
                 if previous_hash is not None and header.previous_hash != previous_hash:
@@ -157,31 +157,31 @@ class ChainWalk:
         """Blocks of the active chain with what their inputs spend, both ends included, in order of height.
 
         `previous_hash`: the block below `from_height` as it was read before. `coinbase_txids`: those of all blocks that
-        are 100 below the one in hand, or deeper; with them a node that offers blocks as bytes is asked for those, which
-        do not tell which spent outputs a coinbase made. No more blocks are in memory than there are connections,
-        besides the one in hand.
+        are 100 below the current one, or deeper; with them, blocks are fetched as bytes where the node offers that, as
+        bytes do not state which spent outputs a coinbase made. At most one block for each connection is in memory,
+        besides the current one.
 
-        Raises `ChainReorganisedError` as soon as it shows, and at the latest after the last block; what was yielded
-        above the fork no longer counts then. Raises as `facts` and `Rpc.call`.
+        Raises `ChainReorganisedError` at the first block that shows it, and at the latest after the last block; what
+        was yielded above the fork is then invalid. Raises as `facts` and `Rpc.call`.
         """
         tip_height = self._tip_height(from_height, to_height)
         read: Callable[[HeaderFacts], NodeBlock] = self._read
-        if coinbase_txids is not None and self._rest.offers_spent(self._header(tip_height)):
+        if coinbase_txids is not None and self._rest.offers_spent_outputs(self._header(tip_height)):
             read = partial(self._rest.block, coinbase_txids=coinbase_txids)
         last = None
-        for block in self._ahead(self.headers(from_height, to_height, previous_hash), read):
+        for block in self._read_ahead(self.headers(from_height, to_height, previous_hash), read):
             yield block
             last = block
         if last is not None:
-            self._check_still_there(last.height, last.hash)
+            self._check_unchanged(last.height, last.hash)
 
     def coinbases(
         self, from_height: int, to_height: int, *, readers_count: int = 1
     ) -> Iterator[tuple[HeaderFacts, Transaction]]:
-        """Headers of the active chain with the coinbase transaction alone, both ends included, in order of height.
+        """Headers of the active chain with the coinbase transaction only, both ends included, in order of height.
 
-        The node is asked for the beginning of each block where it gives that, else for the whole block as bytes: over
-        REST where it has that, else over RPC. None of these makes it look up what the block spends. `readers_count`:
+        Fetches the first bytes of each block where the node offers that, else the whole block as bytes: over REST where
+        the node has that, else over RPC. In no case does the node look up what the block spends. `readers_count`:
         how many threads call this at once; they share the connections. Raises as `blocks`.
         """
         tip = self._header(self._tip_height(from_height, to_height))
@@ -196,15 +196,15 @@ class ChainWalk:
             return header, coinbase_transaction(read(header))
 
         last = None
-        for last, coinbase in self._ahead(self.headers(from_height, to_height), with_header, readers_count):
+        for last, coinbase in self._read_ahead(self.headers(from_height, to_height), with_header, readers_count):
             yield last, coinbase
         if last is not None:
-            self._check_still_there(last.height, last.hash)
+            self._check_unchanged(last.height, last.hash)
 
     def first_height_since(self, day: date) -> int:
         """A height below which no block is of `day` or later, close to the first that is; the tip where none is.
 
-        By the median time, which never steps back as the time of a block does. Raises as `facts`.
+        Compares the median time, which never steps back, unlike the time of a block. Raises as `facts`.
         """
         wanted = (datetime.combine(day, time(), UTC) - CLOCK_SLACK).timestamp()
         low, high = 0, self.facts().tip_height
@@ -216,7 +216,7 @@ class ChainWalk:
                 high = middle
         return low
 
-    def lost(self, blocks: Mapping[int, str]) -> list[int]:
+    def replaced(self, blocks: Mapping[int, str]) -> list[int]:
         """The heights of `blocks`, given with their hashes, at which the active chain now has another block or none."""
         heights = sorted(blocks)
         found: list[str | NodeRefusalError] = []
@@ -225,7 +225,7 @@ class ChainWalk:
         return [height for height, block_hash in zip(heights, found, strict=True) if block_hash != blocks[height]]
 
     def fork_height(self, stored: Callable[[int], str | None], top: int) -> int | None:
-        """The highest block up to `top` that the node has just as it was `stored`; None where there is none.
+        """The highest block up to `top` that is on the node the same as `stored`; None where there is none.
 
         `stored` gives the hash of a height, None below the first that is known.
         """
@@ -244,31 +244,31 @@ class ChainWalk:
 
         Raises `ChainReorganisedError` where it no longer has one of them.
         """
-        told: list[BlockStats] = []
+        found: list[BlockStats] = []
         for start in range(0, len(blocks), STATS_A_BATCH_COUNT):
             part = blocks[start : start + STATS_A_BATCH_COUNT]
-            answers = self._rpc.batch("getblockstats", [(each, STATS) for _, each in part], BlockStats)
-            told += [self._on_chain(height, answer) for (height, _), answer in zip(part, answers, strict=True)]
-        return told
+            responses = self._rpc.batch("getblockstats", [(each, STATS) for _, each in part], BlockStats)
+            found += [self._on_chain(height, response) for (height, _), response in zip(part, responses, strict=True)]
+        return found
 
     def _hashes(self, heights: Sequence[int]) -> list[str | NodeRefusalError]:
         return self._rpc.batch("getblockhash", [(height,) for height in heights], str)
 
-    def _on_chain(self, height: int, answer: Found | NodeRefusalError) -> Found:
-        """The answer, where it is one. A height or a hash that was there before and is not now means a new chain."""
-        if not isinstance(answer, NodeRefusalError):
-            return answer
-        if answer.code in (NOT_FOUND, BAD_PARAMETER):
-            raise ChainReorganisedError(height, None, None) from answer
-        raise self._explained(height, answer) from answer
+    def _on_chain(self, height: int, response: Result | NodeRefusalError) -> Result:
+        """`response`, unless it is an error. A height or a hash that is no longer known means a reorganisation."""
+        if not isinstance(response, NodeRefusalError):
+            return response
+        if response.code in (NOT_FOUND, BAD_PARAMETER):
+            raise ChainReorganisedError(height, None, None) from response
+        raise self._translated(height, response) from response
 
-    def _explained(self, height: int, refusal: NodeRefusalError) -> BadInputError:
+    def _translated(self, height: int, refusal: NodeRefusalError) -> BadInputError:
         if refusal.code == MISCELLANEOUS and "pruned" in refusal.message:
             return BadInputError(
                 f"{self.origin} block {height:,}",
                 refusal.message,
                 "a block it still has",
-                "ask a node with prune=0, or for later days",
+                "use a node with prune=0, or request later days",
             )
         if refusal.code == METHOD_NOT_FOUND:
             return BadInputError(refusal.place, refusal.message, "a method of Bitcoin Core 23.0", "upgrade the node")
@@ -287,7 +287,7 @@ class ChainWalk:
                 "check what kind of node this is",
             )
         if not _is_whole(block):
-            # A block that never was on the active chain has no undo data, so look whether this one still is.
+            # A block that never was on the active chain has no undo data; check that this one still is.
             for again in self.headers(header.height, header.height):
                 if again.hash != header.hash:
                     raise ChainReorganisedError(header.height, again.hash, header.hash)
@@ -295,7 +295,7 @@ class ChainWalk:
                 f"{self.origin} block {header.height:,}",
                 "transactions without fee or without what they spend",
                 "both, from the node's undo data",
-                "ask a node with prune=0, or restart it with -reindex",
+                "use a node with prune=0, or restart it with -reindex",
             )
         return block
 
@@ -312,25 +312,27 @@ class ChainWalk:
             ) from error
 
     def _tip_height(self, from_height: int, to_height: int) -> int:
-        """The height of the newest block, after a look at whether the node has all blocks of a range."""
+        """The height of the newest block, after a check that the node has all blocks of a range."""
         facts = self.facts(from_height)
         if to_height > facts.tip_height:
             raise BadInputError(
-                self.origin, f"a chain of {facts.tip_height:,} blocks", f"block {to_height:,}", "ask for earlier days"
+                self.origin, f"a chain of {facts.tip_height:,} blocks", f"block {to_height:,}", "request earlier days"
             )
         return facts.tip_height
 
     def _header(self, height: int) -> HeaderFacts:
         return next(self.headers(height, height))
 
-    def _check_still_there(self, height: int, block_hash: str) -> None:
+    def _check_unchanged(self, height: int, block_hash: str) -> None:
         now = self._on_chain(height, self._hashes([height])[0])
         if now != block_hash:
             raise ChainReorganisedError(height, now, block_hash)
 
-    def _ahead(self, keys: Iterator[Key], read: Callable[[Key], Found], readers_count: int = 1) -> Iterator[Found]:
-        """`read` of each key in order, as many at a time as each of `readers_count` has connections."""
-        reading: deque[Future[Found]] = deque()
+    def _read_ahead(
+        self, keys: Iterator[Key], read: Callable[[Key], Result], readers_count: int = 1
+    ) -> Iterator[Result]:
+        """`read` of each key in order, as many at a time as there are connections for each of `readers_count`."""
+        reading: deque[Future[Result]] = deque()
         share_count = max(1, self.connection.connections_count // readers_count)
         executor = ThreadPoolExecutor(share_count, thread_name_prefix="node")
         try:
@@ -341,9 +343,10 @@ class ChainWalk:
             while reading:
                 yield reading.popleft().result()
         except BaseException as error:
-            # A limit of time, a person, the machine: without this, its readers try for minutes what a node leaves open.
+            # A time limit or a signal ends the run: without this, the threads would go on with their retries for
+            # minutes.
             if not isinstance(error, (Exception, GeneratorExit)):
-                self.connection.give_up()
+                self.connection.stop()
             raise
         finally:
             executor.shutdown(cancel_futures=True)
@@ -352,5 +355,5 @@ class ChainWalk:
 def _is_whole(block: NodeBlock) -> bool:
     """Whether every transaction but the coinbase has its fee, and every input the output that it spends."""
     return all(
-        tx.fee != NOT_TOLD and all(spent.prevout is not None for spent in tx.vin) for tx in block.tx[1:]
+        tx.fee != NO_AMOUNT and all(spent.prevout is not None for spent in tx.vin) for tx in block.tx[1:]
     ) and bool(block.tx and block.tx[0].vin and block.tx[0].vin[0].coinbase is not None)

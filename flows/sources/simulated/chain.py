@@ -1,4 +1,4 @@
-"""A chain of our own: an invented market told by a table of dates, from which a seed draws blocks, prices and flows.
+"""A simulated chain: an invented market given by a table of dates, from which a seed draws blocks, prices and flows.
 
 Trap: an earlier day must never depend on how far the run goes, or a later run would rewrite history. So each attribute
 draws from a random stream of its own, in the order of time, and nothing is scaled by a total over the run.
@@ -45,7 +45,7 @@ BLOCKS_PER_DAY: Final = SECONDS_PER_DAY // BLOCK_SPACING_S
 
 @unique
 class Stream(IntEnum):
-    """One random stream an attribute. A number, once given, stays: changing it rewrites every history."""
+    """One random stream for each attribute. A number must never change: that would rewrite every history."""
 
     EFFORT = 0
     CLOCK = 1
@@ -80,8 +80,8 @@ class Arrivals(NamedTuple):
 class Simulated:
     """The same chain for the same seed, as far as the moment of the request.
 
-    Blocks run from `first_day` 00:00 UTC to `now`, daily values and flows cover whole days only. `since` leaves out
-    what lies before it: for blocks by the latest header time so far, so that no height is missing in between. A later
+    Blocks run from `first_day` 00:00 UTC to `now`, daily values and flows cover whole days only. `since` drops earlier
+    rows: for blocks by the latest header time so far, so that no height is missing in between. A later
     `now` adds rows and changes none. "Same" means the same release of NumPy: it may change what a seed draws.
 
     Raises `SettingsError` for a first height at which no difficulty period begins, or a negative seed.
@@ -113,7 +113,7 @@ class Simulated:
         return SIMULATED.name
 
     def observe(self, request: Request) -> Iterator[Batch | Notice]:
-        """Yield one batch a table; a table without a row in the range is left out."""
+        """Yield one batch a table; a table without a row in the range is skipped."""
         now = request.now.astimezone(UTC)
         day_count = (now.date() - self.first_day).days + 1
         if day_count <= 0:

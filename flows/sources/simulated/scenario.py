@@ -1,7 +1,7 @@
-"""The invented market: dates, prices, hash rates, pools and habits. Change a figure here and every history changes.
+"""The invented market: dates, prices, hash rates, pools and rates. Changing a figure here changes every history.
 
-Everything here is made up. Dates, prices and hash rates have the size of the real ones so that the metrics move through
-their usual range, but no row says anything about the market, a pool or an exchange.
+Everything here is invented. Dates, prices and hash rates are of the size of the real ones so that the metrics move
+through their usual range, but no row describes the real market, a pool or an exchange.
 """
 
 from datetime import date
@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 
 class Turn(NamedTuple):
-    """A turning point of the invented market. Between two of them everything runs straight on a log scale."""
+    """A turning point of the invented market. Between two of them everything is linear on a log scale."""
 
     day: date
     price_usd: float
@@ -78,7 +78,7 @@ SCENARIO: Final = (
     Turn(date(2028, 4, 15), 125_000, 1_400, 0.05),
     Turn(date(2030, 1, 1), 180_000, 1_800, 0.05),
 )
-"""The whole story. After the last turn everything stays where it is."""
+"""The whole scenario. After the last turn everything stays where it is."""
 
 SQUEEZES: Final = (
     (date(2014, 12, 20), date(2015, 2, 10)),
