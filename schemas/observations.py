@@ -55,7 +55,7 @@ BLOCK = pa.DataFrameSchema(
             pl.Int64, pa.Check.ge(0), nullable=True, description="Coinbase outputs less fees"
         ),
         "fees_sat": pa.Column(pl.Int64, pa.Check.ge(0), nullable=True, description="Fees of the block's transactions"),
-        "pool": pa.Column(pl.String, nullable=True, description="Pool that made the block, 'unknown' if not told"),
+        "pool": pa.Column(pl.String, nullable=True, description="Pool that made the block, 'unknown' if not known"),
     },
     strict=True,
     ordered=True,
@@ -80,8 +80,8 @@ DAILY_VALUE = pa.DataFrameSchema(
 EXCHANGE_FLOW = pa.DataFrameSchema(
     {
         "day": pa.Column(pl.Date, description="UTC day of the transfers"),
-        "exchange": pa.Column(pl.String, description="Exchange that received the coins, or 'all' as the source says"),
-        "pool": pa.Column(pl.String, description="Pool whose wallets sent them, or 'all' as the source says"),
+        "exchange": pa.Column(pl.String, description="Exchange that received the coins, or 'all' for their sum"),
+        "pool": pa.Column(pl.String, description="Pool whose wallets sent them, or 'all' for their sum"),
         "transfer_sat": pa.Column(pl.Int64, pa.Check.ge(0), description="Coins transferred"),
         "transfer_count": pa.Column(
             pl.Int64, pa.Check.ge(0), nullable=True, description="Transactions that carried them"
@@ -97,14 +97,14 @@ EXCHANGE_FLOW = pa.DataFrameSchema(
 )
 """One row a day, exchange and pool with at least one transfer; `covered` days without a row had none.
 
-A vendor that does not tell pools and exchanges apart states sums itself, with 'all' in their place; a pair that it does
-not state on a day is not known. NULL means that the source does not say.
+A vendor that does not distinguish pools or exchanges states sums, with 'all' in their place; a pair that it does
+not state on a day is not known. NULL means that the source does not state it.
 """
 
 MINER_TRANSFER = pa.DataFrameSchema(
     {
         "height": pa.Column(pl.Int64, pa.Check.ge(0), description="Height of the block"),
-        "block_hash": pa.Column(pl.String, description="Hash of the block; tells branches of the chain apart"),
+        "block_hash": pa.Column(pl.String, description="Hash of the block; distinguishes branches of the chain"),
         "txid": pa.Column(pl.String, description="Transaction"),
         "exchange": pa.Column(pl.String, description="Exchange that received the coins"),
         "pool": pa.Column(pl.String, description="Pool whose scripts put in the most"),
@@ -131,7 +131,7 @@ MINER_BLOCK_FLOW = pa.DataFrameSchema(
     {
         "height": pa.Column(pl.Int64, pa.Check.ge(0), unique=True, description="Height of the block"),
         "block_hash": pa.Column(pl.String, description="Hash of the block"),
-        "pool": pa.Column(pl.String, description="Pool that made the block, 'unknown' if not told"),
+        "pool": pa.Column(pl.String, description="Pool that made the block, 'unknown' if not known"),
         "outflow_sat": pa.Column(pl.Int64, pa.Check.ge(0), description="Coins that left miners' scripts"),
         "outflow_tx_count": pa.Column(pl.Int64, pa.Check.ge(0), description="Transactions that carried them"),
         "largest_outflows_sat": pa.Column(pl.List(pl.Int64), description="Up to ten largest of these, descending"),

@@ -211,7 +211,7 @@ def _contradictions(stated: pl.DataFrame) -> list[Fault]:
             row=each["row"],
             column=each["header"],
             value=each["cell"],
-            expected=f"{each['cell_first']} for {each['day']}, as row {each['row_first']} says",
+            expected=f"{each['cell_first']} for {each['day']}, as in row {each['row_first']}",
             remedy="keep one of the two rows",
         )
         for each in other.head(1).iter_rows(named=True)

@@ -12,8 +12,8 @@ from benchmarks.rules_by_hand import ByHand
 from schemas.errors import BadInputError
 from schemas.miner_set import MinerSet
 from schemas.node_block import NodeBlock
-from tests.attribution.invented_chains import EXCHANGES, SCRIPTS, btc, chains
-from tests.attribution.recording import (
+from tests.attribution.generated_chains import EXCHANGES, SCRIPTS, btc, chains
+from tests.attribution.recorded_chain import (
     FIRST_DAY,
     decoded,
     decoded_blocks,
@@ -47,9 +47,9 @@ def flows() -> list[BlockFlows]:
     return run(decoded_blocks(), MinerSet(), exchanges())
 
 
-def assert_equal_by_hand(flows: list[BlockFlows], content: list[dict[str, Any]], labelled: dict[str, str]) -> ByHand:
+def assert_equal_by_hand(flows: list[BlockFlows], as_json: list[dict[str, Any]], labelled: dict[str, str]) -> ByHand:
     by_hand = ByHand(labelled, {block.height: block.pool for block in flows})
-    for block in content:
+    for block in as_json:
         by_hand.walk(block)
     assert [tuple(transfer) for block in flows for transfer in block.transfers] == by_hand.rows
     for ours, theirs in zip(flows, by_hand.blocks, strict=True):
@@ -65,14 +65,14 @@ def assert_equal_by_hand(flows: list[BlockFlows], content: list[dict[str, Any]],
 
 def test_the_recorded_chain_gives_what_the_rules_by_hand_give(flows):
     by_hand = assert_equal_by_hand(flows, list(recorded_blocks()), exchanges())
-    # Nobody comes near the limit of counterparties, so that sampling them may not matter.
+    # No script comes near the limit of counterparties, so that sampling them may not matter.
     assert max(map(len, by_hand.partners.values())) < HUB_COUNTERPARTIES / 4
 
 
 @settings(deadline=None)
 @given(chains())
-def test_any_chain_gives_what_the_rules_by_hand_give(content):
-    assert_equal_by_hand(run(decoded(content), MinerSet(), EXCHANGES), content, EXCHANGES)
+def test_any_chain_gives_what_the_rules_by_hand_give(as_json):
+    assert_equal_by_hand(run(decoded(as_json), MinerSet(), EXCHANGES), as_json, EXCHANGES)
 
 
 def found(flows: list[BlockFlows], hops: set[int]) -> dict[tuple[str, str], int]:
@@ -128,9 +128,9 @@ def test_0_hop_transfers_come_from_pools_only_and_name_the_right_one(flows):
 def test_a_balance_of_miners_changes_by_inflow_less_outflow_less_fee(flows):
     # Regtest pools are paid by coinbases from their first coin on, so no script enters the set with coins on it.
     paid_by_coinbase, balance = set(), 0
-    for block, content in zip(flows, recorded_blocks(), strict=True):
-        paid_by_coinbase |= {o["scriptPubKey"]["hex"] for o in content["tx"][0]["vout"] if float(o["value"])}
-        for tx in content["tx"]:
+    for block, as_json in zip(flows, recorded_blocks(), strict=True):
+        paid_by_coinbase |= {o["scriptPubKey"]["hex"] for o in as_json["tx"][0]["vout"] if float(o["value"])}
+        for tx in as_json["tx"]:
             balance += sat_of(o for o in tx["vout"] if o["scriptPubKey"]["hex"] in paid_by_coinbase)
             spent = [i["prevout"] for i in tx["vin"] if "prevout" in i]
             balance -= sat_of(p for p in spent if p["scriptPubKey"]["hex"] in paid_by_coinbase)
@@ -144,8 +144,8 @@ def sat_of(coins: Any) -> int:
 
 @settings(deadline=None)
 @given(chains(), st.sets(st.integers(1, 11)))
-def test_a_range_split_into_runs_gives_the_same_transfers(content, cuts):
-    blocks, miners = decoded(content), MinerSet()
+def test_a_range_split_into_runs_gives_the_same_transfers(as_json, cuts):
+    blocks, miners = decoded(as_json), MinerSet()
     whole = run(blocks, MinerSet(), EXCHANGES)
     edges = [0, *sorted(cut for cut in cuts if cut < len(blocks)), len(blocks)]
     parts = [run(blocks[a:b], miners, EXCHANGES) for a, b in pairwise(edges)]
@@ -163,8 +163,8 @@ def invented(height: int, coinbase: dict[str, int], *others: tuple[dict[str, int
 
     tx = [{"txid": "00", "vin": [{"coinbase": b"/AntPool/".hex()}], "vout": outputs(coinbase)}]
     tx += [{"txid": f"{i:02x}", "vin": inputs(a), "vout": outputs(b)} for i, (a, b) in enumerate(others, 1)]
-    content = {"hash": f"{height:064x}", "previousblockhash": f"{height - 1:064x}", "height": height, "tx": tx}
-    return decoded([content | {"time": 0, "mediantime": 0, "difficulty": 1.0}])[0]
+    as_json = {"hash": f"{height:064x}", "previousblockhash": f"{height - 1:064x}", "height": height, "tx": tx}
+    return decoded([as_json | {"time": 0, "mediantime": 0, "difficulty": 1.0}])[0]
 
 
 BINANCE, POOL, MINER, OTHER, USER = SCRIPTS[0], *SCRIPTS[4:8]
@@ -191,7 +191,7 @@ def test_what_a_coinbase_pays_to_an_exchange_is_neither_outflow_nor_makes_a_mine
     assert (second.outflow_sat, second.transfers) == (0, ())
 
 
-def test_freshness_is_unknown_where_the_block_does_not_tell_it():
+def test_freshness_is_unknown_where_the_block_does_not_state_it():
     blocks = [invented(1, {POOL: 1}, ({POOL: 100}, {BINANCE: 100})), invented(2, {POOL: 1}, ({POOL: 7}, {BINANCE: 7}))]
     blocks[0].tx[1].vin[0].prevout.generated = None
     flows = run(blocks, MinerSet(), EXCHANGES)
@@ -230,7 +230,7 @@ def test_a_script_with_a_thousand_counterparties_is_no_miner_any_more():
 
 
 @pytest.mark.parametrize(("blocks_later", "sent"), [(ONE_HOP_MEMORY_BLOCKS - 1, [9]), (ONE_HOP_MEMORY_BLOCKS, [])])
-def test_the_1_hop_layer_forgets_after_two_years_of_blocks(blocks_later, sent):
+def test_the_1_hop_layer_expires_after_two_years_of_blocks(blocks_later, sent):
     miners = MinerSet()
     run([invented(PURGE_EVERY_BLOCKS, {POOL: 1}, ({POOL: 10}, {MINER: 10}))], miners, EXCHANGES)
     miners.height, miners.block_hash = None, ""
@@ -239,7 +239,7 @@ def test_the_1_hop_layer_forgets_after_two_years_of_blocks(blocks_later, sent):
     assert [(t.hop, t.transfer_sat) for t in flows.transfers] == [(1, s) for s in sent]
 
 
-def test_what_is_forgotten_is_also_dropped():
+def test_expired_credits_are_removed():
     miners = MinerSet()
     run([invented(1, {POOL: 1}, ({POOL: 10}, {MINER: 10}))], miners, EXCHANGES)
     miners.height = None
@@ -247,7 +247,7 @@ def test_what_is_forgotten_is_also_dropped():
     assert miners.one_hop.credits == {}
 
 
-def test_a_block_of_another_branch_is_refused_and_changes_nothing():
+def test_a_block_of_another_branch_is_rejected_and_changes_nothing():
     miners = MinerSet()
     run([invented(1, {POOL: 1})], miners, EXCHANGES)
     with pytest.raises(BadInputError, match="height 3 on"):
@@ -255,7 +255,7 @@ def test_a_block_of_another_branch_is_refused_and_changes_nothing():
     assert MINER not in miners.zero_hop.index
 
 
-def test_an_input_without_prevout_is_refused_and_changes_nothing():
+def test_an_input_without_prevout_is_rejected_and_changes_nothing():
     miners, block = MinerSet(), invented(1, {POOL: 1}, ({USER: 1}, {USER: 1}))
     block.tx[1].vin[0].prevout = None
     with pytest.raises(BadInputError, match="without prevout"):
@@ -293,7 +293,7 @@ def test_daily_sums_are_the_sums_of_the_transfers(flows, days):
     assert set(by_day["label_set"]) == {"v1"}
 
 
-def test_miner_flow_days_add_up_and_tell_the_unlabelled_share(flows, days):
+def test_miner_flow_days_add_up_and_give_the_unlabelled_share(flows, days):
     transfers, blocks = transfer_rows(flows, "v1"), block_flow_rows(flows, "v1")
     by_day = miner_flow_days(blocks, transfers, days)
     assert by_day["day"].to_list() == sorted(set(days["day"]))

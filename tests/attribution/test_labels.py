@@ -1,4 +1,4 @@
-"""Addresses to scripts, labels from every form they are published in, pools from their lists."""
+"""Addresses to scripts, labels from every format they are published in, pools from their lists."""
 
 import json
 from datetime import date
@@ -11,7 +11,7 @@ from schemas.addresses import script_of
 from schemas.errors import BadInputError
 from schemas.labels import UNKNOWN_POOL, Kind, PoolEntry
 from schemas.node_block import Transaction
-from tests.attribution.recording import DECODER, RECORDED
+from tests.attribution.recorded_chain import DECODER, RECORDED
 from transforms.attribution.pool_names import PoolNames, slug
 from warehouse.labels import (
     Labels,
@@ -43,7 +43,7 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize(("address", "script"), SCRIPTS.items())
-def test_an_address_stands_for_its_script(address, script):
+def test_an_address_has_its_script(address, script):
     assert script_of(address) == script
 
 
@@ -65,7 +65,7 @@ def test_an_address_stands_for_its_script(address, script):
         "0x742d35Cc6634C0532925a3b844Bc454e4438f44e",
     ],
 )
-def test_what_is_no_address_is_refused(address):
+def test_what_is_not_an_address_is_rejected(address):
     with pytest.raises(ValueError, match=r"."):
         script_of(address)
 
@@ -93,13 +93,13 @@ def test_the_recorded_labels_name_six_exchange_scripts():
         (f'{BURN},"kraken,exchange', "labels.csv line .*cells"),
     ],
 )
-def test_a_row_that_is_no_label_stops_the_reading_by_line_and_value(tmp_path, row, message):
+def test_an_invalid_row_is_an_error_with_line_and_value(tmp_path, row, message):
     path = written(tmp_path, f"address,entity,kind\n{BURN},kraken,exchange\n{row}\n")
     with pytest.raises(BadInputError, match=message):
         read_csv(path)
 
 
-def test_a_file_without_the_columns_or_without_itself_is_refused(tmp_path):
+def test_a_missing_file_or_column_is_an_error(tmp_path):
     with pytest.raises(BadInputError, match=r"the columns address, entity, kind"):
         read_csv(written(tmp_path, "wallet,who\n"))
     with pytest.raises(BadInputError, match="readable file"):
@@ -127,7 +127,7 @@ tags:
 """
 
 
-def test_a_tagpack_passes_what_its_head_says_to_its_tags(tmp_path):
+def test_tags_take_missing_fields_from_the_head_of_the_tagpack(tmp_path):
     labels = read_tagpack(written(tmp_path, TAGPACK, "pack.yaml"))
     columns = ("entity", "kind", "known_at", "source", "confidence")
     assert labels.rows.select(columns).rows() == [
@@ -175,7 +175,7 @@ def test_the_version_of_a_label_set_follows_its_content_only():
     assert label_set([a])[0] != label_set([b])[0] != label_set([])[0]
 
 
-def test_the_surest_statement_counts_then_the_newest():
+def test_the_highest_confidence_counts_then_the_newest():
     weak, sure, newer = statement(), statement(entity="okx", confidence=0.9), statement(entity="gate", known_at=DAY)
     newer = statement(entity="gate", known_at=date(2026, 2, 1))
     assert set(exchange_scripts(label_set([weak, sure, newer])[1], on=DAY).values()) == {"okx"}
@@ -188,7 +188,7 @@ def test_a_label_counts_from_the_day_it_is_valid():
     assert set(exchange_scripts(rows, on=date(2026, 1, 2)).values()) == {"kraken"}
 
 
-def test_other_kinds_are_no_exchanges():
+def test_other_kinds_are_not_exchanges():
     assert exchange_scripts(statement(kind="pool").rows, on=DAY) == {}
 
 
@@ -247,7 +247,7 @@ def test_our_own_pool_list_is_sound():
     assert all(pool.tags or pool.scripts for pool in pools)
 
 
-def test_the_older_shape_of_a_pool_list_says_the_same(tmp_path):
+def test_both_formats_of_a_pool_list_give_the_same(tmp_path):
     older = {
         "coinbase_tags": {"/a/": {"name": "A"}, "/aa/": {"name": "A"}},
         "payout_addresses": {BURN: {"name": "A"}},

@@ -1,4 +1,4 @@
-"""The miner set on disk: the same whatever way it was made, whole after a kill, refused when damaged."""
+"""The miner set on disk: the same however it was made, whole after a kill, rejected when damaged."""
 
 import os
 import signal
@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from schemas.errors import WarehouseError
 from schemas.labels import UNKNOWN_POOL
 from schemas.miner_set import MinerSet, OneHop, ZeroHop
-from tests.attribution.invented_chains import EXCHANGES, chains
-from tests.attribution.recording import decoded, decoded_blocks, exchanges, pool_names, run
+from tests.attribution.generated_chains import EXCHANGES, chains
+from tests.attribution.recorded_chain import decoded, decoded_blocks, exchanges, pool_names, run
 from tests.invocation import PYTHON
 from transforms.attribution.blocks import paid_scripts, record_coinbase
 from warehouse.miner_set import load_miner_set, save_miner_set
@@ -42,7 +42,7 @@ def test_what_is_loaded_is_what_was_saved(tmp_path, state):
     assert state.one_hop.partners
 
 
-def test_an_empty_set_goes_there_and_back(tmp_path):
+def test_an_empty_set_is_saved_and_loaded(tmp_path):
     assert through_disk(tmp_path, MinerSet()) == MinerSet()
 
 
@@ -60,9 +60,9 @@ def test_a_range_split_into_runs_with_the_state_on_disk_gives_the_same_transfers
 
 @settings(deadline=None)
 @given(chains(), st.sets(st.integers(1, 11)))
-def test_any_split_with_the_state_on_disk_gives_the_same(tmp_path_factory, content, cuts):
+def test_any_split_with_the_state_on_disk_gives_the_same(tmp_path_factory, as_json, cuts):
     folder = tmp_path_factory.mktemp("split")
-    blocks, miners, flows = decoded(content), MinerSet(), []
+    blocks, miners, flows = decoded(as_json), MinerSet(), []
     whole_state = MinerSet()
     whole = run(blocks, whole_state, EXCHANGES)
     edges = [0, *sorted(cut for cut in cuts if cut < len(blocks)), len(blocks)]
@@ -75,8 +75,8 @@ def test_any_split_with_the_state_on_disk_gives_the_same(tmp_path_factory, conte
 
 @settings(deadline=None)
 @given(chains())
-def test_coinbases_alone_give_the_zero_hop_set_of_whole_blocks(tmp_path_factory, content):
-    blocks, whole, cold, pools = decoded(content), MinerSet(), MinerSet(), pool_names()
+def test_coinbases_give_the_zero_hop_set_of_whole_blocks(tmp_path_factory, as_json):
+    blocks, whole, cold, pools = decoded(as_json), MinerSet(), MinerSet(), pool_names()
     run(blocks, whole, EXCHANGES)
     for block in blocks:
         coinbase = block.tx[0]
@@ -94,14 +94,14 @@ def test_the_last_known_pool_stays_where_a_later_one_is_not_known():
     assert list(paid) == [("00", 2, "f2pool", 9)]
 
 
-def test_a_damaged_file_is_refused(tmp_path, state):
+def test_a_damaged_file_is_rejected(tmp_path, state):
     path = tmp_path / "miners"
     save_miner_set(path, state)
     whole = path.read_bytes()
     for at in range(0, len(whole), len(whole) // FLIPS):
         path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x01]) + whole[at + 1 :])
         try:
-            assert load_miner_set(path).zero_hop == state.zero_hop  # Counts in the header are content, not used.
+            assert load_miner_set(path).zero_hop == state.zero_hop  # Counts in the header are informative only.
         except WarehouseError:
             continue
         assert at < whole.index(b"\n")
@@ -111,7 +111,7 @@ def test_a_damaged_file_is_refused(tmp_path, state):
             load_miner_set(path)
 
 
-def test_a_missing_set_says_what_to_do(tmp_path):
+def test_a_missing_set_is_an_error_with_the_remedy(tmp_path):
     with pytest.raises(WarehouseError, match="build it from the node"):
         load_miner_set(tmp_path / "none")
 

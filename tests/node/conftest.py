@@ -17,11 +17,11 @@ def chain() -> list[dict[str, Any]]:
 
 @pytest.fixture
 def start_node(tmp_path: Path, chain: list[dict[str, Any]]) -> Iterator[StartNode]:
-    """Start a replay node that speaks as its arguments say; it ends with the test."""
+    """Start a replay node with these options; it ends with the test."""
     started: list[ReplayNode] = []
 
-    def start(**spoken: Any) -> ReplayNode:
-        node = ReplayNode(tmp_path / f"{len(started)}.cookie", chain=list(chain), **spoken)
+    def start(**options: Any) -> ReplayNode:
+        node = ReplayNode(tmp_path / f"{len(started)}.cookie", chain=list(chain), **options)
         node.start()
         started.append(node)
         return node

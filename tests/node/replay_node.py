@@ -1,7 +1,7 @@
-"""A node on loopback that answers from a recorded regtest chain in both JSON-RPC dialects and over REST, with faults.
+"""A node on loopback that responds from a recorded regtest chain in both JSON-RPC dialects and over REST, with faults.
 
 It is a real HTTP server: keep-alive, Basic authentication with a cookie that changes at each start, batches. Whatever
-was not recorded is answered with status 599 and the text of the request, which no client takes for an answer.
+was not recorded gets status 599 and the text of the request, which no client accepts as a response.
 """
 
 import base64
@@ -57,7 +57,7 @@ def compact(count: int) -> bytes:
 
 
 def block_bytes(block: Json) -> bytes:
-    """The block as it lies on disk: all that it says follows from what was recorded."""
+    """The serialised block, made from what was recorded."""
     return header_bytes(block) + compact(len(block["tx"])) + b"".join(bytes.fromhex(tx["hex"]) for tx in block["tx"])
 
 
@@ -85,7 +85,7 @@ class Fault:
 
 @dataclass
 class ReplayNode:
-    """One node. `strict` answers 2.0 requests as 28.0 and later do; without, it speaks the dialect of 1.x only.
+    """One node. `strict` responds to 2.0 requests as 28.0 and later do; without, it uses the dialect of 1.x only.
 
     `rest` gives blocks and what they spend as bytes, as 30.0 does; `parts` gives ranges of bytes too, as 31.0 does.
     """
@@ -254,8 +254,8 @@ class ReplayNode:
         if block is None or not name.endswith(".bin"):
             return None
         if half == "blockpart":
-            asked = parse_qs(urlsplit(path).query)
-            start, size = int(asked["offset"][0]), int(asked["size"][0])
+            request = parse_qs(urlsplit(path).query)
+            start, size = int(request["offset"][0]), int(request["size"][0])
             content = block_bytes(block)
             return content[start : start + size] if 0 < size <= len(content) - start else None
         return {"block": block_bytes, "spenttxouts": spent_bytes}[half](block)
@@ -288,7 +288,7 @@ class _Server(ThreadingHTTPServer):
     request_queue_size = 64
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Cut connections are part of the game."""
+        """Cut connections are expected."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -305,7 +305,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Write no log."""
 
     def do_GET(self) -> None:
         half = self.path.removeprefix("/rest/").partition("/")[0]
@@ -329,18 +329,18 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.node.entered(1)
         try:
-            self._answer(body)
+            self._respond(body)
         finally:
             self.node.entered(-1)
 
-    def _answer(self, body: bytes) -> None:
-        asked = json.loads(body)
-        calls = asked if isinstance(asked, list) else [asked]
-        method = calls[0]["method"] if not isinstance(asked, list) else f"batch {calls[0]['method']}"
+    def _respond(self, body: bytes) -> None:
+        request = json.loads(body)
+        calls = request if isinstance(request, list) else [request]
+        method = calls[0]["method"] if not isinstance(request, list) else f"batch {calls[0]['method']}"
         fault = self.node.fault(method)
         if fault and self._fails(fault):
             return
-        answers, statuses = [], []
+        responses, statuses = [], []
         for call in calls:
             result = (
                 WARMING_UP if fault and fault.kind == "warming" else self.node.result(call["method"], call["params"])
@@ -348,34 +348,34 @@ class _Handler(BaseHTTPRequestHandler):
             if result is None:
                 self._send(599, body, "text/plain")
                 return
-            answer, status = self._enveloped(call, result)
-            answers.append(answer)
+            response, status = self._enveloped(call, result)
+            responses.append(response)
             statuses.append(status)
         if fault and fault.kind == "duplicated":
-            answers[-1] = answers[0]
+            responses[-1] = responses[0]
         if fault and fault.kind == "one too many":
-            answers.append(answers[0])
+            responses.append(responses[0])
         if fault and fault.kind == "shuffled":
-            answers.reverse()
+            responses.reverse()
         if fault and fault.kind == "wrong shape":
-            answers = [{**answer, "result": {"nothing": "of the kind"}} for answer in answers]
+            responses = [{**response, "result": {"nothing": "of the kind"}} for response in responses]
         if fault and fault.kind == "without undo":
-            coinbase, *others = answers[0]["result"]["tx"]
+            coinbase, *others = responses[0]["result"]["tx"]
             bare = [{name: value for name, value in tx.items() if name != "fee"} for tx in others]
-            answers[0]["result"] = {**answers[0]["result"], "tx": [coinbase, *bare]}
-        content = json.dumps(answers if isinstance(asked, list) else answers[0]).encode()
-        self._send(200 if isinstance(asked, list) else statuses[0], content, "application/json", fault)
+            responses[0]["result"] = {**responses[0]["result"], "tx": [coinbase, *bare]}
+        content = json.dumps(responses if isinstance(request, list) else responses[0]).encode()
+        self._send(200 if isinstance(request, list) else statuses[0], content, "application/json", fault)
 
     def _enveloped(self, call: Json, result: Any) -> tuple[Json, int]:
         failed = isinstance(result, tuple)
         error = {"code": result[0], "message": result[1]} if failed else None
         if self.node.strict and call.get("jsonrpc") == "2.0":
-            said = {"error": error} if failed else {"result": result}
-            return {"jsonrpc": "2.0", **said, "id": call["id"]}, 200
+            outcome = {"error": error} if failed else {"result": result}
+            return {"jsonrpc": "2.0", **outcome, "id": call["id"]}, 200
         return {"result": None if failed else result, "error": error, "id": call["id"]}, 500 if failed else 200
 
     def _fails(self, fault: Fault) -> bool:
-        """Whether the fault is the whole answer."""
+        """Whether the fault is the whole response."""
         if fault.kind == "slow":
             time.sleep(fault.seconds)
             return False
@@ -405,7 +405,7 @@ class _Handler(BaseHTTPRequestHandler):
             sent = content[: len(content) // 2]
         if fault and fault.kind == "bit flipped":
             sent = content[:100] + bytes([content[100] ^ 1]) + content[101:]
-        # Cut short: the length tells it. Cut off: the length agrees, only the JSON breaks off.
+        # Cut short: the length shows it. Cut off: the length agrees, only the JSON breaks off.
         size_bytes = len(content) if fault and fault.kind == "cut short" else len(sent)
         self.send_response(status)
         self.send_header("Content-Type", kind)

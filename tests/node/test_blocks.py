@@ -1,4 +1,4 @@
-"""What is read is right: real blocks, whose sums and hashes leave no choice, in every way they can be read."""
+"""What is read is correct: real blocks, checked by their sums and hashes, in every format they can be read in."""
 
 import json
 import tracemalloc
@@ -20,8 +20,8 @@ from schemas.errors import BadInputError
 from schemas.node_block import NodeBlock, satoshi
 from schemas.observations import Batch, Notice
 from schemas.units import SAT_PER_BTC
+from tests.node.chain_walks import content, unknown_pool, walk_to
 from tests.node.replay_node import ReplayNode, block_bytes, spent_bytes
-from tests.node.walking import content, unknown_pool, walk_to
 
 StartNode = Callable[..., ReplayNode]
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -57,13 +57,13 @@ def test_every_recorded_block_agrees_with_the_node_that_made_it(start_node: Star
     assert rows["fees_sat"].sum() > 0
 
 
-def test_both_ways_tell_the_same_of_every_recorded_block(start_node: StartNode) -> None:
+def test_json_and_bytes_give_the_same_for_every_recorded_block(start_node: StartNode) -> None:
     walk = walk_to(start_node(rest=True))
     for as_json, as_bytes in zip(walk.blocks(0, TIP), walk.blocks(0, TIP, coinbase_txids=frozenset()), strict=True):
         assert content(as_json) == content(as_bytes)
 
 
-def test_blocks_as_bytes_are_asked_for_only_where_they_are_offered_and_enough(start_node: StartNode) -> None:
+def test_blocks_as_bytes_are_fetched_only_where_they_are_offered_and_sufficient(start_node: StartNode) -> None:
     with_rest, without = start_node(rest=True), start_node()
     list(walk_to(with_rest).blocks(0, 20, coinbase_txids=frozenset()))
     assert with_rest.seen["getblock"] == 0
@@ -122,7 +122,7 @@ def test_mainnet_block_hashes_to_its_own_root(
 
 
 @given(content=st.binary(max_size=400))
-def test_bytes_that_are_no_block_are_refused_and_nothing_else_happens(content: bytes) -> None:
+def test_bytes_that_are_not_a_block_are_a_value_error(content: bytes) -> None:
     for parse in (raw_block, spent_coins):
         try:
             parse(content)
@@ -139,19 +139,19 @@ def test_satoshi_survives_every_spelling(amount_sat: int) -> None:
 
 
 @pytest.mark.parametrize("text", [b"0.000000001", b"1e-9", b"1e400000000", b"true", b'"1"', b"null", b"[1]", b"{}"])
-def test_what_is_no_amount_is_refused(text: bytes) -> None:
+def test_what_is_not_an_amount_is_rejected(text: bytes) -> None:
     with pytest.raises(ValueError, match=r"."):
         satoshi(text)
 
 
-def test_node_whose_count_differs_is_not_believed(start_node: StartNode, chain: list[Any]) -> None:
+def test_node_whose_count_differs_is_rejected(start_node: StartNode, chain: list[Any]) -> None:
     node = start_node()
     each = node.chain[700]
-    for name, change, words in (("totalfee", 1, "fees of"), ("subsidy", -1, "a subsidy of")):
+    for name, change, expected_text in (("totalfee", 1, "fees of"), ("subsidy", -1, "a subsidy of")):
         stats = each["getblockstats"]
         node._by_hash[node.hash(700)] = {**each, "getblockstats": {**stats, name: stats[name] + change}}
         walk = walk_to(node)
-        with pytest.raises(BadInputError, match=words):
+        with pytest.raises(BadInputError, match=expected_text):
             list(block_batches(walk, walk.blocks(690, 710), unknown_pool, NOW))
 
 
@@ -163,8 +163,8 @@ def test_miner_who_leaves_fees_behind_claims_no_subsidy(start_node: StartNode, c
     row = block_row(typed(block["getblock3"]), unknown_pool)
     assert (row.subsidy_claimed_sat, row.coinbase_sat) == (0, 1)
     walk = walk_to(start_node())
-    said = list(block_batches(walk, [typed(block["getblock3"])], unknown_pool, NOW))
-    (notice,) = [each for each in said if isinstance(each, Notice)]
+    found = list(block_batches(walk, [typed(block["getblock3"])], unknown_pool, NOW))
+    (notice,) = [each for each in found if isinstance(each, Notice)]
     assert f"{row.fees_sat - 1:,} satoshi of its fees" in notice.message
 
 

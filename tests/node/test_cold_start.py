@@ -1,4 +1,4 @@
-"""The cheap start: coinbases alone, in shards, give what whole blocks give of everything that rests on coinbases."""
+"""The cold start: coinbases only, in shards, give what whole blocks give of everything that depends on coinbases."""
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
@@ -13,10 +13,10 @@ from flows.sources.protocol import Shard
 from schemas.errors import ChainReorganisedError, WarehouseError
 from schemas.miner_set import MinerSet
 from schemas.observations import Batch
-from tests.attribution.recording import decoded_blocks, exchanges, run
-from tests.node.commanding import hashpivot, published
+from tests.attribution.recorded_chain import decoded_blocks, exchanges, run
+from tests.node.chain_walks import unknown_pool, walk_to
+from tests.node.node_command import hashpivot, published
 from tests.node.replay_node import Fault, ReplayNode
-from tests.node.walking import unknown_pool, walk_to
 from warehouse.coinbase_shards import CoinbaseShards
 from warehouse.miner_set import save_miner_set
 
@@ -24,7 +24,7 @@ StartNode = Callable[..., ReplayNode]
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 WHOLE_FROM = 700
 TIP = 1533
-SPOKEN: tuple[dict[str, bool], ...] = ({}, {"rest": True}, {"rest": True, "parts": True})
+OPTIONS: tuple[dict[str, bool], ...] = ({}, {"rest": True}, {"rest": True, "parts": True})
 BACKFILL = ("backfill", "--profile", "node", "--from", "2026-01-06")
 ZERO_HOP = "from miner_transfer where hop_count = 0 and day between '2026-01-07' and '2026-01-10' order by all"
 MINERS = (
@@ -45,17 +45,17 @@ def opened(start: ColdStart, height: int = WHOLE_FROM) -> tuple[MinerSet, list[B
 
 @pytest.fixture(scope="module")
 def whole() -> MinerSet:
-    """The state before `WHOLE_FROM` of a walk that read every block whole, with nobody's pool known."""
+    """The state before `WHOLE_FROM` of a walk that read every block whole, with no pool known."""
     miners = MinerSet()
     run(decoded_blocks()[:WHOLE_FROM], miners, exchanges())
     return miners
 
 
-@pytest.mark.parametrize("spoken", SPOKEN)
+@pytest.mark.parametrize("options", OPTIONS)
 def test_coinbases_are_those_of_whole_blocks_whichever_way_the_node_gives_them(
-    start_node: StartNode, spoken: dict[str, bool]
+    start_node: StartNode, options: dict[str, bool]
 ) -> None:
-    node = start_node(**spoken)
+    node = start_node(**options)
     walk = walk_to(node)
     for (header, coinbase), block in zip(walk.coinbases(0, TIP), decoded_blocks(), strict=True):
         assert (header.hash, coinbase.txid) == (block.hash, block.tx[0].txid)
@@ -63,9 +63,9 @@ def test_coinbases_are_those_of_whole_blocks_whichever_way_the_node_gives_them(
             (f"{float(bytes(out.value)):.8f}".encode(), out.script) for out in block.tx[0].vout
         ]
         assert coinbase.vin[0].coinbase == block.tx[0].vin[0].coinbase
-    asked = {"getblock": node.seen["getblock"], "parts": node.seen["/rest/blockpart"]}
-    assert (asked["getblock"] > 0) == (not spoken)
-    assert (asked["parts"] > TIP) == ("parts" in spoken)
+    requested = {"getblock": node.seen["getblock"], "parts": node.seen["/rest/blockpart"]}
+    assert (requested["getblock"] > 0) == (not options)
+    assert (requested["parts"] > TIP) == ("parts" in options)
 
 
 def test_a_small_first_part_is_followed_by_the_whole_block(start_node: StartNode, monkeypatch: Any) -> None:
@@ -115,13 +115,13 @@ def test_a_damaged_shard_is_read_again(tmp_path: Path, start_node: StartNode) ->
     assert start.read(Shard(200, 399)).read_bytes() == content
 
 
-def test_a_disk_that_refuses_leaves_no_half_shard(tmp_path: Path, start_node: StartNode) -> None:
+def test_a_full_or_broken_disk_leaves_no_partial_shard(tmp_path: Path, start_node: StartNode) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WarehouseError, match="free space and run again"):
         cold_start(start_node(), tmp_path / "file").read(Shard(0, 99))
 
 
-def test_shards_of_a_branch_that_was_left_are_forgotten_and_read_again(tmp_path: Path, start_node: StartNode) -> None:
+def test_shards_of_an_abandoned_branch_are_removed_and_read_again(tmp_path: Path, start_node: StartNode) -> None:
     node = start_node()
     start = cold_start(node, tmp_path)
     opened(start)
@@ -148,7 +148,7 @@ def test_whole_blocks_begin_before_the_day_and_never_where_a_fork_may_reach(star
 
 @pytest.fixture(scope="module")
 def homes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """One home that read every block whole, and one that began cheaply, under the scheduler, in shards."""
+    """One home that read every block whole, and one with a cold start, under the scheduler, in shards."""
     folder = tmp_path_factory.mktemp("homes")
     node = ReplayNode(folder / "cookie", rest=True)
     node.start()
@@ -167,7 +167,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "INFO"}
 
 
-def test_a_cheap_start_finds_the_same_first_layer_and_the_same_revenue(homes: tuple[Path, Path]) -> None:
+def test_a_cold_start_finds_the_same_first_layer_and_the_same_revenue(homes: tuple[Path, Path]) -> None:
     whole, cold = homes
     assert len(published(whole, ZERO_HOP)) > 20
     assert published(cold, ZERO_HOP) == published(whole, ZERO_HOP)
@@ -175,7 +175,7 @@ def test_a_cheap_start_finds_the_same_first_layer_and_the_same_revenue(homes: tu
     assert published(cold, REVENUE) == published(whole, REVENUE)
 
 
-def test_days_before_whole_blocks_have_no_flows_and_the_second_layer_says_that_it_is_a_bound(
+def test_days_before_whole_blocks_have_no_flows_and_the_second_layer_is_reported_as_a_bound(
     homes: tuple[Path, Path],
 ) -> None:
     whole, cold = homes
@@ -183,8 +183,8 @@ def test_days_before_whole_blocks_have_no_flows_and_the_second_layer_says_that_i
     assert published(cold, before) == [(0,)] != published(whole, before)
     one_hop = "select sum(transfer_sat) from miner_transfer where hop_count = 1 and day >= '2026-01-06'"
     assert published(cold, one_hop)[0][0] <= published(whole, one_hop)[0][0]
-    (content,) = published(cold, "select detail from meta.quality where detail like '%1-hop layer begins%'")
-    assert "lower bound" in content[0]
+    (row,) = published(cold, "select detail from meta.quality where detail like '%1-hop layer begins%'")
+    assert "lower bound" in row[0]
 
 
 def test_an_earlier_day_makes_the_run_begin_there(
@@ -197,10 +197,10 @@ def test_an_earlier_day_makes_the_run_begin_there(
         assert done.returncode == 0, done.stderr
     sums = "select day, miner_outflow_btc, miner_to_exchange_btc from capitulation_daily where day >= '2026-01-03'"
     assert published(home, sums) == published(whole, sums)
-    asked = node.seen["getblock"]
+    requested = node.seen["getblock"]
     done = hashpivot(node, home, *BACKFILL, "--plain", HASHPIVOT_NODE_SHARD_BLOCKS="150")
     assert done.returncode == 0, done.stderr
-    assert node.seen["getblock"] == asked
+    assert node.seen["getblock"] == requested
 
 
 def test_a_run_that_dies_among_its_shards_reads_only_the_others_again(tmp_path: Path, start_node: StartNode) -> None:

@@ -1,4 +1,4 @@
-"""Whatever happens to a walk, it ends as an undisturbed one does, or with an error that says what to do."""
+"""After any fault a walk ends as an undisturbed one does, or with an error that states what to do."""
 
 import signal
 import threading
@@ -24,8 +24,8 @@ from schemas.errors import (
     TransientError,
 )
 from tests.invocation import eventually
+from tests.node.chain_walks import FEW_RETRIES, content, walk_to
 from tests.node.replay_node import Fault, ReplayNode
-from tests.node.walking import FEW_RETRIES, content, walk_to
 
 StartNode = Callable[..., ReplayNode]
 LAST = 240
@@ -96,47 +96,47 @@ def test_restart_in_the_middle_of_a_walk_is_waited_for(start_node: StartNode) ->
     assert node.faults[0].times == 0
 
 
-def test_node_that_stays_away_is_a_transient_error(start_node: StartNode) -> None:
+def test_node_that_stays_unreachable_is_a_transient_error(start_node: StartNode) -> None:
     node = start_node()
     node.stop()
     with pytest.raises(
-        TransientError, match=r"no working connection \(.*\), expected an answer; see that the node runs"
+        TransientError, match=r"no working connection \(.*\), expected a response; see that the node runs"
     ):
         hashes(walk_to(node, FEW_RETRIES))
 
 
-def test_silence_is_a_transient_error(start_node: StartNode) -> None:
+def test_no_response_is_a_transient_error(start_node: StartNode) -> None:
     node = start_node(faults=[Fault("slow", "getblock", times=99, seconds=1)])
-    with pytest.raises(TransientError, match=r"getblock: no answer within 0\.3 s"):
+    with pytest.raises(TransientError, match=r"getblock: no response within 0\.3 s"):
         hashes(walk_to(node, FEW_RETRIES))
 
 
 @pytest.mark.parametrize(
-    ("kind", "method", "expected", "words"),
+    ("kind", "method", "expected", "text"),
     [
         ("busy", "getblock", TransientError, "HTTP 503 'Work queue depth exceeded'"),
         ("warming", "getblock", TransientError, "Loading block index"),
-        ("cut off", "getblock", TransientError, "bytes of JSON that break off"),
+        ("cut off", "getblock", TransientError, "bytes of JSON that end early"),
         ("cut short", "getblock", TransientError, "no working connection"),
-        ("duplicated", "batch getblockhash", TransientError, "100 answers to 99 calls"),
+        ("duplicated", "batch getblockhash", TransientError, "100 responses to 99 calls"),
         ("forbidden", "getblock", SettingsError, "rpcallowip and methods in its rpcwhitelist"),
         ("not json", "getblockchaininfo", BadInputError, "Welcome to nginx"),
-        ("wrong shape", "getblockchaininfo", BadInputError, "an answer as Bitcoin Core gives it"),
+        ("wrong shape", "getblockchaininfo", BadInputError, "a response as of Bitcoin Core"),
         ("without undo", "getblock", BadInputError, "without fee or without what they spend"),
     ],
 )
 def test_fault_that_stays_is_named(
-    start_node: StartNode, kind: str, method: str, expected: type[HashpivotError], words: str
+    start_node: StartNode, kind: str, method: str, expected: type[HashpivotError], text: str
 ) -> None:
     # The first 20 blocks hold a coinbase only, so there is no undo data to miss.
     node = start_node(faults=[Fault(kind, method, times=10_000, skip=120 if method == "getblock" else 0)])
-    with pytest.raises(expected, match=words.replace("(", r"\(")) as caught:
+    with pytest.raises(expected, match=text.replace("(", r"\(")) as caught:
         hashes(walk_to(node, FEW_RETRIES))
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("spoken", "expected", "words"),
+    ("options", "expected", "text"),
     [
         ({"facts": {"chain": "main"}}, SettingsError, "HASHPIVOT_NODE_CHAIN: found 'regtest', expected main"),
         ({"facts": {"initialblockdownload": True, "headers": 9999}}, TransientError, "block 1,533 of 9,999"),
@@ -149,14 +149,14 @@ def test_fault_that_stays_is_named(
         ({"network": {"version": 240000, "subversion": "/btcwire:0.5.0/btcd:0.24.0/"}}, BadInputError, "/btcd:0.24.0/"),
     ],
 )
-def test_node_that_cannot_be_read_says_why(
-    start_node: StartNode, spoken: dict[str, object], expected: type[HashpivotError], words: str
+def test_node_that_cannot_be_read_is_an_error_with_the_reason(
+    start_node: StartNode, options: dict[str, object], expected: type[HashpivotError], text: str
 ) -> None:
-    with pytest.raises(expected, match=words):
-        hashes(walk_to(start_node(**spoken)))
+    with pytest.raises(expected, match=text):
+        hashes(walk_to(start_node(**options)))
 
 
-def test_pruned_node_tells_the_blocks_it_kept(start_node: StartNode) -> None:
+def test_pruned_node_serves_the_blocks_it_kept(start_node: StartNode) -> None:
     node = start_node(facts={"pruned": True, "pruneheight": 500})
     assert [block.height for block in walk_to(node).blocks(500, 510)] == list(range(500, 511))
 
@@ -194,33 +194,31 @@ def test_stale_cookie_is_refused_in_one_line_without_its_content(start_node: Sta
 def test_missing_cookie_is_named(start_node: StartNode) -> None:
     node = start_node()
     node.cookie_file.unlink()
-    with pytest.raises(
-        SettingsError, match=r"No such file or directory', expected a file that can be read; start the node"
-    ):
+    with pytest.raises(SettingsError, match=r"No such file or directory', expected a readable file; start the node"):
         hashes(walk_to(node))
 
 
-def test_user_and_password_open_the_door_and_never_show(
+def test_user_and_password_are_accepted_and_never_shown(
     start_node: StartNode, caplog: pytest.LogCaptureFixture
 ) -> None:
     node = start_node(user="reader", password=SECRET)
     url = node.url.replace("//", "//reader:correct%20horse%20battery%20staple@")
-    within = ChainWalk(Connection(url, None, patience=FEW_RETRIES), "regtest")
-    beside = ChainWalk(Connection(node.url, Password("reader", SECRET), patience=FEW_RETRIES), "regtest")
+    within = ChainWalk(Connection(url, None, retry_policy=FEW_RETRIES), "regtest")
+    beside = ChainWalk(Connection(node.url, Password("reader", SECRET), retry_policy=FEW_RETRIES), "regtest")
     caplog.set_level("DEBUG")
     assert hashes(within, 5) == hashes(beside, 5) == [node.hash(height) for height in range(6)]
     assert within.origin == node.url
     node.password = "another"
-    said = []
+    found = []
     for walk in (within, beside):
         with pytest.raises(SettingsError) as refused:
             hashes(walk)
-        said.append(str(refused.value))
+        found.append(str(refused.value))
     node.stop()
     with pytest.raises(TransientError) as away:
         hashes(within)
-    said += [str(away.value), caplog.text, repr(within), repr(vars(within.connection))]
-    assert not any("horse" in each for each in said)
+    found += [str(away.value), caplog.text, repr(within), repr(vars(within.connection))]
+    assert not any("horse" in each for each in found)
 
 
 @pytest.mark.parametrize(
@@ -232,12 +230,12 @@ def test_address_that_cannot_be_used_is_refused_without_its_secrets(url: str) ->
     assert "horse" not in str(caught.value)
 
 
-def test_answer_larger_than_any_block_is_not_read(start_node: StartNode) -> None:
+def test_response_larger_than_any_block_is_not_read(start_node: StartNode) -> None:
     with pytest.raises(BadInputError, match=r"expected at most 4,000"):
         hashes(walk_to(start_node(), largest_response_bytes=4000))
 
 
-def test_unknown_request_is_told_with_its_code(start_node: StartNode) -> None:
+def test_unknown_request_is_an_error_with_its_code(start_node: StartNode) -> None:
     walk = walk_to(start_node())
     with pytest.raises(NodeRefusalError) as caught:
         walk._rpc.call("getblock", ("00" * 32, 3), str)
@@ -256,7 +254,7 @@ def test_no_more_connections_than_allowed(start_node: StartNode) -> None:
     ("method", "count", "height"),
     [("getblock", 60, 40), ("getblock", 225, 239), ("batch getblockheader", 2, 90), ("batch getblockhash", 3, 150)],
 )
-def test_reorganisation_is_told_and_walking_back_gives_the_new_chain(
+def test_reorganisation_is_an_error_and_walking_back_gives_the_new_chain(
     start_node: StartNode, method: str, count: int, height: int
 ) -> None:
     node = start_node()
@@ -310,7 +308,7 @@ def test_walk_that_is_left_early_ends_its_threads(start_node: StartNode) -> None
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("fault", "text"),
     [
         (Fault("bit flipped", "/rest/block", times=3, skip=20), None),
         (Fault("cut short", "/rest/spenttxouts", times=3, skip=20), None),
@@ -321,19 +319,21 @@ def test_walk_that_is_left_early_ends_its_threads(start_node: StartNode) -> None
     ],
     ids=lambda each: f"{each.kind} {each.method}" if isinstance(each, Fault) else "",
 )
-def test_blocks_as_bytes_prove_themselves(start_node: StartNode, fault: Fault, words: str | None) -> None:
+def test_blocks_as_bytes_are_checked_against_their_hashes(
+    start_node: StartNode, fault: Fault, text: str | None
+) -> None:
     node = start_node(rest=True, faults=[Fault(**vars(fault))])
     walk = walk_to(node)
-    if words is None:
+    if text is None:
         blocks = [content(block) for block in walk.blocks(100, 160, coinbase_txids=frozenset())]
         assert blocks == [content(block) for block in walk_to(node).blocks(100, 160)]
     else:
-        with pytest.raises(HashpivotError, match=words):
+        with pytest.raises(HashpivotError, match=text):
             list(walk_to(node, FEW_RETRIES).blocks(100, 160, coinbase_txids=frozenset()))
 
 
 class StoppedError(BaseException):
-    """What a limit of time, or a person, raises in the thread that has the run in hand."""
+    """What a time limit or a signal raises in the thread of the run."""
 
 
 def stop(*_: object) -> None:

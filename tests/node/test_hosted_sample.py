@@ -1,4 +1,4 @@
-"""Pools of eight real blocks of April 2025, as a public block explorer named them, from what their coinbases say.
+"""Pools of eight real blocks of April 2025, as a public block explorer named them, from their coinbases.
 
 The explorer has a far longer list than ours. Names are compared as slugs, the small letters and digits of a name, which
 is what every table of ours holds: the explorer writes ULTIMUSPOOL where its list and ours write Ultimus Pool.
@@ -29,7 +29,7 @@ def blocks(shared_data: Path) -> list[dict[str, Any]]:
 
 
 def coinbase(extras: dict[str, Any], *, signed: bool = True) -> Transaction:
-    """The coinbase as far as the explorer tells it: its script, and the addresses it pays; amounts play no part."""
+    """The coinbase as far as the explorer states it: its script, and the addresses it pays; amounts do not matter."""
     scripts = [script_of(address) for address in extras["coinbaseAddresses"]]
     outputs = [Output(value=msgspec.Raw(b"0"), script=Script(hex=script)) for script in scripts]
     return Transaction(txid="", vin=(Input(coinbase=extras["coinbaseRaw"] if signed else ""),), vout=tuple(outputs))
@@ -62,8 +62,8 @@ def test_public_lists_name_every_block_as_the_explorer_did(blocks, shared_data, 
 
 @pytest.mark.parametrize("name", PUBLIC_LISTS)
 def test_payout_addresses_alone_name_the_pools_that_a_public_list_knows_by_address(blocks, shared_data, name):
-    alone = named(blocks, PoolNames(read_pool_list(shared_data / "pools" / name)), signed=False)
-    content = {height: pool for height, pool in zip(HEIGHTS, alone, strict=True) if pool != UNKNOWN_POOL}
+    by_address = named(blocks, PoolNames(read_pool_list(shared_data / "pools" / name)), signed=False)
+    content = {height: pool for height, pool in zip(HEIGHTS, by_address, strict=True) if pool != UNKNOWN_POOL}
     assert content == {
         height: pool for height, pool in zip(HEIGHTS, recorded(blocks), strict=True) if height in content
     }

@@ -1,4 +1,4 @@
-"""The whole command over a node: what it publishes, what it survives, and how each figure leads back to its txids."""
+"""The whole command over a node: what it publishes, what it survives, and which txids each figure consists of."""
 
 import json
 import signal
@@ -16,9 +16,9 @@ from flows.sources.node.rows import ROWS_A_BATCH_COUNT
 from schemas.errors import SettingsError, WarehouseError
 from schemas.miner_set import MinerSet
 from schemas.units import SAT_PER_BTC
-from tests.attribution.recording import decoded_blocks, exchanges, recorded_blocks, run
+from tests.attribution.recorded_chain import decoded_blocks, exchanges, recorded_blocks, run
 from tests.invocation import COMMAND, eventually
-from tests.node.commanding import DAILY, environment, hashpivot, published, tables
+from tests.node.node_command import DAILY, environment, hashpivot, published, tables
 from tests.node.replay_node import Fault, ReplayNode
 
 StartNode = Callable[..., ReplayNode]
@@ -80,7 +80,7 @@ def test_published_transfers_are_those_of_the_rules_by_hand(clean: Path, by_hand
     assert {day: round(btc * SAT_PER_BTC) for day, btc in by_both} == sums
 
 
-def test_without_a_price_usd_is_null_and_says_why(clean: Path) -> None:
+def test_without_a_price_usd_is_null_with_the_reason(clean: Path) -> None:
     usd = "miner_outflow_usd, price_usd, miner_revenue_usd"
     assert set(published(clean, f"select {usd} from capitulation_daily")) == {(None, None, None)}
     reasons = published(
@@ -128,9 +128,9 @@ def test_two_runs_give_what_one_gives(tmp_path: Path, start_node: StartNode, cle
     assert f"blocks {MIDDLE}.." in second.stderr
     assert tables(home) == tables(clean)
     assert miner_sets(home) == miner_sets(clean)
-    asked = node.seen["getblock"]
+    fetched = node.seen["getblock"]
     third = hashpivot(node, home, *DAILY)
-    assert (third.returncode, node.seen["getblock"]) == (0, asked)
+    assert (third.returncode, node.seen["getblock"]) == (0, fetched)
     assert tables(home) == tables(clean)
 
 
@@ -178,12 +178,12 @@ def test_a_reorganisation_within_a_run_gives_what_a_clean_run_on_the_other_branc
     assert hashpivot(node, other, *DAILY).returncode == 0
     assert tables(home) == tables(other)
     assert miner_sets(home) == miner_sets(other)
-    content = published(home, "select detail from meta.quality where severity = 'notice'")
-    assert any("reorganised" in detail for (detail,) in content)
+    message = published(home, "select detail from meta.quality where severity = 'notice'")
+    assert any("reorganised" in detail for (detail,) in message)
 
 
 @pytest.mark.parametrize(
-    ("changed", "exit_code", "content"),
+    ("changed", "exit_code", "message"),
     [
         pytest.param({"HASHPIVOT_NODE_CHAIN": "main"}, 2, "HASHPIVOT_NODE_CHAIN", id="another chain"),
         pytest.param({"HASHPIVOT_NODE_COOKIE_FILE": "nobody.cookie"}, 2, "nobody.cookie", id="no cookie"),
@@ -191,17 +191,17 @@ def test_a_reorganisation_within_a_run_gives_what_a_clean_run_on_the_other_branc
     ],
 )
 def test_what_cannot_work_is_one_line_and_an_exit_code(
-    tmp_path: Path, start_node: StartNode, changed: dict[str, str], exit_code: int, content: str
+    tmp_path: Path, start_node: StartNode, changed: dict[str, str], exit_code: int, message: str
 ) -> None:
     node = start_node()
     done = hashpivot(node, tmp_path / "home", *DAILY, **changed)
     assert done.returncode == exit_code
-    assert content in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
 @pytest.mark.parametrize("way", ["cookie", "password"])
-def test_credentials_that_are_refused_are_one_line_without_the_secret(
+def test_credentials_that_are_rejected_are_one_line_without_the_secret(
     tmp_path: Path, start_node: StartNode, way: str
 ) -> None:
     node, secret = start_node(), "open-sesame"
@@ -217,11 +217,11 @@ def test_credentials_that_are_refused_are_one_line_without_the_secret(
     done = subprocess.run([COMMAND, *DAILY], env=kept, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert "refuses" in done.stderr
+    assert "rejects" in done.stderr
     assert secret not in done.stderr
 
 
-def test_other_labels_count_from_the_next_block_on_and_are_told(
+def test_other_labels_apply_from_the_next_block_on_and_are_reported(
     tmp_path: Path, start_node: StartNode, clean: Path
 ) -> None:
     node, home = start_node(), tmp_path / "home"
@@ -238,7 +238,7 @@ def test_other_labels_count_from_the_next_block_on_and_are_told(
     assert any("labels changed" in detail for (detail,) in notices)
 
 
-def test_doctor_asks_the_node(tmp_path: Path, start_node: StartNode) -> None:
+def test_doctor_checks_the_node(tmp_path: Path, start_node: StartNode) -> None:
     node = start_node()
     findings = json.loads(hashpivot(node, tmp_path / "home", "doctor", "--profile", "node", "--json").stdout)
     (source,) = [each for each in findings if each["what"] == "source node"]
@@ -253,19 +253,19 @@ def test_explain_lists_the_transactions_whose_sum_the_figure_is(
     node = start_node()
     done = hashpivot(node, clean, "explain", "capitulation_daily", column, "2026-01-05", "--json")
     assert done.returncode == 0, done.stderr
-    content = json.loads(done.stdout)
-    assert [content["figure"]] == [
+    message = json.loads(done.stdout)
+    assert [message["figure"]] == [
         figure for (figure,) in published(clean, f"select {column} from capitulation_daily where day = '2026-01-05'")
     ]
     truth = {(row[0], row[2], row[3]): row[6] for row in by_hand.rows if row[5] == 0}
-    listed = {(t["height"], t["txid"], t["exchange"]): t["transfer_sat"] for t in content["transfers"]}
+    listed = {(t["height"], t["txid"], t["exchange"]): t["transfer_sat"] for t in message["transfers"]}
     assert listed.items() <= truth.items()
-    assert sum(listed.values()) == content["transfer_sat"]
-    assert len({txid for _, txid, _ in listed}) == content["transaction_count"]
-    assert content["figure"] == (
-        content["transfer_sat"] / SAT_PER_BTC if column.endswith("btc") else len(content["transfers"])
+    assert sum(listed.values()) == message["transfer_sat"]
+    assert len({txid for _, txid, _ in listed}) == message["transaction_count"]
+    assert message["figure"] == (
+        message["transfer_sat"] / SAT_PER_BTC if column.endswith("btc") else len(message["transfers"])
     )
-    assert len(content["label_sets"]) == 1
+    assert len(message["label_sets"]) == 1
 
 
 def test_explain_narrows_to_one_exchange_and_pool(clean: Path, start_node: StartNode) -> None:
@@ -274,26 +274,26 @@ def test_explain_narrows_to_one_exchange_and_pool(clean: Path, start_node: Start
         "select day, exchange, pool, miner_to_exchange_btc from exchange_flow_daily "
         "where exchange <> 'all' and pool <> 'all' order by miner_to_exchange_btc desc limit 1",
     )[0]
-    asked = ("explain", "exchange_flow_daily", "miner_to_exchange_btc", str(day))
-    done = hashpivot(start_node(), clean, *asked, "--exchange", exchange, "--pool", pool)
+    arguments = ("explain", "exchange_flow_daily", "miner_to_exchange_btc", str(day))
+    done = hashpivot(start_node(), clean, *arguments, "--exchange", exchange, "--pool", pool)
     assert done.returncode == 0, done.stderr
     assert f"{round(btc * SAT_PER_BTC):,} satoshi" in done.stdout
 
 
 @pytest.mark.parametrize(
-    ("asked", "content"),
+    ("arguments", "message"),
     [
         (("capitulation_daily", "price_usd", "2026-01-05"), "no figure made of transactions"),
         (("capitulation_daily", "miner_to_exchange_btc", "2019-01-05"), "found no figure"),
         (("capitulation_daily", "miner_to_exchange_btc", "2026-01-05", "--pool", "antpool"), "ask exchange_flow_daily"),
     ],
 )
-def test_explain_says_what_it_cannot_explain(
-    clean: Path, start_node: StartNode, asked: tuple[str, ...], content: str
+def test_explain_reports_what_it_cannot_explain(
+    clean: Path, start_node: StartNode, arguments: tuple[str, ...], message: str
 ) -> None:
-    done = hashpivot(start_node(), clean, "explain", *asked)
+    done = hashpivot(start_node(), clean, "explain", *arguments)
     assert done.returncode == 1
-    assert content in done.stderr
+    assert message in done.stderr
 
 
 def saved(folder: Path, *heights: int, chain: str = "regtest") -> Checkpoints:
@@ -331,7 +331,7 @@ def test_a_damaged_checkpoint_gives_way_to_an_older_one(tmp_path: Path) -> None:
         checkpoints.newest_on(lambda height, block_hash: True)
 
 
-def test_checkpoints_of_another_chain_are_refused(tmp_path: Path) -> None:
+def test_checkpoints_of_another_chain_are_rejected(tmp_path: Path) -> None:
     saved(tmp_path / "kept", 143)
     with pytest.raises(SettingsError, match="regtest"):
         Checkpoints(tmp_path / "kept", "main").newest_first()
@@ -343,7 +343,7 @@ def test_no_other_profile_publishes_a_transfer(tmp_path: Path, start_node: Start
     assert published(tmp_path / "home", "from miner_transfer") == []
     parquet = pl.read_parquet(tmp_path / "home" / "published" / "parquet" / "miner_transfer.parquet")
     assert parquet.schema["transfer_sat"] == pl.Int64
-    refused = hashpivot(
+    failed = hashpivot(
         start_node(), tmp_path / "home", "explain", "capitulation_daily", "miner_to_exchange_btc", "2026-11-01"
     )
-    assert "only a source that reads blocks" in refused.stderr
+    assert "only a source that reads blocks" in failed.stderr

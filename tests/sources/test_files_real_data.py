@@ -14,42 +14,44 @@ from schemas.units import SAT_PER_BTC
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 JANUARY_2026 = pl.col("day").is_between(date(2026, 1, 1), date(2026, 1, 31))
 
-Said = tuple[list[Batch], list[Notice]]
+Observed = tuple[list[Batch], list[Notice]]
 
 
 @pytest.fixture(scope="module")
-def said(shared_data: Path) -> Said:
+def observed(shared_data: Path) -> Observed:
     request = Request(since=None, through=NOW.date(), now=NOW)
-    said = list(Files(shared_data).observe(request))
-    return [each for each in said if isinstance(each, Batch)], [each for each in said if isinstance(each, Notice)]
+    observed = list(Files(shared_data).observe(request))
+    return [each for each in observed if isinstance(each, Batch)], [
+        each for each in observed if isinstance(each, Notice)
+    ]
 
 
 @pytest.fixture(scope="module")
-def values(said: Said) -> pl.DataFrame:
+def values(observed: Observed) -> pl.DataFrame:
     """One row a source, series and day."""
-    daily = [batch for batch in said[0] if batch.table is ObservedTable.DAILY_VALUE]
+    daily = [batch for batch in observed[0] if batch.table is ObservedTable.DAILY_VALUE]
     return pl.concat(batch.rows.with_columns(source=pl.lit(batch.source)) for batch in daily)
 
 
 @pytest.fixture(scope="module")
-def blocks(said: Said) -> pl.DataFrame:
-    return next(batch.rows for batch in said[0] if batch.table is ObservedTable.BLOCK)
+def blocks(observed: Observed) -> pl.DataFrame:
+    return next(batch.rows for batch in observed[0] if batch.table is ObservedTable.BLOCK)
 
 
 def one(values: pl.DataFrame, source: str, series: str) -> pl.DataFrame:
     return values.filter(source=source, series=series).select("day", "value")
 
 
-def test_partial_last_row_of_coin_metrics_is_dropped_and_named(values, said):
+def test_partial_last_row_of_coin_metrics_is_dropped_and_named(values, observed):
     assert values.filter(source="coinmetrics_export")["day"].max() == date(2026, 3, 22)
-    about = [notice.message for notice in said[1] if notice.source == "coinmetrics_export"]
+    about = [notice.message for notice in observed[1] if notice.source == "coinmetrics_export"]
     assert any("2026-03-23 dropped" in message for message in about)
 
 
-def test_flows_of_cryptoquant_end_with_the_last_whole_day(values, said):
+def test_flows_of_cryptoquant_end_with_the_last_whole_day(values, observed):
     ends = values.filter(source="cryptoquant_export").group_by("series").agg(pl.col("day").max())
     assert ends["day"].unique().to_list() == [date(2026, 4, 10)]
-    assert sum("2026-04-11 dropped" in notice.message for notice in said[1]) == 13
+    assert sum("2026-04-11 dropped" in notice.message for notice in observed[1]) == 13
 
 
 def test_all_series_the_files_hold_are_stated(values):
@@ -117,7 +119,7 @@ def test_pools_go_by_display_name(blocks):
     assert "f2pool" not in pools
 
 
-def test_files_of_other_kinds_are_reported(said):
-    unknown = {notice.origin for notice in said[1] if notice.source == "files"}
+def test_files_of_other_kinds_are_reported(observed):
+    unknown = {notice.origin for notice in observed[1] if notice.source == "files"}
     assert {"README.md", "pools/pools.json", "mempool/api_docs_examples", "raw_blocks/bitcoin-etl"} <= unknown
     assert "pool_blocks/lookup_slug_to_name.json" not in unknown

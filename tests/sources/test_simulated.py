@@ -1,4 +1,4 @@
-"""The invented chain keeps the rules of the real one, tells the story it promises, and never rewrites a day."""
+"""The simulated chain keeps the rules of the real one, follows its scenario, and never changes a past day."""
 
 import math
 from datetime import UTC, date, datetime, timedelta
@@ -104,8 +104,8 @@ def test_everything_says_that_it_is_simulated():
     source = Simulated(seed=7)
     batches = batches_of(source)
     assert source.name == "simulated"
-    told = [ObservedTable.BLOCK, ObservedTable.DAILY_VALUE, ObservedTable.EXCHANGE_FLOW]
-    assert [batch.table for batch in batches] == told
+    tables = [ObservedTable.BLOCK, ObservedTable.DAILY_VALUE, ObservedTable.EXCHANGE_FLOW]
+    assert [batch.table for batch in batches] == tables
     assert {batch.source for batch in batches} == {"simulated"}
     assert {batch.origin for batch in batches} == {"simulated:seed=7"}
     assert {batch.observed_at for batch in batches} == {NOW}
@@ -114,7 +114,7 @@ def test_everything_says_that_it_is_simulated():
     assert all(exchange.startswith("sim-") for exchange in batches[2].rows["exchange"].unique())
 
 
-def test_the_digest_tells_two_answers_apart():
+def test_the_digest_differs_between_two_results():
     first, again, other = (batches_of(Simulated(seed=seed), now=datetime(2020, 1, 1, tzinfo=UTC)) for seed in (7, 7, 8))
     assert [batch.sha256 for batch in first] == [batch.sha256 for batch in again]
     assert not {batch.sha256 for batch in first} & {batch.sha256 for batch in other}

@@ -4,7 +4,7 @@ Rules (the letters stand for the sums of one transaction):
 
 - A script is a miner's, 0-hop, from the block on in which a coinbase first pays it, that block's later transactions
   included: the coinbase is the first of them. Scripts are compared, not addresses: P2PK and P2PKH of one key are two.
-  Outputs of zero or behind OP_RETURN pay nobody.
+  Outputs of zero or behind OP_RETURN count for no script.
 - An exchange label takes precedence. What a coinbase pays to an exchange is `coinbase_direct_to_exchange_sat` and
 nothing else. - share = miner inputs / all inputs. Outflow is share x outputs to anybody but miners, inflow (1 - share)
 x outputs to

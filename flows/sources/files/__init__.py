@@ -1,1 +1,1 @@
-"""Exports that somebody downloaded into a folder, recognised by what they hold and not by what they are called."""
+"""Vendor exports in a folder, recognised by their content and not by their names."""

@@ -131,7 +131,7 @@ def with_names(reading: Reading, names: Mapping[str, str]) -> Reading:
     """`reading` with pools by display name; a slug without a name stays, and a notice lists those."""
     slugs = reading.rows["pool"].unique().sort().to_list()
     nameless = [slug for slug in slugs if slug not in names and slug != UNKNOWN_POOL]
-    notices = [f"no display name for {', '.join(nameless)}; the slug stands in"] if nameless else []
+    notices = [f"no display name for {', '.join(nameless)}; their slugs are used"] if nameless else []
     named = pl.col("pool").replace({slug: names[slug] for slug in slugs if slug in names})
     return replace(reading, rows=reading.rows.with_columns(named), notices=(*reading.notices, *notices))
 
@@ -195,7 +195,7 @@ def _check_rows(origin: str, stated: pl.DataFrame, now: datetime) -> None:
             row=each["row"],
             column="height",
             value=each["height"],
-            expected=f"{each['slug_first']} at {each['block_at_first']} again, as row {each['row_first']} says",
+            expected=f"{each['slug_first']} at {each['block_at_first']} again, as in row {each['row_first']}",
             remedy="keep one of the two rows",
         )
         for each in other.head(1)

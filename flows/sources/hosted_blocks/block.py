@@ -90,7 +90,7 @@ def proven(place: str, header: Header) -> HostedBlock:
         raise BadInputError(where, f"bits {header.bits:#010x}", "a target that the main chain accepts", REMEDY)
     exact = difficulty(target)
     if not abs(header.difficulty / exact - 1) <= DIFFICULTY_TOLERANCE:
-        raise BadInputError(where, f"difficulty {header.difficulty}", f"{exact}, as its bits say", REMEDY)
+        raise BadInputError(where, f"difficulty {header.difficulty}", f"{exact}, as its bits give", REMEDY)
     return HostedBlock(
         height=header.height,
         hash=header.id,

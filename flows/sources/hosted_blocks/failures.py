@@ -1,4 +1,4 @@
-"""How explorers say no."""
+"""How explorers report errors."""
 
 from http import HTTPStatus
 from typing import Final
@@ -15,9 +15,9 @@ class _Failure(msgspec.Struct):
 
 
 def explain(reply: RawResponse) -> Failure | None:
-    """`{"error": sentence}` where a request is refused; 403 is what is left of a server that banned us.
+    """`{"error": sentence}` where a request is rejected; a server that banned us responds with 403.
 
-    Their 429 is HTML without Retry-After, and their 5xx means that another try may help: both as the status says.
+    Their 429 is HTML without Retry-After, and after their 5xx a retry may help: the status is enough for both.
     """
     if reply.status == HTTPStatus.FORBIDDEN:
         return Failure(FailureKind.BLOCKED, "HTTP 403", "the server shuts us out")

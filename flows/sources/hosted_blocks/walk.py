@@ -146,8 +146,8 @@ class BlockWalk:
                 reorganisations += 1
                 if reorganisations > MOST_REORGANISATIONS_COUNT:
                     raise TransientError(
-                        f"{explorer.origin}: found {reorganisations} reorganisations in one run, expected a chain that "
-                        "stands; try again later"
+                        f"{explorer.origin}: found {reorganisations} reorganisations in one run, expected a stable "
+                        "chain; try again later"
                     ) from error
                 # Fetched anew, because the page at the tip may be the one that is out of date.
                 tip = explorer.newest().blocks[-1]

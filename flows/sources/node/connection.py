@@ -74,7 +74,7 @@ class Connection:
         url: str,
         credentials: Credentials | None,
         *,
-        patience: RetryPolicy | None = None,
+        retry_policy: RetryPolicy | None = None,
         connections_count: int = MOST_CONNECTIONS_COUNT,
         largest_response_bytes: int = LARGEST_RESPONSE_BYTES,
     ) -> None:
@@ -92,7 +92,7 @@ class Connection:
                 "set it, or HASHPIVOT_NODE_USER and HASHPIVOT_NODE_PASSWORD",
             )
         self._credentials = found
-        self._retry_policy = patience or RetryPolicy()
+        self._retry_policy = retry_policy or RetryPolicy()
         self._largest_answer_bytes = largest_response_bytes
         self._stopped = threading.Event()
         self.connections_count = min(connections_count, MOST_CONNECTIONS_COUNT)

@@ -95,8 +95,8 @@ class Rpc:
             for number in numbers:
                 try:
                     results.append(self._result(method, by_id[number]))
-                except NodeRefusalError as refusal:
-                    results.append(refusal)
+                except NodeRefusalError as error:
+                    results.append(error)
             return results
 
         return self.connection.with_retries(attempt)

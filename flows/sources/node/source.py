@@ -93,7 +93,7 @@ class Node:
                 return
         raise TransientError(
             f"{self._walk.origin}: found {MOST_REORGANISATIONS_COUNT} reorganisations in one run, "
-            "expected a chain that stands; try again later"
+            "expected a stable chain; try again later"
         )
 
     def _observe_once(self, request: Request) -> Iterator[Batch | Notice]:

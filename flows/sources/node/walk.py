@@ -262,23 +262,23 @@ class ChainWalk:
             raise ChainReorganisedError(height, None, None) from response
         raise self._translated(height, response) from response
 
-    def _translated(self, height: int, refusal: NodeRefusalError) -> BadInputError:
-        if refusal.code == MISCELLANEOUS and "pruned" in refusal.message:
+    def _translated(self, height: int, error: NodeRefusalError) -> BadInputError:
+        if error.code == MISCELLANEOUS and "pruned" in error.message:
             return BadInputError(
                 f"{self.origin} block {height:,}",
-                refusal.message,
+                error.message,
                 "a block it still has",
                 "use a node with prune=0, or request later days",
             )
-        if refusal.code == METHOD_NOT_FOUND:
-            return BadInputError(refusal.place, refusal.message, "a method of Bitcoin Core 23.0", "upgrade the node")
-        return refusal
+        if error.code == METHOD_NOT_FOUND:
+            return BadInputError(error.place, error.message, "a method of Bitcoin Core 23.0", "upgrade the node")
+        return error
 
     def _read(self, header: HeaderFacts) -> NodeBlock:
         try:
             block = self._rpc.call("getblock", (header.hash, WITH_PREVOUTS), NodeBlock)
-        except NodeRefusalError as refusal:
-            return self._on_chain(header.height, refusal)
+        except NodeRefusalError as error:
+            return self._on_chain(header.height, error)
         if (block.hash, block.height, block.previous_hash) != (header.hash, header.height, header.previous_hash):
             raise BadInputError(
                 f"{self.origin} block {header.height:,}",
@@ -302,8 +302,8 @@ class ChainWalk:
     def _read_coinbase(self, header: HeaderFacts) -> RawTransaction:
         try:
             content = self._rpc.call("getblock", (header.hash, AS_BYTES), str)
-        except NodeRefusalError as refusal:
-            return self._on_chain(header.height, refusal)
+        except NodeRefusalError as error:
+            return self._on_chain(header.height, error)
         try:
             return raw_coinbase(bytes.fromhex(content), header.hash)
         except (EOFError, ValueError) as error:

@@ -69,7 +69,7 @@ class Stream(IntEnum):
 
 
 class Arrivals(NamedTuple):
-    """Blocks in the order of their heights: when each was found, what its header says, and how hard it was."""
+    """Blocks in the order of their heights: when each was found, the time in its header, and its difficulty."""
 
     found_s: Floats
     header_s: Integers

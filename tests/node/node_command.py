@@ -10,24 +10,24 @@ import duckdb
 from tests.invocation import COMMAND
 from tests.node.replay_node import ReplayNode
 
-Done = subprocess.CompletedProcess[str]
+Finished = subprocess.CompletedProcess[str]
 LABELS = Path(__file__).parents[1] / "attribution" / "recorded" / "labels.csv"
 DAILY = ("daily", "--profile", "node", "--plain")
 
 
 def environment(node: ReplayNode, home: Path, **changed: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("HASHPIVOT_")}
-    content = {
+    settings = {
         "HASHPIVOT_HOME": str(home),
         "HASHPIVOT_NODE_URL": node.url,
         "HASHPIVOT_NODE_COOKIE_FILE": str(node.cookie_file),
         "HASHPIVOT_NODE_CHAIN": "regtest",
         "HASHPIVOT_LABELS_FILE": str(LABELS),
     }
-    return kept | {"COLUMNS": "120"} | content | changed
+    return kept | {"COLUMNS": "120"} | settings | changed
 
 
-def hashpivot(node: ReplayNode, home: Path, *arguments: str, **changed: str) -> Done:
+def hashpivot(node: ReplayNode, home: Path, *arguments: str, **changed: str) -> Finished:
     return subprocess.run(
         [COMMAND, *arguments],
         env=environment(node, home, **changed),
@@ -44,6 +44,6 @@ def published(home: Path, sql: str) -> list[tuple[Any, ...]]:
 
 
 def tables(home: Path) -> dict[str, list[tuple[Any, ...]]]:
-    """Everything that rests on the node, whichever runs it took."""
+    """All tables that depend on the node."""
     names = ("capitulation_daily", "pool_daily", "exchange_flow_daily", "miner_transfer")
     return {name: published(home, f"from {name} order by all") for name in names}

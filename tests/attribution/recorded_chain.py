@@ -1,4 +1,4 @@
-"""Ten days of a regtest chain as its node content them, the labels of its wallets, and what was really sent."""
+"""Ten days of a regtest chain recorded from its node, the labels of its wallets, and what was really sent."""
 
 import csv
 import gzip
@@ -37,9 +37,9 @@ def decoded_blocks() -> list[NodeBlock]:
         return [DECODER.decode(msgspec.json.decode(line, type=dict[str, msgspec.Raw])["getblock3"]) for line in lines]
 
 
-def decoded(content: list[dict[str, Any]]) -> list[NodeBlock]:
+def decoded(as_json: list[dict[str, Any]]) -> list[NodeBlock]:
     """Blocks as attribution gets them, from JSON in which amounts are texts."""
-    return [DECODER.decode(AMOUNT.sub(r"\1\2", json.dumps(block))) for block in content]
+    return [DECODER.decode(AMOUNT.sub(r"\1\2", json.dumps(block))) for block in as_json]
 
 
 def exchanges() -> dict[str, str]:

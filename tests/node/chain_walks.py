@@ -12,12 +12,14 @@ FEW_RETRIES = RetryPolicy(
 )
 
 
-def walk_to(node: ReplayNode, patience: RetryPolicy = SHORT_PAUSES, chain: str = "regtest", **limits: Any) -> ChainWalk:
-    return ChainWalk(Connection(node.url, CookieFile(node.cookie_file), patience=patience, **limits), chain)
+def walk_to(
+    node: ReplayNode, retry_policy: RetryPolicy = SHORT_PAUSES, chain: str = "regtest", **limits: Any
+) -> ChainWalk:
+    return ChainWalk(Connection(node.url, CookieFile(node.cookie_file), retry_policy=retry_policy, **limits), chain)
 
 
 def content(block: NodeBlock) -> Any:
-    """All that a block says, amounts in satoshi, so that blocks from different ways can be compared."""
+    """All fields of a block, amounts in satoshi, so that blocks of different formats can be compared."""
     return (
         (block.hash, block.previous_hash, block.height, block.time, block.mediantime, block.difficulty),
         [

@@ -1,4 +1,4 @@
-"""Strategies: small chains with every odd thing in them that the rules speak of."""
+"""Strategies: small chains with every special case of the rules."""
 
 from typing import Any
 
