@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.settings import Settings
+from flows.sources.block_frame import block_frame
 from flows.sources.choose import source_named, web_session_of
 from flows.sources.esplora.responses import Block as EsploraBlock
 from flows.sources.esplora.responses import Transaction, with_coinbase
-from flows.sources.hosted_blocks.block import HostedBlock, block_frame, chained
+from flows.sources.hosted_blocks.block import HostedBlock, chained
 from flows.sources.hosted_blocks.pool import NAMED_OTHERWISE
 from flows.sources.mempool.difficulty import Adjustment, difficulty_days
 from flows.sources.mempool.responses import Block, BulkBlock, hosted_block
