@@ -58,6 +58,18 @@ class ContractError(TerminalError):
         super().__init__(f"{table}: {failures} contract failure(s), first: {first}; nothing of it was stored")
 
 
+class LicenceError(TerminalError):
+    """A table without a source, or with one whose terms are not stated, cannot be published."""
+
+    exit_code = 4
+
+    def __init__(self, table: str, found: str, remedy: str) -> None:
+        self.table, self.found = table, found
+        super().__init__(
+            f"table {table}: found {found}, expected a supplier and its licence; {remedy}, nothing was published"
+        )
+
+
 class QualityError(TerminalError):
     """A check of the finished tables failed; the last good publication stays.
 

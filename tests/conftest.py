@@ -18,7 +18,7 @@ from schemas.observations import BLOCK, EXCHANGE_FLOW, UTC_TIME
 from schemas.registry import REGISTRY
 from schemas.series import Group
 from tests.invocation import Hashpivot, invoke
-from transforms.build import Inputs
+from transforms.prepare import Inputs
 
 settings.register_profile("ci", derandomize=True, max_examples=25, deadline=None)
 settings.register_profile("night", max_examples=2_000, deadline=None)

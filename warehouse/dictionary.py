@@ -6,13 +6,13 @@ from typing import Final
 
 import polars as pl
 
-from schemas.published import TableFacts
+from schemas.table import Table
 
 PAGE: Final = Path(__file__).with_name("DICTIONARY.md")
 
 
 def columns_frame(
-    facts: Sequence[TableFacts], types: dict[str, pl.Schema], sources: dict[tuple[str, str], str]
+    facts: Sequence[Table], types: dict[str, pl.Schema], sources: dict[tuple[str, str], str]
 ) -> pl.DataFrame:
     """Rows of `meta.columns`.
 
@@ -40,7 +40,7 @@ def columns_frame(
     )
 
 
-def page(facts: Sequence[TableFacts]) -> str:
+def page(facts: Sequence[Table]) -> str:
     """The dictionary as Markdown, one section a table, one row a column."""
     lines = [
         "# Data dictionary",

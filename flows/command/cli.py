@@ -38,7 +38,7 @@ def doctor(as_json: bool, **given: Any) -> None:
 @click.option("--check", is_flag=True, help="Only check whether the page is fresh.")
 def dictionary(check: bool) -> None:
     """Write the data dictionary, warehouse/DICTIONARY.md, from the catalogue."""
-    from flows.run.tables import PUBLISHED
+    from transforms.catalog import PUBLISHED
     from warehouse.dictionary import PAGE, page
 
     text = page(PUBLISHED)

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from schemas.errors import TerminalError
 from schemas.units import SAT_PER_BTC
-from transforms.catalog import CAPITULATION_DAILY, EXCHANGE_FLOW_DAILY
 from transforms.inputs.exchange_flows import ALL
+from transforms.tables.capitulation_daily import TABLE as CAPITULATION_DAILY
+from transforms.tables.exchange_flow_daily import TABLE as EXCHANGE_FLOW_DAILY
 from warehouse.publication_queries import flow_figure, transfers_behind
 from warehouse.reading import open_publication
 

@@ -9,14 +9,14 @@ import polars as pl
 
 from flows.sources.kinds import suppliers_of
 from flows.sources.protocol import Known
+from schemas.check import Check
 from schemas.errors import HashpivotError, SettingsError
 from schemas.series import SERIES, Group
-from transforms.catalog import POOL_DAILY
-from transforms.checks.tables import Check
+from transforms.catalog import TABLES
 from transforms.derive import UNOBSERVED
 
-WHOLE_TABLES: Final = {Group.BLOCKS: POOL_DAILY.name}
-"""Groups of observations that no series stands for, and the table that is empty without them."""
+WITHOUT_SERIES: Final = frozenset(Group) - {series.group for series in SERIES.values()}
+"""Groups of observations that no series stands for: what is missing of them leaves whole tables empty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +104,7 @@ def _unfilled(tables: Mapping[str, pl.DataFrame], nulls: pl.DataFrame) -> Iterat
         series = SERIES.get(row["reason"].removeprefix(UNOBSERVED))
         if series and row["last_day"] == tables[row["table_name"]]["day"].max():
             yield f"{row['table_name']}.{row['column_name']}", series.group
-    for group, table in WHOLE_TABLES.items():
-        if tables[table].is_empty():
-            yield f"{table}.*", group
+    for name, table in TABLES.items():
+        group = table.lineage and table.lineage.origin.group
+        if group in WITHOUT_SERIES and tables[name].is_empty():
+            yield f"{name}.*", group

@@ -15,16 +15,19 @@ import polars as pl
 from flows.run.coverage import Coverage, Missing, coverage
 from flows.run.ingest import Ingested, known
 from flows.run.plan import Progress, Run, no_progress
-from flows.run.tables import PUBLISHED, column_sources
+from flows.run.tables import tables_frame
 from flows.sources.kinds import supplier_named
 from flows.sources.simulated.kind import SIMULATED
+from schemas.check import Check, as_frame, failed, from_notices
 from schemas.errors import NothingToPublishError, QualityError
 from schemas.observations import ObservedTable
 from schemas.series import Group
-from transforms.build import Built, Inputs, build
-from transforms.catalog import TABLES
-from transforms.checks.tables import Check, as_frame, failed, from_notices
+from schemas.table import Origin
+from transforms.build import Built, build
+from transforms.catalog import PUBLISHED, TABLES
 from transforms.inputs.capex import capex_quarters
+from transforms.lineage import column_sources
+from transforms.prepare import Inputs
 from warehouse import journal, vintages
 from warehouse.dictionary import columns_frame
 from warehouse.metadata import notices_of, revisions, run_history, source_facts
@@ -161,7 +164,7 @@ def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
     published = publish(_publication(run, built, inputs, meta, created_at=datetime.now(UTC)), [target])
     logger.info("rebuilt as_of=%s %s", run.now.isoformat(), _counts(published))
     progress(f"rebuilt {sum(published.rows.values()):,} rows as of {run.now:%Y-%m-%d %H:%M} UTC")
-    warnings = tuple(check.told() for check in built.checks if not check.passed)
+    warnings = tuple(check.message() for check in built.checks if not check.passed)
     return Outcome(run=run, published=published, database=target.folder / DATABASE_NAME, warnings=warnings)
 
 
@@ -205,7 +208,7 @@ def _meta(
         "nulls": built.nulls,
         "runs": run_history(connection),
         "sources": source_facts(
-            connection, supplier_named, built.chosen, inputs.block_source, built.flow_source, costs
+            connection, supplier_named, built.chosen, inputs.block_source, built.origins.get(Origin.FLOWS), costs
         ),
         "revisions": revisions(connection),
     }
@@ -216,18 +219,16 @@ def _publication(
 ) -> Publication:
     tables = {
         **built.tables,
-        **{facts.name: inputs.reference[facts.name] for facts in PUBLISHED if facts.name in inputs.reference},
+        **{table.name: inputs.reference[table.name] for table in PUBLISHED if table.reference},
     }
-    by_column = column_sources(
-        built.chosen, inputs.block_source, built.flow_source, built.transfer_source, inputs.filing_source
-    )
+    by_column = column_sources(PUBLISHED, built.chosen, built.origins)
     columns = columns_frame(PUBLISHED, {name: rows.schema for name, rows in tables.items()}, by_column)
     return Publication(
         version=run.run_id,
         created_at=created_at,
         tables=tables,
         facts=PUBLISHED,
-        meta=meta | {"columns": columns, "tables": _tables_frame(tables, by_column)},
+        meta=meta | {"columns": columns, "tables": tables_frame(PUBLISHED, tables, by_column, supplier_named)},
         about={
             "run_id": run.run_id,
             "profile": run.profile.name,
@@ -236,28 +237,6 @@ def _publication(
             "hashpivot_version": version("hashpivot"),
         },
     )
-
-
-def _tables_frame(tables: dict[str, pl.DataFrame], by_column: dict[tuple[str, str], str]) -> pl.DataFrame:
-    """Rows of `meta.tables`; a table inherits the terms of everybody whose data is in it."""
-    rows = []
-    for facts in PUBLISHED:
-        frame = tables[facts.name]
-        suppliers = sorted({s for (t, _), names in by_column.items() if t == facts.name for s in names.split(",") if s})
-        days = frame["day"] if "day" in frame.columns else pl.Series([], dtype=pl.Date)
-        rows.append(
-            {
-                "table_name": facts.name,
-                "description": facts.description,
-                "key_columns": ", ".join(facts.key),
-                "row_count": frame.height,
-                "first_day": days.min(),
-                "last_day": days.max(),
-                "sources": ",".join(suppliers),
-                "licence": "; ".join(f"{s.name}: {s.licence}" for s in map(supplier_named, suppliers) if s),
-            }
-        )
-    return pl.DataFrame(rows, schema_overrides={"first_day": pl.Date, "last_day": pl.Date}, infer_schema_length=None)
 
 
 def outcome_facts(outcome: Outcome) -> dict[str, Any]:

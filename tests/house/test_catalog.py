@@ -11,11 +11,13 @@ import polars as pl
 import pytest
 
 import transforms.metrics
-from flows.run.tables import column_sources
 from schemas.metric import Metric
 from schemas.series import SERIES
+from schemas.table import Origin
 from schemas.units import Unit
-from transforms.catalog import CAPITULATION_DAILY, TABLES
+from transforms.catalog import PUBLISHED, TABLES
+from transforms.lineage import column_sources
+from transforms.tables.capitulation_daily import TABLE as CAPITULATION_DAILY
 
 PROMISED = [
     "day",
@@ -186,7 +188,8 @@ def test_window_in_the_name_is_the_one_that_is_declared(m: Metric) -> None:
 
 def test_figures_of_security_and_conversion_are_traced_to_whoever_said_them() -> None:
     chosen = {"price_usd": "coinmetrics_export", "difficulty": "node", "block_count": "node", "supply_sat": "node"}
-    told = column_sources(chosen, "pool_blocks_export", None, None)
+    origins = {Origin.BLOCKS: "pool_blocks_export", Origin.REGISTRY: "registry"}
+    told = column_sources(PUBLISHED, chosen, origins)
     security = {name: told["security_daily", name] for name in ("supply_btc", "recovery_class", "pool_hhi_index")}
     assert security == {"supply_btc": "node", "recovery_class": "node", "pool_hhi_index": "pool_blocks_export"}
     assert told["security_daily", "merged_pool_hhi_index"] == "pool_blocks_export,registry"

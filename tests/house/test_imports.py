@@ -24,7 +24,8 @@ import polars as pl
 from schemas.observations import BLOCK, EXCHANGE_FLOW, UTC_TIME
 from schemas.registry import REGISTRY
 from schemas.series import Group
-from transforms.build import Inputs, build
+from transforms.build import build
+from transforms.prepare import Inputs
 
 def empty(schema):
     return pl.DataFrame(schema={name: column.dtype.type for name, column in schema.columns.items()})

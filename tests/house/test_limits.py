@@ -6,7 +6,7 @@ import pytest
 from schemas.enforce import enforce
 from schemas.errors import ContractError
 from schemas.metric import metric
-from schemas.published import schema_of
+from schemas.table import Table
 from schemas.units import Unit
 
 
@@ -28,7 +28,9 @@ def station() -> pl.Expr:
     return pl.col("station")
 
 
-SCHEMA = schema_of("sample", ["share_ratio"], (share_ratio, weather, station), {})
+SCHEMA = Table(
+    name="sample", description="Sample.", key=("share_ratio",), metrics=(share_ratio, weather, station)
+).schema
 
 
 def sample(share: float | None = 0.5, weather: str | None = "calm", station: str | None = "north") -> pl.DataFrame:

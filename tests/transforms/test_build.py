@@ -12,14 +12,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from schemas.check import failed
 from schemas.enforce import enforce
 from schemas.errors import ContractError, NothingToPublishError
 from schemas.observations import EXCHANGE_FLOW, Batch, ObservedTable
 from schemas.series import Group
-from transforms.build import Built, Inputs, build, schema
-from transforms.catalog import FILING_CANDIDATE, LEASE_ECONOMICS, MINER_FLOW_DAILY, MINER_TRANSFER, TABLES
+from schemas.table import Origin
+from transforms.build import Built, build
+from transforms.catalog import TABLES
 from transforms.chain import subsidy_sat
-from transforms.checks.tables import failed
+from transforms.prepare import Inputs
+from transforms.tables.filing_candidate import TABLE as FILING_CANDIDATE
+from transforms.tables.lease_economics import TABLE as LEASE_ECONOMICS
+from transforms.tables.miner_flow_daily import TABLE as MINER_FLOW_DAILY
+from transforms.tables.miner_transfer import TABLE as MINER_TRANSFER
 from warehouse import vintages
 from warehouse.working import open_working
 
@@ -95,10 +101,10 @@ def test_row_of_the_daily_table_that_contradicts_itself_is_refused(
     whole_market: Built, column: str, truth: str
 ) -> None:
     days = whole_market.tables["capitulation_daily"]
-    enforce(days, schema("capitulation_daily"))
+    enforce(days, TABLES["capitulation_daily"].schema)
     broken = days.with_columns(pl.when(pl.col("day") == day(LONG - 1)).then(pl.col(column) / 2).otherwise(column))
     with pytest.raises(ContractError, match=truth):
-        enforce(broken, schema("capitulation_daily"))
+        enforce(broken, TABLES["capitulation_daily"].schema)
 
 
 def test_each_window_fills_on_its_own_day(whole_market: Built) -> None:
@@ -325,6 +331,9 @@ def test_daily_totals_are_those_of_the_blocks(
     assert row(built, 1)["fees_btc"] == pytest.approx(140 * 0.02)
     assert row(built, 1)["fees_per_block_btc"] == pytest.approx(0.02)
     assert {check.severity for check in built.checks if check.table_name == "pool_daily"} == {"error"}
+    tables = {check.check_name: check.table_name for check in built.checks}
+    assert tables["blocks of all pools are the blocks of the day"] == "pool_daily"
+    assert tables["calendar has no gap"] == "capitulation_daily"
     assert failed(built.checks) == []
 
 
@@ -550,7 +559,7 @@ def test_tables_name_the_source_they_rest_on(mixed_built: Built) -> None:
         "miner_flow_daily": set(),
         "miner_transfer": set(),
     }
-    assert mixed_built.flow_source == "cryptoquant_export"
+    assert mixed_built.origins[Origin.FLOWS] == "cryptoquant_export"
 
 
 def test_inputs_are_left_as_they_were(mixed: Inputs) -> None:
@@ -591,7 +600,7 @@ def test_flow_to_all_exchanges_comes_from_the_total_where_no_exchange_is_told_ap
     assert told["miner_to_exchange_count"].null_count() == 1
     both = told.join(built.tables["capitulation_daily"], on="day")
     assert (both["miner_to_exchange_btc"] - both["miner_to_exchange_btc_right"]).abs().max() <= 1e-8
-    assert built.flow_source == SOURCE
+    assert built.origins[Origin.FLOWS] == SOURCE
     assert failed(built.checks) == []
 
 

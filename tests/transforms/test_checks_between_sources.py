@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.check import Check, failed
 from schemas.errors import QualityError
 from schemas.series import Group
-from transforms.build import Inputs, build
+from transforms.build import build
 from transforms.chain import BLOCKS_PER_HALVING, subsidy_sat
 from transforms.checks.between_sources import (
     OTHER_BLOCKS,
@@ -22,7 +23,7 @@ from transforms.checks.between_sources import (
     check_prices,
     check_same_blocks,
 )
-from transforms.checks.tables import Check, failed
+from transforms.prepare import Inputs
 
 LAST = date(2026, 9, 10)
 VENUES = ("one", "two", "three")

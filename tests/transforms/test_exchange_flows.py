@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from schemas.observations import EXCHANGE_FLOW
-from transforms.catalog import EXCHANGE_FLOW_DAILY
 from transforms.derive import derive
 from transforms.inputs.exchange_flows import exchange_flow_days
+from transforms.tables.exchange_flow_daily import TABLE as EXCHANGE_FLOW_DAILY
 
 FIRST = date(2024, 6, 1)
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from schemas.enforce import enforce
 from schemas.observations import FILING
-from transforms.build import Inputs, build
+from transforms.build import build
 from transforms.inputs.filings import EXCERPT_CHARACTERS, KEYWORDS, evidence, filing_candidates, filing_rows
+from transforms.prepare import Inputs
 
 LEASE = (
     "On December 17, 2025 the Company entered into a fifteen-year triple-net lease for 245 MW of critical IT capacity; "

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from transforms.calendar import dated, whole_days
-from transforms.catalog import POOL_DAILY
 from transforms.derive import derive
 from transforms.inputs.pools import pool_days
+from transforms.tables.pool_daily import TABLE as POOL_DAILY
 
 FIRST = date(2024, 6, 1)
 POOLS = ["A", "B", "C", "D", None]

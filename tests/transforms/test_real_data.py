@@ -10,11 +10,12 @@ import pytest
 from flows.settings import read_profile
 from flows.sources.files.folder import Files
 from flows.sources.protocol import Request
+from schemas.check import failed
 from schemas.observations import EXCHANGE_FLOW, Batch, ObservedTable
 from schemas.series import Group
-from transforms.build import Built, Inputs, build
+from transforms.build import Built, build
 from transforms.calendar import dated, fold_blocks, whole_days
-from transforms.checks.tables import failed
+from transforms.prepare import Inputs
 from warehouse.registry import load_registry
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.metric import Metric
-from transforms.catalog import CAPITULATION_DAILY
 from transforms.derive import derive
 from transforms.metrics import hashrate, regime, score
+from transforms.tables.capitulation_daily import TABLE as CAPITULATION_DAILY
 
 FIRST = date(2024, 6, 1)
 

@@ -6,10 +6,10 @@ from datetime import date, timedelta
 import polars as pl
 import pytest
 
+from schemas.check import Check
 from schemas.series import SERIES
-from transforms.catalog import CAPITULATION_DAILY
 from transforms.checks.reported import REPORTED, check_reported
-from transforms.checks.tables import Check
+from transforms.tables.capitulation_daily import TABLE as CAPITULATION_DAILY
 
 DAYS = [date(2024, 6, 1) + timedelta(days=n) for n in range(5)]
 CHOSEN = {

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.observations import UTC_TIME
-from transforms.build import Built, Inputs, build
+from transforms.build import Built, build
 from transforms.calendar import dated, whole_days
 from transforms.chain import subsidy_sat
 from transforms.derive import derive
@@ -25,6 +25,7 @@ from transforms.inputs.pools import pool_days
 from transforms.inputs.security import supply_at_end
 from transforms.metrics import concentration, drawdown
 from transforms.metrics.drawdown import RECOVERY_DAYS
+from transforms.prepare import Inputs
 from warehouse.registry import load_registry
 
 FIRST = date(2023, 1, 1)

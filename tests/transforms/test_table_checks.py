@@ -1,25 +1,21 @@
 """Each check of the finished tables passes on sound ones and fails, alone, on one broken for it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
 import pytest
 
-from transforms.checks.tables import (
-    QUALITY,
-    Check,
-    as_frame,
-    check_conflicts,
-    check_days,
-    check_flows,
-    check_pools,
-    check_reported_hashrate,
-    failed,
-    from_notices,
-)
+from schemas.check import QUALITY, Check, as_frame, failed, from_notices
+from transforms.checks.between_sources import check_conflicts
+from transforms.checks.reported import check_reported_hashrate
 from transforms.inputs.resolve import CONFLICTS
+from transforms.tables.capitulation_daily import TABLE as CAPITULATION_DAILY
+from transforms.tables.capitulation_daily import check_days
+from transforms.tables.exchange_flow_daily import check_flows
+from transforms.tables.pool_daily import check_pools
 
 FIRST = date(2024, 6, 1)
 DAYS = 12
@@ -199,7 +195,6 @@ def test_blocks_of_pools_are_those_of_the_day(counts: tuple[int, ...], same_sour
     (check,) = check_pools(pools(*counts), sound(), same_source=same_source)
     assert check.passed is passed
     assert check.severity == ("error" if same_source else "warning")
-    assert check.table_name == "pool_daily"
 
 
 def flows(all_btc: float) -> pl.DataFrame:
@@ -252,8 +247,8 @@ def test_notices_of_sources_never_fail() -> None:
 def test_only_failed_errors_stop_a_publication() -> None:
     warned = list(check_days(on(FIFTH, "mpi_zscore", 99.0)(sound())))
     assert failed(warned) == []
-    stopped = list(check_days(on(FIFTH, "block_count", 300)(sound())))
-    assert failed(stopped) == [
+    stopped = check_days(on(FIFTH, "block_count", 300)(sound()))
+    assert failed([replace(check, table_name=CAPITULATION_DAILY.name) for check in stopped]) == [
         "capitulation_daily: blocks of a day "
         "(1 of 12 days broken: 2024-06-05 block_count=300; expected 40 to 260 since 2013)"
     ]

@@ -7,8 +7,10 @@ import polars as pl
 
 from flows.sources.files.kind import COINMETRICS_EXPORT
 from flows.sources.simulated.kind import SIMULATED
+from schemas.metric import Metric, metric
 from schemas.observations import OBSERVED, UTC_TIME, Batch, ObservedTable
-from schemas.published import Column, TableFacts
+from schemas.table import Table
+from schemas.units import Unit
 from warehouse.dictionary import columns_frame
 from warehouse.journal import RunStart
 from warehouse.targets.protocol import Publication
@@ -128,34 +130,35 @@ def run(run_id: str = "run-1", **facts: Any) -> RunStart:
     return RunStart(**usual | facts)
 
 
-def _column(name: str, unit: str, null_rule: str | None = None) -> Column:
-    return Column(
-        name=name,
-        unit=unit,
-        description=f'What\'s {name}; "quoted".',
-        error="Exact.",
-        null_rule=null_rule,
-        inputs=(),
-    )
+def _column(name: str, unit: Unit, null_rule: str | None = None) -> Metric:
+    def column() -> pl.Expr:
+        return pl.col(name)
+
+    column.__name__, column.__doc__ = name, f'What\'s {name}; "quoted".'
+    return metric(unit=unit, dtype=pl.Float64, error="Exact.", null_rule=null_rule)(column)
 
 
 FACTS = (
-    TableFacts(
+    Table(
         name="price_daily",
         description="One row a day: the miner's price.",
         key=("day",),
-        columns=(
-            _column("day", "UTC day"),
-            _column("price_usd", "USD", "NULL on every seventh day."),
-            _column("is_final", "yes or no"),
-            _column("version", "label"),
+        metrics=(
+            _column("day", Unit.DAY),
+            _column("price_usd", Unit.USD, "NULL on every seventh day."),
+            _column("is_final", Unit.YES_NO),
+            _column("version", Unit.LABEL),
         ),
     ),
-    TableFacts(
+    Table(
         name="deal",
         description="One row a deal.",
         key=("deal_id",),
-        columns=(_column("deal_id", "label"), _column("power_mw", "MW"), _column("version", "label")),
+        metrics=(
+            _column("deal_id", Unit.LABEL),
+            _column("power_mw", Unit.MEGAWATT),
+            _column("version", Unit.LABEL),
+        ),
     ),
 )
 

@@ -6,11 +6,15 @@ from typing import Final
 
 import polars as pl
 
+from schemas.check import Check
 from transforms.calendar import FINALITY_BLOCKS
 from transforms.chain import BLOCKS_PER_HALVING, INITIAL_SUBSIDY_SAT, subsidy_sat_expr
-from transforms.checks.tables import MOST_NAMED, NORMAL_TIMES, Check, none_broken
+from transforms.checks.days import MOST_NAMED, NORMAL_TIMES, none_broken
 
 PRICE: Final = "price_usd"
+CONFLICT_SHARE: Final = 0.05
+JUDGED_BY_VENUE: Final = ("price_usd",)
+"""Series of which every venue has its own by nature; `check_prices` decides how far they may be apart."""
 RECENT: Final = timedelta(days=30)
 """Venues did drift apart by a tenth in the early years; a publication is judged by the prices that are new in it."""
 PRICE_TOLERANCE: Final = 0.02
@@ -28,6 +32,23 @@ SAT_ROUNDING: Final = 0.5
 OTHER_BLOCKS: Final = pl.Schema(
     {"source": pl.String, "height": pl.Int64, "subsidy_claimed_sat": pl.Int64, "fees_sat": pl.Int64}
 )
+
+
+def check_conflicts(conflicts: pl.DataFrame) -> Iterator[Check]:
+    """Report where a second source disagrees with the chosen one: one check a series and other source."""
+    for row in conflicts.filter(~pl.col("series").is_in(JUDGED_BY_VENUE)).iter_rows(named=True):
+        share = row["conflict_count"] / row["compared_count"]
+        yield Check(
+            check_name=f"{row['series']}: {row['other_source']} agrees with {row['chosen_source']}",
+            severity="warning",
+            passed=share <= CONFLICT_SHARE,
+            value=float(row["conflict_count"]),
+            expected="differences above 0.1 % on at most 5 % of days",
+            detail=(
+                f"{row['conflict_count']} of {row['compared_count']} days differ; median "
+                f"{row['median_difference_pct']:.4f} %, largest {row['largest_difference_pct']:.4f} %"
+            ),
+        )
 
 
 def check_prices(values: pl.DataFrame, ranked: Sequence[str], chosen: str | None, through: date) -> Iterator[Check]:
@@ -53,7 +74,6 @@ def check_prices(values: pl.DataFrame, ranked: Sequence[str], chosen: str | None
         at = f"largest {largest['apart'].item():.2%} on {largest['day'].item()}" if largest.height else "none of them"
         yield Check(
             check_name=f"{PRICE}: {venue} agrees with {chosen}",
-            table_name="capitulation_daily",
             severity="warning",
             passed=not (recent["apart"] > PRICE_TOLERANCE).any(),
             value=largest["apart"].item() * 100 if largest.height else None,
@@ -97,7 +117,6 @@ def check_same_blocks(blocks: pl.DataFrame, source: str | None, others: pl.DataF
         named = ", ".join(f"{height:,}" for height in apart.head(MOST_NAMED))
         yield Check(
             check_name=f"blocks: {other} agrees with {source}",
-            table_name="pool_daily",
             severity="error" if apart.len() > MOST_STALE_BLOCKS else "warning",
             passed=apart.is_empty(),
             value=float(apart.len()),
@@ -114,7 +133,6 @@ def check_claims(blocks: pl.DataFrame) -> Iterator[Check]:
     named = ", ".join(f"{height:,}" for height in greedy.head(MOST_NAMED))
     yield Check(
         check_name="no block claims more than its subsidy",
-        table_name="pool_daily",
         severity="error",
         passed=greedy.is_empty(),
         value=float(greedy.len()),

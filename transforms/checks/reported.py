@@ -6,8 +6,8 @@ from typing import Final
 
 import polars as pl
 
+from schemas.check import Check
 from schemas.units import PERCENT
-from transforms.checks.tables import Check
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,6 @@ def check_reported(resolved: pl.DataFrame, days: pl.DataFrame, chosen: Mapping[s
         comparable = each.same_supplier_as is None or chosen.get(each.same_supplier_as) == supplier
         yield Check(
             check_name=f"{each.title} agrees with that of {supplier}",
-            table_name="capitulation_daily",
             severity="warning" if comparable else "notice",
             passed=median <= each.tolerance or not comparable,
             value=median,
@@ -86,3 +85,25 @@ def check_reported(resolved: pl.DataFrame, days: pl.DataFrame, chosen: Mapping[s
                 + ("" if comparable else f"; ours is made of another supplier's {each.same_supplier_as}")
             ),
         )
+
+
+def check_reported_hashrate(resolved: pl.DataFrame, days: pl.DataFrame) -> Iterator[Check]:
+    """Compare our hash rate with the one a vendor reports, where one does."""
+    compared = (
+        resolved.select("day", "reported_hashrate_ehs")
+        .drop_nulls()
+        .join(days.select("day", "hashrate_ehs").drop_nulls(), on="day", how="inner", validate="1:1")
+    )
+    if compared.is_empty():
+        return
+    difference = compared.select(
+        (pl.col("hashrate_ehs") / pl.col("reported_hashrate_ehs") - 1).abs().median() * 100
+    ).item()
+    yield Check(
+        check_name="hash rate agrees with the vendor's",
+        severity="warning",
+        passed=difference <= 0.01,
+        value=difference,
+        expected="median difference up to 0.01 %",
+        detail=f"median difference {difference:.7f} % over {compared.height} days",
+    )

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from schemas.published import TableFacts
+from schemas.table import Table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +17,7 @@ class Publication:
     version: str
     created_at: datetime
     tables: Mapping[str, pl.DataFrame]
-    facts: Sequence[TableFacts]
+    facts: Sequence[Table]
     meta: Mapping[str, pl.DataFrame]
     about: Mapping[str, Any]
     """Facts for the manifest: profile, day, run, whether simulated."""

@@ -1,0 +1,177 @@
+"""One published table as one object: key, columns, rules, the frame it is derived from, who its figures come from."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import cached_property, partial
+from typing import Any, TypeAlias
+
+import pandera.polars as pa
+import polars as pl
+
+from schemas.check import Check
+from schemas.metric import Metric
+from schemas.series import Group
+from schemas.units import Unit
+
+Tables: TypeAlias = Mapping[str, pl.DataFrame]
+"""Frames by the name of their table."""
+Frame: TypeAlias = Callable[[Any, Tables], pl.DataFrame]
+"""From `transforms.prepare.Prepared` and the derived tables that are read, to the frame that the metrics are added to.
+
+Shape of the result: one row a row of the table, sorted by its key, with every column that the metrics read.
+"""
+Checks: TypeAlias = Callable[[Any, Tables], Iterable[Check]]
+"""From `transforms.prepare.Prepared` and all finished tables to the results of the checks of one table."""
+
+
+class Origin(Enum):
+    """A kind of observations with one supplier at a time: its name, and the group that a profile ranks its sources in.
+
+    The registry is no source of a profile, so it has no group.
+    """
+
+    BLOCKS = ("blocks", Group.BLOCKS)
+    FLOWS = ("exchange flows", Group.MINER_FLOWS)
+    TRANSFERS = ("transfers", Group.MINER_FLOWS)
+    FILINGS = ("filings", Group.FILINGS)
+    REGISTRY = ("registry", None)
+
+    def __init__(self, label: str, group: Group | None) -> None:
+        self.label = label
+        self.group = group
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lineage:
+    """Who the figures of a table come from.
+
+    Without `by_column` everything comes from the supplier of `origin`. With it each column comes from whoever states
+    the series that its metric reads in the end; an input that is no series and no column of a table that is read rests
+    on what `rests_on` names for it, columns or origins, and else on `origin`.
+    """
+
+    origin: Origin
+    by_column: bool = False
+    rests_on: Mapping[str, tuple[str | Origin, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """What is stated about one published column, in the comment, in `meta.columns` and in the dictionary."""
+
+    name: str
+    unit: str
+    description: str
+    error: str
+    null_rule: str | None
+    inputs: tuple[str, ...]
+
+    def comment(self) -> str:
+        """All of it in one paragraph."""
+        null = f" {self.null_rule}" if self.null_rule else " Never NULL."
+        return f"{self.description} [{self.unit}] {self.error}{null}"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Table:
+    """One published table, built from metrics or kept as a table of the registry.
+
+    `truths`: named expressions over the published columns that hold in every row; NULL counts as holding.
+    `reads`: derived tables that `frame` needs; they are built before this one. `lineage`: who the figures come from; a
+    table without it is refused when it is published. `reference`: the schema of a registry table, which has no metrics.
+    """
+
+    name: str
+    description: str
+    key: tuple[str, ...]
+    metrics: tuple[Metric, ...] = ()
+    truths: Mapping[str, pl.Expr] = field(default_factory=dict)
+    frame: Frame | None = None
+    reads: tuple["Table", ...] = ()
+    checks: Checks | None = None
+    lineage: Lineage | None = None
+    reference: pa.DataFrameSchema | None = None
+
+    @cached_property
+    def columns(self) -> tuple[Column, ...]:
+        """Facts of the columns, in the order in which they are published."""
+        if self.reference is not None:
+            return tuple(_reference_columns(self.reference))
+        return tuple(
+            Column(
+                name=m.name,
+                unit=m.unit.label,
+                description=m.description,
+                error=m.error,
+                null_rule=m.null_rule,
+                inputs=m.inputs,
+            )
+            for m in self.metrics
+        )
+
+    @cached_property
+    def schema(self) -> pa.DataFrameSchema:
+        """The Pandera schema that the published table must pass.
+
+        Limits of the columns are checked as one expression, because a check of its own for each of a hundred columns
+        takes longer than computing them; the schema's metadata keeps them one by one, for the message about a value
+        that breaks one.
+        """
+        if self.reference is not None:
+            return self.reference
+        limits = {f"{m.name} {rule}": holds(pl.col(m.name)) for m in self.metrics for rule, holds in _limits(m)}
+        everything = pl.all_horizontal(holds.fill_null(True) for holds in limits.values())
+        return pa.DataFrameSchema(
+            {m.name: pa.Column(m.dtype, nullable=True, description=m.description) for m in self.metrics},
+            checks=[
+                _truth("every value within the limits of its column", everything),
+                *(_truth(sentence, expression) for sentence, expression in self.truths.items()),
+            ],
+            strict=True,
+            ordered=True,
+            unique=list(self.key),
+            name=self.name,
+            metadata={"limits": limits},
+        )
+
+
+def registry_table(schema: pa.DataFrameSchema) -> Table:
+    """The published table of a registry schema, whose name, description and key are those of the schema."""
+    return Table(
+        name=str(schema.name),
+        description=" ".join(str(schema.description).split()),
+        key=tuple(schema.unique or ()),
+        lineage=Lineage(origin=Origin.REGISTRY),
+        reference=schema,
+    )
+
+
+def _reference_columns(schema: pa.DataFrameSchema) -> Iterator[Column]:
+    for name, column in schema.columns.items():
+        yield Column(
+            name=name,
+            unit=str((column.metadata or {}).get("unit", Unit.LABEL.label)),
+            description=str(column.description),
+            error="As good as the source named in the row.",
+            null_rule="NULL when the source does not say." if column.nullable else None,
+            inputs=(),
+        )
+
+
+def _limits(m: Metric) -> Iterator[tuple[str, Callable[[pl.Expr], pl.Expr]]]:
+    """What the values of a metric must be, in words and as an expression of the column."""
+    if not m.nullable:
+        yield "is known", pl.Expr.is_not_null
+    if m.dtype.is_float():
+        yield "is finite", pl.Expr.is_finite
+    if m.ge is not None:
+        yield f"is at least {m.ge}", partial(pl.Expr.ge, other=m.ge)
+    if m.le is not None:
+        yield f"is at most {m.le}", partial(pl.Expr.le, other=m.le)
+    if m.labels is not None:
+        yield f"is one of {', '.join(m.labels)}", partial(pl.Expr.is_in, other=list(m.labels))
+
+
+def _truth(sentence: str, expression: pl.Expr) -> pa.Check:
+    return pa.Check(lambda data: data.lazyframe.select(expression.fill_null(True)), name=sentence)

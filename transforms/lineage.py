@@ -1,0 +1,74 @@
+"""Which suppliers stand behind each published column, followed from the metrics down to series and origins."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from schemas.series import SERIES
+from schemas.table import Lineage, Origin, Table
+from transforms.metrics import day
+
+MARKS: Final = (day.day.name, day.is_final.name, day.sources.name)
+"""Columns that describe the row and come from nobody."""
+
+
+def column_sources(
+    tables: Iterable[Table], chosen: Mapping[str, str], origins: Mapping[Origin, str]
+) -> dict[tuple[str, str], str]:
+    """Suppliers behind each (table, column), comma-separated; '' where there is none.
+
+    `chosen`: the supplier of each series; `origins`: that of each origin.
+    """
+    found = {}
+    for table in tables:
+        for column in table.columns:
+            suppliers = {
+                chosen[root] if isinstance(root, str) else origins[root]
+                for root in _roots(table, column.name)
+                if root in chosen or root in origins
+            }
+            found[table.name, column.name] = ",".join(sorted(suppliers))
+    return found
+
+
+def _roots(table: Table, name: str) -> Iterator[str | Origin]:
+    """Series and origins that the column `name` rests on in the end."""
+    if table.lineage is None:
+        return
+    if not table.lineage.by_column:
+        yield table.lineage.origin
+        return
+    followed = list(_followed(table))
+    pending: list[str | Origin] = [name]
+    seen: set[str | Origin] = set()
+    while pending:
+        current = pending.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        if isinstance(current, Origin):
+            yield current
+        elif inputs := _inputs(followed, current):
+            pending.extend(inputs)
+        elif current in SERIES:
+            yield current
+        elif current not in MARKS:
+            yield table.lineage.origin
+
+
+def _followed(table: Table) -> Iterator[tuple[Table, Lineage]]:
+    """The table, then those it reads whose columns are followed as well."""
+    if table.lineage and table.lineage.by_column:
+        yield table, table.lineage
+        for read in table.reads:
+            yield from _followed(read)
+
+
+def _inputs(followed: Iterable[tuple[Table, Lineage]], name: str) -> tuple[str | Origin, ...]:
+    """What the column rests on in the first table that derives it; nothing where all take it over."""
+    for table, lineage in followed:
+        if name in lineage.rests_on:
+            return lineage.rests_on[name]
+        for m in table.metrics:
+            if m.name == name and m.inputs:
+                return m.inputs
+    return ()

@@ -1,0 +1,132 @@
+"""What every table starts from: the inputs of a run, put to days and resolved to one value a day and series."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from functools import partial
+
+import polars as pl
+
+from schemas.errors import NothingToPublishError
+from schemas.series import Group
+from schemas.suppliers import REGISTRY
+from schemas.table import Origin
+from transforms.attribution.transfers import block_flow_rows, transfer_rows
+from transforms.calendar import dated, fold_blocks, is_final, whole_days
+from transforms.checks.between_sources import OTHER_BLOCKS
+from transforms.inputs.filings import filing_rows
+from transforms.inputs.resolve import Resolved, resolve
+from transforms.inputs.transfer_days import miner_flow_values, seen_days, seen_flow_days
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """The newest observations and the reference tables of a run.
+
+    `blocks`, `values`, `flows`, `transfers`, `block_flows` and `filings` are the frames of `schemas.observations`,
+    `values` with its `source`; `other_blocks` is what sources other than the `block_source` state of blocks. `through`
+    is the last day that is published, `now` the one clock reading of the run.
+    """
+
+    blocks: pl.DataFrame
+    block_source: str | None
+    values: pl.DataFrame
+    flows: pl.DataFrame
+    flow_source: str | None
+    transfers: pl.DataFrame = field(default_factory=partial(transfer_rows, (), ""))
+    block_flows: pl.DataFrame = field(default_factory=partial(block_flow_rows, (), ""))
+    transfer_source: str | None = None
+    other_blocks: pl.DataFrame = field(default_factory=partial(pl.DataFrame, schema=OTHER_BLOCKS))
+    filings: pl.DataFrame = field(default_factory=partial(filing_rows, ()))
+    filing_source: str | None = None
+    reference: Mapping[str, pl.DataFrame]
+    precedence: Mapping[Group, Sequence[str]]
+    through: date
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """The inputs of a run and what several tables need of them.
+
+    `blocks` are dated and `whole` is `whole_days` of them. `transfers` have their `day`, `flow_days` are their sums.
+    `values` are all daily values, those summed up from blocks and transfers included; `resolved` picks one source for
+    each series, and `days` are its days with `is_final`. `chain_is_folded`: whether the daily totals of the chain are
+    sums over `blocks`; `flows_are_transfers`: whether flows to exchanges are sums of single transfers and not a
+    vendor's. `origins` maps each origin that has a supplier to it.
+    """
+
+    inputs: Inputs
+    blocks: pl.DataFrame
+    whole: pl.DataFrame
+    transfers: pl.DataFrame
+    flow_days: pl.DataFrame
+    values: pl.DataFrame
+    resolved: Resolved
+    days: pl.DataFrame
+    chain_is_folded: bool
+    flows_are_transfers: bool
+    origins: Mapping[Origin, str]
+
+    def marked(self, rows: pl.DataFrame, origin: Origin, *, by_blocks: bool = True) -> pl.DataFrame:
+        """Add `sources`, the supplier of `origin`, and `is_final` by the clock and, with `by_blocks`, by the blocks."""
+        final = is_final(self.whole if by_blocks else None, self.inputs.now)
+        return rows.with_columns(final.alias("is_final"), pl.lit(self.origins.get(origin), pl.String).alias("sources"))
+
+
+def prepare(inputs: Inputs) -> Prepared:
+    """Put the observations to days and resolve them.
+
+    Raises `NothingToPublishError` when no source states any day.
+    """
+    blocks = dated(inputs.blocks)
+    whole = whole_days(blocks)
+    folded = fold_blocks(blocks, whole).select(pl.lit(inputs.block_source, pl.String).alias("source"), pl.all())
+    # Where a source states blocks and totals of the same days, its blocks count.
+    stated = inputs.values.join(folded, on=["source", "series", "day"], how="anti", maintain_order="left")
+    # Without transfers there is nothing to date, and a million blocks need not be looked through for it.
+    dating = blocks if inputs.transfer_source else blocks.clear()
+    known = seen_days(inputs.block_flows, dating, whole).filter(pl.col("day") <= inputs.through)
+    transfers = inputs.transfers.join(known, on="height", how="inner", validate="m:1", maintain_order="left")
+    flow_days = seen_flow_days(inputs.block_flows, inputs.transfers, known)
+    summed = miner_flow_values(flow_days).select(pl.lit(inputs.transfer_source, pl.String).alias("source"), pl.all())
+    stated = stated.join(summed, on=["source", "series", "day"], how="anti", maintain_order="left")
+    values = pl.concat([stated, folded, summed])
+    resolved = resolve(values.filter(pl.col("day") <= inputs.through), inputs.precedence)
+    if resolved.days.is_empty():
+        raise NothingToPublishError(
+            f"days up to {inputs.through}: found none in any source of the profile, expected at least one; "
+            "check the sources with `hashpivot doctor`"
+        )
+    chain_is_folded = inputs.block_source is not None and inputs.block_source == resolved.chosen.get("block_count")
+    flows_are_transfers = _ranks_transfers_first(inputs)
+    stated_flows = inputs.transfer_source if flows_are_transfers else inputs.flow_source
+    origins = {
+        Origin.BLOCKS: inputs.block_source,
+        Origin.FLOWS: stated_flows or resolved.chosen.get("miner_to_exchange_sat"),
+        Origin.TRANSFERS: inputs.transfer_source,
+        Origin.FILINGS: inputs.filing_source,
+        Origin.REGISTRY: REGISTRY.name,
+    }
+    return Prepared(
+        inputs=inputs,
+        blocks=blocks,
+        whole=whole,
+        transfers=transfers,
+        flow_days=flow_days,
+        values=values,
+        resolved=resolved,
+        days=resolved.days.with_columns(is_final(whole if chain_is_folded else None, inputs.now).alias("is_final")),
+        chain_is_folded=chain_is_folded,
+        flows_are_transfers=flows_are_transfers,
+        origins={origin: supplier for origin, supplier in origins.items() if supplier is not None},
+    )
+
+
+def _ranks_transfers_first(inputs: Inputs) -> bool:
+    """Whether the profile ranks the source of transfers before that of flows, or there is no source of flows."""
+    transfers, flows = inputs.transfer_source, inputs.flow_source
+    if transfers is None or flows is None:
+        return transfers is not None
+    ranked = list(inputs.precedence.get(Group.MINER_FLOWS, ()))
+    return ranked.index(transfers) <= ranked.index(flows)

@@ -1,0 +1,163 @@
+"""The squeeze of the miners by day: series of all sources beside dated costs."""
+
+from collections.abc import Iterator
+from typing import Final
+
+import polars as pl
+
+from schemas.check import Check, Severity
+from schemas.series import Group
+from schemas.table import Lineage, Origin, Table, Tables
+from transforms.checks.between_sources import PRICE, check_conflicts, check_issuance, check_prices
+from transforms.checks.days import NORMAL_TIMES, none_broken
+from transforms.checks.reported import check_reported, check_reported_hashrate
+from transforms.inputs.cost import known_inputs
+from transforms.metrics import (
+    cost,
+    day,
+    hashprice,
+    hashrate,
+    miner_flows,
+    puell,
+    regime,
+    score,
+    supply,
+    sustainability,
+)
+from transforms.prepare import Prepared
+
+SATOSHI_BTC: Final = 1e-8
+EXACT: Final = 1e-9
+BLOCKS_PER_DAY_HARD: Final = (40, 260)
+BLOCKS_PER_DAY_USUAL: Final = (100, 200)
+RETARGET_RATIO: Final = (0.25, 4.0)
+PUELL_USUAL: Final = (0.0, 20.0)
+REVENUE_CHANGE_USUAL_PCT: Final = (-95.0, 400.0)
+MPI_USUAL: Final = (-5.0, 30.0)
+HASHPRICE_TOLERANCE: Final = 0.15
+
+_PARTS: Final = ("score_income_level", "score_income_change", "score_hashrate", "score_margin", "score_selling")
+
+
+def frame(given: Prepared, _: Tables) -> pl.DataFrame:
+    """The resolved days with what fleets spend and pay, as it was known on each day."""
+    reference = given.inputs.reference
+    costs = known_inputs(given.days, reference["fleet_efficiency"], reference["power_price"])
+    return given.days.join(costs, on="day", how="left", validate="1:1", maintain_order="left")
+
+
+def checks(given: Prepared, tables: Tables) -> Iterator[Check]:
+    """Checks of the days themselves, of what vendors report of them, and of the sources they were chosen from."""
+    days, resolved = tables[TABLE.name], given.resolved
+    yield from check_days(days)
+    yield from check_reported_hashrate(resolved.days, days)
+    yield from check_reported(resolved.days, days, resolved.chosen)
+    yield from check_conflicts(resolved.conflicts)
+    ranked = given.inputs.precedence.get(Group.PRICE, ())
+    yield from check_prices(given.values, ranked, resolved.chosen.get(PRICE), given.inputs.through)
+    yield from check_issuance(resolved.days)
+
+
+def check_days(days: pl.DataFrame) -> Iterator[Check]:
+    """Check the finished `capitulation_daily`, one row a day."""
+    yield none_broken(
+        days, "calendar has no gap", "error", pl.col("day").diff().dt.total_days().fill_null(1) == 1, "one row a day"
+    )
+    yield none_broken(
+        days,
+        "no final day after one that is not",
+        "error",
+        pl.col("is_final") <= pl.col("is_final").shift(fill_value=True),
+        "is_final never returns to true",
+    )
+    modern = days.filter(pl.col("day") >= NORMAL_TIMES)
+    limits: tuple[tuple[Severity, tuple[int, int]], ...] = (
+        ("error", BLOCKS_PER_DAY_HARD),
+        ("warning", BLOCKS_PER_DAY_USUAL),
+    )
+    for severity, (low, high) in limits:
+        yield none_broken(
+            modern,
+            "blocks of a day",
+            severity,
+            pl.col("block_count").is_between(low, high),
+            f"{low} to {high} since 2013",
+        )
+    step = pl.col("difficulty") / pl.col("difficulty").shift()
+    least, greatest = RETARGET_RATIO
+    yield none_broken(
+        days,
+        "difficulty moves within one retarget a day",
+        "error",
+        step.is_between(least, greatest),
+        f"ratio {least} to {greatest}",
+    )
+    most = 50.0 / pl.lit(2.0).pow(pl.col("halving_count").shift(fill_value=0)) * pl.col("block_count")
+    yield none_broken(
+        days,
+        "issuance is no more than allowed",
+        "error",
+        pl.col("issuance_btc") <= most * (1 + 1e-9),
+        "the subsidy schedule",
+    )
+    usual = {
+        "puell_issuance_ratio": PUELL_USUAL,
+        "revenue_change_30d_pct": REVENUE_CHANGE_USUAL_PCT,
+        "mpi_zscore": MPI_USUAL,
+    }
+    for column, (bottom, top) in usual.items():
+        inside = pl.col(column).is_between(bottom, top, closed="none")
+        yield none_broken(modern, f"{column} is usual", "warning", inside, f"between {bottom} and {top} since 2013")
+    yield none_broken(
+        days,
+        "no more goes to exchanges than leaves the miners",
+        "warning",
+        pl.col("miner_to_exchange_btc") <= pl.col("miner_outflow_btc"),
+        "flow to exchanges up to the outflow",
+    )
+    expected = pl.col("hashprice_usd_per_phs_day").rolling_mean(7)
+    realised = pl.col("hashprice_realised_usd_per_phs_day").rolling_mean(7)
+    yield none_broken(
+        modern,
+        "both forms of hashprice agree over a week",
+        "warning",
+        (expected / realised - 1).abs() <= HASHPRICE_TOLERANCE,
+        "within 15 % since 2013",
+    )
+
+
+TABLE: Final = Table(
+    name="capitulation_daily",
+    description="How hard Bitcoin's miners are being squeezed: one row a UTC day.",
+    key=("day",),
+    metrics=(
+        day.day,
+        *supply.METRICS,
+        *hashrate.METRICS,
+        *hashprice.METRICS,
+        *puell.METRICS,
+        *sustainability.METRICS,
+        *miner_flows.METRICS,
+        *cost.METRICS,
+        *score.METRICS,
+        *regime.METRICS,
+        day.is_final,
+        day.sources,
+    ),
+    truths={
+        "revenue is issuance plus fees": (
+            (pl.col("miner_revenue_btc") - pl.col("issuance_btc") - pl.col("fees_btc")).abs() <= SATOSHI_BTC
+        ),
+        "mean transfer times count is the total": (
+            (
+                pl.col("miner_to_exchange_mean_btc") * pl.col("miner_to_exchange_count")
+                - pl.col("miner_to_exchange_btc")
+            ).abs()
+            <= SATOSHI_BTC
+        ),
+        "the parts of the score add up": ((pl.sum_horizontal(_PARTS) - pl.col("capitulation_score")).abs() <= EXACT),
+    },
+    frame=frame,
+    checks=checks,
+    lineage=Lineage(origin=Origin.REGISTRY, by_column=True),
+)

@@ -1,0 +1,30 @@
+"""What each standing contract is worth to the miner."""
+
+from typing import Final
+
+import polars as pl
+
+from schemas.suppliers import REGISTRY
+from schemas.table import Lineage, Origin, Table, Tables
+from transforms.inputs.leases import standing_contracts
+from transforms.metrics import day, leases
+from transforms.prepare import Prepared
+from transforms.tables import capitulation_daily
+
+
+def frame(given: Prepared, tables: Tables) -> pl.DataFrame:
+    """The contracts that stand on the last day, beside the assumptions and the market of that day."""
+    market = tables[capitulation_daily.TABLE.name]
+    contracts = standing_contracts(given.inputs.reference, market, given.inputs.through)
+    return contracts.with_columns(pl.lit(REGISTRY.name).alias("sources"))
+
+
+TABLE: Final = Table(
+    name="lease_economics",
+    description="What each standing contract is worth to the miner, on stated assumptions: one row a deal.",
+    key=("deal_id",),
+    metrics=(*leases.METRICS, day.sources),
+    frame=frame,
+    reads=(capitulation_daily.TABLE,),
+    lineage=Lineage(origin=Origin.REGISTRY),
+)

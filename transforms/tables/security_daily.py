@@ -1,0 +1,69 @@
+"""What protects the chain, by day."""
+
+from typing import Final
+
+import polars as pl
+
+from schemas.table import Lineage, Origin, Table, Tables
+from transforms.inputs.concentration import MERGED_POOLS, concentration_days
+from transforms.inputs.security import MADE_FROM, security_days, supply_at_end
+from transforms.metrics import concentration, day, drawdown, security
+from transforms.prepare import Prepared
+from transforms.tables import capitulation_daily, conversion_daily, pool_daily
+
+EXACT: Final = 1e-9
+
+
+def frame(given: Prepared, tables: Tables) -> pl.DataFrame:
+    """The days of the market beside displaced hash rate, concentration of pools, machine prices, outages and supply."""
+    reference = given.inputs.reference
+    return security_days(
+        tables[capitulation_daily.TABLE.name],
+        tables[conversion_daily.TABLE.name],
+        concentration_days(tables[pool_daily.TABLE.name], reference["proxy_pool"]),
+        reference["asic_price"],
+        reference["outage_event"],
+        supply_at_end(given.blocks, given.whole),
+    )
+
+
+TABLE: Final = Table(
+    name="security_daily",
+    description="What protects the chain, how concentrated it is, why hash rate is off its peak: one row a UTC day.",
+    key=("day",),
+    metrics=(
+        day.day,
+        *security.METRICS,
+        *concentration.METRICS,
+        *drawdown.METRICS,
+        day.is_final,
+        day.sources,
+    ),
+    truths={
+        "low case of concentration no higher than the high one": (
+            pl.col("pool_hhi_index") <= pl.col("pool_hhi_high_index") * (1 + EXACT)
+        ),
+        "merging pools only concentrates": pl.col("pool_hhi_index") <= pl.col("merged_pool_hhi_index") * (1 + EXACT),
+        "the terms of the drawdown add up": (
+            (
+                pl.col("drawdown_permanent_low_ehs")
+                + pl.col("drawdown_temporary_ehs")
+                + pl.col("drawdown_residual_high_ehs")
+                - pl.col("drawdown_total_ehs")
+            ).abs()
+            <= EXACT * (1 + pl.col("hashrate_peak_365d_ehs"))
+        ),
+    },
+    frame=frame,
+    reads=(capitulation_daily.TABLE, conversion_daily.TABLE, pool_daily.TABLE),
+    lineage=Lineage(
+        origin=Origin.REGISTRY,
+        by_column=True,
+        rests_on={
+            **MADE_FROM,
+            "pool_blocks": (Origin.BLOCKS,),
+            "unknown_blocks": (Origin.BLOCKS,),
+            MERGED_POOLS: (Origin.BLOCKS, Origin.REGISTRY),
+        },
+    ),
+)
