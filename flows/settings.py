@@ -89,7 +89,7 @@ class Settings(BaseSettings):
         return self.home / "rebuilt"
 
     @property
-    def told_alerts(self) -> Path:
+    def alert_state(self) -> Path:
         """What alerts were last compared with, so that none is told twice."""
         return self.home / "alerts.json"
 

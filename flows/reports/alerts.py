@@ -1,4 +1,4 @@
-"""What is worth an alert: a publication compared with what was told before. Knows no way to send anything."""
+"""Which alerts a publication calls for, compared with those that were sent before. Sends nothing itself."""
 
 import fcntl
 import logging
@@ -45,7 +45,7 @@ NAMESPACE: Final = UUID("6e0a7c4c-2f0b-5b0e-9f5a-3f6f3d0d8a51")
 
 
 class Alert(BaseModel):
-    """One thing to tell, once. `subject` names what it is about, so that the same thing has the same `event_id`."""
+    """One message, sent once. `subject` names what it is about, so that the same thing has the same `event_id`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -57,14 +57,14 @@ class Alert(BaseModel):
 
     @property
     def event_id(self) -> UUID:
-        """The same for the same thing, whoever tells it and however often."""
+        """The same for the same thing, whoever sends it and however often."""
         return uuid5(NAMESPACE, f"{self.event} {self.subject}")
 
 
-class Seen(BaseModel):
-    """What of a publication the alerts look at. `state_day` is the newest day that has a state.
+class Snapshot(BaseModel):
+    """What of a publication the alerts compare. `state_day` is the newest day that has a state.
 
-    The words for deals and revisions are only for telling them, and not kept.
+    Texts of deals and revisions are only for the messages, and not stored.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -77,57 +77,59 @@ class Seen(BaseModel):
     bursts: tuple[date, ...]
     deals: tuple[str, ...]
     revision_count: int
-    heard_at: datetime | None
-    """When the newest revision was heard."""
-    deal_words: dict[str, str] = Field(default_factory=dict, exclude=True)
+    revised_at: datetime | None = None
+    """When the newest revision was received."""
+    deal_texts: dict[str, str] = Field(default_factory=dict, exclude=True)
     """By deal, in its last version, what it is about."""
-    revision_words: tuple[str, ...] = Field((), exclude=True)
+    revision_texts: tuple[str, ...] = Field((), exclude=True)
     """What the newest revisions changed, the largest of them first."""
 
 
 class Stopped(BaseModel):
-    """Trouble that checks have found: their names, and the last day that was not published for it."""
+    """Checks that have stopped publications of a profile, and the last day that was not published for it."""
 
     model_config = ConfigDict(frozen=True)
 
-    profile: str
     day: date
     checks: tuple[str, ...]
 
-    def ends_with(self, seen: Seen) -> bool:
-        """Whether that publication is one that this had stopped; an earlier day, or other sources, prove nothing."""
-        return seen.profile == self.profile and seen.last_day >= self.day
+    def ends_with(self, snapshot: Snapshot) -> bool:
+        """Whether that publication is one that this had stopped; one of an earlier day proves nothing."""
+        return snapshot.last_day >= self.day
 
 
-class Told(BaseModel):
-    """What was told so far of a profile: the publication that was looked at last, and the trouble that is not over."""
+class AlertState(BaseModel):
+    """What was sent so far of a profile: the publication that was compared last, and what is still wrong.
+
+    Each profile has its own, so that a run of one, by hand perhaps, hides nothing of another.
+    """
 
     model_config = ConfigDict(frozen=True)
 
-    seen: Seen | None = None
+    seen: Snapshot | None = None
     stopped: Stopped | None = None
     late: date | None = None
-    """The day whose lateness was told."""
+    """The day whose lateness was sent."""
 
 
 class Memory(BaseModel):
-    """The same by profile, so that a run of one, by hand perhaps, hides nothing of another."""
+    """The file that keeps the state by profile."""
 
     model_config = ConfigDict(frozen=True)
 
-    profiles: dict[str, Told]
+    profiles: dict[str, AlertState]
 
 
-def look(published: Path) -> Seen:
+def read_snapshot(published: Path) -> Snapshot:
     """What the current publication under `published` shows. Raises `WarehouseError` where there is none."""
     with open_publication(published) as publication:
         run = publication_queries.newest_run(publication)
         state = publication_queries.newest_state(publication)
         bursts_from = run["day"] - timedelta(days=LONGEST_BURST_DAYS)
         deals = publication_queries.standing_deals(publication)
-        revision_count, heard_at = publication_queries.revision_total(publication)
+        revision_count, revised_at = publication_queries.revision_total(publication)
         revisions = publication_queries.newest_revisions(publication, MOST_NAMED)
-        return Seen(
+        return Snapshot(
             version=run["publication"],
             profile=run["profile"],
             last_day=run["day"],
@@ -136,13 +138,13 @@ def look(published: Path) -> Seen:
             bursts=tuple(publication_queries.bursts_after(publication, bursts_from)),
             deals=tuple(deal["deal_id"] for deal in deals),
             revision_count=revision_count,
-            heard_at=heard_at,
-            deal_words={deal["deal_id"]: deal_in_words(deal) for deal in deals},
-            revision_words=tuple(revision_in_words(revision) for revision in revisions),
+            revised_at=revised_at,
+            deal_texts={deal["deal_id"]: deal_text(deal) for deal in deals},
+            revision_texts=tuple(revision_text(revision) for revision in revisions),
         )
 
 
-def deal_in_words(deal: Row) -> str:
+def deal_text(deal: Row) -> str:
     """What a row of `conversion_deal` is about, in part of a sentence; unknown amounts are left out."""
     mw, usd, tenant = deal["critical_it_mw"], deal["contract_value_usd"], deal["tenant"]
     amounts = [f"{mw:g} MW of critical IT load"] if mw is not None else []
@@ -151,7 +153,7 @@ def deal_in_words(deal: Row) -> str:
     return ", ".join([*parties, *amounts, f"announced on {deal['announced_on']}", deal["confidence"]])
 
 
-def revision_in_words(revision: Row) -> str:
+def revision_text(revision: Row) -> str:
     """What a row of `meta.revisions` changed, in part of a sentence. A block has no value, only a detail."""
     before, after, detail = revision["value_before"], revision["value_after"], revision["detail"]
     difference_pct = revision["difference_pct"]
@@ -162,117 +164,117 @@ def revision_in_words(revision: Row) -> str:
     return f"{revision['source']}, {revision['item']} of {revision['day']}: {', '.join(changes)}"
 
 
-def changes(told: Told, seen: Seen) -> list[Alert]:
-    """What `seen` shows that had not been told. The first publication of a profile has nothing to compare with."""
-    before = told.seen
-    found = list(_recovered(told, seen))
-    if before is None or before.profile != seen.profile:
+def changes(state: AlertState, snapshot: Snapshot) -> list[Alert]:
+    """What `snapshot` shows that was not sent yet. The first publication of a profile has nothing to compare with."""
+    before = state.seen
+    found = list(_recovered(state, snapshot))
+    if before is None:
         return found
-    found += _added(before, seen)
-    # A run for an earlier day says nothing new about the state.
-    if seen.last_day >= before.last_day:
-        found += _state(before, seen)
-        found += _bursts(before, seen)
+    found += _added(before, snapshot)
+    # A run for an earlier day shows nothing new about the state.
+    if snapshot.last_day >= before.last_day:
+        found += _state(before, snapshot)
+        found += _bursts(before, snapshot)
     return found
 
 
-def remembered(told: Told, seen: Seen) -> Told:
-    """What has been told once `changes` has been; a run for an earlier day does not make us forget the later one."""
-    before, shown = told.seen, seen
-    if before is not None and before.profile == seen.profile and seen.last_day < before.last_day:
+def state_after(state: AlertState, snapshot: Snapshot) -> AlertState:
+    """The state once `changes` has been sent; a run for an earlier day does not replace the later one."""
+    before, shown = state.seen, snapshot
+    if before is not None and snapshot.last_day < before.last_day:
         later = {name: getattr(before, name) for name in ("last_day", "state_day", "state", "bursts")}
-        seen = seen.model_copy(update=later)
-    return Told(
-        seen=seen,
-        stopped=None if told.stopped is None or told.stopped.ends_with(shown) else told.stopped,
-        late=None if told.late is None or seen.last_day >= told.late else told.late,
+        snapshot = snapshot.model_copy(update=later)
+    return AlertState(
+        seen=snapshot,
+        stopped=None if state.stopped is None or state.stopped.ends_with(shown) else state.stopped,
+        late=None if state.late is None or snapshot.last_day >= state.late else state.late,
     )
 
 
-def _recovered(told: Told, seen: Seen) -> Iterator[Alert]:
-    if told.stopped and told.stopped.ends_with(seen):
+def _recovered(state: AlertState, snapshot: Snapshot) -> Iterator[Alert]:
+    if state.stopped and state.stopped.ends_with(snapshot):
         yield Alert(
             event=QUALITY_RECOVERED,
             severity="recovery",
-            subject=seen.version,
+            subject=snapshot.version,
             title="Checks hold again",
-            text=f"The day {seen.last_day} is published, profile {seen.profile}. What had stopped it holds again: "
-            f"{_listed(told.stopped.checks)}. Nothing to do.",
+            text=f"The day {snapshot.last_day} is published, profile {snapshot.profile}. What had stopped it holds "
+            f"again: {_listed(state.stopped.checks)}. Nothing to do.",
         )
-    if told.late and seen.last_day >= told.late:
+    if state.late and snapshot.last_day >= state.late:
         yield Alert(
             event=ON_TIME,
             severity="recovery",
-            subject=str(told.late),
+            subject=str(state.late),
             title="The publication has caught up",
-            text=f"The day {told.late}, which was late, is published.",
+            text=f"The day {state.late}, which was late, is published.",
         )
 
 
-def _state(before: Seen, seen: Seen) -> Iterator[Alert]:
-    was, now = before.state in CAPITULATIONS, seen.state in CAPITULATIONS
-    if seen.state is None or before.state is None or was == now:
+def _state(before: Snapshot, snapshot: Snapshot) -> Iterator[Alert]:
+    was, now = before.state in CAPITULATIONS, snapshot.state in CAPITULATIONS
+    if snapshot.state is None or before.state is None or was == now:
         return
-    word = seen.state.replace("_", " ")
+    word = snapshot.state.replace("_", " ")
     yield Alert(
         event=ENTERED if now else LEFT,
         severity="alarm" if now else "recovery",
-        # A revision may take back what a day said, and another say it again.
-        subject=f"{seen.profile} {seen.state_day} after {before.version}",
+        # A revision may undo the state of a day, and another restore it.
+        subject=f"{snapshot.profile} {snapshot.state_day} after {before.version}",
         title=f"Miners {'entered' if now else 'left'} capitulation",
-        text=f"On {seen.state_day} the state is {word}; at {before.state_day} it was "
-        f"{before.state.replace('_', ' ')}. Profile {seen.profile}.",
+        text=f"On {snapshot.state_day} the state is {word}; at {before.state_day} it was "
+        f"{before.state.replace('_', ' ')}. Profile {snapshot.profile}.",
     )
 
 
-def _bursts(before: Seen, seen: Seen) -> Iterator[Alert]:
-    new = sorted(set(seen.bursts) - set(before.bursts))
+def _bursts(before: Snapshot, snapshot: Snapshot) -> Iterator[Alert]:
+    new = sorted(set(snapshot.bursts) - set(before.bursts))
     if new:
         yield Alert(
             event=BURST,
             severity="news",
-            subject=f"{seen.profile} {new[-1]}",
+            subject=f"{snapshot.profile} {new[-1]}",
             title="Burst of coins from miners to exchanges",
             text=f"On {_listed([str(day) for day in new])} far more than usual went from miners to exchanges. "
-            f"Profile {seen.profile}.",
+            f"Profile {snapshot.profile}.",
         )
 
 
-def _added(before: Seen, seen: Seen) -> Iterator[Alert]:
-    if deals := sorted(set(seen.deals) - set(before.deals)):
+def _added(before: Snapshot, snapshot: Snapshot) -> Iterator[Alert]:
+    if deals := sorted(set(snapshot.deals) - set(before.deals)):
         yield Alert(
             event=DEAL_ADDED,
             severity="news",
             subject=" ".join(deals),
             title=f"{_counted(len(deals), 'deal')} added to the registry",
-            text=f"{_listed([f'{deal}: {seen.deal_words[deal]}' for deal in deals], '; ')}. Source and notes are in "
-            "the table conversion_deal.",
+            text=f"{_listed([f'{deal}: {snapshot.deal_texts[deal]}' for deal in deals], '; ')}. Source and notes are "
+            "in the table conversion_deal.",
         )
-    if (count := seen.revision_count - before.revision_count) > 0:
+    if (count := snapshot.revision_count - before.revision_count) > 0:
         yield Alert(
             event=REVISION,
             severity="news",
-            subject=f"{seen.profile} {seen.heard_at} {seen.revision_count}",
+            subject=f"{snapshot.profile} {snapshot.revised_at} {snapshot.revision_count}",
             title=f"{_counted(count, 'observation')} revised",
-            text=f"{_listed(seen.revision_words[:count], '; ', count)}. The tables are computed from the new values; "
-            f"all that were changed are in the table meta.revisions. Profile {seen.profile}.",
+            text=f"{_listed(snapshot.revision_texts[:count], '; ', count)}. The tables are computed from the new "
+            f"values; all that were changed are in the table meta.revisions. Profile {snapshot.profile}.",
         )
 
 
-def stopped(told: Told, error: QualityError, profile: str, day: date) -> list[Alert]:
-    """The alert about a publication that checks have stopped, unless it is the trouble that was told already.
+def stopped(state: AlertState, error: QualityError, profile: str, day: date) -> list[Alert]:
+    """The alert about a publication that checks have stopped, unless one about these checks was sent.
 
-    A check that fails on one more day is the same trouble, another check is not.
+    A check that fails on one more day is no new alert, another check is.
     """
-    trouble, seen = told.stopped, told.seen
-    if trouble and trouble.profile == profile and set(error.names) <= set(trouble.checks):
+    before, snapshot = state.stopped, state.seen
+    if before and set(error.names) <= set(before.checks):
         return []
     return [
         Alert(
             event=QUALITY_FAILED,
             severity="alarm",
-            # What comes back after it had ended is told again, though day and check are the same.
-            subject=f"{profile} {day} after {seen.version if seen else 'none'}: {'; '.join(error.names)}",
+            # What comes back after it had ended is sent again, though day and check are the same.
+            subject=f"{profile} {day} after {snapshot.version if snapshot else 'none'}: {'; '.join(error.names)}",
             title="Checks stopped a publication",
             text=f"The day {day} is not published; readers keep the last publication. "
             f"Failed: {_listed(error.failed, '; ')}. Compare the days that are named with another source; once the "
@@ -281,12 +283,10 @@ def stopped(told: Told, error: QualityError, profile: str, day: date) -> list[Al
     ]
 
 
-def remembered_stop(told: Told, error: QualityError, profile: str, day: date) -> Told:
-    """What has been told once `stopped` has been."""
-    before = told.stopped
-    if before and before.profile == profile:
-        day = max(day, before.day)
-    return told.model_copy(update={"stopped": Stopped(profile=profile, day=day, checks=error.names)})
+def state_after_stop(state: AlertState, error: QualityError, day: date) -> AlertState:
+    """The state once `stopped` has been sent."""
+    last = max(day, state.stopped.day) if state.stopped else day
+    return state.model_copy(update={"stopped": Stopped(day=last, checks=error.names)})
 
 
 def due_day(now: datetime, late_after: timedelta) -> date:
@@ -294,10 +294,10 @@ def due_day(now: datetime, late_after: timedelta) -> date:
     return (now - max(late_after, FINALITY_DELAY)).date() - timedelta(days=1)
 
 
-def late(told: Told, last_day: date, now: datetime, late_after: timedelta) -> list[Alert]:
-    """The alert about a publication that is late, unless it was told and nothing was published since."""
+def late(state: AlertState, last_day: date, now: datetime, late_after: timedelta) -> list[Alert]:
+    """The alert about a publication that is late, unless it was sent and nothing was published since."""
     due = due_day(now, late_after)
-    if last_day >= due or told.late is not None:
+    if last_day >= due or state.late is not None:
         return []
     return [
         Alert(
@@ -321,35 +321,35 @@ def _counted(count: int, what: str) -> str:
 
 
 @contextmanager
-def remembering(settings: Settings) -> Iterator[None]:
-    """Hold what was told for as long as it is read, sent and written: a run and the watch for lateness both do that."""
-    with settings.told_alerts.with_suffix(".lock").open("a", encoding="utf-8") as lock:
+def state_lock(settings: Settings) -> Iterator[None]:
+    """Hold the state while it is read, sent and written: a run and the watch for lateness both do that."""
+    with settings.alert_state.with_suffix(".lock").open("a", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def read_told(settings: Settings, profile: str) -> Told:
-    """What was told so far of `profile`; nothing where there is no such file, or none that can be read."""
-    return _memory(settings).profiles.get(profile, Told())
+def read_state(settings: Settings, profile: str) -> AlertState:
+    """What was sent so far of `profile`; nothing where there is no such file, or none that can be read."""
+    return _memory(settings).profiles.get(profile, AlertState())
 
 
 def _memory(settings: Settings) -> Memory:
     try:
-        return Memory.model_validate_json(settings.told_alerts.read_bytes())
+        return Memory.model_validate_json(settings.alert_state.read_bytes())
     except FileNotFoundError:
         return Memory(profiles={})
     except (OSError, ValidationError) as error:
-        logger.warning("alerts start anew: %s cannot be read (%s)", settings.told_alerts, type(error).__name__)
+        logger.warning("alerts start anew: %s cannot be read (%s)", settings.alert_state, type(error).__name__)
         return Memory(profiles={})
 
 
-def write_told(settings: Settings, profile: str, told: Told) -> None:
-    """Keep what was told of `profile`, in one step."""
-    path = settings.told_alerts
-    memory = Memory(profiles=_memory(settings).profiles | {profile: told})
+def write_state(settings: Settings, profile: str, state: AlertState) -> None:
+    """Store what was sent of `profile`, in one step."""
+    path = settings.alert_state
+    memory = Memory(profiles=_memory(settings).profiles | {profile: state})
     try:
         write_whole(path, memory.model_dump_json(indent=2).encode() + b"\n")
     except OSError as error:
         raise WarehouseError(
-            f"{path}: found {error.strerror!r}, expected to write what was told; free space or fix permissions"
+            f"{path}: found {error.strerror!r}, expected to write what was sent; free space or fix permissions"
         ) from error

@@ -35,13 +35,13 @@ BODY: Final = "{{ event.payload.text }}"
 
 def deliver_changes(settings: Settings, flow_run_id: UUID | None) -> list[Alert]:
     """Send what the current publication shows that was not sent before; return that."""
-    seen = alerts.look(settings.published)
-    with alerts.remembering(settings):
-        told = alerts.read_told(settings, seen.profile)
-        found = alerts.changes(told, seen)
+    snapshot = alerts.read_snapshot(settings.published)
+    with alerts.state_lock(settings):
+        state = alerts.read_state(settings, snapshot.profile)
+        found = alerts.changes(state, snapshot)
         send(found, flow_run_id)
         # Only what reached the scheduler counts as sent. A kill in between sends it once more, as the same event.
-        alerts.write_told(settings, seen.profile, alerts.remembered(told, seen))
+        alerts.write_state(settings, snapshot.profile, alerts.state_after(state, snapshot))
     return found
 
 
@@ -49,11 +49,11 @@ def deliver_stopped(
     settings: Settings, error: QualityError, profile: str, run_day: date, flow_run_id: UUID | None
 ) -> list[Alert]:
     """Send that checks have stopped a publication, unless the same ones did before; return that."""
-    with alerts.remembering(settings):
-        told = alerts.read_told(settings, profile)
-        found = alerts.stopped(told, error, profile, run_day)
+    with alerts.state_lock(settings):
+        state = alerts.read_state(settings, profile)
+        found = alerts.stopped(state, error, profile, run_day)
         send(found, flow_run_id)
-        alerts.write_told(settings, profile, alerts.remembered_stop(told, error, profile, run_day))
+        alerts.write_state(settings, profile, alerts.state_after_stop(state, error, run_day))
     return found
 
 
@@ -67,19 +67,19 @@ def deliver_late(settings: Settings, now: datetime) -> list[Alert]:
         return []
     with one_run_at_a_time(settings.lock_file):
         pass  # nobody is at work who may catch up; held no longer, or a run that starts now would be refused
-    with alerts.remembering(settings):
+    with alerts.state_lock(settings):
         found = _late(settings, profile, now, limit)
         send(found, None)
         if found:
-            told = alerts.read_told(settings, profile)
-            late = told.model_copy(update={"late": alerts.due_day(now, limit)})
-            alerts.write_told(settings, profile, late)
+            state = alerts.read_state(settings, profile)
+            late = state.model_copy(update={"late": alerts.due_day(now, limit)})
+            alerts.write_state(settings, profile, late)
     return found
 
 
 def _late(settings: Settings, profile: str, now: datetime, limit: timedelta) -> list[Alert]:
     last_day = newest_day(settings.published, profile)
-    return [] if last_day is None else alerts.late(alerts.read_told(settings, profile), last_day, now, limit)
+    return [] if last_day is None else alerts.late(alerts.read_state(settings, profile), last_day, now, limit)
 
 
 def send(found: Sequence[Alert], flow_run_id: UUID | None) -> None:

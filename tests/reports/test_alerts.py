@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.reports import alerts
-from flows.reports.alerts import Seen, Told, changes, due_day, late, look, remembered, remembered_stop, stopped
+from flows.reports.alerts import (
+    AlertState,
+    Snapshot,
+    changes,
+    due_day,
+    late,
+    read_snapshot,
+    state_after,
+    state_after_stop,
+    stopped,
+)
 from flows.settings import Settings
 from schemas.errors import QualityError
 from transforms.metrics.regime import STATES
@@ -20,7 +30,7 @@ DAY = date(2026, 2, 3)
 LIMIT = timedelta(hours=6)
 
 
-def seen(day: date = DAY, state: str | None = "normal", **changed: object) -> Seen:
+def seen(day: date = DAY, state: str | None = "normal", **changed: object) -> Snapshot:
     shown: dict[str, Any] = {
         "version": f"v{day}",
         "profile": "demo",
@@ -30,13 +40,13 @@ def seen(day: date = DAY, state: str | None = "normal", **changed: object) -> Se
         "bursts": (),
         "deals": ("a",),
         "revision_count": 0,
-        "heard_at": None,
+        "revised_at": None,
     } | changed
-    return Seen.model_validate({"deal_words": {deal: f"about {deal}" for deal in shown["deals"]}} | shown)
+    return Snapshot.model_validate({"deal_texts": {deal: f"about {deal}" for deal in shown["deals"]}} | shown)
 
 
-def told_of(before: Seen, now: Seen) -> list[str]:
-    return [alert.event for alert in changes(Told(seen=before), now)]
+def events_of(before: Snapshot, now: Snapshot) -> list[str]:
+    return [alert.event for alert in changes(AlertState(seen=before), now)]
 
 
 def days_later(count: int) -> date:
@@ -55,57 +65,61 @@ def days_later(count: int) -> date:
         ("capitulation", None, []),
     ],
 )
-def test_capitulation_is_told_when_it_begins_and_ends(before: str | None, after: str | None, events: list[str]) -> None:
-    assert told_of(seen(state=before), seen(days_later(1), after)) == events
+def test_capitulation_is_sent_when_it_begins_and_ends(before: str | None, after: str | None, events: list[str]) -> None:
+    assert events_of(seen(state=before), seen(days_later(1), after)) == events
 
 
-def test_first_publication_and_another_profile_tell_nothing() -> None:
+def test_first_publication_of_a_profile_sends_nothing(tmp_path: Path) -> None:
     now = seen(state="capitulation", bursts=(DAY,), revision_count=5)
-    assert changes(Told(), now) == []
-    assert told_of(seen(state="normal", profile="live"), now) == []
+    assert changes(AlertState(), now) == []
+    settings = Settings(home=tmp_path)
+    alerts.write_state(settings, "live", AlertState(seen=seen(state="normal", profile="live")))
+    assert changes(alerts.read_state(settings, "demo"), now) == []
 
 
 def test_bursts_since_the_last_publication_are_one_alert() -> None:
-    (alert,) = changes(Told(seen=seen(bursts=(DAY,))), seen(days_later(3), bursts=(DAY, days_later(1), days_later(3))))
+    (alert,) = changes(
+        AlertState(seen=seen(bursts=(DAY,))), seen(days_later(3), bursts=(DAY, days_later(1), days_later(3)))
+    )
     assert alert.event == alerts.BURST
     assert "2026-02-04, 2026-02-06" in alert.text
     assert "2026-02-03" not in alert.text
 
 
-def test_new_deals_and_revisions_are_told_with_what_they_are_about_and_their_number() -> None:
-    words = tuple(f"revision {n}" for n in range(alerts.MOST_NAMED))
-    now = seen(deals=("a", "b", "c"), revision_count=1235, revision_words=words)
-    deal, revision = changes(Told(seen=seen(revision_count=1)), now)
+def test_alerts_of_new_deals_and_revisions_state_what_they_are_about_and_how_many() -> None:
+    texts = tuple(f"revision {n}" for n in range(alerts.MOST_NAMED))
+    now = seen(deals=("a", "b", "c"), revision_count=1235, revision_texts=texts)
+    deal, revision = changes(AlertState(seen=seen(revision_count=1)), now)
     assert (deal.event, deal.title) == (alerts.DEAL_ADDED, "2 deals added to the registry")
     assert deal.text.startswith("b: about b; c: about c. Source and notes")
     assert (revision.event, revision.title) == (alerts.REVISION, "1,234 observations revised")
     assert revision.text.startswith("revision 0; revision 1; revision 2; revision 3; revision 4 and 1,229 more.")
-    (one,) = changes(Told(seen=seen(revision_count=1)), seen(revision_count=2, revision_words=words))
+    (one,) = changes(AlertState(seen=seen(revision_count=1)), seen(revision_count=2, revision_texts=texts))
     assert one.title == "1 observation revised"
     assert one.text.startswith("revision 0. ")
 
 
-def test_run_for_an_earlier_day_neither_tells_nor_makes_forget() -> None:
-    told = Told(seen=seen(days_later(5), "normal"))
+def test_run_for_an_earlier_day_sends_nothing_and_keeps_the_state() -> None:
+    state = AlertState(seen=seen(days_later(5), "normal"))
     earlier = seen(DAY, "capitulation", bursts=(DAY,))
-    assert changes(told, earlier) == []
-    after = remembered(told, earlier)
+    assert changes(state, earlier) == []
+    after = state_after(state, earlier)
     assert [alert.event for alert in changes(after, seen(days_later(6), "capitulation"))] == [alerts.ENTERED]
 
 
-def test_failed_check_is_told_once_and_so_is_that_it_holds_again() -> None:
+def test_failed_check_is_sent_once_and_so_is_its_recovery() -> None:
     error = QualityError(["blocks of a day (1 day broken)"], ["blocks of a day"])
-    (alert,) = stopped(Told(seen=seen()), error, "demo", days_later(1))
+    (alert,) = stopped(AlertState(seen=seen()), error, "demo", days_later(1))
     assert (alert.event, alert.severity) == (alerts.QUALITY_FAILED, "alarm")
     assert "blocks of a day (1 day broken)" in alert.text
-    failed = remembered_stop(Told(seen=seen()), error, "demo", days_later(1))
+    failed = state_after_stop(AlertState(seen=seen()), error, days_later(1))
     assert stopped(failed, error, "demo", days_later(1)) == []
     assert stopped(failed, QualityError(["blocks of a day (2 days broken)"], error.names), "demo", days_later(2)) == []
     assert len(stopped(failed, QualityError(["x", "y"], [*error.names, "another"]), "demo", days_later(1))) == 1
     (recovered,) = changes(failed, seen(days_later(1)))
     assert (recovered.event, recovered.severity) == (alerts.QUALITY_RECOVERED, "recovery")
     assert "blocks of a day" in recovered.text
-    held = remembered(failed, seen(days_later(1)))
+    held = state_after(failed, seen(days_later(1)))
     assert changes(held, seen(days_later(1))) == []
     (again,) = stopped(held, error, "demo", days_later(1))
     assert again.event_id != alert.event_id
@@ -113,16 +127,15 @@ def test_failed_check_is_told_once_and_so_is_that_it_holds_again() -> None:
 
 def test_publication_that_was_not_stopped_does_not_end_the_trouble() -> None:
     error = QualityError(["blocks of a day"])
-    failed = remembered_stop(Told(seen=seen()), error, "demo", days_later(2))
-    for other in (seen(days_later(1)), seen(days_later(2), profile="live")):
-        assert changes(failed, other) == []
-        assert remembered(failed, other).stopped == failed.stopped
+    failed = state_after_stop(AlertState(seen=seen()), error, days_later(2))
+    other = seen(days_later(1))
+    assert changes(failed, other) == []
+    assert state_after(failed, other).stopped == failed.stopped
     # The day that was stopped may be one that was published before, when its input was still good.
-    again = remembered_stop(Told(seen=seen(days_later(2))), error, "demo", days_later(2))
-    assert remembered(again, seen(days_later(1))).stopped == again.stopped
-    sooner = remembered_stop(failed, error, "demo", DAY)
+    again = state_after_stop(AlertState(seen=seen(days_later(2))), error, days_later(2))
+    assert state_after(again, seen(days_later(1))).stopped == again.stopped
+    sooner = state_after_stop(failed, error, DAY)
     assert changes(sooner, seen(days_later(1))) == []
-    assert len(stopped(failed, error, "live", days_later(2))) == 1
 
 
 def test_day_is_late_six_hours_after_it_is_over() -> None:
@@ -130,18 +143,18 @@ def test_day_is_late_six_hours_after_it_is_over() -> None:
     assert due_day(datetime(2026, 2, 5, 6, 0, tzinfo=UTC), LIMIT) == date(2026, 2, 4)
 
 
-def test_late_publication_is_told_once_until_it_has_caught_up() -> None:
+def test_late_publication_is_sent_once_until_it_has_caught_up() -> None:
     now = datetime(2026, 2, 5, 7, tzinfo=UTC)
-    assert late(Told(), date(2026, 2, 4), now, LIMIT) == []
-    (alert,) = late(Told(), DAY, now, LIMIT)
+    assert late(AlertState(), date(2026, 2, 4), now, LIMIT) == []
+    (alert,) = late(AlertState(), DAY, now, LIMIT)
     assert (alert.event, alert.severity) == (alerts.LATE, "alarm")
-    told = Told(seen=seen(), late=date(2026, 2, 4))
-    assert late(told, DAY, now + timedelta(days=3), LIMIT) == []
-    assert changes(told, seen(DAY)) == []
+    state = AlertState(seen=seen(), late=date(2026, 2, 4))
+    assert late(state, DAY, now + timedelta(days=3), LIMIT) == []
+    assert changes(state, seen(DAY)) == []
     caught_up = seen(date(2026, 2, 4))
-    assert [alert.event for alert in changes(told, caught_up)] == [alerts.ON_TIME]
-    assert remembered(told, caught_up).late is None
-    assert remembered(told, seen(DAY)).late == date(2026, 2, 4)
+    assert [alert.event for alert in changes(state, caught_up)] == [alerts.ON_TIME]
+    assert state_after(state, caught_up).late is None
+    assert state_after(state, seen(DAY)).late == date(2026, 2, 4)
 
 
 publications = st.lists(
@@ -158,71 +171,79 @@ publications = st.lists(
 
 
 @given(publications)
-def test_publication_that_is_looked_at_again_tells_nothing(shown: list[Seen]) -> None:
-    told = Told()
+def test_publication_that_is_compared_again_sends_nothing(shown: list[Snapshot]) -> None:
+    state = AlertState()
     for publication in shown:
-        changes(told, publication)
-        told = remembered(told, publication)
-        assert changes(told, publication) == []
+        changes(state, publication)
+        state = state_after(state, publication)
+        assert changes(state, publication) == []
 
 
 @given(publications)
-def test_entering_and_leaving_take_turns(shown: list[Seen]) -> None:
-    told, events = Told(), []
+def test_entering_and_leaving_alternate(shown: list[Snapshot]) -> None:
+    state, events = AlertState(), []
     for publication in shown:
-        events += [a.event for a in changes(told, publication) if a.event in (alerts.ENTERED, alerts.LEFT)]
-        told = remembered(told, publication)
+        events += [a.event for a in changes(state, publication) if a.event in (alerts.ENTERED, alerts.LEFT)]
+        state = state_after(state, publication)
     if None not in {publication.state for publication in shown}:
         assert all(first != second for first, second in pairwise(events))
 
 
-def test_same_thing_is_the_same_event_whoever_tells_it() -> None:
+def test_same_thing_is_the_same_event_whoever_sends_it() -> None:
     now = seen(days_later(1), "capitulation")
-    (first,), (second,) = changes(Told(seen=seen()), now), changes(Told(seen=seen()), now)
+    (first,), (second,) = changes(AlertState(seen=seen()), now), changes(AlertState(seen=seen()), now)
     assert first.event_id == second.event_id
-    assert first.event_id != changes(Told(seen=seen()), seen(days_later(2), "capitulation"))[0].event_id
+    assert first.event_id != changes(AlertState(seen=seen()), seen(days_later(2), "capitulation"))[0].event_id
 
 
-def test_what_was_told_is_kept_and_a_broken_file_starts_anew(tmp_path: Path) -> None:
+def test_state_is_stored_and_a_broken_file_starts_anew(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
-    assert alerts.read_told(settings, "demo") == Told()
-    shown = seen(bursts=(DAY,), heard_at=datetime(2026, 2, 3, 1, tzinfo=UTC))
-    told = remembered_stop(Told(seen=shown, late=DAY), QualityError(["x"]), "demo", DAY)
-    alerts.write_told(settings, "demo", told)
-    without_words = told.model_copy(update={"seen": shown.model_copy(update={"deal_words": {}})})
-    assert alerts.read_told(settings, "demo") == without_words
-    settings.told_alerts.write_text("{", encoding="utf-8")
-    assert alerts.read_told(settings, "demo") == Told()
+    assert alerts.read_state(settings, "demo") == AlertState()
+    shown = seen(bursts=(DAY,), revised_at=datetime(2026, 2, 3, 1, tzinfo=UTC))
+    state = state_after_stop(AlertState(seen=shown, late=DAY), QualityError(["x"]), DAY)
+    alerts.write_state(settings, "demo", state)
+    without_texts = state.model_copy(update={"seen": shown.model_copy(update={"deal_texts": {}})})
+    assert alerts.read_state(settings, "demo") == without_texts
+    settings.alert_state.write_text("{", encoding="utf-8")
+    assert alerts.read_state(settings, "demo") == AlertState()
     assert [entry.name for entry in tmp_path.iterdir()] == ["alerts.json"]
 
 
 def test_run_of_another_profile_hides_nothing(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
+    error = QualityError(["blocks of a day"])
+    failed = state_after_stop(AlertState(seen=seen()), error, days_later(2))
+    alerts.write_state(settings, "stopped", failed)
+    live = seen(days_later(2), profile="live")
+    assert changes(alerts.read_state(settings, "live"), live) == []
+    assert len(stopped(alerts.read_state(settings, "live"), error, "live", days_later(2))) == 1
+    alerts.write_state(settings, "live", state_after(alerts.read_state(settings, "live"), live))
+    assert alerts.read_state(settings, "stopped").stopped == failed.stopped
     for profile in ("demo", "files"):
         shown = seen().model_copy(update={"profile": profile})
-        alerts.write_told(settings, profile, remembered(alerts.read_told(settings, profile), shown))
+        alerts.write_state(settings, profile, state_after(alerts.read_state(settings, profile), shown))
     now = seen(days_later(1), "capitulation")
-    assert [alert.event for alert in changes(alerts.read_told(settings, "demo"), now)] == [alerts.ENTERED]
+    assert [alert.event for alert in changes(alerts.read_state(settings, "demo"), now)] == [alerts.ENTERED]
 
 
-def test_publication_is_looked_at_as_it_is(published_demo: Path) -> None:
-    shown = look(published_demo)
+def test_snapshot_shows_the_publication(published_demo: Path) -> None:
+    shown = read_snapshot(published_demo)
     assert (shown.profile, shown.last_day, shown.state) == ("demo", date(2026, 11, 7), "deep_capitulation")
     assert shown.bursts[-1] == date(2026, 11, 7)
     assert len(shown.deals) == len(set(shown.deals)) > 40
 
 
-def test_deals_are_described_without_what_nobody_knows(published_demo: Path) -> None:
-    shown = look(published_demo)
-    assert set(shown.deal_words) == set(shown.deals)
-    assert shown.deal_words["WULF-ANTH-2026-07"] == (
+def test_deals_are_described_without_unknown_amounts(published_demo: Path) -> None:
+    shown = read_snapshot(published_demo)
+    assert set(shown.deal_texts) == set(shown.deals)
+    assert shown.deal_texts["WULF-ANTH-2026-07"] == (
         "TeraWulf, tenant Anthropic, 401 MW of critical IT load, 19 bn USD, announced on 2026-07-06, confirmed"
     )
-    assert not [words for words in shown.deal_words.values() if re.search(r"None(?! yet)|\bnan\b|, ,", words)]
+    assert not [text for text in shown.deal_texts.values() if re.search(r"None(?! yet)|\bnan\b|, ,", text)]
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "difference_pct", "detail", "said"),
+    ("before", "after", "difference_pct", "detail", "text"),
     [
         (45_000_000_000.0, 45_000_000_001.0, 2.2e-9, None, "45,000,000,000 to 45,000,000,001, +2.2e-09 %"),
         (0.0, 1.5, None, None, "0 to 1.5"),
@@ -230,9 +251,9 @@ def test_deals_are_described_without_what_nobody_knows(published_demo: Path) -> 
         (1.0, 3.0, 200.0, "transfer_count: 1 to 2", "1 to 3, +200.0 %, transfer_count: 1 to 2"),
     ],
 )
-def test_revision_is_told_in_one_line(
-    before: float | None, after: float | None, difference_pct: float | None, detail: str | None, said: str
+def test_revision_is_described_in_one_line(
+    before: float | None, after: float | None, difference_pct: float | None, detail: str | None, text: str
 ) -> None:
-    assert (
-        alerts.revision_in_words("x", "item", DAY, before, after, difference_pct, detail) == f"x, item of {DAY}: {said}"
-    )
+    revision = {"source": "x", "item": "item", "day": DAY, "value_before": before, "value_after": after}
+    described = alerts.revision_text(revision | {"difference_pct": difference_pct, "detail": detail})
+    assert described == f"x, item of {DAY}: {text}"
