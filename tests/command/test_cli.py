@@ -104,6 +104,44 @@ def test_backfill_asks_for_the_range_only(hashpivot: Hashpivot) -> None:
     assert json.loads(told.stdout) == [{"first": "2026-01-01", "last": "2026-03-31"}]
 
 
+def test_backfill_in_parts_gives_the_same_tables(hashpivot: Hashpivot, tmp_path: Path) -> None:
+    days = ("--from", "2026-01-01", "--to", "2026-03-31", "--plain")
+    tables = []
+    for shards in ("1", "3"):
+        done = hashpivot("backfill", *days, "--shards", shards, "--home", shards)
+        assert done.returncode == 0, done.stderr
+        tables.append(
+            {
+                path.name: path.read_bytes()
+                for path in (tmp_path / shards).glob("published/current/parquet/*_daily.parquet")
+            }
+        )
+    assert "0 of 4 parts: fetching simulated 2026-01-01 to 2026-01-30" in done.stderr
+    assert "3 of 4 parts: publishing" in done.stderr
+    assert len(tables[0]) > 5
+    assert tables[0] == tables[1]
+
+
+def test_catch_up_publishes_missed_days_in_order(hashpivot: Hashpivot) -> None:
+    last = (datetime.now(UTC) - timedelta(hours=2)).date() - timedelta(days=1)
+    first = last - timedelta(days=3)
+    assert hashpivot("daily", "--plain", "--day", str(first)).returncode == 0
+    done = hashpivot("daily", "--plain", "--catch-up")
+    assert done.returncode == 0, done.stderr
+    days = json.loads(hashpivot("sql", "select day from meta.runs order by started_at", "--json").stdout)
+    assert [row["day"] for row in days] == [str(first + timedelta(days=n)) for n in range(4)]
+
+
+def test_summary_of_invented_data_states_the_commands_for_real_data(demo: Path) -> None:
+    done = invoke(demo, "daily", "--plain", "--day", "2026-11-20")
+    for profile in ("live", "files", "node"):
+        assert f"hashpivot daily --profile {profile}" in done.stdout
+    a_vendor_file(demo / "exports")
+    real = invoke(demo, "daily", "--plain", "--profile", "files", "--files-dir", "exports", "--home", "real")
+    assert real.returncode == 0, real.stderr
+    assert "--profile live" not in real.stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
