@@ -148,14 +148,6 @@ def _used(run: Run, before: Mapping[str, Used]) -> Used | None:
     return total(run.sources.web.usage.by_site, before) if run.sources.web else None
 
 
-def is_sharded(run: Run, source_name: str) -> bool:
-    """Whether the source has shards to read before it is fetched."""
-    try:
-        return isinstance(run.sources[source_name], Sharded)
-    except HashpivotError:
-        return False  # `ingest` meets the same error and handles it
-
-
 def shards_of(run: Run, source_name: str) -> list[Shard]:
     """What can be read of a source in any order before it is fetched; nothing for most sources and runs."""
     try:

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 
-from flows.run.ingest import Ingested, estimate, ingest, is_sharded, read_shard, shards_of
+from flows.run.ingest import Ingested, estimate, ingest, read_shard, shards_of
 from flows.run.plan import Progress, Run, no_progress, recorded
 from flows.run.publish import Outcome, publish_run
+from flows.sources.kinds import kind_of
 from flows.sources.protocol import SHARDS_AT_ONCE, Shard
 from warehouse import journal
 
@@ -74,7 +75,7 @@ def fetch_and_publish(
     parts = [
         (name, part)
         for name in run.profile.sources
-        for part in ([run] if is_sharded(run, name) else run.parts(part_count))
+        for part in ([run] if kind_of(name).sharded else run.parts(part_count))
     ]
 
     def report(done: int, what: str) -> None:
@@ -95,7 +96,7 @@ def fetch(
     run: Run, source_name: str, steps: Steps, progress: Progress = no_progress, shard_progress: Progress = no_progress
 ) -> Ingested:
     """Read the shards of one source, if it has any, then ingest it for all days of the run."""
-    if is_sharded(run, source_name):
+    if kind_of(source_name).sharded:
         shards = steps.shards_of(run, source_name)
         for number, shard in enumerate(steps.read_shards(run, source_name, shards), 1):
             count = f"{number} of {len(shards)} shards"
