@@ -3,10 +3,9 @@
 A file whose digest differs from its name is removed; it is read from the node again.
 """
 
-import os
 import re
-from contextlib import suppress
-from hashlib import file_digest
+from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
 from typing import Final
 
@@ -15,8 +14,8 @@ import polars as pl
 from schemas.coinbase_shard import COINBASE_SHARD
 from schemas.enforce import enforce
 from schemas.errors import WarehouseError
+from warehouse.atomic_files import sha256_of, write_whole
 
-DRAFT_SUFFIX: Final = ".next"
 DIGEST_CHARACTERS: Final = 16
 _NAME: Final = re.compile(rf"[a-z0-9]+-\d{{9}}-\d{{9}}-(?P<digest>[0-9a-f]{{{DIGEST_CHARACTERS}}})\.parquet")
 
@@ -31,7 +30,7 @@ class CoinbaseShards:
         """The file of the blocks from height `first` to `last`; None where there is none that is whole."""
         for path in self._folder.glob(f"{self._stem(first, last)}-*.parquet"):
             name = _NAME.fullmatch(path.name)
-            if name and _digest(path) == name["digest"]:
+            if name and sha256_of(path)[:DIGEST_CHARACTERS] == name["digest"]:
                 return path
             path.unlink(missing_ok=True)
         return None
@@ -40,19 +39,16 @@ class CoinbaseShards:
         """Write `rows` of `COINBASE_SHARD` in one step. Raises `WarehouseError` when it cannot be written."""
         enforce(rows, COINBASE_SHARD)
         stem = self._stem(rows["height"][0], rows["height"][-1])
-        draft = self._folder / f"{stem}{DRAFT_SUFFIX}"
+        buffer = BytesIO()
+        rows.write_parquet(buffer)
+        content = buffer.getvalue()
+        path = self._folder / f"{stem}-{sha256(content).hexdigest()[:DIGEST_CHARACTERS]}.parquet"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            rows.write_parquet(draft)
-            with draft.open("rb") as file:
-                os.fsync(file.fileno())
-            path = self._folder / f"{stem}-{_digest(draft)}.parquet"
-            draft.replace(path)
+            write_whole(path, content)
         except OSError as error:
-            with suppress(OSError):  # where the folder cannot be made there is no draft either
-                draft.unlink(missing_ok=True)
             raise WarehouseError(
-                f"{draft}: {error.strerror or error}, expected room for {rows.height} blocks; free space and run again"
+                f"{path}: {error.strerror or error}, expected room for {rows.height} blocks; free space and run again"
             ) from error
         return path
 
@@ -70,8 +66,3 @@ class CoinbaseShards:
 
     def _stem(self, first: int, last: int) -> str:
         return f"{self._chain}-{first:09d}-{last:09d}"
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()[:DIGEST_CHARACTERS]

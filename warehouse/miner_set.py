@@ -6,7 +6,6 @@ everything behind the line), then the sections: little-endian columns and the sc
 
 import hashlib
 import json
-import os
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
@@ -16,11 +15,11 @@ from typing import Any, Final
 
 from schemas.errors import WarehouseError
 from schemas.miner_set import Credit, MinerSet, OneHop, ZeroHop
+from warehouse.atomic_files import whole_file
 
 FORMAT: Final = "hashpivot miner set"
 VERSION: Final = 2
 TXID_BYTES: Final = 32
-DRAFT_SUFFIX: Final = ".next"
 _HEADER_LIMIT_BYTES: Final = 1 << 20
 
 
@@ -31,8 +30,10 @@ def save_miner_set(path: Path, miners: MinerSet) -> str:
     cannot be written; the previous file stays.
     """
     pools, sections = _sections(miners)
-    body = b"".join(sections)
-    digest = hashlib.sha256(body).hexdigest()
+    sha256 = hashlib.sha256()
+    for section in sections:
+        sha256.update(section)
+    digest, size_bytes = sha256.hexdigest(), sum(map(len, sections))
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -45,19 +46,12 @@ def save_miner_set(path: Path, miners: MinerSet) -> str:
         "section_bytes": [len(section) for section in sections],
         "sha256": digest,
     }
-    draft = path.with_name(path.name + DRAFT_SUFFIX)
     try:
-        with draft.open("wb") as file:
-            file.write(json.dumps(header).encode() + b"\n")
-            file.write(body)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-        _sync_folder(path.parent)
+        with whole_file(path) as draft, draft.open("wb") as file:
+            file.writelines((json.dumps(header).encode(), b"\n", *sections))
     except OSError as error:
-        draft.unlink(missing_ok=True)
         raise WarehouseError(
-            f"{path}: {error.strerror}, expected room for {len(body)} bytes; the last miner set stays, free space and "
+            f"{path}: {error.strerror}, expected room for {size_bytes} bytes; the last miner set stays, free space and "
             "run again"
         ) from error
     return digest
@@ -175,11 +169,3 @@ def _array(kind: str, content: memoryview | Sequence[int]) -> "array[int]":
     if sys.byteorder == "big":
         column.byteswap()
     return column
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
