@@ -240,7 +240,7 @@ def test_close_is_read_from_its_own_column(
         ([("2026-09-10", "1E+999")], "plain finite number"),
         ([("2026-09-12", "70000")], "a UTC day"),
         ([("1788998401", "70000")], "a UTC day"),
-        ([("2026-09-10", "70000"), ("2026-09-10", "70001")], "as row 1 says"),
+        ([("2026-09-10", "70000"), ("2026-09-10", "70001")], "as in row 1"),
     ],
 )
 def test_candle_that_cannot_be_believed_is_refused(candles: list[tuple[str, str]], expected: str) -> None:
