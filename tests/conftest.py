@@ -26,11 +26,11 @@ settings.load_profile("ci")
 """`pytest --hypothesis-profile=night` looks longer, and elsewhere each time."""
 
 LONGEST_FIRST = ("scheduled", "live", "node", "run", "command", "benchmarks")
-"""Folders whose files take minutes: begun last, one of them would be all that is left to wait for."""
+"""Folders whose files take minutes; started last, one of them would run while the other processes have no work."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long; within a folder nothing moves."""
+    """Run the longest folders first and keep the order within each folder."""
     here = Path(__file__).parent
 
     def rank(item: pytest.Item) -> int:
@@ -48,7 +48,7 @@ Builder = Callable[..., pl.DataFrame]
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Folder of third-party data sets, which are never copied into the project."""
+    """Folder of third-party data sets, which the project holds no copy of."""
     folder = Path(os.environ.get("HASHPIVOT_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data")
     if not folder.is_dir():
         pytest.skip("shared data not present")
@@ -108,7 +108,7 @@ ASSUMED = {
 
 
 def _reference() -> dict[str, pl.DataFrame]:
-    """A registry with one yardstick of each fleet, one survey of costs, one set of assumptions and no deals."""
+    """A registry with one efficiency of each fleet, one survey of costs, one set of assumptions and no deals."""
     known = {"as_of": date(2009, 1, 3), "known_at": date(2009, 1, 3)}
     fleets = {"network": 25.0, "new": 18.0, "old": 30.0}
     return {name: _registry_table(name) for name in REGISTRY} | {
@@ -167,12 +167,12 @@ def registry_table() -> Builder:
 
 @pytest.fixture(scope="session")
 def inputs_of() -> Callable[..., Inputs]:
-    """Builder: inputs of a whole computation, empty but for a registry of yardsticks and what is given."""
+    """Builder: inputs of a whole computation, empty except for the registry and what is given."""
     return _inputs_of
 
 
 def _market(days: int, *, seed: int = 1) -> dict[str, list[float]]:
-    """Daily values of an invented market in which every metric of the daily table has something to say."""
+    """Daily values of an invented market in which every metric of the daily table has a value."""
     state = list(accumulate(range(days), lambda s, _: (s * 1_103_515_245 + 12_345) % 2**31, initial=seed))
     noise = [s / 2**31 for s in state[1:]]
     blocks = [float(130 + int(30 * x)) for x in noise]
@@ -197,7 +197,7 @@ def market() -> Callable[..., dict[str, list[float]]]:
 
 @pytest.fixture
 def hashpivot(tmp_path: Path) -> Hashpivot:
-    """Run the installed command in a folder of its own and return what it said and how it ended."""
+    """Run the installed command in a folder of its own and return its output and exit code."""
     return partial(invoke, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""How tests start the command: in a process of its own, with nothing of the caller's settings."""
+"""How tests start the command: in a process of its own, without the caller's settings, and how they wait for it."""
 
 import os
 import subprocess
@@ -20,14 +20,14 @@ Hashpivot = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def clean_environment(**extra: str) -> dict[str, str]:
-    """The caller's environment without its own settings of ours or of the scheduler."""
+    """The caller's environment without settings of hashpivot and of Prefect."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HASHPIVOT_", "PREFECT_"))}
     quiet = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "COLUMNS": "120"}
     return kept | quiet | extra
 
 
 def invoke(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the installed command in `folder`, which also stands for the user's own home."""
+    """Run the installed command in `folder`, which is the user's home directory too."""
     return subprocess.run(
         [COMMAND, *arguments],
         cwd=folder,
@@ -45,7 +45,7 @@ def last_final_day() -> date:
 
 
 def eventually(holds: Callable[[], object], what: str, timeout: float = 120) -> None:
-    """Wait until `holds`, and fail for want of `what` where a busy machine would long have got there."""
+    """Wait until `holds`, and fail with `what` after `timeout` seconds, far more than a busy machine needs."""
     deadline = time.monotonic() + timeout
     while not holds():
         assert time.monotonic() < deadline, what

@@ -17,8 +17,8 @@ COMPUTING: Final = frozenset(_COMPUTING.split())
 class AllowedContract(Contract):
     """Fail for each import from a source module, or from a module below it, of what is neither below it nor listed.
 
-    Options: `source_modules`; `allowed_modules`, each with everything below it. Packages from elsewhere and modules of
-    the standard library are known by their first name alone.
+    Options: `source_modules`; `allowed_modules`, each with everything below it. Third-party packages and the standard
+    library are compared by top-level name.
     """
 
     type_name = "allowed"

@@ -1,4 +1,4 @@
-"""The import contracts of `pyproject.toml` cover every module, and report what they are there to report."""
+"""The import contracts of `pyproject.toml` cover every module, and report every import against them."""
 
 import re
 import shutil

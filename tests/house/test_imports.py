@@ -1,4 +1,4 @@
-"""The house stands without its scheduler: only the module that schedules needs Prefect."""
+"""The domain imports and runs without Prefect; only `flows.scheduled` needs it."""
 
 import subprocess
 from pathlib import Path
@@ -74,9 +74,9 @@ def test_profile_without_a_hosted_source_loads_nothing_of_the_web(tmp_path: Path
         "plan.record_start(run)\ningest.estimate(run)\n"
         "print([name for name in ('requests', 'pyrate_limiter', 'flows.sources.web') if name in sys.modules])"
     )
-    told = {}
+    loaded = {}
     for profile in ("demo", "live"):
         command = [PYTHON, "-c", WITHOUT_PREFECT + code, profile]
         done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
-        told[profile] = done.stdout
-    assert told == {"demo": "[]\n", "live": "['requests', 'pyrate_limiter', 'flows.sources.web']\n"}
+        loaded[profile] = done.stdout
+    assert loaded == {"demo": "[]\n", "live": "['requests', 'pyrate_limiter', 'flows.sources.web']\n"}
