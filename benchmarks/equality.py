@@ -1,4 +1,7 @@
-"""Whether a peer's tables hold what ours do: every column, every row, NULLs in the same places.
+"""Whether a peer's tables hold what ours do: every row, NULLs in the same places, in each column the peer computes.
+
+A column of ours that no peer computes yet is counted but not compared, so that a new metric needs no second formula. A
+peer may have no column that ours lack, and must have all of `benchmarks.peer_columns`.
 
 Run as `python -m benchmarks.equality OURS PEER NAME`, two DuckDB files; exits with 1 at the first difference.
 
@@ -15,6 +18,8 @@ from typing import Final
 import duckdb
 import polars as pl
 
+from benchmarks.peer_columns import PEER_COLUMNS
+
 KEYS: Final = {"capitulation_daily": ["day"], "pool_daily": ["day", "pool"]}
 TOLERANCE: Final = 1e-9
 
@@ -25,12 +30,14 @@ class Differs(Exception):
 
 def compare(table: str, ours: pl.DataFrame, theirs: pl.DataFrame, peer: str) -> float:
     """Return the largest difference of a float, relative or absolute, whichever is smaller. Raises `Differs`."""
-    if ours.columns != theirs.columns:
-        raise Differs(f"{table}: columns differ: {sorted(set(ours.columns) ^ set(theirs.columns)) or 'in their order'}")
+    if foreign := sorted(set(theirs.columns) - set(ours.columns)):
+        raise Differs(f"{table}: {peer} has {', '.join(foreign)}, which ours lacks")
+    if missing := sorted(set(PEER_COLUMNS[table]) - set(theirs.columns)):
+        raise Differs(f"{table}: {peer} lacks {', '.join(missing)}, expected all of benchmarks.peer_columns")
     if ours.height != theirs.height:
         raise Differs(f"{table}: ours has {ours.height} rows, {peer} {theirs.height}")
     largest = 0.0
-    for name in ours.columns:
+    for name in theirs.columns:
         a, b = ours[name], theirs[name]
         if a.dtype.is_float():
             b = b.cast(pl.Float64)
@@ -55,18 +62,20 @@ def rows_of(database: Path, table: str) -> pl.DataFrame:
 
 
 def main() -> int:
-    """Compare both tables and say how it went, in one line."""
+    """Compare both tables and print the result as one line."""
     ours, theirs, peer = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-    told = []
+    compared = []
     for table in KEYS:
         rows = rows_of(ours, table)
         try:
-            largest = compare(table, rows, rows_of(theirs, table), peer)
+            peer_rows = rows_of(theirs, table)
+            largest = compare(table, rows, peer_rows, peer)
         except Differs as difference:
             print(f"NOT EQUAL: {difference}")
             return 1
-        told.append(f"{table} {rows.height:,} rows x {rows.width} columns (largest difference {largest:.0e})")
-    print(f"ours equals {peer}: {'; '.join(told)}")
+        columns = f"{peer_rows.width} of {rows.width} columns"
+        compared.append(f"{table} {rows.height:,} rows x {columns} (largest difference {largest:.0e})")
+    print(f"ours equals {peer}: {'; '.join(compared)}")
     return 0
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.facts import Facts, facts_of
+from benchmarks.peer_columns import PEER_COLUMNS
 
 THREADS = 2
 SOURCE = "simulated"
@@ -103,7 +104,7 @@ def capitulation_daily(chain: pd.DataFrame, values: pd.DataFrame, facts: Facts) 
     _flows(d)
     _score(d)
     _regime(d)
-    return d.reset_index(names="day")[CAPITULATION_COLUMNS]
+    return d.reset_index(names="day")[list(PEER_COLUMNS["capitulation_daily"])]
 
 
 def _inputs(chain: pd.DataFrame, values: pd.DataFrame, facts: Facts) -> pd.DataFrame:
@@ -390,7 +391,7 @@ def pool_daily(blocks: pd.DataFrame, chain: pd.DataFrame, facts: Facts) -> pd.Da
     d["pool_share_4320_rank"] = rank.astype("Int64")
     d["is_final"] = d["day"] <= _last_final_day(chain, facts)
     d["sources"] = SOURCE
-    return d[POOL_COLUMNS]
+    return d[list(PEER_COLUMNS["pool_daily"])]
 
 
 def write(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
@@ -404,93 +405,3 @@ def write(folder: Path, tables: dict[str, pd.DataFrame]) -> None:
             connection.execute(f"create table {name} as select * replace (day::date as day) from rows")
             connection.unregister("rows")
             connection.execute(f"copy {name} to '{folder / name}.parquet' (format parquet, compression zstd)")
-
-
-CAPITULATION_COLUMNS = [
-    "day",
-    "price_usd",
-    "block_count",
-    "issuance_btc",
-    "issuance_usd",
-    "fees_btc",
-    "miner_revenue_btc",
-    "miner_revenue_usd",
-    "fee_share_pct",
-    "fee_share_7d_pct",
-    "difficulty",
-    "hashrate_ehs",
-    "hashrate_error_pct",
-    "hashrate_7d_ehs",
-    "hashrate_30d_ehs",
-    "hashrate_60d_ehs",
-    "hash_ribbon_spread_pct",
-    "hash_ribbon_state",
-    "difficulty_ribbon_compression_ratio",
-    "rule_hash_ribbon_plain",
-    "fees_per_block_btc",
-    "hashprice_usd_per_phs_day",
-    "hashprice_realised_usd_per_phs_day",
-    "puell_issuance_ratio",
-    "puell_revenue_ratio",
-    "puell_difficulty_adjusted_ratio",
-    "puell_zone",
-    "revenue_change_30d_pct",
-    "revenue_change_30d_raw_pct",
-    "revenue_less_difficulty_change_30d_pct",
-    "halving_count",
-    "halving_window",
-    "revenue_change_30d_exhalving_pct",
-    "sustainability_zone",
-    "sustainability_zone_adaptive",
-    "miner_outflow_btc",
-    "miner_outflow_usd",
-    "mpi_zscore",
-    "mpi_ratio",
-    "miner_to_exchange_btc",
-    "miner_to_exchange_count",
-    "miner_to_exchange_mean_btc",
-    "miner_to_exchange_of_issuance_30d_ratio",
-    "miner_to_exchange_recycling_suspected",
-    "miner_to_exchange_burst_score",
-    "miner_to_exchange_burst",
-    "miner_to_exchange_burst_extreme",
-    "fleet_efficiency_j_per_th",
-    "all_in_usd_per_mwh",
-    "revenue_usd_per_mwh",
-    "new_fleet_revenue_usd_per_mwh",
-    "old_fleet_revenue_usd_per_mwh",
-    "cost_coverage_ratio",
-    "new_fleet_cost_coverage_ratio",
-    "old_fleet_cost_coverage_ratio",
-    "capitulation_score",
-    "score_income_level",
-    "score_income_change",
-    "score_hashrate",
-    "score_margin",
-    "score_selling",
-    "capitulation_state",
-    "capitulation_state_reason",
-    "capitulation_coverage_ratio",
-    "stress_income",
-    "stress_margin",
-    "stress_hashrate",
-    "stress_selling",
-    "deep_sign_count",
-    "rule_glassnode_risk",
-    "is_final",
-    "sources",
-]
-POOL_COLUMNS = [
-    "day",
-    "pool",
-    "block_count",
-    "block_share_pct",
-    "block_4320_count",
-    "block_1008_count",
-    "pool_share_4320_pct",
-    "pool_share_4320_error_pct",
-    "pool_share_1008_pct",
-    "pool_share_4320_rank",
-    "is_final",
-    "sources",
-]
