@@ -72,9 +72,9 @@ def measure(home: Path, blocks: int, chain: str, rounds: int, *, flows: bool) ->
 
 
 def report(measured: dict[str, Any]) -> None:
-    """The tables, then in words what was lost."""
+    """The tables, then what was lost, as sentences."""
     contenders, digits = measured["contenders"], {"peak memory, MiB": 0}
-    print(f"\nmedian (least-greatest) of {measured['rounds']} rounds in turn, load average {measured['load']}\n")
+    print(f"\nmedian (least-greatest) of {measured['rounds']} rounds that alternate, load average {measured['load']}\n")
     print(
         f"{'':<18}"
         + "".join(f"{title:>26}" for title in CONTENDERS.values())

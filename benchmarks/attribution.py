@@ -71,23 +71,23 @@ def measured(*, quick: bool) -> dict[str, Any]:
     }
     state = _child("--state", str(STATE_SCRIPTS // 10 if quick else STATE_SCRIPTS))
     world = World()
-    told = list(_at_least(QUICK_BYTES if quick else LEAST_BYTES, world.blocks(10_000)))
-    size = sum(map(len, told))
+    raw_blocks = list(_at_least(QUICK_BYTES if quick else LEAST_BYTES, world.blocks(10_000)))
+    size = sum(map(len, raw_blocks))
     facts: dict[str, Any] = {
-        "blocks": len(told),
+        "blocks": len(raw_blocks),
         "MB": round(size / 1e6, 1),
-        "equal to the rules by hand": _equal_by_hand(world, told[: 2 if quick else 4]),
+        "equal to the rules by hand": _equal_by_hand(world, raw_blocks[: 2 if quick else 4]),
     }
-    seconds = _race(world, told, 1 if quick else ROUNDS)
+    seconds = _race(world, raw_blocks, 1 if quick else ROUNDS)
     facts |= {f"{name}, s": round(value, 3) for name, value in seconds.items()}
     facts |= {
         "ratio to orjson": round(seconds["orjson.loads"] / seconds["decode and attribute"], 2),
         "decode alone, ratio": round(seconds["orjson.loads"] / seconds["decode"], 2),
         "MB a second": round(size / 1e6 / seconds["decode and attribute"]),
-        "ms a block": round(1e3 * seconds["decode and attribute"] / len(told), 1),
+        "ms a block": round(1e3 * seconds["decode and attribute"] / len(raw_blocks), 1),
     }
     with TemporaryDirectory() as folder:
-        facts |= _duckdb(Path(folder), world, told, 1 if quick else ROUNDS)
+        facts |= _duckdb(Path(folder), world, raw_blocks, 1 if quick else ROUNDS)
     for name in ("bare scan", "equal work"):
         facts[f"ratio to DuckDB, {name}"] = round(facts[f"DuckDB {name}, s"] / seconds["decode and attribute"], 2)
     for who, stream_facts in streams.items():
@@ -97,7 +97,7 @@ def measured(*, quick: bool) -> dict[str, Any]:
     return facts | {f"miner set of {state['scripts']:,} scripts, {k}": v for k, v in state.items() if k != "scripts"}
 
 
-def _duckdb(folder: Path, world: World, told: Sequence[bytes], rounds: int) -> dict[str, Any]:
+def _duckdb(folder: Path, world: World, raw_blocks: Sequence[bytes], rounds: int) -> dict[str, Any]:
     """Seconds of both scans, and whether the one that does our work finds what we find."""
     import msgspec
 
@@ -108,10 +108,10 @@ def _duckdb(folder: Path, world: World, told: Sequence[bytes], rounds: int) -> d
 
     crowd, decoder, pools = _crowd(STATE_SCRIPTS), msgspec.json.Decoder(NodeBlock), _pools()
     path = folder / "blocks.ndjson"
-    path.write_bytes(b"\n".join(told) + b"\n")
+    path.write_bytes(b"\n".join(raw_blocks) + b"\n")
     scan = duckdb_scan.Scan(path, crowd.index, world.exchanges)
     miners = MinerSet(zero_hop=crowd)
-    flows = [attribute(decoder.decode(block), miners, world.exchanges, pools) for block in told]
+    flows = [attribute(decoder.decode(block), miners, world.exchanges, pools) for block in raw_blocks]
     transfers = sum(t.transfer_sat for block in flows for t in block.transfers if t.hop == 0)
     with _processors(duckdb_scan.THREADS):
         facts: dict[str, Any] = {
@@ -138,7 +138,7 @@ def _child(*options: str) -> dict[str, Any]:
     return answer
 
 
-def _equal_by_hand(world: World, told: Sequence[bytes]) -> bool:
+def _equal_by_hand(world: World, raw_blocks: Sequence[bytes]) -> bool:
     """Whether the transfers and sums are those of the slow second implementation that the tests use."""
     import msgspec
 
@@ -148,17 +148,17 @@ def _equal_by_hand(world: World, told: Sequence[bytes]) -> bool:
     from transforms.attribution.blocks import attribute
 
     decoder, miners, pools = msgspec.json.Decoder(NodeBlock), MinerSet(), _pools()
-    flows = [attribute(decoder.decode(block), miners, world.exchanges, pools) for block in told]
+    flows = [attribute(decoder.decode(block), miners, world.exchanges, pools) for block in raw_blocks]
     by_hand = ByHand(world.exchanges, {block.height: block.pool for block in flows})
-    for block in told:
+    for block in raw_blocks:
         by_hand.walk(json.loads(block, parse_float=str))
     sums = [(b.outflow_sat, b.inflow_sat, b.fee_sat, b.one_hop_outflow_sat) for b in flows]
     transfers = [tuple(transfer) for block in flows for transfer in block.transfers]
-    say(f"{len(transfers):,} transfers in {len(told)} blocks compared")
+    say(f"{len(transfers):,} transfers in {len(raw_blocks)} blocks compared")
     return transfers == by_hand.rows and sums == [(b["out"], b["in"], b["fee"], b["out1"]) for b in by_hand.blocks]
 
 
-def _race(world: World, told: Sequence[bytes], rounds: int) -> dict[str, float]:
+def _race(world: World, raw_blocks: Sequence[bytes], rounds: int) -> dict[str, float]:
     """Median processor seconds of each contender on one processor; they take turns, so that a busy moment hits all.
 
     Processor time and not the clock's, because a contender that uses one processor uses it all, and others may too.
@@ -174,16 +174,16 @@ def _race(world: World, told: Sequence[bytes], rounds: int) -> dict[str, float]:
     miners = MinerSet(zero_hop=_crowd(STATE_SCRIPTS))
 
     def bare() -> None:
-        for block in told:
+        for block in raw_blocks:
             orjson.loads(block)
 
     def decode() -> None:
-        for block in told:
+        for block in raw_blocks:
             decoder.decode(block)
 
     def ours() -> None:
         miners.height = None  # Every round walks the same blocks.
-        for block in told:
+        for block in raw_blocks:
             attribute(decoder.decode(block), miners, exchanges, pools)
 
     contenders: dict[str, Callable[[], None]] = {
@@ -228,17 +228,17 @@ def streamed(count: int, *, new_miners: bool) -> dict[str, Any]:
     from transforms.attribution.blocks import attribute
 
     world, miners, pools = World(new_miners=new_miners, strangers_count=STRANGERS), MinerSet(), _pools()
-    decoder, told = msgspec.json.Decoder(NodeBlock), {}
+    decoder, sizes = msgspec.json.Decoder(NodeBlock), {}
     for number, block in enumerate(world.blocks(count), 1):
         attribute(decoder.decode(block), miners, world.exchanges, pools)
         if number in (count // STREAM_PARTS, count):
-            told[number] = {
+            sizes[number] = {
                 "peak MiB": _memory_mib("VmHWM"),
                 "held MiB": _memory_mib("VmRSS"),
                 "1-hop scripts": len(miners.one_hop.credits),
                 "scripts with partners": len(miners.one_hop.partners),
             }
-    return {"after": told, "bytes a 1-hop script": _bytes_a_script(*told.values())}
+    return {"after": sizes, "bytes a 1-hop script": _bytes_a_script(*sizes.values())}
 
 
 def _bytes_a_script(early: dict[str, int], late: dict[str, int]) -> int | None:

@@ -1,7 +1,7 @@
 """Our extraction from a node against bitcoin-etl's, through one loopback server: whether they agree, then how long.
 
-Run as `python -m benchmarks.bitcoin_etl [--quick] [--json]` after `make .venv/.peers`. bitcoin-etl asks for each block
-without prevouts and then for every transaction that the block spends from; we ask for the block with prevouts. Both
+Run as `python -m benchmarks.bitcoin_etl [--quick] [--json]` after `make .venv/.peers`. bitcoin-etl requests each block
+without prevouts and then for every transaction that the block spends from; we request the block with prevouts. Both
 read the same invented full blocks. What each input spends and each fee must be equal before anything is timed.
 """
 
@@ -37,7 +37,7 @@ STEPS: Final = ("bitcoin-etl export", "bitcoin-etl enrich", "hashpivot")
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What one run took: seconds by the clock, of its own processor and of the server's; and what it asked for."""
+    """What one run took: seconds by the clock, of its own processor and of the server's; and what it requested."""
 
     wall_s: float
     cpu_s: float
@@ -67,7 +67,7 @@ class Server:
         return int(self.facts["port"])
 
     def cost(self) -> dict[str, Any]:
-        """Processor seconds, requests and megabytes since this was asked last."""
+        """Processor seconds, requests and megabytes since the last reading."""
         print(file=self._process.stdin, flush=True)
         return self._line()
 
@@ -131,7 +131,7 @@ def measured(*, quick: bool) -> dict[str, Any]:
 
 
 def commands(server: Server, folder: Path, heights: range) -> dict[str, list[str]]:
-    """The command line of each step over `heights`. Both have a user and a password, which nobody checks."""
+    """The command line of each step over `heights`. Both have a user and a password, which are not checked."""
     first, last, node = str(heights[0]), str(heights[-1]), f"http://user:pass@127.0.0.1:{server.port}"
     blocks, transactions = (str(folder / f"{kind}_{len(heights)}.json") for kind in ("blocks", "transactions"))
     export, enrich, ours = STEPS
@@ -155,7 +155,7 @@ def enriched(folder: Path, heights: range) -> Path:
 
 
 def timed(server: Server, command: list[str]) -> Spent:
-    """Run `command` to its end. Raises `FailedError` with what it said where it ends badly."""
+    """Run `command` to its end. Raises `FailedError` with its output where it fails."""
     server.cost()
     started = perf_counter()
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -166,11 +166,11 @@ def timed(server: Server, command: list[str]) -> Spent:
     if process.returncode:
         raise FailedError(output.strip())
     cost = server.cost()
-    return Spent(wall_s, usage.ru_utime + usage.ru_stime, cost["cpu_s"], usage.ru_maxrss / 1024, *cost["asked"])
+    return Spent(wall_s, usage.ru_utime + usage.ru_stime, cost["cpu_s"], usage.ru_maxrss / 1024, *cost["requested"])
 
 
 def figures_of(count: int, one: dict[str, list[Spent]], whole: dict[str, list[Spent]]) -> dict[str, Any]:
-    """Medians and their ratios. What a run over the first block alone took is subtracted, so that no start counts."""
+    """Medians and their ratios. What a run over just the first block took is subtracted, so that no start counts."""
     figures: dict[str, Any] = {"load": round(os.getloadavg()[0], 1)}
     a_block: dict[str, dict[str, float]] = {}
     for step in STEPS:
@@ -181,7 +181,7 @@ def figures_of(count: int, one: dict[str, list[Spent]], whole: dict[str, list[Sp
             figures[f"{step}, {what} a block"] = round(a_block[step][what], 4)
         last = whole[step][-1]
         figures[f"{step}, wall_s of each round"] = [round(each.wall_s, 2) for each in whole[step]]
-        figures[f"{step}, asked for"] = f"{last.megabytes:.0f} MB in {last.requests:,} requests"
+        figures[f"{step}, requested"] = f"{last.megabytes:.0f} MB in {last.requests:,} requests"
         figures[f"{step}, peak MiB"] = round(max(each.peak_mib for each in whole[step]))
     *theirs, ours = STEPS
     for name, what in (("ratio", "wall_s"), ("ratio of processor time", "cpu_s")):

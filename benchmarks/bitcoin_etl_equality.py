@@ -1,4 +1,4 @@
-"""Whether bitcoin-etl's enriched transactions say what our blocks say: values spent, values paid, fees.
+"""Whether bitcoin-etl's enriched transactions agree with our blocks: values spent, values paid, fees.
 
 Run as `python -m benchmarks.bitcoin_etl_equality PORT FIRST LAST FILE` by `bitcoin_etl.py`, which explains the rest.
 Prints the count of inputs that were compared; ends with 1 and the transaction at the first difference.
@@ -29,7 +29,7 @@ def main() -> None:
             ours = (block.height, spent, paid, satoshi(tx.fee) if number else 0)
             inputs += len(spent)
             if (found := theirs.pop(tx.txid, None)) != ours:
-                sys.exit(f"block {block.height}, transaction {tx.txid}: bitcoin-etl says {found}, we say {ours}")
+                sys.exit(f"block {block.height}, transaction {tx.txid}: bitcoin-etl has {found}, ours {ours}")
     if theirs or not inputs:
         sys.exit(f"bitcoin-etl has {len(theirs)} transactions that we have not; {inputs} inputs compared")
     print(inputs)

@@ -207,10 +207,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, header + self.body, "application/octet-stream")
 
     def do_POST(self) -> None:
-        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        calls = asked if isinstance(asked, list) else [asked]
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        calls = request if isinstance(request, list) else [request]
         answers = [{"jsonrpc": "2.0", "id": c["id"], "result": self._result(c["method"], c["params"])} for c in calls]
-        self._send(200, json.dumps(answers if isinstance(asked, list) else answers[0]).encode(), "application/json")
+        self._send(200, json.dumps(answers if isinstance(request, list) else answers[0]).encode(), "application/json")
 
     def _result(self, method: str, params: list[Any]) -> Any:
         if method == "getblockhash":
@@ -225,9 +225,9 @@ class _Handler(BaseHTTPRequestHandler):
             return (header + self.body).hex()
         if method == "getblockstats":
             return {"blockhash": params[0], "height": height, "subsidy": FULL_SUBSIDY_SAT, "totalfee": 0}
-        told = {"hash": params[0], "height": height, "time": 1_750_000_000 + 600 * height, "difficulty": 1.0}
-        told |= {"mediantime": told["time"], "confirmations": BLOCKS - height + 1}
-        return told | ({"previousblockhash": self.hashes[height - 1]} if height else {})
+        fields = {"hash": params[0], "height": height, "time": 1_750_000_000 + 600 * height, "difficulty": 1.0}
+        fields |= {"mediantime": fields["time"], "confirmations": BLOCKS - height + 1}
+        return fields | ({"previousblockhash": self.hashes[height - 1]} if height else {})
 
     def _send(self, status: int, content: bytes, kind: str) -> None:
         self.send_response(status)

@@ -11,7 +11,7 @@ MODULES = {"ours": "benchmarks.ours", "pandas": "benchmarks.pandas_peer", "sql":
 
 
 def main() -> None:
-    """Load nothing but the contender asked for, so that imports and memory are its own."""
+    """Load nothing but the named contender, so that imports and memory are its own."""
     name, home, folder, *rest = sys.argv[1:]
     recompute = import_module(MODULES[name]).recompute
     for _ in sys.stdin if rest == ["--serve"] else [""]:

@@ -21,11 +21,11 @@ _INPUTS: Final = f"struct(coinbase varchar, prevout {_PREVOUT})[]"
 _OUTPUTS: Final = f"struct(value decimal(18, 8), scriptPubKey {_SCRIPT})[]"
 COLUMNS: Final = f"{{hash: 'varchar', height: 'bigint', tx: 'struct(txid varchar, vin {_INPUTS}, vout {_OUTPUTS})[]'}}"
 BARE: Final = f"""
-with told as (
+with block as (
     select unnest(tx) as tx
     from read_json($path, format = 'newline_delimited', maximum_object_size = 67108864, columns = {COLUMNS})
 )
-select sum(len(tx.vin)), sum(list_sum([output.value for output in tx.vout])) from told
+select sum(len(tx.vin)), sum(list_sum([output.value for output in tx.vout])) from block
 """
 
 Sums = tuple[int, int]

@@ -1,4 +1,4 @@
-"""What the contenders must agree on, kept beside the working database. Imports nothing, so that it costs nobody."""
+"""What the contenders must agree on, kept beside the working database. Imports nothing, so that it costs nothing."""
 
 import json
 from dataclasses import asdict, dataclass

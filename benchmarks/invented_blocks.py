@@ -1,4 +1,4 @@
-"""Blocks as a node of the main network tells them at verbosity 3, invented: the same fields, sizes and proportions.
+"""Blocks as a node of the main network returns them at verbosity 3, invented: the same fields, sizes and proportions.
 
 Modelled on a real block of 2022: about 5 kB of JSON a transaction, three inputs and three outputs each. Pools pay
 miners by the hundred, miners pay exchanges, everybody pays everybody; about one transaction in twenty touches a miner.
@@ -36,7 +36,7 @@ SAME_SPENT_SHARE: Final = 0.14
 class World:
     """Who lives on the invented chain: scripts of pools, miners and exchanges, the same for the same seed.
 
-    `new_miners`: pools pay scripts that nobody has seen before, every time, which then spend in place of the oldest, so
+    `new_miners`: pools pay scripts not seen before, every time, which then spend in place of the oldest, so
     that the 1-hop layer only grows.
     `strangers_count`: what strangers send is drawn from that many transactions, made once, so that thousands of full
     blocks are made in minutes; 0: every one is new.
@@ -70,9 +70,9 @@ class World:
             previous = block_hash
 
     def spent_transaction(self, txid: str, paid: Mapping[int, tuple[str, int]]) -> str:
-        """What `getrawtransaction` tells of the transaction `txid`, whose output n pays a script some satoshi.
+        """What `getrawtransaction` returns for the transaction `txid`, whose output n pays a script some satoshi.
 
-        It is as large as any other of its kind; outputs that nobody has spent are made up, inputs come without
+        It is as large as any other of its kind; unspent outputs are generated, inputs come without
         prevouts.
         """
         random = self.random

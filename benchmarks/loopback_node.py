@@ -1,7 +1,7 @@
-"""A node on loopback, in a process of its own, that has every answer ready: what is measured is who asks.
+"""A node on loopback, in a process of its own, with every response prepared: what is measured is the client.
 
 Started as `python -m benchmarks.loopback_node BLOCKS LEAST MOST`. It invents as many blocks of LEAST to MOST
-transactions, prepares the bytes of all that a client may ask about them, and prints a line of JSON: port, heights,
+transactions, prepares the bytes of all that a client may request of them, and prints a line of JSON: port, heights,
 sizes. Each line on its standard input makes it print another: processor seconds, requests and bytes since the line
 before. It ends with its input.
 
@@ -33,7 +33,7 @@ _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 
 
 @dataclass
-class Told:
+class Responses:
     """The bytes of each answer: of blocks by hash, of transactions by txid."""
 
     hashes: dict[int, str] = field(default_factory=dict)
@@ -43,12 +43,12 @@ class Told:
     stats: dict[str, bytes] = field(default_factory=dict)
     transactions: dict[str, bytes] = field(default_factory=dict)
 
-    def add(self, told: bytes, sender: World) -> None:
-        """Prepare all that can be asked about a block; `sender` invents the transactions that it spends."""
-        block = _decode(told)
+    def add(self, content: bytes, sender: World) -> None:
+        """Prepare all that can be requested of a block; `sender` invents the transactions that it spends."""
+        block = _decode(content)
         name = block["hash"]
         self.hashes[block["height"]] = name
-        self.with_prevouts[name] = told
+        self.with_prevouts[name] = content
         self.headers[name] = _encode({key: cell for key, cell in block.items() if key not in NOT_IN_A_HEADER})
         fees = sum(tx["fee"] for tx in block["tx"][1:])
         self.stats[name] = _encode(
@@ -103,12 +103,12 @@ class _Handler(BaseHTTPRequestHandler):
     sent_bytes = 0
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def do_POST(self) -> None:
-        asked = msgspec.json.decode(self.rfile.read(int(self.headers["Content-Length"])))
-        single = not isinstance(asked, list)
-        content = self._answer(asked) if single else b"[" + b",".join(map(self._answer, asked)) + b"]"
+        request = msgspec.json.decode(self.rfile.read(int(self.headers["Content-Length"])))
+        single = not isinstance(request, list)
+        content = self._answer(request) if single else b"[" + b",".join(map(self._answer, request)) + b"]"
         with self.lock:
             _Handler.requests_count += 1
             _Handler.sent_bytes += len(content)
@@ -125,30 +125,30 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Prepare, serve, and tell what it cost whenever a line asks for it."""
-    world, sender, told = World(), World(SEED_OF_THE_SPENT), Told()
+    """Prepare, serve, and print what it cost for every line of input."""
+    world, sender, responses = World(), World(SEED_OF_THE_SPENT), Responses()
     count, least, most = map(int, sys.argv[1:])
     for block in world.blocks(count, (least, most)):
-        told.add(block, sender)
-    _Handler.methods = told.methods
+        responses.add(block, sender)
+    _Handler.methods = responses.methods
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     sizes = {
-        name: round(sum(map(len, getattr(told, name).values())) / 1e6, 1)
+        name: round(sum(map(len, getattr(responses, name).values())) / 1e6, 1)
         for name in ("with_prevouts", "without_prevouts", "transactions")
     }
     _say(
         port=server.server_address[1],
-        first_height=min(told.hashes),
-        last_height=max(told.hashes),
-        spent_transactions=len(told.transactions),
+        first_height=min(responses.hashes),
+        last_height=max(responses.hashes),
+        spent_transactions=len(responses.transactions),
         megabytes=sizes,
     )
     before_s = process_time()
     for _ in sys.stdin:
         now_s = process_time()
-        _say(cpu_s=now_s - before_s, asked=(_Handler.requests_count, _Handler.sent_bytes / 1e6))
+        _say(cpu_s=now_s - before_s, requested=(_Handler.requests_count, _Handler.sent_bytes / 1e6))
         with _Handler.lock:
             _Handler.requests_count = _Handler.sent_bytes = 0
         before_s = now_s

@@ -45,7 +45,7 @@ class Finished:
 
 
 class FailedError(Exception):
-    """A process that has not; the message is what it said."""
+    """A process that has not; the message is its output."""
 
 
 def pin() -> None:
@@ -69,7 +69,7 @@ def run(module: str, *arguments: object, python: Path = PYTHON) -> Finished:
 
 
 class Standing:
-    """A contender that has started and warmed up, and runs again when it is asked to."""
+    """A contender that has started and warmed up, and runs again on request."""
 
     def __init__(self, module: str, *arguments: object, python: Path = PYTHON) -> None:
         self._process = _start(module, *arguments, "--serve", python=python)
@@ -77,12 +77,12 @@ class Standing:
     def again(self) -> float:
         """Seconds that one more run took."""
         print(file=self._process.stdin, flush=True)
-        said = iter(self._process.stdout or ())
-        answer = next(said, "")
+        lines = iter(self._process.stdout or ())
+        answer = next(lines, "")
         try:
             return float(answer)
         except ValueError as error:
-            raise FailedError(answer + "".join(said)) from error
+            raise FailedError(answer + "".join(lines)) from error
 
     def leave(self) -> None:
         """Let it end."""

@@ -25,7 +25,7 @@ from transforms.attribution.transfers import block_flow_rows, transfer_rows
 from warehouse.pool_list import read_pool_list
 
 CONNECTIONS: Final = 2
-"""One answer on its way while another is in hand; a node that has to work on its answers is asked for eight."""
+"""One request in flight while another is processed; a node that has to work on its responses gets eight."""
 
 
 def walk_to(port: int) -> ChainWalk:

@@ -294,8 +294,8 @@ def _regime(d: pd.DataFrame) -> None:
     d["stress_margin"] = _is(coverage <= 1.0, coverage)
     d["stress_hashrate"] = _is(d["hash_ribbon_state"].eq("capitulation"), d["hash_ribbon_state"])
     burst = d["miner_to_exchange_burst"].astype("Float64")
-    alone = burst.fillna(0).astype(float).shift(1, fill_value=0).rolling(3, min_periods=1).sum() == 0
-    starts = burst.where(alone, 0)
+    isolated = burst.fillna(0).astype(float).shift(1, fill_value=0).rolling(3, min_periods=1).sum() == 0
+    starts = burst.where(isolated, 0)
     events = starts.rolling(14, min_periods=13).sum()
     sold = _is(events >= 2, events) & ~d["miner_to_exchange_recycling_suspected"]
     d["stress_selling"] = _is(d["mpi_zscore"] >= 2, d["mpi_zscore"]) | sold
@@ -317,12 +317,12 @@ def _regime(d: pd.DataFrame) -> None:
     reasons = np.full(len(d), "", dtype=object)
     for name in ("income", "margin", "hashrate", "selling"):
         reasons += np.where(d[f"stress_{name}"].fillna(False), f"{name}+", "")
-    told = pd.Series(reasons, index=d.index).str.rstrip("+").replace("", "none")
-    d["capitulation_state_reason"] = told.where(d["capitulation_state"].notna())
+    actual = pd.Series(reasons, index=d.index).str.rstrip("+").replace("", "none")
+    d["capitulation_state_reason"] = actual.where(d["capitulation_state"].notna())
 
 
 def _states(d: pd.DataFrame) -> list[str | None]:
-    """Walk through the days: a state gives way to the one its day asks for once it has lasted three days."""
+    """Walk through the days: a state gives way to the one its day demands once it has lasted three days."""
     stressed = d["stress_income"].fillna(False) | d["stress_margin"].fillna(False)
     unknown = ~d["is_final"] | d["stress_hashrate"].isna() | (d["stress_income"].isna() & d["stress_margin"].isna())
     states: list[str | None] = []
@@ -343,15 +343,15 @@ def _states(d: pd.DataFrame) -> list[str | None]:
         elif recovery_day:
             recovery_day = recovery_day + 1 if recovery_day < 60 else 0
         if recovery_day:
-            asked = "recovery"
+            target = "recovery"
         elif streak >= 3:
-            asked = "deep_capitulation" if signs >= 2 else "capitulation"
+            target = "deep_capitulation" if signs >= 2 else "capitulation"
         elif hashrate:
-            asked = state if income_or_margin else "outage"
+            target = state if income_or_margin else "outage"
         else:
-            asked = "squeeze" if income_or_margin else "normal"
-        if asked != state and (state is None or lasted >= 3):
-            state, lasted = asked, 0
+            target = "squeeze" if income_or_margin else "normal"
+        if target != state and (state is None or lasted >= 3):
+            state, lasted = target, 0
         lasted += 1
         capitulated = hashrate and (capitulated or state in ("capitulation", "deep_capitulation"))
         states.append(state)

@@ -1,4 +1,4 @@
-"""Where our own time goes, told by the public functions alone: a difference of two of them is a phase.
+"""Where our own time goes, by the public functions only: a difference of two of them is a phase.
 
 Run as `python -m benchmarks.phases HOME ROUNDS`; prints one JSON object of lists of seconds.
 """
@@ -24,20 +24,20 @@ def phases(home: Path, rounds: int) -> dict[str, list[float]]:
     """Seconds of a whole release and of its parts, `rounds` times after one that warms up."""
     run = run_at(home, datetime.fromisoformat(facts_of(home).now))
     plan.record_start(run)
-    told: dict[str, list[float]] = defaultdict(list)
+    seconds: dict[str, list[float]] = defaultdict(list)
     for warm in [False] + [True] * rounds:
         release_s, _ = _timed(lambda: publish.publish_run(run_at(home, run.now)))
         compute_s, (built, inputs) = _timed(lambda: publish.compute(run))
         build_s, _ = _timed(lambda inputs=inputs: build(inputs))
         pandera_s, _ = _timed(lambda built=built: [enforce(t, TABLES[name].schema) for name, t in built.tables.items()])
         if warm:
-            told["read and parse"].append(compute_s - build_s)
-            told["build, without Pandera"].append(build_s - pandera_s)
-            told["Pandera on finished tables"].append(pandera_s)
-            told["publish"].append(release_s - compute_s)
-            told["all"].append(release_s)
-            told["all, without Pandera on finished tables"].append(release_s - pandera_s)
-    return told
+            seconds["read and parse"].append(compute_s - build_s)
+            seconds["build, without Pandera"].append(build_s - pandera_s)
+            seconds["Pandera on finished tables"].append(pandera_s)
+            seconds["publish"].append(release_s - compute_s)
+            seconds["all"].append(release_s)
+            seconds["all, without Pandera on finished tables"].append(release_s - pandera_s)
+    return seconds
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:

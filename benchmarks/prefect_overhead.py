@@ -34,7 +34,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def command(home: Path, *arguments: str, **environment: str) -> None:
-    """One daily run as a process; its words are shown only if it fails."""
+    """One daily run as a process; its output is shown only if it fails."""
     subprocess.run(
         [COMMAND, "daily", "--day", DAY, "--home", str(home), "--json", *arguments],
         env=clean_environment(HOME=str(home.parent)) | environment,
@@ -44,7 +44,7 @@ def command(home: Path, *arguments: str, **environment: str) -> None:
     )
 
 
-def told(name: str, seconds: list[float]) -> float:
+def printed(name: str, seconds: list[float]) -> float:
     """Print and return the median."""
     median = statistics.median(seconds)
     print(f"{name:<46} {median:6.2f} s  ({min(seconds):.2f}-{max(seconds):.2f}, {len(seconds)} runs)", flush=True)
@@ -73,10 +73,10 @@ def main() -> None:
         cold = [timed(lambda: command(home)) for _ in range(rounds)]
         print(f"load {os.getloadavg()[0]:.1f}")
     medians = {
-        "plain": told("hashpivot daily --plain", plain),
-        "warm": told("hashpivot daily, warm server", warm),
-        "click": told("from click to Completed, warm server", clicks),
-        "cold": told("hashpivot daily, server of its own", cold),
+        "plain": printed("hashpivot daily --plain", plain),
+        "warm": printed("hashpivot daily, warm server", warm),
+        "click": printed("from click to Completed, warm server", clicks),
+        "cold": printed("hashpivot daily, server of its own", cold),
     }
     print(f"{'overhead of the warm server':<46} {medians['warm'] - medians['plain']:6.2f} s")
     print(json.dumps({name: round(seconds, 2) for name, seconds in medians.items()}))

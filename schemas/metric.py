@@ -120,20 +120,3 @@ def metric(
         return built
 
     return build
-
-
-def frame_of(example: Example) -> pl.DataFrame:
-    """Lay the `given` of an example out as a frame, one row a consecutive day from 2024-06-01 on."""
-    lengths = {len(v) for v in example.given.values() if isinstance(v, Sequence) and not isinstance(v, str)}
-    if len(lengths) > 1:
-        raise ValueError(f"columns of one example have different lengths: {sorted(lengths)}")
-    days = lengths.pop() if lengths else 1
-    columns = {
-        name: values if isinstance(values, Sequence) and not isinstance(values, str) else [values] * days
-        for name, values in example.given.items()
-    }
-    start = pl.date(2024, 6, 1)
-    frame = pl.DataFrame(columns, strict=False)
-    if "day" in frame.columns:
-        return frame
-    return frame.select(pl.date_range(start, start + pl.duration(days=days - 1), "1d").alias("day"), pl.all())

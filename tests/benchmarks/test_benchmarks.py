@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def quick(module: str) -> tuple[dict[str, Any], str]:
-    """Figures of a quick run, and what it said meanwhile."""
+    """Figures of a quick run, and what it reported meanwhile."""
     command = [sys.executable, "-m", module, "--quick", "--json"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -20,9 +20,9 @@ def quick(module: str) -> tuple[dict[str, Any], str]:
 
 
 def test_peers_that_share_no_code_with_us_compute_the_same_tables():
-    figures, said = quick("benchmarks")
-    assert "ours equals pandas: capitulation_daily" in said
-    assert "ours equals sql: capitulation_daily" in said
+    figures, output = quick("benchmarks")
+    assert "ours equals pandas: capitulation_daily" in output
+    assert "ours equals sql: capitulation_daily" in output
     assert figures["equal"] is True
 
 

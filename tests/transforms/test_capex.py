@@ -100,7 +100,7 @@ def test_nvidia_changes_its_element_by_date(shared_data: Path) -> None:
     last_old, first_new = rows[date(2020, 7, 26)], rows[date(2020, 10, 25)]
     assert (last_old["tag"], last_old["capex_usd"], last_old["known_at"]) == (OLD, 217 * MILLION, date(2020, 8, 19))
     assert (first_new["tag"], first_new["capex_usd"]) == (NEW, 473 * MILLION)
-    # Six months in the new element were first filed a year later, as a comparative: nobody could tell before.
+    # Six months in the new element were first filed a year later, as a comparative: not known before.
     assert first_new["known_at"] == date(2021, 8, 20)
     assert all(row["tag"] == NEW for end, row in rows.items() if end > date(2020, 7, 26))
     fiscal_2026 = [rows[end]["capex_usd"] // MILLION for end in sorted(rows)[-5:-1]]
@@ -151,7 +151,7 @@ def test_filed_quarters_override_the_curated_ones_and_say_so(shared_data: Path) 
     assert (row["capex_usd"], row["basis"], row["fiscal_quarter"]) == (27_851 * MILLION, "cash_purchases", "Q4")
     assert row["notes"].startswith(f"XBRL {OLD}, 12 months less 9, accession 0001652044-26-")
     assert row["source_url"].startswith("https://www.sec.gov/Archives/edgar/data/1652044/000165204426")
-    # The rounded figure of the first quarter of 2026 gives way, that of the second one stays: nobody has filed it here.
+    # The rounded figure of the first quarter of 2026 gives way, that of the second one stays: it is not filed here.
     rounded = {r["period_end"]: r["capex_usd"] for r in alphabet.iter_rows(named=True)}
     assert (rounded[date(2026, 3, 31)], rounded[date(2026, 6, 30)]) == (35_674 * MILLION, 44_900 * MILLION)
     others = pl.col("company") != "Alphabet"

@@ -1,4 +1,4 @@
-"""The conversion days tell what had been announced by each day, and nothing that had not."""
+"""The conversion days hold what had been announced by each day, and nothing that had not."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
@@ -64,7 +64,7 @@ SPENT = {"company": "Amazon", "basis": "cash_purchases"} | SOURCED
 
 
 def _known(row: Row) -> Row:
-    """A row that was known on the day it was announced, unless it says otherwise."""
+    """A row that was known on the day it was announced, unless it states another day."""
     return SOURCED | {"known_at": row.get("announced_on")} | row
 
 
@@ -127,7 +127,7 @@ def days(real: dict[str, pl.DataFrame]) -> dict[date, dict[str, Any]]:
 
 
 def test_google_backstop_is_what_was_announced_by_the_day(days: dict[date, dict[str, Any]]) -> None:
-    told = {
+    actual = {
         date(2025, 8, 13): 0,
         date(2025, 8, 14): 1.8e9,
         date(2025, 8, 18): 3.2e9,
@@ -136,7 +136,7 @@ def test_google_backstop_is_what_was_announced_by_the_day(days: dict[date, dict[
         date(2025, 11, 20): 6.233e9,
         date(2026, 2, 6): 6.233e9,
     }
-    assert {day: days[day]["google_backstop_usd"] for day in told} == told
+    assert {day: days[day]["google_backstop_usd"] for day in actual} == actual
 
 
 def test_capex_guidance_on_the_day_of_the_article_is_three_companies_own(days: dict[date, dict[str, Any]]) -> None:
@@ -190,7 +190,7 @@ def test_only_guarantees_and_letters_of_credit_are_backstops(
     others = real["credit_support"].filter(pl.col("kind").is_in(OTHER_SUPPORT))
     assert {"NVIDIA", "Microsoft", "Core42", "Nscale"} <= set(others["provider"])
     assert days[LAST]["backstop_usd"] == days[LAST]["google_backstop_usd"]
-    # Bitdeer's letter of credit was anticipated, and told by a text without an address.
+    # Bitdeer's letter of credit was anticipated, and reported by a text without an address.
     assert days[LAST]["backstop_with_unverified_usd"] - days[LAST]["backstop_usd"] == 1.3e9
     for day in others["announced_on"]:
         assert days[day]["backstop_usd"] == days[day - timedelta(days=1)]["backstop_usd"]
@@ -401,7 +401,7 @@ def test_companys_latest_word_replaces_its_earlier_one_and_ends_with_its_year() 
         date(2025, 10, 1),
         date(2028, 1, 1),
     )
-    told = {
+    actual = {
         date(2025, 12, 31): None,  # it was about a year that had not begun
         date(2026, 1, 1): 110,
         date(2026, 4, 30): 110,
@@ -411,7 +411,7 @@ def test_companys_latest_word_replaces_its_earlier_one_and_ends_with_its_year() 
         date(2027, 12, 31): 7,
         date(2028, 1, 1): None,
     }
-    assert {day: rows[day]["capex_guidance_usd"] for day in told} == told
+    assert {day: rows[day]["capex_guidance_usd"] for day in actual} == actual
 
 
 WINDOW = (date(2025, 1, 1), date(2025, 3, 31))
@@ -487,9 +487,9 @@ def registries(draw: st.DrawFn) -> dict[str, pl.DataFrame]:
     quarters = draw(st.lists(quarter_rows, max_size=12, unique_by=lambda row: (row["company"], row["period_end"])))
     supports = draw(st.lists(support_rows, max_size=6)) if names else []
     supports = [row | {"deal_id": draw(st.sampled_from(names))} for row in supports]
-    said_once = ("company", "calendar_or_fiscal_year", "basis", "announced_on")
-    said = draw(st.lists(guidance_rows, max_size=8, unique_by=lambda row: tuple(row[name] for name in said_once)))
-    return registry(deals=deals, supports=supports, guidance=said, deliveries=steps, quarters=quarters)
+    once = ("company", "calendar_or_fiscal_year", "basis", "announced_on")
+    drawn = draw(st.lists(guidance_rows, max_size=8, unique_by=lambda row: tuple(row[name] for name in once)))
+    return registry(deals=deals, supports=supports, guidance=drawn, deliveries=steps, quarters=quarters)
 
 
 @given(tables=registries(), day=window_days)

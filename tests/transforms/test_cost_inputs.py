@@ -50,8 +50,8 @@ def prices(registry_table: Builder, estimates: Sequence[Estimate]) -> pl.DataFra
 
 def as_known(estimates: Sequence[Estimate], today: int) -> float | None:
     """Of the estimates published by today, the one about the latest date; of equals the last published."""
-    heard = [(of, known, figure) for of, known, figure in estimates if known <= today]
-    return max(heard)[2] if heard else None
+    known_figures = [(of, known, figure) for of, known, figure in estimates if known <= today]
+    return max(known_figures)[2] if known_figures else None
 
 
 @given(estimates=ESTIMATES)

@@ -82,10 +82,10 @@ def amounts(*cells: float | None) -> pl.DataFrame:
 
 def reasons(column: str, *cells: float | None) -> list[tuple[str, int, int, int]]:
     """Reason, first and last day after the first one, and number of rows."""
-    told = explain_nulls(derive(amounts(*cells), BACKWARD), BACKWARD).filter(column_name=column)
+    actual = explain_nulls(derive(amounts(*cells), BACKWARD), BACKWARD).filter(column_name=column)
     return [
         (reason, (first - FIRST).days, (last - FIRST).days, rows)
-        for reason, first, last, rows in told.select("reason", "first_day", "last_day", "row_count").iter_rows()
+        for reason, first, last, rows in actual.select("reason", "first_day", "last_day", "row_count").iter_rows()
     ]
 
 
@@ -154,9 +154,9 @@ def test_nothing_is_explained_where_nothing_is_null() -> None:
 
 
 def test_metrics_that_are_never_null_need_no_reason() -> None:
-    told = explain_nulls(pl.DataFrame({"day": [FIRST], "stated": [True]}), [stated])
-    assert told.schema == NULLS
-    assert told.is_empty()
+    actual = explain_nulls(pl.DataFrame({"day": [FIRST], "stated": [True]}), [stated])
+    assert actual.schema == NULLS
+    assert actual.is_empty()
 
 
 def test_missing_observation_is_named_by_every_column_that_follows_from_it() -> None:
@@ -192,21 +192,21 @@ def test_input_that_is_no_metric_of_the_table_is_named_too() -> None:
 
 
 def test_rows_are_sorted_by_column_and_then_by_day() -> None:
-    told = explain_nulls(derive(amounts(None, 1.0, None), BACKWARD), BACKWARD)
-    keys = told.select("column_name", "first_day").rows()
+    actual = explain_nulls(derive(amounts(None, 1.0, None), BACKWARD), BACKWARD)
+    keys = actual.select("column_name", "first_day").rows()
     assert keys == sorted(keys)
-    assert len(set(told["column_name"])) > 2
+    assert len(set(actual["column_name"])) > 2
 
 
 @given(cells=st.lists(st.none() | st.sampled_from([0.0, 1.0]), min_size=1, max_size=30))
 def test_every_null_has_exactly_one_reason_and_nothing_else_has(cells: list[float | None]) -> None:
     frame = derive(amounts(*cells), BACKWARD)
-    told = explain_nulls(frame, BACKWARD)
+    actual = explain_nulls(frame, BACKWARD)
     for m in BACKWARD:
         explained = [
             first + timedelta(days=n)
-            for first, last in told.filter(column_name=m.name).select("first_day", "last_day").iter_rows()
+            for first, last in actual.filter(column_name=m.name).select("first_day", "last_day").iter_rows()
             for n in range((last - first).days + 1)
         ]
         assert explained == frame.filter(pl.col(m.name).is_null())["day"].to_list()
-    assert (told["row_count"] == (told["last_day"] - told["first_day"]).dt.total_days() + 1).all()
+    assert (actual["row_count"] == (actual["last_day"] - actual["first_day"]).dt.total_days() + 1).all()

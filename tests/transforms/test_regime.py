@@ -60,43 +60,43 @@ def states(days: Sequence[Day]) -> list[str | None]:
 
 
 def states_slowly(days: Sequence[Day]) -> list[str | None]:
-    """Look the whole past up again on each day, with no memory but the states that were told."""
-    told: list[str | None] = []
+    """Look the whole past up again on each day, with no memory but the states that were given."""
+    actual: list[str | None] = []
     for today, day in enumerate(days):
-        told.append(_state_slowly(days[: today + 1], told) if day.is_known else None)
-    return told
+        actual.append(_state_slowly(days[: today + 1], actual) if day.is_known else None)
+    return actual
 
 
-def _state_slowly(days: Sequence[Day], told: Sequence[str | None]) -> str | None:
+def _state_slowly(days: Sequence[Day], actual: Sequence[str | None]) -> str | None:
     *_, day = days
-    before = [state for state in told if state is not None]
+    before = [state for state in actual if state is not None]
     current = before[-1] if before else None
 
     if day.hashrate:
         three = [d.is_known and d.hashrate and d.is_stressed for d in days[-3:]]
         if three == [True] * 3:
-            asked = "deep_capitulation" if day.signs >= 2 else "capitulation"
+            target = "deep_capitulation" if day.signs >= 2 else "capitulation"
         else:
-            asked = current if day.is_stressed else "outage"
+            target = current if day.is_stressed else "outage"
     else:
-        asked = "squeeze" if day.is_stressed else "normal"
+        target = "squeeze" if day.is_stressed else "normal"
         shut = [n for n, d in enumerate(days) if d.is_known and d.hashrate]
         open_again = [n for n, d in enumerate(days) if d.is_known and not d.hashrate]
         if shut:
             ended = min(n for n in open_again if n > shut[-1])
             spell = [n for n in shut if not any(n < m < shut[-1] for m in open_again)]
-            capitulated = any(told[n] in ("capitulation", "deep_capitulation") for n in spell)
+            capitulated = any(actual[n] in ("capitulation", "deep_capitulation") for n in spell)
             if capitulated and len(days) - 1 - ended < 60:
-                asked = "recovery"
+                target = "recovery"
 
-    if current is None or asked == current:
-        return asked
+    if current is None or target == current:
+        return target
     lasted = 0
     for state in reversed(before):
         if state != current:
             break
         lasted += 1
-    return asked if lasted >= 3 else current
+    return target if lasted >= 3 else current
 
 
 DAY = st.builds(
@@ -131,9 +131,9 @@ def test_later_days_do_not_change_earlier_states(days: list[Day], more: list[Day
 
 @given(days=SPELLS)
 def test_state_lasts_three_told_days_at_least(days: list[Day]) -> None:
-    told = [state for state in states(days) if state is not None]
+    actual = [state for state in states(days) if state is not None]
     runs: list[list[str]] = []
-    for state in told:
+    for state in actual:
         if runs and runs[-1][0] == state:
             runs[-1].append(state)
         else:
@@ -182,22 +182,22 @@ def test_one_unknown_condition_leaves_the_state_to_the_others(day: Day, state: s
 
 
 def test_recovery_lasts_sixty_days_to_the_day() -> None:
-    told = states([BOTH] * 6 + [CALM] * 61)
-    assert told[6:66] == ["recovery"] * 60
-    assert told[66] == "normal"
+    actual = states([BOTH] * 6 + [CALM] * 61)
+    assert actual[6:66] == ["recovery"] * 60
+    assert actual[66] == "normal"
 
 
 def test_recovery_that_waits_for_the_capitulation_to_last_is_not_longer_for_it() -> None:
-    told = states([BOTH] * 3 + [CALM] * 61)
-    assert told[2:6] == ["capitulation"] * 3 + ["recovery"]
-    assert told[62:] == ["recovery", "normal"]
+    actual = states([BOTH] * 3 + [CALM] * 61)
+    assert actual[2:6] == ["capitulation"] * 3 + ["recovery"]
+    assert actual[62:] == ["recovery", "normal"]
 
 
 def test_days_of_a_recovery_are_counted_on_the_calendar() -> None:
     """A missing day makes two months of ribbon unknown, which must not stretch the recovery to four."""
-    told = states([BOTH] * 6 + [CALM] * 10 + [UNKNOWN] * 49 + [CALM] * 2)
-    assert told[6:16] == ["recovery"] * 10
-    assert told[65:] == ["recovery", "normal"]
+    actual = states([BOTH] * 6 + [CALM] * 10 + [UNKNOWN] * 49 + [CALM] * 2)
+    assert actual[6:16] == ["recovery"] * 10
+    assert actual[65:] == ["recovery", "normal"]
 
 
 def test_shut_down_without_stress_is_followed_by_no_recovery() -> None:
@@ -205,15 +205,15 @@ def test_shut_down_without_stress_is_followed_by_no_recovery() -> None:
 
 
 def test_capitulation_that_fades_into_an_outage_still_recovers() -> None:
-    told = states([BOTH] * 6 + [SHUT] * 5 + [CALM] * 3)
-    assert told[6:11] == ["outage"] * 5
-    assert told[11:] == ["recovery"] * 3
+    actual = states([BOTH] * 6 + [SHUT] * 5 + [CALM] * 3)
+    assert actual[6:11] == ["outage"] * 5
+    assert actual[11:] == ["recovery"] * 3
 
 
 def test_new_shut_down_ends_the_recovery() -> None:
-    told = states([BOTH] * 6 + [CALM] * 5 + [SHUT] * 4 + [CALM] * 5)
-    assert told[11:15] == ["outage"] * 4
-    assert told[15:] == ["normal"] * 5
+    actual = states([BOTH] * 6 + [CALM] * 5 + [SHUT] * 4 + [CALM] * 5)
+    assert actual[11:15] == ["outage"] * 4
+    assert actual[15:] == ["normal"] * 5
 
 
 def test_state_gives_way_after_three_days_and_not_before() -> None:
@@ -245,7 +245,7 @@ INPUTS = {
 }
 
 
-def told(days: int = 14, metrics: Sequence[Metric] = regime.METRICS, **changes: object) -> dict[str, object]:
+def actual(days: int = 14, metrics: Sequence[Metric] = regime.METRICS, **changes: object) -> dict[str, object]:
     """Last of some days that are alike; a list is laid out from the end."""
     cells = {
         name: [None] * (days - len(cell)) + list(cell) if isinstance(cell, list) else [cell] * days
@@ -258,7 +258,7 @@ def told(days: int = 14, metrics: Sequence[Metric] = regime.METRICS, **changes: 
 
 
 def test_quiet_day_is_normal_and_fully_known() -> None:
-    row = told()
+    row = actual()
     assert row["capitulation_state"] == "normal"
     assert row["capitulation_state_reason"] == "none"
     assert row["capitulation_coverage_ratio"] == 1.0
@@ -276,7 +276,7 @@ SEED_DAY = {
 
 def test_worked_day_is_a_deep_capitulation_by_a_hair() -> None:
     """Ribbon, income and margin are stressed; of the four extra signs exactly selling and coverage hold."""
-    row = told(metrics=(*regime.METRICS, *score.METRICS), **SEED_DAY)
+    row = actual(metrics=(*regime.METRICS, *score.METRICS), **SEED_DAY)
     assert row["capitulation_state"] == "deep_capitulation"
     assert row["capitulation_state_reason"] == "income+margin+hashrate+selling"
     assert row["deep_sign_count"] == 2
@@ -286,11 +286,11 @@ def test_worked_day_is_a_deep_capitulation_by_a_hair() -> None:
 
 @pytest.mark.parametrize("change", [{"cost_coverage_ratio": 0.91}, {"mpi_zscore": 1.9}], ids=str)
 def test_worked_day_is_not_deep_with_one_sign_less(change: dict[str, float]) -> None:
-    assert told(**(SEED_DAY | change))["capitulation_state"] == "capitulation"
+    assert actual(**(SEED_DAY | change))["capitulation_state"] == "capitulation"
 
 
 def test_a_puell_of_0_69_is_above_the_other_houses_limit_whatever_the_ribbon() -> None:
-    assert told(puell_issuance_ratio=0.69, difficulty_ribbon_compression_ratio=0.0)["rule_glassnode_risk"] is False
+    assert actual(puell_issuance_ratio=0.69, difficulty_ribbon_compression_ratio=0.0)["rule_glassnode_risk"] is False
 
 
 @pytest.mark.parametrize(
@@ -303,8 +303,8 @@ def test_a_puell_of_0_69_is_above_the_other_houses_limit_whatever_the_ribbon() -
     ],
 )
 def test_limit_belongs_to_the_stressed_side(column: str, at: float, beyond: float, stress: str) -> None:
-    assert told(**{column: at})[stress] is True
-    assert told(**{column: beyond})[stress] is False
+    assert actual(**{column: at})[stress] is True
+    assert actual(**{column: beyond})[stress] is False
 
 
 @pytest.mark.parametrize(
@@ -312,13 +312,13 @@ def test_limit_belongs_to_the_stressed_side(column: str, at: float, beyond: floa
 )
 def test_limit_of_a_deep_sign_belongs_to_the_deep_side(column: str, at: float, beyond: float) -> None:
     wide = {"difficulty_ribbon_compression_ratio": 0.2}
-    assert told(**{column: at}, **wide)["deep_sign_count"] == 1
-    assert told(**{column: beyond}, **wide)["deep_sign_count"] == 0
+    assert actual(**{column: at}, **wide)["deep_sign_count"] == 1
+    assert actual(**{column: beyond}, **wide)["deep_sign_count"] == 0
 
 
 def test_income_stress_looks_at_the_week_and_not_at_the_day() -> None:
-    assert told(puell_issuance_ratio=[0.9] * 6 + [0.1])["stress_income"] is True  # the week's mean is 0.786
-    assert told(puell_issuance_ratio=[0.9] * 6 + [0.3])["stress_income"] is False
+    assert actual(puell_issuance_ratio=[0.9] * 6 + [0.1])["stress_income"] is True  # the week's mean is 0.786
+    assert actual(puell_issuance_ratio=[0.9] * 6 + [0.3])["stress_income"] is False
 
 
 @pytest.mark.parametrize(
@@ -335,13 +335,13 @@ def test_income_stress_looks_at_the_week_and_not_at_the_day() -> None:
     ],
 )
 def test_two_burst_events_in_fourteen_days_are_selling_stress(bursts: list[bool | None], stressed: bool | None) -> None:
-    assert told(miner_to_exchange_burst=bursts)["stress_selling"] is stressed
+    assert actual(miner_to_exchange_burst=bursts)["stress_selling"] is stressed
 
 
 def test_recycled_coins_are_no_selling_stress_but_the_index_still_is() -> None:
     recycled = {"miner_to_exchange_burst": True, "miner_to_exchange_recycling_suspected": True}
-    assert told(**recycled)["stress_selling"] is False
-    assert told(**recycled, mpi_zscore=2.0)["stress_selling"] is True
+    assert actual(**recycled)["stress_selling"] is False
+    assert actual(**recycled, mpi_zscore=2.0)["stress_selling"] is True
 
 
 def test_difficulty_ribbon_has_the_eight_lines_of_its_author() -> None:

@@ -15,10 +15,10 @@ from transforms.inputs.resolve import CONFLICTS, resolve
 FIRST = date(2024, 6, 1)
 A_THEN_B = {group: ["a", "b"] for group in Group}
 
-Said = tuple[str, str, int, float]
+Value = tuple[str, str, int, float]
 
 
-def said(*rows: Said) -> pl.DataFrame:
+def values_of(*rows: Value) -> pl.DataFrame:
     """Values as (source, series, days after the first, value)."""
     return pl.DataFrame(
         [(source, series, FIRST + timedelta(days=n), value) for source, series, n, value in rows],
@@ -32,7 +32,7 @@ def column(values: pl.DataFrame, series: str, precedence: dict[Group, list[str]]
 
 
 def test_series_comes_whole_from_the_first_source_that_states_it() -> None:
-    values = said(
+    values = values_of(
         ("a", "miner_outflow_sat", 0, 1.0),
         ("a", "miner_outflow_sat", 2, 3.0),
         *(("b", "miner_outflow_sat", n, 9.0) for n in range(4)),
@@ -43,51 +43,53 @@ def test_series_comes_whole_from_the_first_source_that_states_it() -> None:
 
 
 def test_second_source_is_taken_where_the_first_says_nothing_at_all() -> None:
-    values = said(("a", "price_usd", 0, 1.0), ("b", "fees_sat", 0, 7.0))
+    values = values_of(("a", "price_usd", 0, 1.0), ("b", "fees_sat", 0, 7.0))
     assert resolve(values, A_THEN_B).chosen == {"price_usd": "a", "fees_sat": "b"}
 
 
 def test_order_of_preference_decides_and_not_the_name() -> None:
-    values = said(("a", "price_usd", 0, 1.0), ("b", "price_usd", 0, 2.0))
+    values = values_of(("a", "price_usd", 0, 1.0), ("b", "price_usd", 0, 2.0))
     assert column(values, "price_usd", {Group.PRICE: ["b", "a"]}) == [2.0]
 
 
 def test_groups_are_ranked_each_for_itself() -> None:
-    values = said(*((s, series, 0, v) for s, v in (("a", 1.0), ("b", 2.0)) for series in ("price_usd", "fees_sat")))
+    values = values_of(
+        *((s, series, 0, v) for s, v in (("a", 1.0), ("b", 2.0)) for series in ("price_usd", "fees_sat"))
+    )
     days = resolve(values, {Group.PRICE: ["a"], Group.CHAIN: ["b", "a"]}).days
     assert days.select("price_usd", "fees_sat").row(0) == (1.0, 2.0)
 
 
 def test_source_that_is_not_listed_is_not_used() -> None:
-    resolved = resolve(said(("c", "price_usd", 0, 1.0), ("a", "fees_sat", 0, 1.0)), {Group.CHAIN: ["a"]})
+    resolved = resolve(values_of(("c", "price_usd", 0, 1.0), ("a", "fees_sat", 0, 1.0)), {Group.CHAIN: ["a"]})
     assert resolved.chosen == {"fees_sat": "a"}
     assert resolved.days["price_usd"].to_list() == [None]
     assert resolved.days["sources"].to_list() == ["a"]
 
 
 def test_calendar_has_no_gap_and_every_series_a_column() -> None:
-    days = resolve(said(("a", "price_usd", 0, 1.0), ("a", "fees_sat", 4, 1.0)), A_THEN_B).days
+    days = resolve(values_of(("a", "price_usd", 0, 1.0), ("a", "fees_sat", 4, 1.0)), A_THEN_B).days
     assert days["day"].to_list() == [FIRST + timedelta(days=n) for n in range(5)]
     assert days.columns == ["day", *SERIES, "sources"]
 
 
 def test_missing_day_is_unknown_and_a_stated_zero_is_zero() -> None:
-    values = said(*(("a", "miner_to_exchange_sat", n, 0.0) for n in (0, 2)))
+    values = values_of(*(("a", "miner_to_exchange_sat", n, 0.0) for n in (0, 2)))
     assert column(values, "miner_to_exchange_sat", A_THEN_B) == [0.0, None, 0.0]
 
 
 def test_sources_of_a_day_are_those_that_gave_it_a_value() -> None:
-    values = said(("a", "price_usd", 0, 1.0), ("b", "fees_sat", 0, 1.0), ("b", "fees_sat", 2, 1.0))
+    values = values_of(("a", "price_usd", 0, 1.0), ("b", "fees_sat", 0, 1.0), ("b", "fees_sat", 2, 1.0))
     assert resolve(values, A_THEN_B).days["sources"].to_list() == ["a,b", "", "b"]
 
 
 def test_source_that_was_not_chosen_is_not_named() -> None:
-    values = said(("a", "price_usd", 0, 1.0), ("b", "price_usd", 0, 1.0))
+    values = values_of(("a", "price_usd", 0, 1.0), ("b", "price_usd", 0, 1.0))
     assert resolve(values, A_THEN_B).days["sources"].to_list() == ["a"]
 
 
 def test_nothing_said_is_no_days() -> None:
-    resolved = resolve(said(), A_THEN_B)
+    resolved = resolve(values_of(), A_THEN_B)
     assert resolved.days.height == 0
     assert resolved.days.columns == ["day", *SERIES, "sources"]
     assert dict(resolved.chosen) == {}
@@ -107,7 +109,7 @@ def test_nothing_said_is_no_days() -> None:
 def test_difference_of_more_than_a_thousandth_is_a_conflict(
     mine: float, theirs: float, conflicts: int, largest_pct: float
 ) -> None:
-    found = resolve(said(("a", "price_usd", 0, mine), ("b", "price_usd", 0, theirs)), A_THEN_B).conflicts
+    found = resolve(values_of(("a", "price_usd", 0, mine), ("b", "price_usd", 0, theirs)), A_THEN_B).conflicts
     assert found.select("series", "chosen_source", "other_source").row(0) == ("price_usd", "a", "b")
     assert found["compared_count"].item() == 1
     assert found["conflict_count"].item() == conflicts
@@ -115,12 +117,14 @@ def test_difference_of_more_than_a_thousandth_is_a_conflict(
 
 
 def test_only_days_that_both_state_are_compared() -> None:
-    values = said(*(("a", "price_usd", n, 10.0) for n in (0, 1, 2)), *(("b", "price_usd", n, 20.0) for n in (1, 2, 3)))
+    values = values_of(
+        *(("a", "price_usd", n, 10.0) for n in (0, 1, 2)), *(("b", "price_usd", n, 20.0) for n in (1, 2, 3))
+    )
     found = resolve(values, A_THEN_B).conflicts
     assert found.select("compared_count", "conflict_count", "median_difference_pct").row(0) == (2, 2, 50.0)
 
 
-SAID = st.lists(
+VALUES = st.lists(
     st.tuples(
         st.sampled_from(["a", "b", "c"]),
         st.sampled_from(["price_usd", "fees_sat", "miner_outflow_sat"]),
@@ -132,8 +136,8 @@ SAID = st.lists(
 )
 
 
-@given(rows=SAID)
-def test_values_are_those_of_a_slow_search(rows: Sequence[Said]) -> None:
+@given(rows=VALUES)
+def test_values_are_those_of_a_slow_search(rows: Sequence[Value]) -> None:
     ranked = {Group.PRICE: ["b", "a"], Group.CHAIN: ["a", "c", "b"], Group.MINER_FLOWS: ["c"]}
     spoken = {(source, series, n): value for source, series, n, value in rows}
     chosen = {}
@@ -143,7 +147,7 @@ def test_values_are_those_of_a_slow_search(rows: Sequence[Said]) -> None:
                 chosen[series] = source
     used = sorted(n for source, series, n in spoken if chosen.get(series) == source)
 
-    resolved = resolve(said(*rows), ranked)
+    resolved = resolve(values_of(*rows), ranked)
 
     assert dict(resolved.chosen) == chosen
     if not used:
@@ -156,9 +160,9 @@ def test_values_are_those_of_a_slow_search(rows: Sequence[Said]) -> None:
         assert resolved.days[series].to_list() == expected
 
 
-@given(rows=SAID, seed=st.integers(0, 1_000))
-def test_order_of_rows_does_not_matter(rows: Sequence[Said], seed: int) -> None:
-    values = said(*rows)
+@given(rows=VALUES, seed=st.integers(0, 1_000))
+def test_order_of_rows_does_not_matter(rows: Sequence[Value], seed: int) -> None:
+    values = values_of(*rows)
     shuffled = resolve(values.sample(fraction=1, shuffle=True, seed=seed), A_THEN_B)
     straight = resolve(values, A_THEN_B)
     assert_frame_equal(shuffled.days, straight.days)

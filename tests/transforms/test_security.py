@@ -62,16 +62,16 @@ def test_concentration_is_what_counting_block_by_block_gives(
     edges = sorted({0, *cuts, WINDOW})
     sizes = [b - a for a, b in pairwise(edges) if b > a]
     names = ["unknown" if unknown and n == 0 else f"pool{n}" for n in range(len(sizes))]
-    told = concentrated(dict(zip(names, sizes, strict=True)), no_proxies)
+    actual = concentrated(dict(zip(names, sizes, strict=True)), no_proxies)
     named = [size for name, size in zip(names, sizes, strict=True) if name != "unknown"]
     lost = WINDOW - sum(named)
     singles = sorted([*named, *[1] * lost], reverse=True)
-    assert told["pool_hhi_index"] == pytest.approx(sum((100 * n / WINDOW) ** 2 for n in singles))
-    assert told["pool_hhi_high_index"] == pytest.approx(sum((100 * n / WINDOW) ** 2 for n in sizes))
+    assert actual["pool_hhi_index"] == pytest.approx(sum((100 * n / WINDOW) ** 2 for n in singles))
+    assert actual["pool_hhi_high_index"] == pytest.approx(sum((100 * n / WINDOW) ** 2 for n in sizes))
     needed = next(k for k in range(1, len(singles) + 1) if sum(singles[:k]) > WINDOW / 2)
-    assert told["nakamoto_coefficient_count"] == needed
-    assert told["top2_pool_share_pct"] == pytest.approx(100 * sum(singles[:2]) / WINDOW)
-    assert told["unknown_pool_share_pct"] == pytest.approx(100 * lost / WINDOW)
+    assert actual["nakamoto_coefficient_count"] == needed
+    assert actual["top2_pool_share_pct"] == pytest.approx(100 * sum(singles[:2]) / WINDOW)
+    assert actual["unknown_pool_share_pct"] == pytest.approx(100 * lost / WINDOW)
 
 
 def test_proxy_pool_counts_to_its_group_from_the_day_that_was_known(registry_table: Builder) -> None:
@@ -188,13 +188,13 @@ def test_trough_is_judged_sixty_days_after_it_and_not_earlier(
 ) -> None:
     peak, low, after = [1e14] * 400, [8e13] * 20, [9.5e13] * 120
     table = secured(inputs_of, values_of, market, [*peak, *low, *after]).tables["security_daily"]
-    told = table.filter(pl.col("recovery_trough_on").is_not_null())
-    trough = told["recovery_trough_on"][0]
-    assert told["day"][0] == trough + timedelta(days=RECOVERY_DAYS)
+    actual = table.filter(pl.col("recovery_trough_on").is_not_null())
+    trough = actual["recovery_trough_on"][0]
+    assert actual["day"][0] == trough + timedelta(days=RECOVERY_DAYS)
     assert day(400) <= trough < day(420)
-    assert told["recovery_ratio"][0] == pytest.approx((9.5 - 8) / (10 - 8))
-    assert told["recovery_class"][0] == "mixed"
-    cut = told["day"][0] - timedelta(days=1)
+    assert actual["recovery_ratio"][0] == pytest.approx((9.5 - 8) / (10 - 8))
+    assert actual["recovery_class"][0] == "mixed"
+    cut = actual["day"][0] - timedelta(days=1)
     assert table.filter(pl.col("day") <= cut)["recovery_class"].null_count() == (cut - FIRST).days + 1
 
 
@@ -242,10 +242,10 @@ def test_missing_input_is_explained_by_its_root(
     built = build(inputs_of(values=values_of(FIRST, values)))
     assert built.tables["security_daily"]["security_budget_usd_year"].null_count() == 60
     reasons = built.nulls.filter(table_name="security_daily")
-    told = dict(reasons.filter(pl.col("last_day") == day(59)).select("column_name", "reason").iter_rows())
-    assert told["pool_hhi_index"] == "no observation of pool_blocks"
-    assert told["attack_rent_usd_per_hour"] == "no observation of hashprice_usd_per_phs_day"
-    assert "attack_hardware_usd" not in told
+    actual = dict(reasons.filter(pl.col("last_day") == day(59)).select("column_name", "reason").iter_rows())
+    assert actual["pool_hhi_index"] == "no observation of pool_blocks"
+    assert actual["attack_rent_usd_per_hour"] == "no observation of hashprice_usd_per_phs_day"
+    assert "attack_hardware_usd" not in actual
 
 
 def test_nothing_is_displaced_before_the_first_deal_is_known(

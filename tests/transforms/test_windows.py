@@ -1,4 +1,4 @@
-"""Windows against slow, obvious ones: they count days, ask for nine tenths of them, and leave no rounding rest."""
+"""Windows against slow, obvious ones: they count days, need nine tenths of them, and leave no rounding rest."""
 
 import math
 import statistics
