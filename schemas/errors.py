@@ -124,19 +124,19 @@ class ChainReorganisedError(TransientError):
 
 
 class RequestRejectedError(BadInputError):
-    """A hosted source understood a request and refused it; `kind` is its own word for why, or the HTTP status."""
+    """A hosted source understood a request and rejected it; `code` is its own error code, or the HTTP status."""
 
-    def __init__(self, place: str, kind: str, message: str) -> None:
-        self.kind, self.message = kind, message
-        super().__init__(place, f"{kind}: {message}", "an answer", "look the word up in the source's manual")
+    def __init__(self, place: str, code: str, message: str) -> None:
+        self.code, self.message = code, message
+        super().__init__(place, f"{code}: {message}", "a response", "look the code up in the source's manual")
 
 
 class SourcePausedError(TransientError):
-    """A hosted source has had enough of us, and asking before `until` would make it worse."""
+    """A hosted source is paused: a request before `until` would prolong its block or break its rate limit."""
 
     def __init__(self, place: str, why: str, until: datetime) -> None:
         self.until = until
-        super().__init__(f"{place}: found {why}, expected an answer; not asked again before {until:%Y-%m-%d %H:%M} UTC")
+        super().__init__(f"{place}: found {why}, expected a response; no request before {until:%Y-%m-%d %H:%M} UTC")
 
 
 class RequestBudgetError(TerminalError):

@@ -15,7 +15,7 @@ from flows.settings import Settings
 from flows.sources.choose import source_named
 from flows.sources.cryptoquant.kind import CRYPTOQUANT
 from flows.sources.cryptoquant.metrics import ENDPOINTS, MINER_TO_EXCHANGE
-from flows.sources.cryptoquant.site import explain
+from flows.sources.cryptoquant.site import classify
 from flows.sources.cryptoquant.source import CryptoQuant, Pair, Row, flows_of, last_rewriting, parsed
 from flows.sources.protocol import Known, Request
 from flows.sources.web.site import RawResponse
@@ -321,10 +321,10 @@ def test_any_rows_give_values_within_bounds_or_an_error_of_ours(
 
 @given(body=st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()), status=st.integers(200, 599))
 def test_any_bytes_are_explained_or_not_but_never_break(body: bytes, status: int) -> None:
-    explain(RawResponse(status, {}, body))
+    classify(RawResponse(status, {}, body))
 
 
 def test_unknown_word_with_success_is_no_answer() -> None:
-    problem = explain(RawResponse(200, {}, failure(200, "maintenance").body))
+    problem = classify(RawResponse(200, {}, failure(200, "maintenance").body))
     assert problem is not None
-    assert problem.kind == "maintenance"
+    assert problem.code == "maintenance"

@@ -19,7 +19,7 @@ from flows.sources.choose import source_named, web_session_of
 from flows.sources.edgar import source as edgar
 from flows.sources.edgar.company_facts import CompanyFacts, filing_facts
 from flows.sources.edgar.plain_text import plain_text
-from flows.sources.edgar.site import ARCHIVE, DATA, explain_document
+from flows.sources.edgar.site import ARCHIVE, DATA, classify_document
 from flows.sources.edgar.source import Edgar
 from flows.sources.edgar.submissions import Submissions, filings_of
 from flows.sources.edgar.unread import MOST_DAYS_COUNT, Unread
@@ -364,7 +364,7 @@ def test_many_absent_documents_are_an_error(server: ReplayServer, site: EdgarRep
     site.absent = {each.accession for cik in ciks for each in site.filed(cik)}
     seen = Seen(source(server, tmp_path, (), ciks).observe(request()))
     assert isinstance(seen.error, RequestRejectedError)
-    assert sum("/Archives/" in asked.path for asked in server.log) == edgar.MOST_REFUSALS_COUNT
+    assert sum("/Archives/" in asked.path for asked in server.log) == edgar.MOST_REJECTIONS_COUNT
 
 
 @pytest.mark.parametrize("at", [1, 4], ids=["data", "archive"])
@@ -638,13 +638,13 @@ def test_no_page_takes_long() -> None:
     for piece in ("<!--", "<a ", "<", "<script>", "<ix:header>", "&", "securities <", "securities&nbsp;"):
         page = piece * (2_000_000 // len(piece))
         plain_text(page)
-        explain_document(RawResponse(200, {"content-type": "text/html"}, page.encode()))
+        classify_document(RawResponse(200, {"content-type": "text/html"}, page.encode()))
 
 
 @given(body=st.binary(max_size=60), status=st.sampled_from([200, 403, 404, 503]), html=st.booleans())
 def test_any_bytes_can_be_explained(body: bytes, status: int, html: bool) -> None:
     reply = RawResponse(status, {"content-type": "text/html" if html else OCTETS}, b"<title>" + body)
-    problem = explain_document(reply)
+    problem = classify_document(reply)
     assert problem is not None or status != 200
 
 

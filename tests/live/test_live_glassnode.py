@@ -15,7 +15,7 @@ from flows.settings import Settings
 from flows.sources.choose import source_named
 from flows.sources.glassnode.kind import GLASSNODE
 from flows.sources.glassnode.metrics import METRICS, TO_EACH_EXCHANGE
-from flows.sources.glassnode.site import explain
+from flows.sources.glassnode.site import classify
 from flows.sources.glassnode.source import Glassnode, Point, Split, flows_of, parsed, parsed_split
 from flows.sources.protocol import Known, Request
 from flows.sources.unix_days import day_text, midnight_seconds
@@ -213,7 +213,7 @@ def test_any_split_gives_flows_or_an_error_of_ours(rows: list[Split], whole: boo
 
 @given(body=st.binary(max_size=300), status=st.integers(200, 599), typed=st.sampled_from(["text/plain", "text/html"]))
 def test_any_bytes_are_explained_or_not_but_never_break(body: bytes, status: int, typed: str) -> None:
-    problem = explain(RawResponse(status, {"content-type": typed}, body))
+    problem = classify(RawResponse(status, {"content-type": typed}, body))
     assert (problem is not None) is (status in (403, 404) and typed == "text/plain")
 
 

@@ -146,7 +146,7 @@ def test_binance_where_it_answers_nobody(server: ReplayServer, tmp_path: Path) -
     server.faults.append(Fault("451 location", "binance", 1, ALWAYS))
     with pytest.raises(RequestRejectedError, match=r"restricted location.*Take binance out of the profile") as raised:
         observed("binance", tmp_path)
-    assert raised.value.kind == binance.GEO_BLOCKED
+    assert raised.value.code == binance.GEO_BLOCKED
     assert len(server.log) == 1
 
 
@@ -255,17 +255,17 @@ def test_candle_that_cannot_be_believed_is_refused(candles: list[tuple[str, str]
         ("EGeneral:Too many requests", FailureKind.RATE_LIMITED),
         ("EService:Unavailable", FailureKind.TRANSIENT),
         ("EGeneral:Temporary lockout", FailureKind.BLOCKED),
-        ("EQuery:Unknown asset pair", FailureKind.REFUSED),
+        ("EQuery:Unknown asset pair", FailureKind.REJECTED),
     ],
 )
 def test_kraken_errors_are_told_apart(error: str, trouble: FailureKind) -> None:
-    problem = kraken.explain(RawResponse(200, {}, json.dumps({"error": [error]}).encode()))
+    problem = kraken.classify(RawResponse(200, {}, json.dumps({"error": [error]}).encode()))
     assert problem is not None
-    assert (problem.trouble, problem.kind) == (trouble, error)
+    assert (problem.kind, problem.code) == (trouble, error)
 
 
 def test_kraken_warning_is_no_error() -> None:
-    assert kraken.explain(RawResponse(200, {}, b'{"error": ["WGeneral:Danger"], "result": {}}')) is None
+    assert kraken.classify(RawResponse(200, {}, b'{"error": ["WGeneral:Danger"], "result": {}}')) is None
 
 
 JSON = st.recursive(
@@ -277,8 +277,8 @@ JSON = st.recursive(
 
 @given(body=st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()), status=st.integers(200, 599))
 def test_any_bytes_are_explained_or_not_but_never_break(body: bytes, status: int) -> None:
-    for explain in (binance.explain, bitstamp.explain, kraken.explain):
-        explain(RawResponse(status, {}, body))
+    for classify in (binance.classify, bitstamp.classify, kraken.classify):
+        classify(RawResponse(status, {}, body))
 
 
 @pytest.mark.parametrize("name", DOUBLES)

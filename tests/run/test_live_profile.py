@@ -146,7 +146,7 @@ def test_dead_source_leaves_a_publication_of_the_others(
     profile = write_profile(tmp_path, "files")
     done = run(hashpivot, server, "--files-dir", "exports", profile=profile)
     assert done.returncode == 0, done.stderr
-    assert "trying again in" in done.stderr
+    assert "retry in" in done.stderr
     assert "Without coinmetrics: " in done.stdout
     (row,) = query(
         tmp_path, "select severity, passed, detail from meta.quality where check_name = 'coinmetrics: missing'"
@@ -222,7 +222,7 @@ def test_doctor_asks_once_and_explains(hashpivot: Hashpivot, server: ReplayServe
     nobody = settings | {"HASHPIVOT_COINMETRICS_URL": "http://127.0.0.1:9"}
     row = state_of(hashpivot("doctor", "--profile", "live", "--json", **nobody), "coinmetrics")
     assert row["state"] == "PROBLEM"
-    assert "nobody who listens there" in row["found"]
+    assert "no server that listens there" in row["found"]
     assert "HASHPIVOT_COINMETRICS_URL" in row["what to do"]
 
     profile = write_profile(tmp_path, "node")
@@ -241,7 +241,7 @@ def test_doctor_says_until_when_a_site_is_closed_and_does_not_ask_it(
     )
     done = hashpivot("doctor", "--profile", "live", "--json", **server.settings())
     assert done.returncode == 1
-    assert "not asked again before" in state_of(done, "coinmetrics")["found"]
+    assert "no request before" in state_of(done, "coinmetrics")["found"]
     assert len(server.requests_of("coinmetrics")) == 1
 
 

@@ -27,7 +27,7 @@ class _Error(msgspec.Struct):
     msg: str = ""
 
 
-def explain(reply: RawResponse) -> Failure | None:
+def classify(reply: RawResponse) -> Failure | None:
     """Binance's code and message, and the two statuses that nobody else has."""
     try:
         error = msgspec.json.decode(reply.body, type=_Error)
@@ -35,13 +35,13 @@ def explain(reply: RawResponse) -> Failure | None:
         error = None
     message = error.msg if error else ""
     if reply.status == 451:
-        return Failure(FailureKind.REFUSED, GEO_BLOCKED, f"{message} Take binance out of the profile here.".strip())
+        return Failure(FailureKind.REJECTED, GEO_BLOCKED, f"{message} Take binance out of the profile here.".strip())
     if reply.status == 418:
         return Failure(FailureKind.BLOCKED, "HTTP 418", message)
     if error is None:
         return None
     return Failure(
-        FailureKind.RATE_LIMITED if error.code == _TOO_MANY else FailureKind.REFUSED, str(error.code), message
+        FailureKind.RATE_LIMITED if error.code == _TOO_MANY else FailureKind.REJECTED, str(error.code), message
     )
 
 
@@ -53,7 +53,7 @@ SITE: Final = Site(
     # 6,000 of weight a minute, of which candles weigh 2; others behind the same address spend of it too.
     limits=(Limit(3_000, 60),),
     share=0.1,
-    explain=explain,
+    classify=classify,
 )
 
 

@@ -46,13 +46,13 @@ class _Error(msgspec.Struct):
     code: str = "error"
 
 
-def explain(reply: RawResponse) -> Failure | None:
+def classify(reply: RawResponse) -> Failure | None:
     """Bitstamp's error object with status 200; with any other status that status decides."""
     try:
         error = msgspec.json.decode(reply.body, type=_Error)
     except UNREADABLE:
         return None
-    return Failure(FailureKind.REFUSED, error.code, str(error.reason)) if reply.status == 200 else None
+    return Failure(FailureKind.REJECTED, error.code, str(error.reason)) if reply.status == 200 else None
 
 
 SITE: Final = Site(
@@ -61,7 +61,7 @@ SITE: Final = Site(
     address="https://www.bitstamp.net/api/v2",
     limits=(Limit(1, 1),),
     share=1,
-    explain=explain,
+    classify=classify,
 )
 
 

@@ -17,8 +17,8 @@ _TROUBLES: Final = {
     "too_many_requests": FailureKind.RATE_LIMITED,
     "unauthorized": FailureKind.KEY,
     "wrong_credentials": FailureKind.KEY,
-    FORBIDDEN: FailureKind.REFUSED,
-    "bad_parameter": FailureKind.REFUSED,
+    FORBIDDEN: FailureKind.REJECTED,
+    "bad_parameter": FailureKind.REJECTED,
 }
 
 
@@ -31,7 +31,7 @@ class _Failure(msgspec.Struct):
     error: _Error
 
 
-def explain(reply: RawResponse) -> Failure | None:
+def classify(reply: RawResponse) -> Failure | None:
     """The error object, which comes with the status 200 too. `type` is a fixed word, `message` is not."""
     try:
         error = msgspec.json.decode(reply.body, type=_Failure).error
@@ -39,7 +39,7 @@ def explain(reply: RawResponse) -> Failure | None:
         return None
     trouble = _TROUBLES.get(error.type)
     if trouble is None:
-        return None if reply.status >= 400 else Failure(FailureKind.REFUSED, error.type, error.message)
+        return None if reply.status >= 400 else Failure(FailureKind.REJECTED, error.type, error.message)
     return Failure(trouble, error.type, error.message)
 
 
@@ -57,5 +57,5 @@ SITE: Final = Site(
     limited_pause_seconds=6,
     # A whole history of nine metrics is some 4 MB.
     largest_response_bytes=64 * MEBIBYTE,
-    explain=explain,
+    classify=classify,
 )

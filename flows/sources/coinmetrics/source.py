@@ -162,24 +162,24 @@ class CoinMetrics:
         """Rows of all `metrics`, the digests of their pages, and the metrics that may not be had after all."""
         try:
             rows, digests = self._pages(metrics, params)
-        except RequestRejectedError as refusal:
-            if refusal.kind != FORBIDDEN or len(metrics) == 1:
+        except RequestRejectedError as rejection:
+            if rejection.code != FORBIDDEN or len(metrics) == 1:
                 raise
-            last_refusal = refusal
+            last_rejection = rejection
         else:
             return rows, digests, []
         rows, digests, forbidden = [], [], []
         for metric in metrics:
             try:
                 of_metric, digests_of_metric = self._pages([metric], params)
-            except RequestRejectedError as refusal:
-                if refusal.kind != FORBIDDEN:
+            except RequestRejectedError as rejection:
+                if rejection.code != FORBIDDEN:
                     raise
                 forbidden.append(metric)
             else:
                 rows, digests = _joined(rows, of_metric), digests + digests_of_metric
         if len(forbidden) == len(metrics):
-            raise last_refusal
+            raise last_rejection
         return rows, digests, forbidden
 
     def _pages(self, metrics: Sequence[str], params: dict[str, str]) -> tuple[list[Row], list[str]]:

@@ -18,11 +18,11 @@ _TROUBLES: Final = {
     "too_many_requests": FailureKind.RATE_LIMITED,
     "unauthorized": FailureKind.KEY,
     "internal_server_error": FailureKind.TRANSIENT,
-    FORBIDDEN: FailureKind.REFUSED,
-    NOT_FOUND: FailureKind.REFUSED,
-    DEPRECATED: FailureKind.REFUSED,
-    "bad_request": FailureKind.REFUSED,
-    "not_allowed": FailureKind.REFUSED,
+    FORBIDDEN: FailureKind.REJECTED,
+    NOT_FOUND: FailureKind.REJECTED,
+    DEPRECATED: FailureKind.REJECTED,
+    "bad_request": FailureKind.REJECTED,
+    "not_allowed": FailureKind.REJECTED,
 }
 
 
@@ -39,7 +39,7 @@ class _Envelope(msgspec.Struct):
     result: msgspec.Raw = msgspec.Raw(b"null")
 
 
-def explain(reply: RawResponse) -> Failure | None:
+def classify(reply: RawResponse) -> Failure | None:
     """The status object, whatever the HTTP status. `deprecated` with a result is still an answer."""
     try:
         envelope = msgspec.json.decode(reply.body, type=_Envelope)
@@ -51,7 +51,7 @@ def explain(reply: RawResponse) -> Failure | None:
         return None
     trouble = _TROUBLES.get(status.message)
     if trouble is None:
-        return None if reply.status >= 400 else Failure(FailureKind.REFUSED, status.message, status.description)
+        return None if reply.status >= 400 else Failure(FailureKind.REJECTED, status.message, status.description)
     return Failure(trouble, status.message, status.description)
 
 
@@ -67,5 +67,5 @@ SITE: Final = Site(
         remedy="copy the token from your profile there (Professional or Premium plan; it is renewed about once a year)",
     ),
     limited_pause_seconds=10,
-    explain=explain,
+    classify=classify,
 )

@@ -105,11 +105,11 @@ class CryptoQuant:
             since = self._since(endpoint.columns, request, whole=kept is None)
             try:
                 answer = self._rows(endpoint.path, endpoint.params, since, request)
-            except RequestRejectedError as refusal:
-                if refusal.kind not in DISPENSABLE:
+            except RequestRejectedError as rejection:
+                if rejection.code not in DISPENSABLE:
                     raise
-                refused[endpoint.path] = refusal
-                yield Notice(source=self.name, origin=endpoint.path, message=f"not to be had: {refusal.kind}")
+                refused[endpoint.path] = rejection
+                yield Notice(source=self.name, origin=endpoint.path, message=f"not to be had: {rejection.code}")
                 continue
             values, notices = parsed(
                 answer.origin, answer.value.result.data, endpoint.columns, request, whole=not since
@@ -177,11 +177,11 @@ class CryptoQuant:
             }
             try:
                 answer = self._rows(MINER_TO_EXCHANGE, params, since, request)
-            except RequestRejectedError as refusal:
-                if refusal.kind not in DISPENSABLE:
+            except RequestRejectedError as rejection:
+                if rejection.code not in DISPENSABLE:
                     raise
                 place = self._client.place(MINER_TO_EXCHANGE, params)
-                yield Notice(source=self.name, origin=place, message=f"not to be had: {refusal.kind}")
+                yield Notice(source=self.name, origin=place, message=f"not to be had: {rejection.code}")
                 continue
             values, notices = parsed(answer.origin, answer.value.result.data, OF_A_PAIR, request, whole=not since)
             flows = flows_of(values, pair)
@@ -198,10 +198,10 @@ class CryptoQuant:
         """Names of the exchanges or pools to ask for, and what there is to say about them."""
         try:
             answer = self._client.json(ENTITIES, {"type": kind}, EntityList)
-        except RequestRejectedError as refusal:
-            if refusal.kind not in DISPENSABLE:
+        except RequestRejectedError as rejection:
+            if rejection.code not in DISPENSABLE:
                 raise
-            message = f"names of {kind}s are not to be had: {refusal.kind}; their flows are not asked for"
+            message = f"names of {kind}s are not to be had: {rejection.code}; their flows are not asked for"
             return [], [Notice(source=self.name, origin=self._client.place(ENTITIES, {}), message=message)]
         listed = dict.fromkeys(each.symbol for each in answer.value.result.data)
         symbols = [symbol for symbol in listed if symbol not in _GROUPS and symbol != EVERYBODY]

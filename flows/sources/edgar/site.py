@@ -26,7 +26,7 @@ _COVER: Final = re.compile(
 """Every form names the Commission on its cover. Tags may stand between the words."""
 
 
-def explain(reply: RawResponse) -> Failure | None:
+def classify(reply: RawResponse) -> Failure | None:
     """Two pages come with the status 403, told apart by their titles; of any other page we take the worse.
 
     A document or answer that is not there gets 404, sometimes 403, as XML: the status tells enough.
@@ -39,10 +39,10 @@ def explain(reply: RawResponse) -> Failure | None:
     return Failure(trouble, f"HTTP {reply.status}", told)
 
 
-def explain_document(reply: RawResponse) -> Failure | None:
+def classify_document(reply: RawResponse) -> Failure | None:
     """The same, and a page that is not the whole document of a filing, though the status says so."""
     if reply.status != _OK:
-        return explain(reply)
+        return classify(reply)
     if reply.content_type not in HTML:
         found = f"{reply.content_type or 'an untyped body'} where a filing should be"
     elif not _COVER.search(reply.body):
@@ -64,7 +64,7 @@ DATA: Final = Site(
     contact_needed=True,
     headers={"Accept-Encoding": "gzip, deflate"},
     cool_down_seconds=660,
-    explain=explain,
+    classify=classify,
 )
 ARCHIVE: Final = replace(
     DATA,
@@ -73,5 +73,5 @@ ARCHIVE: Final = replace(
     content_types=HTML,
     # An annual report with its tags has some 5 to 20 MB.
     largest_response_bytes=64 * MEBIBYTE,
-    explain=explain_document,
+    classify=classify_document,
 )

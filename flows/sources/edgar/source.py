@@ -22,7 +22,7 @@ FIRST_LOOK_BACK: Final = timedelta(days=30)
 """Filings of so many days are looked at in the first run."""
 MOST_DOCUMENTS_COUNT: Final = 40
 """Documents that one run opens, the oldest first; the others come with the next runs."""
-MOST_REFUSALS_COUNT: Final = 5
+MOST_REJECTIONS_COUNT: Final = 5
 """Documents that are not there, before we take it that something is wrong with the address."""
 COVER_WORD: Final = "commission"
 """Whom every form is addressed to. A page without it, once its tags are gone, was not understood."""
@@ -86,16 +86,16 @@ class Edgar:
         looked_at = request.known.filings.get(self.name, {})
         first_day = self._first_day(request)
         waiting: list[Filing] = []
-        refused_count = 0
+        rejected_count = 0
         for cik in self._companies:
             facts_until = request.known.newest_filing_day.get((self.name, cik), first_day)
             try:
                 listed = self._listed(cik, (min(first_day, facts_until), request.through))
-            except RequestRejectedError as refusal:
-                refused_count += 1
-                if refused_count == len(self._companies):
+            except RequestRejectedError as rejection:
+                rejected_count += 1
+                if rejected_count == len(self._companies):
                     raise
-                yield self._notice(self._data.place(_list_of(cik), {}), f"CIK {cik} is not there: {refusal.kind}")
+                yield self._notice(self._data.place(_list_of(cik), {}), f"CIK {cik} is not there: {rejection.code}")
                 continue
             waiting += [
                 each for each in listed if each.filed_on >= first_day and (cik, each.accession) not in looked_at
@@ -142,8 +142,8 @@ class Edgar:
         path = f"/api/xbrl/companyfacts/CIK{cik:010d}.json"
         try:
             answer = self._data.json(path, {}, CompanyFacts)
-        except RequestRejectedError as refusal:
-            yield self._notice(self._data.place(path, {}), f"CIK {cik} has no facts: {refusal.kind}")
+        except RequestRejectedError as rejection:
+            yield self._notice(self._data.place(path, {}), f"CIK {cik} has no facts: {rejection.code}")
             return
         rows, notices = filing_facts(answer.origin, answer.value, cik, request.through)
         for message in notices:
@@ -166,18 +166,20 @@ class Edgar:
             (each for each in pages if each not in left),
             key=lambda each: (self._failed_days(each), each.filed_on, each.cik, each.accession),
         )
-        refused_count = 0
+        rejected_count = 0
         for filing in ordered[:MOST_DOCUMENTS_COUNT]:
             try:
                 batch = self._looked_at(filing, request)
             except (SourcePausedError, RequestBudgetError):
                 raise
-            except RequestRejectedError as refusal:
+            except RequestRejectedError as rejection:
                 self._unread.add(filing.accession, request.now.date())
-                refused_count += 1
-                if refused_count == MOST_REFUSALS_COUNT:
+                rejected_count += 1
+                if rejected_count == MOST_REJECTIONS_COUNT:
                     raise
-                yield self._notice(self._archive.place(filing.path, {}), f"{filing.form} is not there: {refusal.kind}")
+                yield self._notice(
+                    self._archive.place(filing.path, {}), f"{filing.form} is not there: {rejection.code}"
+                )
             except (BadInputError, TransientError):
                 self._unread.add(filing.accession, request.now.date())
                 raise

@@ -8,7 +8,7 @@ Its errors are text.
 from typing import Final
 
 from flows.sources.esplora.kind import ESPLORA
-from flows.sources.hosted_blocks.failures import explain
+from flows.sources.hosted_blocks.failures import classify
 from flows.sources.web.site import Limit, Site
 
 SITE: Final = Site(
@@ -17,5 +17,5 @@ SITE: Final = Site(
     address="https://blockstream.info/api",
     limits=(Limit(1, 1),),
     share=1.0,
-    explain=explain,
+    classify=classify,
 )

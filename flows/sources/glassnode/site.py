@@ -19,20 +19,20 @@ class _Error(msgspec.Struct):
     error: str
 
 
-def explain(reply: RawResponse) -> Failure | None:
+def classify(reply: RawResponse) -> Failure | None:
     """What a plan does not reach and what is no longer there, told apart from the pages of those in between.
 
     An answer is an array, so an object with an error is one, whatever its status.
     """
     if reply.status == 200:
         try:
-            return Failure(FailureKind.REFUSED, "error", msgspec.json.decode(reply.body, type=_Error).error)
+            return Failure(FailureKind.REJECTED, "error", msgspec.json.decode(reply.body, type=_Error).error)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
     kind = _KINDS.get(reply.status)
     if kind is None or reply.content_type not in ("text/plain", "application/json"):
         return None
-    return Failure(FailureKind.REFUSED, kind, reply.body[:200].decode("utf-8", "replace"))
+    return Failure(FailureKind.REJECTED, kind, reply.body[:200].decode("utf-8", "replace"))
 
 
 SITE: Final = Site(
@@ -47,5 +47,5 @@ SITE: Final = Site(
     ),
     reset_header="x-rate-limit-reset",
     limited_pause_seconds=30,
-    explain=explain,
+    classify=classify,
 )

@@ -64,17 +64,17 @@ class Glassnode:
 
     def observe(self, request: Request) -> Iterator[Batch | Notice]:
         """Yield a batch a metric. Raises as `Client.json`, and `BadInputError`."""
-        last_refusal: RequestRejectedError | None = None
+        last_rejection: RequestRejectedError | None = None
         is_any = False
         for column in METRICS:
             since = request.first_day(self.name, [column.series], LOOK_BACK)
             try:
                 answer = self._client.json(f"/metrics/{column.header}", asked(since, request.through), list[Point])
-            except RequestRejectedError as refusal:
-                if refusal.kind not in DISPENSABLE:
+            except RequestRejectedError as rejection:
+                if rejection.code not in DISPENSABLE:
                     raise
-                last_refusal = refusal
-                yield self._notice(f"/metrics/{column.header}", f"not to be had: {refusal.kind}")
+                last_rejection = rejection
+                yield self._notice(f"/metrics/{column.header}", f"not to be had: {rejection.code}")
                 continue
             is_any = True
             cells = [(point.t, point.v) for point in answer.value]
@@ -87,8 +87,8 @@ class Glassnode:
                 if not flows.is_empty():
                     yield self._batch(ObservedTable.EXCHANGE_FLOW, answer, flows, request)
                 yield from self._by_exchange(since, request)
-        if last_refusal and not is_any:
-            raise last_refusal
+        if last_rejection and not is_any:
+            raise last_rejection
 
     def probe(self) -> str:
         """Whether the key is taken, and what it has cost so far, for one request. Raises as `Client.json`."""
@@ -98,10 +98,10 @@ class Glassnode:
     def _by_exchange(self, since: date | None, request: Request) -> Iterator[Batch | Notice]:
         try:
             answer = self._client.json(f"/metrics/{TO_EACH_EXCHANGE}", asked(since, request.through), list[Split])
-        except RequestRejectedError as refusal:
-            if refusal.kind not in DISPENSABLE:
+        except RequestRejectedError as rejection:
+            if rejection.code not in DISPENSABLE:
                 raise
-            yield self._notice(f"/metrics/{TO_EACH_EXCHANGE}", f"not to be had: {refusal.kind}")
+            yield self._notice(f"/metrics/{TO_EACH_EXCHANGE}", f"not to be had: {rejection.code}")
             return
         flows, notices = parsed_split(answer.origin, answer.value, request, whole=not since)
         for message in notices:

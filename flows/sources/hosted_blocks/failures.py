@@ -14,7 +14,7 @@ class _Failure(msgspec.Struct):
     error: str
 
 
-def explain(reply: RawResponse) -> Failure | None:
+def classify(reply: RawResponse) -> Failure | None:
     """`{"error": sentence}` where a request is rejected; a server that banned us responds with 403.
 
     Their 429 is HTML without Retry-After, and after their 5xx a retry may help: the status is enough for both.
@@ -28,4 +28,4 @@ def explain(reply: RawResponse) -> Failure | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     kind = REFUSED if reply.status == HTTPStatus.OK else f"HTTP {reply.status}"
-    return Failure(FailureKind.REFUSED, kind, error)
+    return Failure(FailureKind.REJECTED, kind, error)

@@ -40,7 +40,7 @@ class _Errors(msgspec.Struct):
     error: list[str]
 
 
-def explain(reply: RawResponse) -> Failure | None:
+def classify(reply: RawResponse) -> Failure | None:
     """Kraken's list of errors, which comes with the status 200. One that begins with W is a warning alone."""
     try:
         errors = msgspec.json.decode(reply.body, type=_Errors).error
@@ -48,7 +48,7 @@ def explain(reply: RawResponse) -> Failure | None:
         return None
     for error in errors:
         if not error.startswith("W"):
-            return Failure(_FAILURES.get(error, FailureKind.REFUSED), error, "")
+            return Failure(_FAILURES.get(error, FailureKind.REJECTED), error, "")
     return None
 
 
@@ -59,7 +59,7 @@ SITE: Final = Site(
     limits=(Limit(1, 1),),
     share=0.5,
     cool_down_seconds=900,
-    explain=explain,
+    classify=classify,
 )
 
 

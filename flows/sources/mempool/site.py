@@ -7,7 +7,7 @@ request a second and ten minutes of silence after a second 429 are our own cauti
 
 from typing import Final
 
-from flows.sources.hosted_blocks.failures import explain
+from flows.sources.hosted_blocks.failures import classify
 from flows.sources.mempool.kind import MEMPOOL
 from flows.sources.web.site import Limit, Site
 
@@ -18,5 +18,5 @@ SITE: Final = Site(
     limits=(Limit(1, 1),),
     share=1.0,
     # The whole list of adjustments is 50 kB, 15 blocks are 60 kB, 1,000 blocks at once 3 MB.
-    explain=explain,
+    classify=classify,
 )

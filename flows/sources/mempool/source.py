@@ -77,8 +77,8 @@ class MempoolBlocks:
             top = min(first + self._bulk_blocks - 1, last)
             try:
                 answer = self._client.json(f"{BULK}/{first}/{top}", {}, list[BulkBlock])
-            except RequestRejectedError as refusal:
-                allowed = re.search(r"only query (\d{1,6}) blocks", refusal.message)
+            except RequestRejectedError as rejection:
+                allowed = re.search(r"only query (\d{1,6}) blocks", rejection.message)
                 fewer = int(allowed[1]) if allowed else 0
                 # Pages do as well where bulks are switched off, or hold no more than a page.
                 self._bulk_blocks = fewer if PAGE_BLOCKS < fewer < self._bulk_blocks else 0
@@ -126,8 +126,10 @@ class Mempool:
         origin = self._client.place(ADJUSTMENTS, {})
         try:
             answer = self._client.json(ADJUSTMENTS, {}, list[Adjustment])
-        except RequestRejectedError as refusal:
-            yield Notice(source=self.name, origin=origin, message=f"difficulty of the past is not to be had: {refusal}")
+        except RequestRejectedError as rejection:
+            yield Notice(
+                source=self.name, origin=origin, message=f"difficulty of the past is not to be had: {rejection}"
+            )
             return
         through, steps = request.through, answer.value
         if not steps:

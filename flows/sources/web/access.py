@@ -1,4 +1,4 @@
-"""Who we are to one site: its address, our key and whom it may write to, checked before anything is asked."""
+"""Address, key and contact for one site, checked before the first request."""
 
 import re
 from dataclasses import dataclass

@@ -1,17 +1,17 @@
-"""Requests to one site: paced, counted, bounded, tried again, and never with a secret in what they say.
+"""Requests to one site: within its rate limit, counted, bounded, retried, and without secrets in messages.
 
-Every request only reads, so a second one does no harm. Library errors become ours session of the place where they were
-caught: an exception of `requests` holds the address with its key, and would otherwise hang on ours as its context.
+Every request only reads, so repeating one does no harm. Library errors are caught first and ours raised afterwards: an
+exception of `requests` holds the address with its key, and would otherwise be attached to ours as its context.
 """
 
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar, cast
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import msgspec
@@ -25,10 +25,8 @@ from flows.sources.web.rate_limit import RateLimiter
 from flows.sources.web.responses import CachedResponses
 from flows.sources.web.secrets import redacted
 from flows.sources.web.site import Failure, FailureKind, InHeader, InParameter, RawResponse, Site
+from flows.sources.web.usage import Usage
 from schemas.errors import BadInputError, HashpivotError, RequestRejectedError, SettingsError, TransientError
-
-if TYPE_CHECKING:
-    from flows.sources.web.session import WebSession
 
 CHUNK_BYTES: Final = 64 * 1024
 LONGEST_QUOTE_CHARACTERS: Final = 120
@@ -37,17 +35,17 @@ MOST_REDIRECTS_COUNT: Final = 3
 MOST_CONNECTIONS_COUNT: Final = 4
 PROGRESS_SECONDS: Final = 5
 REDIRECTS: Final = (301, 302, 303, 307, 308)
-PASSING_STATUS: Final = (408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524)
-"""The last five are those of a content network whose origin does not answer."""
+TRANSIENT_STATUS: Final = (408, 425, 500, 502, 503, 504, 520, 521, 522, 523, 524)
+"""The last five are those of a content network whose origin does not respond."""
 UNCHANGED: Final = 304
 NO_CONNECTION: Final = {
-    "NewConnectionError": "nobody who listens there",
-    "NameResolutionError": "a host that nobody knows",
+    "NewConnectionError": "no server that listens there",
+    "NameResolutionError": "a host name that is not known",
     "ConnectTimeoutError": "no connection in time",
     "SSLError": "a certificate that cannot be trusted",
-    "ProxyError": "a proxy that does not let us through",
+    "ProxyError": "a proxy that rejects the connection",
 }
-"""Errors of urllib3 by name, in words."""
+"""Error classes of urllib3 by name, and how messages describe them."""
 
 Kind = TypeVar("Kind")
 Params = Mapping[str, str | int]
@@ -55,33 +53,41 @@ Params = Mapping[str, str | int]
 
 @dataclass(frozen=True, slots=True)
 class Response(Generic[Kind]):
-    """What a site said: decoded, with the address it was asked at (no secrets) and the digest of its bytes."""
+    """One decoded response, with the address that was requested (without secrets) and the digest of its bytes."""
 
     value: Kind
     origin: str
     sha256: str
 
 
-class _PassingError(TransientError):
-    """A failure that another try may mend; `pause_seconds` is what the site asked for."""
+class _RetryableError(TransientError):
+    """A failure that a retry may resolve; `pause_seconds`: the pause that the site requires, if it states one."""
 
-    def __init__(self, message: str, *, pause_seconds: float | None = None, limited: bool = False) -> None:
-        self.pause_seconds, self.limited = pause_seconds, limited
+    def __init__(self, message: str, *, pause_seconds: float | None = None, rate_limited: bool = False) -> None:
+        self.pause_seconds, self.rate_limited = pause_seconds, rate_limited
         super().__init__(message)
 
 
 class Client:
-    """The way to one site. Safe to use from several threads; made by `WebSession.client`."""
+    """Requests to one site. Safe to use from several threads; made by `WebSession.client`."""
 
     def __init__(
-        self, site: Site, endpoint: Endpoint, session: "WebSession", pace: RateLimiter, answers: CachedResponses
+        self,
+        site: Site,
+        endpoint: Endpoint,
+        rate_limiter: RateLimiter,
+        cache: CachedResponses,
+        usage: Usage,
+        progress: Callable[[str], None],
+        time_scale: float,
     ) -> None:
-        self.site, self.session = site, session
-        self._door, self._pace, self._answers = endpoint, pace, answers
-        self._told_at = time.monotonic()
+        self.site, self.usage = site, usage
+        self._endpoint, self._rate_limiter, self._cache = endpoint, rate_limiter, cache
+        self._progress, self._time_scale = progress, time_scale
+        self._reported_at = time.monotonic()
         self._session = requests.Session()
         # Proxies of the environment count, ~/.netrc does not: a set `auth` keeps it from being looked at.
-        self._session.auth = endpoint.login or _as_it_is
+        self._session.auth = endpoint.login or _unchanged
         self._session.headers.update({"User-Agent": endpoint.user_agent, "Accept": ", ".join(site.content_types)})
         self._session.headers.update(site.headers)
         adapter = HTTPAdapter(pool_connections=1, pool_maxsize=MOST_CONNECTIONS_COUNT, pool_block=True, max_retries=0)
@@ -89,20 +95,20 @@ class Client:
         self._session.mount("https://", adapter)
 
     def raise_if_paused(self) -> None:
-        """Raise `SourcePausedError` while the site has had enough of us; asks nothing."""
-        self._pace.raise_if_paused()
+        """Raise `SourcePausedError` while the source is paused; makes no request."""
+        self._rate_limiter.raise_if_paused()
 
     def close(self) -> None:
         """Close every connection."""
         self._session.close()
-        self._pace.close()
+        self._rate_limiter.close()
 
     def json(self, path: str, params: Params, kind: type[Kind]) -> Response[Kind]:
-        """The JSON answer at `path` under the base address, decoded into `kind`; `Decimal` there is exact.
+        """The JSON response of `path` under the base address, decoded into `kind`; `Decimal` there is exact.
 
-        Raises `TransientError` where patience ran out, `SourcePausedError` where the site has had enough of us,
-        `RequestRejectedError` for a request that it refuses, `BadInputError` for an answer that cannot be believed,
-        `SettingsError` for a key or a contact that it does not take, `RequestBudgetError` before a request too many.
+        Raises `TransientError` where the last retry failed, `SourcePausedError` where the source is paused,
+        `RequestRejectedError` for a request that it rejects, `BadInputError` for a response of an unknown shape,
+        `SettingsError` for a key or a contact that it rejects, `RequestBudgetError` where the budget is spent.
         """
         decoder = _decoder(cast(Hashable, kind))
 
@@ -111,27 +117,27 @@ class Client:
                 return cast(Kind, decoder.decode(reply.body))
             except msgspec.ValidationError as error:
                 problem: HashpivotError = BadInputError(
-                    place, redacted(str(error)), f"an answer as {self.site.title} documents it", self._check_address
+                    place, redacted(str(error)), f"a response as {self.site.title} documents it", self._check_address
                 )
             except (msgspec.DecodeError, UnicodeDecodeError):
-                problem = _PassingError(
+                problem = _RetryableError(
                     f"{place}: found {len(reply.body):,} bytes of JSON that break off or are damaged, "
-                    "expected a whole answer; try again later"
+                    "expected a complete response; try again later"
                 )
             except RecursionError:
-                problem = BadInputError(place, "JSON nested without end", "an answer", self._check_address)
+                problem = BadInputError(place, "JSON nested without end", "a response", self._check_address)
             raise problem
 
-        return self._patiently(path, params, decoded)
+        return self._with_retries(path, params, decoded)
 
     def text(self, path: str, params: Params) -> Response[str]:
-        """The answer at `path` as text. Raises as `json`."""
-        return self._patiently(path, params, lambda reply, _: reply.body.decode("utf-8", "replace"))
+        """The response of `path` as text. Raises as `json`."""
+        return self._with_retries(path, params, lambda reply, _: reply.body.decode("utf-8", "replace"))
 
-    def _patiently(self, path: str, params: Params, decoded: Any) -> Response[Any]:
+    def _with_retries(self, path: str, params: Params, decoded: Callable[[RawResponse, str], Any]) -> Response[Any]:
         origin = self.place(path, params)
         place = origin if len(origin) <= LONGEST_PLACE_CHARACTERS else f"{origin[:LONGEST_PLACE_CHARACTERS]}..."
-        patience, scale = self.site.patience, self.session.time_scale
+        policy, scale = self.site.retry_policy, self._time_scale
         limited_count = 0
 
         def attempt() -> Response[Any]:
@@ -139,56 +145,58 @@ class Client:
             try:
                 reply = self._reply(path, params, place, origin)
                 return Response(decoded(reply, place), origin, sha256(reply.body).hexdigest())
-            except _PassingError as error:
-                limited_count += error.limited
+            except _RetryableError as error:
+                limited_count += error.rate_limited
                 raise
 
         def stop(state: RetryCallState) -> bool:
-            return state.attempt_number >= patience.attempts_count or limited_count >= patience.limited_count
+            return state.attempt_number >= policy.attempts_count or limited_count >= policy.limited_count
 
-        growing = wait_exponential(patience.first_pause_seconds, patience.longest_pause_seconds) + wait_random(
-            0, patience.first_pause_seconds
+        growing = wait_exponential(policy.first_pause_seconds, policy.longest_pause_seconds) + wait_random(
+            0, policy.first_pause_seconds
         )
 
         def pause(state: RetryCallState) -> float:
             error = state.outcome.exception() if state.outcome else None
-            asked = error.pause_seconds if isinstance(error, _PassingError) else None
-            return scale * (growing(state) if asked is None else asked + growing(state) / 4)
+            required_seconds = error.pause_seconds if isinstance(error, _RetryableError) else None
+            return scale * (growing(state) if required_seconds is None else required_seconds + growing(state) / 4)
 
-        def tell(state: RetryCallState) -> None:
+        def report(state: RetryCallState) -> None:
             seconds = state.next_action.sleep if state.next_action else 0
-            self.session.usage.add(self.site.name, retries=1, waited_seconds=seconds)
-            self.session.tell(f"trying again in {seconds:.1f} s after {state.outcome and state.outcome.exception()}")
+            self.usage.add(self.site.name, retries=1, waited_seconds=seconds)
+            self._progress(f"retry in {seconds:.1f} s after {state.outcome and state.outcome.exception()}")
 
         try:
             return Retrying(
-                retry=retry_if_exception_type(_PassingError), stop=stop, wait=pause, before_sleep=tell, reraise=True
+                retry=retry_if_exception_type(_RetryableError), stop=stop, wait=pause, before_sleep=report, reraise=True
             )(attempt)
-        except _PassingError as error:
+        except _RetryableError as error:
             given_up = TransientError(str(error))
-            if error.limited:
+            if error.rate_limited:
                 why = f"a rate limit met {limited_count} times"
-                given_up = self._pace.pause_site(max(self.site.cool_down_seconds, error.pause_seconds or 0), why)
+                given_up = self._rate_limiter.pause_site(
+                    max(self.site.cool_down_seconds, error.pause_seconds or 0), why
+                )
         raise given_up
 
     def _reply(self, path: str, params: Params, place: str, origin: str) -> RawResponse:
-        """One answer that is one: redirects of the site itself followed, refusals raised."""
-        url = self._door.origin + self._door.base + path
+        """One response with a body of its own: redirects within the site followed, failures raised."""
+        url = self._endpoint.origin + self._endpoint.base + path
         query = dict(params)
-        kept = self._answers.get(origin) if self.site.conditional else None
+        kept = self._cache.get(origin) if self.site.conditional else None
         for _ in range(MOST_REDIRECTS_COUNT + 1):
             reply = self._exchange(url, query, place, kept)
             if reply.status not in REDIRECTS:
                 break
             url, query = self._redirected(url, reply, place), {}
         else:
-            raise BadInputError(place, f"more than {MOST_REDIRECTS_COUNT} redirects", "an answer", self._check_address)
+            raise BadInputError(place, f"more than {MOST_REDIRECTS_COUNT} redirects", "a response", self._check_address)
         if kept is not None and reply.status == UNCHANGED:
-            self.session.usage.add(self.site.name, unchanged=1)
+            self.usage.add(self.site.name, unchanged=1)
             return kept
-        problem = (self.site.explain(reply) if self.site.explain else None) or self._by_status(reply)
-        if problem is not None:
-            raise self._error(place, problem, reply)
+        failure = (self.site.classify(reply) if self.site.classify else None) or self._by_status(reply)
+        if failure is not None:
+            raise self._error(place, failure, reply)
         if reply.content_type not in self.site.content_types:
             raise BadInputError(
                 place,
@@ -197,50 +205,52 @@ class Client:
                 self._check_address,
             )
         if self.site.conditional:
-            self._answers.put(origin, reply)
+            self._cache.put(origin, reply)
         return reply
 
     def _exchange(self, url: str, query: Params, place: str, kept: RawResponse | None) -> RawResponse:
-        """One request and its answer, whatever that is. Raises `_PassingError` where there is none."""
-        self._pace.raise_if_paused()
-        self.session.usage.spend(self.site.name, place)
-        self.session.usage.add(self.site.name, waited_seconds=self._pace.wait(self.session.tell))
-        self._tell_progress()
-        patience, scale = self.site.patience, self.session.time_scale
-        deadline = time.monotonic() + patience.whole_seconds * scale
+        """One request and its response, whatever that is. Raises `_RetryableError` where there is none."""
+        self._rate_limiter.raise_if_paused()
+        self.usage.spend(self.site.name, place)
+        self.usage.add(self.site.name, waited_seconds=self._rate_limiter.wait(self._progress))
+        self._report_progress()
+        policy, scale = self.site.retry_policy, self._time_scale
+        deadline = time.monotonic() + policy.whole_seconds * scale
         try:
             with self._session.get(
                 url,
                 params={**query, **self._key_parameter()},
                 headers={**_if_changed(kept), **self._key_header()},
-                timeout=(patience.connect_seconds * scale, patience.read_seconds * scale),
+                timeout=(policy.connect_seconds * scale, policy.read_seconds * scale),
                 allow_redirects=False,
                 stream=True,
             ) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return RawResponse(response.status_code, headers, self._whole(place, response, deadline))
         except (requests.exceptions.Timeout, TimeoutError):
-            found = f"no whole answer within {patience.read_seconds:g} s a part and {patience.whole_seconds:g} s in all"
+            found = (
+                f"no complete response within {policy.read_seconds:g} s a part and {policy.whole_seconds:g} s in all"
+            )
         except requests.exceptions.InvalidURL:
-            found = "an address that cannot be asked"
+            found = "an address that cannot be requested"
         except (requests.exceptions.RequestException, HTTPError, OSError) as error:
             # Only the kind of the error: its text quotes the address, which may hold the key.
             inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
             kind = type(getattr(inner, "reason", None) or inner).__name__
-            found = NO_CONNECTION.get(kind) or ("an answer slower than a part in time" if "Timeout" in kind else kind)
-        raise _PassingError(f"{place}: found {found}, expected an answer; see that the address can be reached")
+            found = NO_CONNECTION.get(kind) or ("a response that is too slow" if "Timeout" in kind else kind)
+        raise _RetryableError(f"{place}: found {found}, expected a response; see that the address can be reached")
 
-    def _tell_progress(self) -> None:
-        """Say every few seconds how far this source is, so that a long read does not look like a stopped one."""
-        if time.monotonic() - self._told_at >= PROGRESS_SECONDS * self.session.time_scale:
-            self._told_at = time.monotonic()
-            used = self.session.usage.by_site[self.site.name]
-            self.session.tell(
+    def _report_progress(self) -> None:
+        """Report every few seconds how far this source is, so that a long fetch does not look like a stopped one."""
+        if time.monotonic() - self._reported_at >= PROGRESS_SECONDS * self._time_scale:
+            self._reported_at = time.monotonic()
+            used = self.usage.by_site[self.site.name]
+            self._progress(
                 f"{self.site.title}: {used.requests_count:,} requests, {used.received_bytes / 1e6:,.1f} MB so far"
             )
 
     def _whole(self, place: str, response: requests.Response, deadline: float) -> bytes:
-        """The body, given up as soon as it is longer or slower than any answer we ask for."""
+        """The body; fails as soon as it is longer or slower than any response should be."""
         most = self.site.largest_response_bytes
         stated = response.headers.get("Content-Length", "")
         received = bytearray()
@@ -249,81 +259,83 @@ class Client:
             # Of `read`, one call gathers a whole chunk, however slowly it drips; `read1` takes what is there.
             part = response.raw.read1(CHUNK_BYTES, decode_content=True)
             if not part:
-                self.session.usage.add(self.site.name, received_bytes=len(received))
+                self.usage.add(self.site.name, received_bytes=len(received))
                 return bytes(received)
             received += part
             if time.monotonic() > deadline:
                 raise TimeoutError
-        self.session.usage.add(self.site.name, received_bytes=len(received))
-        found = f"an answer of {max(size_bytes, len(received)):,} bytes or more"
+        self.usage.add(self.site.name, received_bytes=len(received))
+        found = f"a response of {max(size_bytes, len(received)):,} bytes or more"
         raise BadInputError(place, found, f"at most {most:,}", self._check_address)
 
     def _redirected(self, url: str, reply: RawResponse, place: str) -> str:
-        """Where the site sends us, if it is still the same site."""
+        """Target of a redirect, which has to be on the same site."""
         target = urljoin(url, reply.headers.get("location", ""))
-        if f"{urlsplit(target).scheme}://{urlsplit(target).netloc}" != self._door.origin:
+        if f"{urlsplit(target).scheme}://{urlsplit(target).netloc}" != self._endpoint.origin:
             found = redacted(f"a redirect to {urlsplit(target).hostname or 'nowhere'}")
-            raise BadInputError(place, found, f"an answer of {self._door.origin} itself", self._check_address)
+            raise BadInputError(place, found, f"a response of {self._endpoint.origin} itself", self._check_address)
         return target
 
     def _by_status(self, reply: RawResponse) -> Failure | None:
         status = reply.status
         if status == requests.codes.ok:
             return None
-        trouble = FailureKind.REFUSED
+        kind = FailureKind.REJECTED
         if status == requests.codes.too_many_requests:
-            trouble = FailureKind.RATE_LIMITED
-        elif status in PASSING_STATUS:
-            trouble = FailureKind.TRANSIENT
+            kind = FailureKind.RATE_LIMITED
+        elif status in TRANSIENT_STATUS:
+            kind = FailureKind.TRANSIENT
         elif status == requests.codes.unauthorized and self.site.key:
-            trouble = FailureKind.KEY
-        return Failure(trouble, f"HTTP {status}", quoted(reply.body))
+            kind = FailureKind.KEY
+        return Failure(kind, f"HTTP {status}", quoted(reply.body))
 
-    def _error(self, place: str, problem: Failure, reply: RawResponse) -> HashpivotError:
-        told = redacted(" ".join(f"{problem.kind} {problem.message}".split()))[: 2 * LONGEST_QUOTE_CHARACTERS]
-        match problem.trouble:
+    def _error(self, place: str, failure: Failure, reply: RawResponse) -> HashpivotError:
+        found = redacted(" ".join(f"{failure.code} {failure.message}".split()))[: 2 * LONGEST_QUOTE_CHARACTERS]
+        match failure.kind:
             case FailureKind.TRANSIENT | FailureKind.RATE_LIMITED:
-                limited = problem.trouble is FailureKind.RATE_LIMITED
-                pause_seconds = _asked_pause(reply, self.site.reset_header)
-                if pause_seconds is not None and pause_seconds > self.site.patience.longest_pause_seconds:
-                    return self._pace.pause_site(pause_seconds, told)
+                limited = failure.kind is FailureKind.RATE_LIMITED
+                pause_seconds = _required_pause_seconds(reply, self.site.reset_header)
+                if pause_seconds is not None and pause_seconds > self.site.retry_policy.longest_pause_seconds:
+                    return self._rate_limiter.pause_site(pause_seconds, found)
                 if pause_seconds is None and limited:
                     pause_seconds = self.site.limited_pause_seconds
-                message = f"{place}: found {told}, expected an answer; try again later"
-                return _PassingError(message, pause_seconds=pause_seconds, limited=limited)
+                message = f"{place}: found {found}, expected a response; try again later"
+                return _RetryableError(message, pause_seconds=pause_seconds, rate_limited=limited)
             case FailureKind.BLOCKED:
-                return self._pace.pause_site(_asked_pause(reply, None) or self.site.cool_down_seconds, told)
+                return self._rate_limiter.pause_site(
+                    _required_pause_seconds(reply, None) or self.site.cool_down_seconds, found
+                )
             case FailureKind.KEY:
                 remedy = self.site.key.remedy if self.site.key else "see the source's manual"
                 return SettingsError(
-                    self.site.setting("key"), f"a key that gets {told}", f"one {self.site.title} takes", remedy
+                    self.site.setting("key"), f"a key that gets {found}", f"one {self.site.title} takes", remedy
                 )
             case FailureKind.CONTACT:
                 return SettingsError(
-                    self.site.setting("contact"), told, f"a contact that {self.site.title} takes", "correct it"
+                    self.site.setting("contact"), found, f"a contact that {self.site.title} takes", "correct it"
                 )
-        return RequestRejectedError(place, redacted(problem.kind), redacted(" ".join(problem.message.split())))
+        return RequestRejectedError(place, redacted(failure.code), redacted(" ".join(failure.message.split())))
 
     def place(self, path: str, params: Params) -> str:
         """The address as it may be shown: without our key."""
         query = f"?{urlencode(params, safe=',:/')}" if params else ""
-        return redacted(f"{self._door.origin}{self._door.base}{path}{query}")
+        return redacted(f"{self._endpoint.origin}{self._endpoint.base}{path}{query}")
 
     def _key_parameter(self) -> dict[str, str]:
         rule = self.site.key
-        if self._door.key is None or rule is None or not isinstance(rule.place, InParameter):
+        if self._endpoint.key is None or rule is None or not isinstance(rule.place, InParameter):
             return {}
-        return {rule.place.name: self._door.key}
+        return {rule.place.name: self._endpoint.key}
 
     def _key_header(self) -> dict[str, str]:
         rule = self.site.key
-        if self._door.key is None or rule is None or not isinstance(rule.place, InHeader):
+        if self._endpoint.key is None or rule is None or not isinstance(rule.place, InHeader):
             return {}
-        return {rule.place.name: rule.place.form.format(self._door.key)}
+        return {rule.place.name: rule.place.form.format(self._endpoint.key)}
 
     @property
     def _check_address(self) -> str:
-        return f"check {self.site.setting('url')}, or whether {self.site.title} has changed its answers"
+        return f"check {self.site.setting('url')}, or whether {self.site.title} has changed its responses"
 
 
 def quoted(body: bytes) -> str:
@@ -333,8 +345,8 @@ def quoted(body: bytes) -> str:
     return repr(shown + ("..." if len(text) > LONGEST_QUOTE_CHARACTERS else "")) if shown else "with nothing in it"
 
 
-def _asked_pause(reply: RawResponse, reset_header: str | None) -> float | None:
-    """Seconds the site wants us to wait, from Retry-After (seconds or a date) or from its own header."""
+def _required_pause_seconds(reply: RawResponse, reset_header: str | None) -> float | None:
+    """Pause that the site requires, from Retry-After (seconds or a date) or from its own header."""
     for stated in (reply.headers.get("retry-after"), reset_header and reply.headers.get(reset_header.lower())):
         if not stated:
             continue
@@ -350,10 +362,12 @@ def _asked_pause(reply: RawResponse, reset_header: str | None) -> float | None:
 
 def _if_changed(kept: RawResponse | None) -> dict[str, str]:
     names = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
-    return {} if kept is None else {asked: kept.headers[name] for name, asked in names.items() if name in kept.headers}
+    return (
+        {} if kept is None else {header: kept.headers[name] for name, header in names.items() if name in kept.headers}
+    )
 
 
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 

@@ -1,4 +1,4 @@
-"""How fast a site is asked: one queue and one closed sign for all threads and all processes of a home."""
+"""The rate limit of a site: one queue and one pause for all threads and all processes of a home."""
 
 import time
 from collections.abc import Callable
@@ -16,16 +16,16 @@ NOTICEABLE_SECONDS: Final = 4
 
 
 class RateLimiter:
-    """The queue in front of one site.
+    """The queue of requests to one site.
 
-    Requests are spaced evenly instead of let through in bursts: those that are held up on their way and then arrive
-    together cannot break a limit that is counted at the other end. `time_scale` shrinks every time alike.
+    Requests are spaced evenly instead of sent in bursts: requests that are delayed on their way and arrive together
+    cannot break a limit that is counted at the other end. `time_scale` shrinks every time alike.
     """
 
     def __init__(self, site: Site, folder: Path, time_scale: float) -> None:
-        """Open the queue in `folder`, which all who ask this site share. Raises `TransientError` where it cannot be."""
+        """Open the queue in `folder`, shared by all requests to this site. Raises `TransientError` where it cannot."""
         self._site, self._scale = site, time_scale
-        self._closed = folder / f"{site.name}.closed"
+        self._pause_file = folder / f"{site.name}.closed"
         spacing_ms = max(round(site.spacing_seconds * time_scale * 1000), 1)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -37,44 +37,44 @@ class RateLimiter:
                 f"{folder}: found {type(error).__name__}, expected a folder for queues to write to; try again"
             ) from error
 
-    def wait(self, tell: Callable[[str], None]) -> float:
-        """Wait for our turn; seconds waited. Raises `SourcePausedError` while the site is closed for us.
+    def wait(self, progress: Callable[[str], None]) -> float:
+        """Wait until a request is allowed; seconds waited. Raises `SourcePausedError` while the site is paused.
 
-        `tell` hears of a pause that somebody would notice, once.
+        `progress` is called once, where the wait is long enough to be noticed.
         """
-        began, told = time.monotonic(), False
+        began, reported = time.monotonic(), False
         while True:
             self.raise_if_paused()
-            # The lock is the file's: the time is taken under it, so that the queue has one order for everybody.
+            # The lock is that of the file: the time is taken under it, so that all processes see one order.
             with self._bucket.lock:
                 item = RateItem(self._site.name, time.time_ns() // 1_000_000)
                 self._bucket.leak(item.timestamp)
                 if self._bucket.put(item):
                     return time.monotonic() - began
                 pause_ms = cast(int, self._bucket.waiting(item))
-            if not told and pause_ms > NOTICEABLE_SECONDS * 1000 * self._scale:
-                told = True
-                tell(f"{self._site.title}: waiting {pause_ms / 1000:.0f} s for our turn, as its rate limit asks")
+            if not reported and pause_ms > NOTICEABLE_SECONDS * 1000 * self._scale:
+                reported = True
+                progress(f"{self._site.title}: waiting {pause_ms / 1000:.0f} s for its rate limit")
             time.sleep(max(pause_ms, 1) / 1000)
 
     def pause_site(self, seconds: float, why: str) -> SourcePausedError:
-        """Ask this site nothing for `seconds`, in no process of this home; the error that says so."""
+        """Let no process of this home request anything for `seconds`; the error that reports it."""
         until = time.time() + seconds * self._scale
-        write_state_file(self._closed, f"{until} {why}".encode())
+        write_state_file(self._pause_file, f"{until} {why}".encode())
         return SourcePausedError(self._site.title, why, datetime.fromtimestamp(until, UTC))
 
     def raise_if_paused(self) -> None:
-        """Raise `SourcePausedError` while the sign is up."""
+        """Raise `SourcePausedError` while the site is paused."""
         try:
-            stated, _, why = self._closed.read_text(encoding="utf-8").partition(" ")
+            stated, _, why = self._pause_file.read_text(encoding="utf-8").partition(" ")
             until = float(stated)
         except (OSError, ValueError):
             return
-        # A sign that reaches further than any of ours does is a clock that was set back.
+        # A pause that is longer than any we write means that the clock was set back.
         longest = max(self._site.cool_down_seconds, 86_400) * self._scale
         if 0 < until - time.time() <= longest:
             raise SourcePausedError(self._site.title, why, datetime.fromtimestamp(until, UTC))
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files."""
         self._bucket.close()  # type: ignore[no-untyped-call]

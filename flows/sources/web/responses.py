@@ -1,4 +1,4 @@
-"""The last answer to each conditional request, kept so that an unchanged one need not travel again."""
+"""The last response to each conditional request, cached so that it can be revalidated instead of fetched again."""
 
 from contextlib import suppress
 from hashlib import sha256
@@ -12,7 +12,7 @@ from flows.sources.web.site import RawResponse
 from flows.sources.web.state_files import write_state_file
 
 MOST_RESPONSES_COUNT: Final = 64
-"""Kept for a site; the oldest give way."""
+"""Cached for a site; the oldest are deleted."""
 
 
 class _Kept(msgspec.Struct):
@@ -22,13 +22,13 @@ class _Kept(msgspec.Struct):
 
 
 class CachedResponses:
-    """One file an address in `folder`. Whatever is wrong with a file, it counts as not kept."""
+    """One file an address in `folder`. Whatever is wrong with a file, it counts as not cached."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def get(self, place: str) -> RawResponse | None:
-        """The answer that was kept for the address `place`."""
+        """The cached response of the address `place`."""
         with suppress(OSError, msgspec.DecodeError):
             kept = msgspec.msgpack.decode(self._path(place).read_bytes(), type=_Kept)
             if kept.place == place:
@@ -36,7 +36,7 @@ class CachedResponses:
         return None
 
     def put(self, place: str, reply: RawResponse) -> None:
-        """Keep an answer that can be asked for conditionally; one that holds a secret is never kept."""
+        """Cache a response that has a validator; one that holds a secret is never cached."""
         headers = {
             name: reply.headers[name] for name in ("etag", "last-modified", "content-type") if name in reply.headers
         }

@@ -1,4 +1,4 @@
-"""Keeps what must not be shown out of everything that is: messages, notes, and the logs of the HTTP libraries."""
+"""Keeps secrets out of messages, stored responses and the logs of the HTTP libraries."""
 
 import logging
 import threading
@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import quote, quote_plus
 
 REDACTED: Final = "***"
-_TALKATIVE: Final = ("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry", "requests")
+_LOGGERS: Final = ("urllib3.connectionpool", "urllib3.connection", "urllib3.util.retry", "requests")
 """Loggers that write addresses with their parameters."""
 
 _forms: dict[str, None] = {}
@@ -24,7 +24,7 @@ def keep_secret(secret: str) -> None:
     """From here on no text that passes `redacted`, and no log of an HTTP library, holds `secret` in any spelling."""
     with _lock:
         if not _forms:
-            for name in _TALKATIVE:
+            for name in _LOGGERS:
                 logging.getLogger(name).addFilter(_Redacting())
         _forms.update(dict.fromkeys((secret, quote(secret), quote(secret, safe=""), quote_plus(secret))))
 

@@ -1,20 +1,17 @@
-"""What all sources of one run share on their way out: the count of requests, the queues, the answers that are kept."""
-
-from __future__ import annotations
+"""What the hosted sources of one run share: request budget, rate limits and cached responses."""
 
 import logging
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from flows.sources.web.access import Access, endpoint
+from flows.sources.web.client import Client
+from flows.sources.web.rate_limit import RateLimiter
+from flows.sources.web.responses import CachedResponses
 from flows.sources.web.site import Site
 from flows.sources.web.usage import Usage
 from schemas.errors import SettingsError
-
-if TYPE_CHECKING:
-    from flows.sources.web.client import Client
 
 logger = logging.getLogger(__name__)
 
@@ -30,40 +27,40 @@ class WebSession:
         self, folder: Path, usage: Usage | None = None, *, time_scale: float = 1, single_attempt: bool = False
     ) -> None:
         self.usage = usage or Usage()
-        self.time_scale = time_scale
         self.listener: Callable[[str], None] | None = None
-        """Told one line about each thing that takes long."""
-        self._folder = folder
-        self._hasty = single_attempt
+        """Called with one line about each thing that takes long."""
+        self._folder, self._time_scale, self._single_attempt = folder, time_scale, single_attempt
         self._clients: list[Client] = []
 
     def client(self, site: Site, access: Access) -> Client:
-        """The way to `site`. Raises `SettingsError` naming the setting that is missing or cannot be used."""
-        # Not before somebody asks: the HTTP libraries take a fifth of a second to load.
-        from flows.sources.web.client import Client
-        from flows.sources.web.rate_limit import RateLimiter
-        from flows.sources.web.responses import CachedResponses
-
-        entrance = endpoint(site, access)
-        if self._hasty:
-            site = replace(site, patience=replace(site.patience, attempts_count=1))
-        if self.time_scale < 1 and not entrance.on_loopback:
+        """A client for `site`. Raises `SettingsError` naming the setting that is missing or cannot be used."""
+        checked = endpoint(site, access)
+        if self._single_attempt:
+            site = replace(site, retry_policy=replace(site.retry_policy, attempts_count=1))
+        if self._time_scale < 1 and not checked.on_loopback:
             raise SettingsError(
-                "HASHPIVOT_WEB_TIME_SCALE", self.time_scale, f"1, as {entrance.origin} is not on loopback", "unset it"
+                "HASHPIVOT_WEB_TIME_SCALE", self._time_scale, f"1, as {checked.origin} is not on loopback", "unset it"
             )
-        pace = RateLimiter(site, self._folder / "pace", self.time_scale)
-        client = Client(site, entrance, self, pace, CachedResponses(self._folder / "answers" / site.name))
+        client = Client(
+            site,
+            checked,
+            RateLimiter(site, self._folder / "pace", self._time_scale),
+            CachedResponses(self._folder / "answers" / site.name),
+            self.usage,
+            self._progress,
+            self._time_scale,
+        )
         self._clients.append(client)
         return client
 
-    def tell(self, line: str) -> None:
-        """Say that something takes long, so that nobody thinks it hangs. `line` holds no secret."""
+    def _progress(self, line: str) -> None:
+        """Report that something takes long. `line` holds no secret."""
         logger.info(line)
         if self.listener is not None:
             self.listener(line)
 
     def raise_if_paused(self) -> None:
-        """Raise `SourcePausedError` where a site that was asked for has had enough of us."""
+        """Raise `SourcePausedError` where a site of this session is paused."""
         for client in self._clients:
             client.raise_if_paused()
 

@@ -1,4 +1,4 @@
-"""What is known of a hosted source before it is asked: where it is, how fast it may be asked, how it says no."""
+"""What is known of a hosted source before the first request: its address, its rate limits, how it reports errors."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,10 +24,10 @@ class Limit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How long to wait for an answer, and how often to ask for it.
+    """How long to wait for a response, and how often to retry.
 
-    `attempts_count` counts every try at one answer, `limited_count` those that met a rate limit: the last of these
-    closes the site for its `cool_down_seconds`. A longer Retry-After than `longest_pause_seconds` closes it at once.
+    `attempts_count` counts every attempt at one response, `limited_count` those that met a rate limit: the last of
+    these pauses the site for its `cool_down_seconds`. A Retry-After above `longest_pause_seconds` pauses it at once.
     """
 
     connect_seconds: float = 10
@@ -41,7 +41,7 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class InHeader:
-    """A key that travels in a header: `form` is what surrounds it."""
+    """A key in a header: `form` is what surrounds it."""
 
     name: str
     form: str = "{}"
@@ -49,14 +49,14 @@ class InHeader:
 
 @dataclass(frozen=True, slots=True)
 class InParameter:
-    """A key that travels in the address, and so must never be shown with it."""
+    """A key that is part of the address, which therefore must never be shown whole."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """How the source is told who asks. `needed`: it answers nobody without one; `remedy`: how to get one."""
+    """Where a request carries the key. `needed`: every request without one is rejected; `remedy`: how to get one."""
 
     place: InHeader | InParameter
     needed: bool
@@ -65,7 +65,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class RawResponse:
-    """One HTTP answer, read whole. Header names are in lower case."""
+    """One HTTP response, read whole. Header names are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -78,28 +78,28 @@ class RawResponse:
 
 
 class FailureKind(Enum):
-    """What an answer that is none means for us."""
+    """What a response that reports an error means for us."""
 
     TRANSIENT = auto()
-    """Another try may help."""
+    """A retry may help."""
     RATE_LIMITED = auto()
-    """We ask too fast: pause, then try again, and soon leave the source alone."""
+    """Too many requests: pause and retry, and pause the source if that recurs."""
     BLOCKED = auto()
-    """We are shut out for a while, and asking again prolongs it."""
+    """We are blocked for a while, and further requests prolong it."""
     KEY = auto()
     """The key is missing, wrong, or of a plan that does not reach this far."""
     CONTACT = auto()
-    """The source wants to know whom to write to."""
-    REFUSED = auto()
-    """This request will never be answered; others may be."""
+    """The source requires a contact address."""
+    REJECTED = auto()
+    """This request will never succeed; others may."""
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why an answer is none: `kind` is the source's own word or the status, `message` its own sentence."""
+    """An error that a response reports: `code` is the source's own or the status, `message` its own sentence."""
 
-    trouble: FailureKind
-    kind: str
+    kind: FailureKind
+    code: str
     message: str
 
 
@@ -107,11 +107,11 @@ class Failure:
 class Site:
     """One hosted source.
 
-    `limits` are the documented ones; we ask evenly spaced, at `share` of the strictest. `explain` looks at every
-    answer, whatever its status, for the way this source tells errors; where it has no opinion, the status decides.
-    `conditional`: the source offers ETag or Last-Modified, so that unchanged answers cost it nothing. `part`: which of
-    several hosts of one source this is; sites of the same `name` have one queue, one closed sign and one contact, and
-    each part an address of its own.
+    `limits` are the documented ones; requests are evenly spaced, at `share` of the strictest. `classify` looks at every
+    response, whatever its status, for the way this source reports errors; where it returns None, the status decides.
+    `conditional`: the source offers ETag or Last-Modified, so that cached responses can be revalidated. `part`: which
+    of several hosts of one source this is; sites of the same `name` share one rate limit, one pause and one contact,
+    and each part has an address of its own.
     """
 
     name: str
@@ -128,8 +128,8 @@ class Site:
     limited_pause_seconds: float = 10
     cool_down_seconds: float = 600
     largest_response_bytes: int = 32 * MEBIBYTE
-    patience: RetryPolicy = field(default_factory=RetryPolicy)
-    explain: Callable[[RawResponse], Failure | None] | None = None
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    classify: Callable[[RawResponse], Failure | None] | None = None
     part: str | None = None
 
     @property

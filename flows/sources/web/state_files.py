@@ -1,4 +1,4 @@
-"""Small files that a source keeps for itself: whole or as they were, and never worth failing for."""
+"""Small files in which a source keeps state: replaced whole or not at all, and never a reason to fail."""
 
 import os
 from contextlib import suppress
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def write_state_file(path: Path, content: bytes) -> None:
-    """Replace the file at `path` in one step; where the disk does not take it, what was there stays.
+    """Replace the file at `path` in one step; where the disk does not accept it, the old content stays.
 
-    Whoever reads it takes a note that is missing or damaged for one that was never written.
+    A reader treats a missing or damaged file as one that was never written.
     """
     draft = path.with_suffix(f".{os.getpid()}.tmp")
     with suppress(OSError):

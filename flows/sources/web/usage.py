@@ -1,4 +1,4 @@
-"""What a run may ask and what it has asked: one count of requests for all its sources."""
+"""The request budget of a run and what was spent of it: one count for all its sources."""
 
 import threading
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from schemas.errors import RequestBudgetError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """What one site has cost so far. `unchanged_count`: answers that were the same as last time and did not travel."""
+    """What one site has cost so far. `unchanged_count`: responses that were unchanged and not sent again."""
 
     requests_count: int = 0
     received_bytes: int = 0
@@ -36,7 +36,7 @@ class Usage:
 
     @property
     def by_site(self) -> Mapping[str, Used]:
-        """What each site that was asked has cost."""
+        """What each site has cost."""
         with self._lock:
             return dict(self._by_site)
 

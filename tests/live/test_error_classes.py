@@ -16,7 +16,7 @@ from tests.replay.sites import all_sites
 
 
 def sites() -> list[Site]:
-    """Every `Site` of every source package that has an `explain`."""
+    """Every `Site` of every source package that has a `classify`."""
     found = {}
     for package in pkgutil.iter_modules(flows.sources.__path__):
         if not package.ispkg:
@@ -24,7 +24,7 @@ def sites() -> list[Site]:
         inside = import_module(f"flows.sources.{package.name}")
         for module in pkgutil.iter_modules(inside.__path__):
             for each in vars(import_module(f"{inside.__name__}.{module.name}")).values():
-                if isinstance(each, Site) and each.explain is not None:
+                if isinstance(each, Site) and each.classify is not None:
                     found[each.name] = each
     return [found[name] for name in sorted(found)]
 
@@ -57,11 +57,11 @@ STATUSES = st.sampled_from([200, 204, 301, 304, 400, 401, 402, 403, 404, 418, 42
 @example(body=b'{"error":' * 50_000, content_type="application/json", status=403)
 @example(body=b"\xff\xfe\x00", content_type="application/json", status=500)
 def test_any_body_is_explained_or_left_to_the_status(site: Site, body: bytes, content_type: str, status: int) -> None:
-    assert site.explain is not None
-    problem = site.explain(RawResponse(status, {"content-type": content_type}, body))
+    assert site.classify is not None
+    problem = site.classify(RawResponse(status, {"content-type": content_type}, body))
     assert problem is None or isinstance(problem, Failure)
     if problem is not None:
-        assert isinstance(problem.kind, str)
+        assert isinstance(problem.code, str)
         assert isinstance(problem.message, str)
 
 
@@ -74,7 +74,7 @@ def with_own_error_objects() -> list[tuple[Site, Said]]:
 @pytest.mark.parametrize(("site", "said"), with_own_error_objects(), ids=lambda each: getattr(each, "name", ""))
 def test_own_error_object_is_seen_for_what_it_is(site: Site, said: Said) -> None:
     """Or an error that comes with HTTP 200 would be taken for an answer."""
-    assert site.explain is not None
-    explained = site.explain(RawResponse(said.status, {"content-type": said.content_type}, said.body))
+    assert site.classify is not None
+    explained = site.classify(RawResponse(said.status, {"content-type": said.content_type}, said.body))
     # What comes under another type than the site's is refused for that.
     assert explained is not None or said.content_type not in site.content_types
