@@ -29,7 +29,7 @@ def whole_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
         draft.replace(path)
         sync(path.parent)
     except BaseException:
-        with suppress(OSError):  # the first error says more
+        with suppress(OSError):  # the first error has the reason
             draft.unlink(missing_ok=True)
         raise
 

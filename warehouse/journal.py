@@ -1,4 +1,4 @@
-"""The run's own record: who ran when, what it added, how it ended; and the lock that keeps runs one at a time."""
+"""The record of runs: when each ran, what it added, how it ended; and the lock that keeps runs one at a time."""
 
 import fcntl
 import os
@@ -18,7 +18,7 @@ from warehouse.vintages import Appended
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStart:
-    """What is known about a run when it starts."""
+    """A run at its start."""
 
     run_id: str
     profile: str
@@ -54,7 +54,7 @@ def one_run_at_a_time(path: Path) -> Iterator[None]:
 
 
 def start(connection: duckdb.DuckDBPyConnection, run: RunStart) -> None:
-    """Note that `run` has begun; runs that never ended are noted as abandoned, for their process is gone."""
+    """Record the start of `run`; runs that never ended are recorded as abandoned, for their process is gone."""
     connection.execute("update ops.run set status = 'abandoned' where status = 'running' and run_id <> ?", [run.run_id])
     connection.execute(
         statement("start_run"),
@@ -63,14 +63,14 @@ def start(connection: duckdb.DuckDBPyConnection, run: RunStart) -> None:
 
 
 def note(connection: duckdb.DuckDBPyConnection, run_id: str, notice: Notice) -> None:
-    """Keep a source's remark with the run."""
+    """Record a notice of a source with the run."""
     connection.execute(
         "insert into ops.notice values (?, ?, ?, ?)", [run_id, notice.source, notice.origin, notice.message]
     )
 
 
 def count(connection: duckdb.DuckDBPyConnection, run_id: str, added: Appended) -> None:
-    """Add what a batch brought to the run's totals."""
+    """Add what a batch added to the totals of the run."""
     connection.execute(statement("count_run"), [added.row_count, added.new_count, added.revised_count, run_id])
 
 
@@ -83,5 +83,5 @@ def end(
     error: str | None = None,
     publication: str | None = None,
 ) -> None:
-    """Note how the run ended."""
+    """Record how the run ended."""
     connection.execute(statement("end_run"), [status, ended_at.replace(tzinfo=None), error, publication, run_id])

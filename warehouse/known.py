@@ -1,4 +1,4 @@
-"""What is stored of each supplier, so that a source asks only for what is new."""
+"""What is stored of each supplier, so that a source requests only what is new."""
 
 from datetime import UTC, date, datetime
 
@@ -33,7 +33,7 @@ def newest_filing_days(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str,
     return {(source, cik): day for source, cik, day in rows}
 
 
-def heard_at(connection: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
-    """By supplier, when its newest batch was made; one that said nothing new counts too."""
+def received_at(connection: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+    """By supplier, when its newest batch was received; one without anything new counts too."""
     rows = connection.execute("select source, max(observed_at) from raw.batch group by source").fetchall()
     return {source: at.replace(tzinfo=UTC) for source, at in rows}

@@ -34,7 +34,7 @@ def source_facts(
 ) -> pl.DataFrame:
     """One row a supplier that has stated anything, and the registry: rows of `meta.sources`.
 
-    `costs`: by hosted source that was asked in this run, its `request_count`, `received_bytes` and `waited_seconds`.
+    `costs`: by hosted source of this run, its `request_count`, `received_bytes` and `waited_seconds`.
     """
     observed = {
         row["source"]: row

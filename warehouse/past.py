@@ -1,4 +1,4 @@
-"""The warehouse as it was: what had been heard, and what the registry could know, by an earlier moment."""
+"""The warehouse as of an earlier moment: what had been observed, and what the registry could know, by then."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,19 +14,19 @@ from warehouse.statements import one_line, quoted, statement, text
 from warehouse.working import migrate
 
 KNOWN_COLUMNS: Final = ("known_at", "announced_on")
-"""Columns of the registry that say since when a row could be known, the more exact one first."""
+"""Columns of the registry that state since when a row could be known, the more exact one first."""
 
 
 @contextmanager
 def open_past(path: Path, moment: datetime) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A copy in memory of the working database at `path` with nothing in it that was heard after `moment` (UTC).
+    """A copy in memory of the working database at `path` with nothing in it that was observed after `moment` (UTC).
 
     Observations are only ever added, so what is left is the database of that moment, and everything that reads the
     working database reads this one too. Nobody may have the file open meanwhile. Raises `WarehouseError` where there
     is none, or it cannot be read.
     """
     if not path.exists():
-        raise WarehouseError(f"{path}: found nothing, expected what runs have heard; run `hashpivot daily` first")
+        raise WarehouseError(f"{path}: found nothing, expected the observations of runs; run `hashpivot daily` first")
     try:
         with duckdb.connect() as past:
             migrate(past)

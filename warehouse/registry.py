@@ -34,7 +34,7 @@ def load_registry(folder: Traversable | Path = REFERENCE) -> dict[str, pl.DataFr
 
     Shape: one frame a table of `schemas.registry.REGISTRY`, in its columns and types, sorted by its key, so that the
     order of rows and columns in the files means nothing. An empty cell is NULL. Raises `BadInputError` for the first
-    cell, column, row or link between tables that breaks its contract. Other files of the folder are left alone.
+    cell, column, row or link between tables that breaks its contract. Other files of the folder are not read.
     """
     return dict(_load(folder, registry_digest(folder)))  # type: ignore[arg-type]  # every folder of ours is hashable
 

@@ -21,8 +21,8 @@ class Sheet:
     def refusal(self, row: int, columns: tuple[str, ...], expected: str) -> BadInputError:
         """The error that names the cells `columns` of one row, counted from 0."""
         cells = [str(c) if isinstance(c, date) else c for c in self.rows.select(columns).row(row)]
-        told = ", ".join(f"{name}={cell}" for name, cell in zip(columns, cells, strict=True))
-        found = cells[0] if len(cells) == 1 else told
+        named = ", ".join(f"{name}={cell}" for name, cell in zip(columns, cells, strict=True))
+        found = cells[0] if len(cells) == 1 else named
         return BadInputError(_place(self.file, self.lines[row], columns), found, expected, "correct the row")
 
 
@@ -66,17 +66,19 @@ def _check_deals_exist(sheet: Sheet, deals: Sheet) -> None:
 
 
 def _check_backstops_agree(deals: Sheet, support: Sheet) -> None:
-    """What the standing version of a deal says of its backstop is the sum of what `credit_support` lists for it."""
+    """The backstop in the standing version of a deal is the sum of what `credit_support` lists for it."""
     listed = (
         support.rows.filter(pl.col("kind").is_in(BACKSTOP))
         .drop_nulls("amount_usd")
         .group_by("deal_id")
         .agg(pl.col("amount_usd").sum().alias("listed_usd"))
     )
-    told = deals.rows.join(listed, on="deal_id", how="left", validate="m:1", maintain_order="left")
-    apart = (told["backstop_usd"].ne_missing(told["listed_usd"]) & told["superseded_at"].is_null()).arg_true()
+    joined = deals.rows.join(listed, on="deal_id", how="left", validate="m:1", maintain_order="left")
+    apart = (joined["backstop_usd"].ne_missing(joined["listed_usd"]) & joined["superseded_at"].is_null()).arg_true()
     if apart.len():
-        expected = f"{told['listed_usd'][apart[0]]}, the sum of the guarantees and letters of credit in {support.file}"
+        expected = (
+            f"{joined['listed_usd'][apart[0]]}, the sum of the guarantees and letters of credit in {support.file}"
+        )
         raise deals.refusal(apart[0], ("backstop_usd",), expected)
 
 
@@ -85,14 +87,14 @@ def _check_deliveries_fit(deliveries: Sheet, deals: Sheet) -> None:
     standing = deals.rows.filter(pl.col("superseded_at").is_null()).select(
         "deal_id", pl.col("critical_it_mw").alias("deal_mw"), "announced_on"
     )
-    told = deliveries.rows.join(standing, on="deal_id", how="left", validate="m:1", maintain_order="left").with_columns(
-        pl.col("critical_it_mw").cum_sum().over("deal_id", order_by="energised_on").alias("energised_mw")
-    )
-    over = (told["energised_mw"] > told["deal_mw"]).fill_null(False).arg_true()
+    joined = deliveries.rows.join(
+        standing, on="deal_id", how="left", validate="m:1", maintain_order="left"
+    ).with_columns(pl.col("critical_it_mw").cum_sum().over("deal_id", order_by="energised_on").alias("energised_mw"))
+    over = (joined["energised_mw"] > joined["deal_mw"]).fill_null(False).arg_true()
     if over.len():
-        expected = f"steps that add up to at most the {told['deal_mw'][over[0]]:g} MW of {told['deal_id'][over[0]]}"
+        expected = f"steps that add up to at most the {joined['deal_mw'][over[0]]:g} MW of {joined['deal_id'][over[0]]}"
         raise deliveries.refusal(over[0], ("critical_it_mw",), expected)
-    early = (told["energised_on"] < told["announced_on"]).fill_null(False).arg_true()
+    early = (joined["energised_on"] < joined["announced_on"]).fill_null(False).arg_true()
     if early.len():
-        expected = f"a day from {told['announced_on'][early[0]]} on, when the deal was announced"
+        expected = f"a day from {joined['announced_on'][early[0]]} on, when the deal was announced"
         raise deliveries.refusal(early[0], ("energised_on",), expected)

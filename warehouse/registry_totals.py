@@ -1,4 +1,4 @@
-"""Totals of the registry that readers rely on: they change only together with a line of the changelog that says so."""
+"""Totals of the registry, which readers rely on; they change only together with a line of the changelog."""
 
 import re
 from collections.abc import Mapping
@@ -14,28 +14,28 @@ CHANGELOG: Final = files("warehouse").joinpath("CHANGELOG.md")
 LINE: Final = "Registry totals: "
 BILLION: Final = 1e9
 
-_TOLD: Final = re.compile(rf"^{LINE}(.+?)\.?$", re.MULTILINE)
+_TOTALS_LINE: Final = re.compile(rf"^{LINE}(.+?)\.?$", re.MULTILINE)
 
 
 def totals(registry: Mapping[str, pl.DataFrame]) -> dict[str, str]:
     """What the registry adds up to, each total with its unit, by name.
 
     Counts every deal that has not ended, in its last version, as the notes do; unverified ones are in all but the
-    total that says otherwise.
+    total that is named so.
     """
     deals = registry["conversion_deal"].filter(pl.col("ended_on").is_null(), pl.col("superseded_at").is_null())
     support = registry["credit_support"].filter(pl.col("kind").is_in(BACKSTOP))
-    told = {"deals": _of(deals)}
+    found = {"deals": _of(deals)}
     for year in sorted(deals["announced_on"].dt.year().drop_nulls().unique()):
-        told[f"of {year}"] = _of(deals.filter(pl.col("announced_on").dt.year() == year))
-    told["without unverified"] = _of(deals.filter(pl.col("confidence") != UNVERIFIED))
-    told["binding"] = f"{deals.filter(pl.col('kind').is_in(CUSTOMER_CONTRACT)).height}"
-    told["energised"] = f"{registry['deal_delivery']['critical_it_mw'].sum():g} MW"
-    told["backstops"] = _billions(support["amount_usd"])
-    told["spent by quarters"] = _billions(registry["capex_quarter"]["capex_usd"])
-    told["guided, all rows"] = _billions(registry["capex_guidance"]["high_usd"])
-    told["site rows"] = f"{registry['site'].height}"
-    return told
+        found[f"of {year}"] = _of(deals.filter(pl.col("announced_on").dt.year() == year))
+    found["without unverified"] = _of(deals.filter(pl.col("confidence") != UNVERIFIED))
+    found["binding"] = f"{deals.filter(pl.col('kind').is_in(CUSTOMER_CONTRACT)).height}"
+    found["energised"] = f"{registry['deal_delivery']['critical_it_mw'].sum():g} MW"
+    found["backstops"] = _billions(support["amount_usd"])
+    found["spent by quarters"] = _billions(registry["capex_quarter"]["capex_usd"])
+    found["guided, all rows"] = _billions(registry["capex_guidance"]["high_usd"])
+    found["site rows"] = f"{registry['site'].height}"
+    return found
 
 
 def _of(deals: pl.DataFrame) -> str:
@@ -51,21 +51,21 @@ def line(registry: Mapping[str, pl.DataFrame]) -> str:
     return LINE + "; ".join(f"{name} {value}" for name, value in totals(registry).items()) + "."
 
 
-def told_by_changelog(changelog: str) -> str | None:
+def line_in_changelog(changelog: str) -> str | None:
     """The newest line of totals in the text of the changelog, newest first, or None."""
-    found = _TOLD.search(changelog)
+    found = _TOTALS_LINE.search(changelog)
     return f"{LINE}{found[1]}." if found else None
 
 
 def check_totals(registry: Mapping[str, pl.DataFrame], changelog: str) -> None:
     """Raise `BadInputError` unless the newest totals in the `changelog` are those of the `registry`."""
-    expected, found = line(registry), told_by_changelog(changelog)
+    expected, found = line(registry), line_in_changelog(changelog)
     if found != expected:
         raise BadInputError(
             "warehouse/CHANGELOG.md, newest line of registry totals",
             _first_apart(found, expected),
             "the totals of the registry",
-            f"undo the edit, or say under a new entry what changed and end it with the line: {expected}",
+            f"undo the edit, or state under a new entry what changed and end it with the line: {expected}",
         )
 
 

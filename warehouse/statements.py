@@ -30,7 +30,7 @@ def text(value: str) -> str:
 class ArrowStream:
     """A Polars frame as nothing but an Arrow stream.
 
-    DuckDB recognises a Polars frame and then asks pyarrow to convert it; given only the stream interface it scans the
+    DuckDB recognises a Polars frame and then has pyarrow convert it; given only the stream interface it scans the
     same memory without that dependency of forty megabytes.
     """
 
@@ -42,7 +42,7 @@ class ArrowStream:
 
 
 def frame(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:
-    """The rows of a relation; naive timestamps of ours are UTC and say so from here on."""
+    """The rows of a relation; naive timestamps of ours are UTC, and have that zone from here on."""
     rows = pl.DataFrame(relation)
     return rows.with_columns(
         pl.col(name).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
@@ -57,7 +57,7 @@ def without_zone(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def one_line(error: Exception) -> str:
-    """What a library said went wrong, short enough for a message of ours: a long path gives way, the reason stays."""
+    """A library's error in one line of bounded length; where it is longer, its middle is left out."""
     line = " ".join(str(error).split())
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
 

@@ -22,7 +22,7 @@ class Appended:
 
 
 def append(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str) -> Appended:
-    """Store the rows of `batch` that say something new, in one transaction.
+    """Store the rows of `batch` that are new or changed, in one transaction.
 
     A row equal to the newest revision of its key adds nothing; a changed one becomes the next revision.
     """
@@ -52,7 +52,7 @@ def append(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str) -> 
         )
         connection.commit()
     except BaseException:
-        with suppress(duckdb.Error):  # a database that lost its disk refuses this too; the first error tells more
+        with suppress(duckdb.Error):  # a database that lost its disk refuses this too; the first error has the reason
             connection.rollback()
         raise
     return counted
@@ -70,7 +70,7 @@ def latest(
 
 
 def other_blocks(connection: duckdb.DuckDBPyConnection, precedence: Sequence[str], chosen: str | None) -> pl.DataFrame:
-    """What the sources in `precedence` other than the `chosen` one say of blocks, in no promised order.
+    """Blocks as the sources in `precedence` other than the `chosen` one state them, in no promised order.
 
     Shape: (`source`, `height`, `subsidy_claimed_sat`, `fees_sat`), newest revisions.
     """

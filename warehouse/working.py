@@ -1,5 +1,6 @@
 """The private working database: opened by one process at a time, brought to the present schema by migrations."""
 
+import fcntl
 import hashlib
 import re
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from schemas.errors import WarehouseBusyError, WarehouseError
 from warehouse.statements import one_line, scalar
 
 Connection: TypeAlias = duckdb.DuckDBPyConnection
-"""An open working database, by a name that does not tell which engine it is."""
+"""An open working database, by a name that does not tie its users to one engine."""
 
 
 @contextmanager
@@ -28,7 +29,7 @@ def open_working(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         connection = duckdb.connect(str(path))
     except (OSError, duckdb.Error) as error:
-        if "Could not set lock" in str(error):
+        if isinstance(error, duckdb.IOException) and _is_locked(path):
             raise WarehouseBusyError(str(path), _holder(str(error))) from error
         raise WarehouseError(
             f"{path}: found {one_line(error)!r}, expected a DuckDB file to write to; "
@@ -99,7 +100,19 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
     return added
 
 
+def _is_locked(path: Path) -> bool:
+    """Whether another process holds DuckDB's lock on the file, which is one of POSIX."""
+    try:
+        with path.open("r+b") as file:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _holder(message: str) -> str:
-    """Which process DuckDB says has the lock."""
+    """The process that holds the lock, for display only: DuckDB names it in its message."""
     found = re.search(r"PID (\d+)", message)
     return f"process {found[1]}" if found else "another process"

@@ -1,1 +1,1 @@
-"""Readers of a publication: what a person is shown of it, and what changed since the one before."""
+"""Readers of a publication: summaries, pages and alerts, and what changed since the one before."""

@@ -17,7 +17,7 @@ ZONES: Final[Mapping[str, str]] = {
     "revenue_change_30d_pct": "sustainability_zone",
     "hash_ribbon_spread_pct": "hash_ribbon_state",
 }
-"""Columns that say in a word where another column stands."""
+"""By column, the one that names the zone in which it is."""
 SHORTEST_MOVE: Final = 0.05
 """Points of the score; less is not called a move."""
 

@@ -39,14 +39,14 @@ FIGURES: Final[tuple[Metric, ...]] = (*_MINING, *_COMPARED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What the numbers come to: each figure with the metric it is, and one row a contract."""
+class Economics:
+    """Results for the given numbers: each figure under the name of its metric, and one row a contract."""
 
     figures: dict[str, float | None]
     contracts: pl.DataFrame
 
 
-def whatif(*, hashprice: float, power_price: float, efficiency: float, day: date) -> Answer:
+def whatif(*, hashprice: float, power_price: float, efficiency: float, day: date) -> Economics:
     """Recompute the economics of the leases known on `day` with a user's hashprice, power price and efficiency.
 
     `hashprice` in USD per PH/s per day; `power_price` in USD per MWh, all costs of running included; `efficiency` in
@@ -67,7 +67,7 @@ def whatif(*, hashprice: float, power_price: float, efficiency: float, day: date
     today = conversion_days(registry, day, day).with_columns(pl.lit(float(v)).alias(k) for k, v in own.items())
     row = derive(today, FIGURES)
     valued = derive(standing_contracts(registry, row, day), leases.METRICS)
-    return Answer(
+    return Economics(
         figures={m.name: row[m.name][0] for m in FIGURES},
         contracts=valued.select(LEASE_COLUMNS).sort("npv_usd", "deal_id", descending=[True, False], nulls_last=True),
     )
@@ -78,6 +78,6 @@ def described() -> dict[str, tuple[str, str]]:
     return {m.name: (m.unit.label, m.description) for m in FIGURES}
 
 
-def as_json(answer: Answer) -> dict[str, Any]:
-    """The answer for a program."""
-    return {"figures": answer.figures, "contracts": answer.contracts.to_dicts()}
+def as_json(economics: Economics) -> dict[str, Any]:
+    """The results for a program."""
+    return {"figures": economics.figures, "contracts": economics.contracts.to_dicts()}

@@ -14,7 +14,7 @@ from flows.sources.protocol import Estimate, Known, Planned, Request, Shard, Sha
 from schemas.errors import HashpivotError, WarehouseBusyError, WarehouseError
 from schemas.observations import Batch, Notice
 from warehouse import journal, vintages
-from warehouse.known import filings, heard_at, newest_days, newest_filing_days, newest_heights
+from warehouse.known import filings, newest_days, newest_filing_days, newest_heights, received_at
 from warehouse.working import Connection, open_working
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ def known(connection: Connection) -> Known:
     return Known(
         newest_day=newest_days(connection),
         newest_height=newest_heights(connection),
-        heard_at=heard_at(connection),
+        heard_at=received_at(connection),
         filings=filings(connection),
         newest_filing_day=newest_filing_days(connection),
     )

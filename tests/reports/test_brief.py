@@ -11,7 +11,7 @@ from flows.reports import brief
 from flows.reports.chart import chart
 
 
-def test_brief_says_state_move_quality_revisions_and_coverage(published_demo: Path) -> None:
+def test_brief_has_state_move_quality_revisions_and_coverage(published_demo: Path) -> None:
     page = brief.markdown(brief.read(published_demo))
     assert page.startswith("# Bitcoin miners on 2026-11-07: deep capitulation\n")
     headings = [line[3:] for line in page.splitlines() if line.startswith("## ")]
@@ -21,9 +21,9 @@ def test_brief_says_state_move_quality_revisions_and_coverage(published_demo: Pa
 
 
 def test_moves_of_the_parts_add_up_to_that_of_the_score(published_demo: Path) -> None:
-    told = brief.read(published_demo)
-    step = told.newest["capitulation_score"] - told.day_before["capitulation_score"]
-    assert f"{step:+.1f} points since the day before:" in brief.markdown(told)
+    report = brief.read(published_demo)
+    step = report.newest["capitulation_score"] - report.day_before["capitulation_score"]
+    assert f"{step:+.1f} points since the day before:" in brief.markdown(report)
 
 
 def test_figures_are_those_of_the_table(published_demo: Path) -> None:
@@ -37,11 +37,11 @@ def test_figures_are_those_of_the_table(published_demo: Path) -> None:
     assert row["Change"] == f"{(price / before - 1) * 100:+.1f} %"
 
 
-def test_unknown_is_said_where_a_day_knows_nothing(published_demo: Path) -> None:
-    told = brief.read(published_demo)
-    kept = {"day": told.newest["day"], "sources": "files", "is_final": False}
-    empty = {name: None for name in told.newest} | kept
-    bare = dataclasses.replace(told, newest=empty, day_before={}, month_before={}, unknown=tuple(empty))
+def test_unknown_stands_where_a_day_has_no_value(published_demo: Path) -> None:
+    report = brief.read(published_demo)
+    kept = {"day": report.newest["day"], "sources": "files", "is_final": False}
+    empty = {name: None for name in report.newest} | kept
+    bare = dataclasses.replace(report, newest=empty, day_before={}, month_before={}, unknown=tuple(empty))
     page = brief.markdown(bare)
     assert "The score is unknown" in page
     assert "not final" in page
@@ -51,9 +51,9 @@ def test_unknown_is_said_where_a_day_knows_nothing(published_demo: Path) -> None
 
 
 def test_source_that_is_behind_is_named(published_demo: Path) -> None:
-    told = brief.read(published_demo)
-    sources = [dict(row) | {"last_day": date(2026, 11, 1)} for row in told.sources if row["last_day"]]
-    assert "**6 days behind**" in brief.markdown(dataclasses.replace(told, sources=sources))
+    report = brief.read(published_demo)
+    sources = [dict(row) | {"last_day": date(2026, 11, 1)} for row in report.sources if row["last_day"]]
+    assert "**6 days behind**" in brief.markdown(dataclasses.replace(report, sources=sources))
 
 
 def test_chart_is_a_small_picture_of_a_year(published_demo: Path) -> None:

@@ -12,16 +12,16 @@ ARTICLE = ("--power-price", "55.5", "--day", "2026-02-05", "--json")
 def test_numbers_of_the_worked_examples_come_out(hashpivot: Hashpivot) -> None:
     done = hashpivot("whatif", "--hashprice", "33.31", "--efficiency", "28.2", *ARTICLE)
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    figures = told["figures"]
+    result = json.loads(done.stdout)
+    figures = result["figures"]
     assert figures["revenue_usd_per_mwh"] == pytest.approx(49.2, abs=0.05)
     assert figures["cost_coverage_ratio"] == pytest.approx(0.887, abs=0.001)
     assert figures["break_even_j_per_th"] == pytest.approx(25.0, abs=0.05)
     assert figures["mining_usd_per_mw_year"] == pytest.approx(0.95 * 0.431e6, abs=0.001e6)
-    hut = next(row for row in told["contracts"] if row["deal_id"] == "HUT-FLUID-RB-2025-12")
+    hut = next(row for row in result["contracts"] if row["deal_id"] == "HUT-FLUID-RB-2025-12")
     assert hut["contract_usd_per_mw_year"] == pytest.approx(1.90e6, abs=0.005e6)
     assert hut["contract_backstop_coverage_pct"] is None
-    assert {"WULF-ANTH-2026-07", "RIOT-LAB-2026-08"}.isdisjoint(row["deal_id"] for row in told["contracts"])
+    assert {"WULF-ANTH-2026-07", "RIOT-LAB-2026-08"}.isdisjoint(row["deal_id"] for row in result["contracts"])
 
 
 def test_mining_at_the_parity_hashprice_pays_what_the_lease_does(hashpivot: Hashpivot) -> None:
@@ -57,7 +57,7 @@ def test_table_for_people_names_each_figure_and_unit(hashpivot: Hashpivot) -> No
 
 
 @pytest.mark.parametrize(
-    ("hashprice", "power", "efficiency", "told"),
+    ("hashprice", "power", "efficiency", "reason"),
     [
         ("0.04", "50", "18", "hashprice: found 0.04"),
         ("40", "50000", "18", "power price: found 50000.0"),
@@ -65,7 +65,9 @@ def test_table_for_people_names_each_figure_and_unit(hashpivot: Hashpivot) -> No
         ("nan", "50", "18", "hashprice: found nan"),
     ],
 )
-def test_slip_of_units_is_refused(hashpivot: Hashpivot, hashprice: str, power: str, efficiency: str, told: str) -> None:
+def test_slip_of_units_is_refused(
+    hashpivot: Hashpivot, hashprice: str, power: str, efficiency: str, reason: str
+) -> None:
     done = hashpivot("whatif", "--hashprice", hashprice, "--power-price", power, "--efficiency", efficiency)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert reason in done.stderr

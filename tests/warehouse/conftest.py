@@ -1,4 +1,4 @@
-"""Other processes, real ones: a lock, a kill or an old driver cannot be tried inside the process that asks."""
+"""Other processes, real ones: a lock, a kill or an old driver cannot be tried inside the process of the test."""
 
 import os
 import subprocess

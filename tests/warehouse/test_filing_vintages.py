@@ -1,4 +1,4 @@
-"""What companies file is kept as it was said, revision by revision, and read back from the source that is preferred."""
+"""What companies file is kept as stated, revision by revision, and read back from the source that is preferred."""
 
 from dataclasses import replace
 from datetime import date
@@ -82,7 +82,7 @@ def test_changed_statement_is_a_revision_and_the_newest_counts(
     assert kept == (2,)
 
 
-def test_supplier_tells_how_much_it_has_filed(tmp_path: Path) -> None:
+def test_facts_of_a_supplier_count_what_was_filed(tmp_path: Path) -> None:
     with open_working(tmp_path / "w.duckdb") as connection:
         for table, row in ROWS.items():
             vintages.append(connection, stated(table, row), "run-1")

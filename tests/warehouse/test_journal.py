@@ -30,7 +30,7 @@ def runs(working: Path, columns: str) -> list[tuple[Any, ...]]:
         return connection.execute(f"select {columns} from ops.run order by run_id").fetchall()
 
 
-def test_a_second_process_is_turned_away_and_told_who_runs(tmp_path: Path, start: Any) -> None:
+def test_a_second_process_is_rejected_with_the_name_of_the_first(tmp_path: Path, start: Any) -> None:
     lock = tmp_path / "home" / "run.lock"
     holder = start(HOLD, lock)
     assert holder.stdout.readline() == "held\n"
@@ -141,7 +141,7 @@ def test_the_totals_of_a_run_are_the_sums_of_its_batches_and_of_no_other(working
 
 def test_the_notices_of_a_run_are_its_own(working: Path) -> None:
     with open_working(working) as connection:
-        journal.note(connection, "run-1", Notice(source="simulated", origin="b.csv", message="left alone"))
+        journal.note(connection, "run-1", Notice(source="simulated", origin="b.csv", message="skipped"))
         journal.note(connection, "run-2", Notice(source="simulated", origin="b.csv", message="dropped 3 rows"))
         journal.note(connection, "run-2", Notice(source="simulated", origin="a.csv", message="it's empty"))
         assert notices_of(connection, "run-2") == [

@@ -23,18 +23,18 @@ import json, sys
 import duckdb
 
 with duckdb.connect(sys.argv[1], read_only=True) as connection:
-    ask = lambda sql: connection.execute(sql).fetchall()
-    tables = [name for (name,) in ask("select table_name from duckdb_tables() where schema_name = 'main' order by 1")]
-    meta = [name for (name,) in ask("select table_name from duckdb_tables() where schema_name = 'meta' order by 1")]
+    query = lambda sql: connection.execute(sql).fetchall()
+    tables = [name for (name,) in query("select table_name from duckdb_tables() where schema_name = 'main' order by 1")]
+    meta = [name for (name,) in query("select table_name from duckdb_tables() where schema_name = 'meta' order by 1")]
     print(json.dumps({
         "duckdb": duckdb.__version__,
-        "rows": {name: ask(f'select count(*) from "{name}"')[0][0] for name in tables},
-        "sum": ask("select sum(price_usd), count(price_usd), max(day)::varchar from price_daily")[0],
-        "comments": dict(ask("select table_name || '.' || column_name, comment "
+        "rows": {name: query(f'select count(*) from "{name}"')[0][0] for name in tables},
+        "sum": query("select sum(price_usd), count(price_usd), max(day)::varchar from price_daily")[0],
+        "comments": dict(query("select table_name || '.' || column_name, comment "
             "from duckdb_columns() where schema_name = 'main' and not internal")),
-        "table comments": dict(ask("select table_name, comment from duckdb_tables() where schema_name = 'main'")),
-        "meta": {name: ask(f'select count(*) from meta."{name}"')[0][0] for name in meta},
-        "units": ask("select table_name, column_name, unit from meta.columns order by table_name desc, position"),
+        "table comments": dict(query("select table_name, comment from duckdb_tables() where schema_name = 'main'")),
+        "meta": {name: query(f'select count(*) from meta."{name}"')[0][0] for name in meta},
+        "units": query("select table_name, column_name, unit from meta.columns order by table_name desc, position"),
     }))
 """
 
@@ -44,11 +44,11 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """What the old reader finds under the stable name of a publication of 3,000 days."""
     folder = tmp_path_factory.mktemp("old") / "published"
     publish(publication("v1", rows=3_000), [FileTarget(folder=folder, keep=3)])
-    answer = subprocess.run(
+    read = subprocess.run(
         [OLD, "-I", "-c", LOOK, folder / DATABASE_NAME], capture_output=True, text=True, timeout=120, check=False
     )
-    assert (answer.returncode, answer.stderr) == (0, "")
-    return json.loads(answer.stdout)
+    assert (read.returncode, read.stderr) == (0, "")
+    return json.loads(read.stdout)
 
 
 def test_the_old_reader_is_really_old(seen: dict[str, Any]) -> None:

@@ -31,7 +31,7 @@ def put(folder: Path, version: str, *, rows: int = 30, keep: int = 3) -> Publish
     return publish(publication(version, rows=rows), [FileTarget(folder=folder, keep=keep)])
 
 
-def ask(folder: Path, sql: str) -> list[tuple[Any, ...]]:
+def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
     """What a new reader of the stable name gets."""
     with duckdb.connect(str(folder / DATABASE_NAME), read_only=True) as reader:
         return reader.execute(sql).fetchall()
@@ -56,7 +56,7 @@ def check_whole(published: Path) -> str:
     folder = published / "versions" / version
     manifest = manifest_of(folder)
     assert manifest["version"] == version
-    assert {name: told["rows"] for name, told in manifest["tables"].items()} == counted
+    assert {name: found["rows"] for name, found in manifest["tables"].items()} == counted
     for file in manifest["files"]:
         content = (folder / file["path"]).read_bytes()
         assert (file["bytes"], file["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
@@ -87,7 +87,7 @@ def test_there_is_no_current_version_before_the_first_publication(published: Pat
     assert current_version(published) is None
 
 
-def test_the_manifest_tells_size_and_digest_of_every_file_and_who_published(published: Path) -> None:
+def test_the_manifest_has_size_and_digest_of_every_file_and_who_published(published: Path) -> None:
     put(published, "v1")
     manifest = manifest_of(published)
     folder = published / "versions" / "v1"
@@ -104,7 +104,7 @@ def test_the_manifest_tells_size_and_digest_of_every_file_and_who_published(publ
 
 def test_the_file_is_written_in_the_old_storage_version_it_claims(published: Path) -> None:
     put(published, "v1")
-    [(tags,)] = ask(published, "select tags from duckdb_databases() where database_name = 'hashpivot'")
+    [(tags,)] = query(published, "select tags from duckdb_databases() where database_name = 'hashpivot'")
     assert tags["storage_version"].startswith("v1.2.0")
     assert manifest_of(published)["storage_version"] == "v1.2.0"
 
@@ -122,22 +122,24 @@ def test_every_column_and_table_has_its_comment_and_every_column_its_row_in_meta
     comments = (
         "select table_name, column_name, comment from duckdb_columns() where schema_name = 'main' and not internal"
     )
-    assert sorted(ask(published, comments)) == sorted((f.name, c.name, c.comment()) for f in FACTS for c in f.columns)
+    assert sorted(query(published, comments)) == sorted((f.name, c.name, c.comment()) for f in FACTS for c in f.columns)
     tables = "select table_name, comment from duckdb_tables() where schema_name = 'main'"
-    assert sorted(ask(published, tables)) == sorted((f.name, f.description) for f in FACTS)
-    told = ask(published, "select table_name, column_name, position, unit, description, null_rule from meta.columns")
-    assert told == [
+    assert sorted(query(published, tables)) == sorted((f.name, f.description) for f in FACTS)
+    found = query(published, "select table_name, column_name, position, unit, description, null_rule from meta.columns")
+    assert found == [
         (f.name, c.name, position, c.unit, c.description, c.null_rule)
         for f in FACTS
         for position, c in enumerate(f.columns, start=1)
     ]
     columns = "select table_name, column_name from duckdb_columns() where schema_name = 'main' and not internal"
-    assert ask(published, f"from ({columns}) anti join meta.columns using (table_name, column_name)") == []
+    assert query(published, f"from ({columns}) anti join meta.columns using (table_name, column_name)") == []
 
 
-def test_every_meta_table_says_what_a_row_of_it_is(published: Path) -> None:
+def test_every_meta_table_is_described(published: Path) -> None:
     put(published, "v1")
-    assert ask(published, "select table_name from duckdb_tables() where schema_name = 'meta' and comment is null") == []
+    assert (
+        query(published, "select table_name from duckdb_tables() where schema_name = 'meta' and comment is null") == []
+    )
 
 
 def test_the_parquet_files_the_tables_and_what_was_given_are_equal(published: Path) -> None:
@@ -155,14 +157,14 @@ def test_the_same_tables_published_twice_are_equal_to_the_byte_of_parquet(publis
     for name in TABLES:
         one, other = (folder / "parquet" / f"{name}.parquet" for folder in (published, tmp_path / "other"))
         assert one.read_bytes() == other.read_bytes()
-        assert ask(published, f"from {name}") == ask(tmp_path / "other", f"from {name}")
+        assert query(published, f"from {name}") == query(tmp_path / "other", f"from {name}")
 
 
 def test_the_next_publication_replaces_all_of_the_last_one(published: Path) -> None:
     put(published, "v1", rows=30)
     put(published, "v2", rows=10)
     assert check_whole(published) == "v2"
-    assert ask(published, "select count(*), min(version), max(version) from price_daily") == [(10, "v2", "v2")]
+    assert query(published, "select count(*), min(version), max(version) from price_daily") == [(10, "v2", "v2")]
     assert pl.read_parquet(published / "parquet" / "deal.parquet").height == 17
     assert manifest_of(published)["version"] == current_version(published) == "v2"
 
@@ -191,7 +193,7 @@ def test_an_open_reader_keeps_the_old_data_and_a_new_one_gets_the_new_even_after
         put(published, "v2", rows=50, keep=1)
         assert entries(published / "versions") == ["v2"]
         assert reader.execute(look).fetchone() == (2_000, "v1")
-        assert ask(published, look) == [(50, "v2")]
+        assert query(published, look) == [(50, "v2")]
     out, err = other.communicate("\n", timeout=120)
     assert (out, err) == ("(2000, 'v1') (50, 'v2')\n", "")
 
@@ -264,7 +266,7 @@ def test_a_version_that_exists_is_not_overwritten(published: Path) -> None:
     put(published, "v2", rows=5)
     for version in ("v1", "v2"):
         assert version in refusal(published, publication(version, rows=4))
-    assert ask(published, "select count(*) from price_daily") == [(5,)]
+    assert query(published, "select count(*) from price_daily") == [(5,)]
 
 
 def test_a_file_in_place_of_the_folder_is_one_line_of_error(published: Path) -> None:
@@ -321,9 +323,9 @@ def test_a_disk_that_refuses_to_write_is_one_line_of_error_and_the_last_publicat
     limits = [0, 100, 5_000, 300_000, 600_000]
     out, err = start(FULL, published, json.dumps(limits)).communicate(timeout=120)
     assert err == ""
-    told = [json.loads(line) for line in out.splitlines()]
-    assert len(told) == len(limits)
-    for message, current, versions in told:
+    found = [json.loads(line) for line in out.splitlines()]
+    assert len(found) == len(limits)
+    for message, current, versions in found:
         assert "\n" not in message
         assert "File too large" in message
         assert (current, versions) == ("v1", ["v1"])

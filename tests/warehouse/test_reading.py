@@ -53,7 +53,7 @@ def test_a_statement_that_writes_is_refused_in_one_line_and_changes_nothing(fold
 
 
 @pytest.mark.parametrize(
-    ("sql", "says"),
+    ("sql", "reason"),
     [
         ("selec * from deal", 'syntax error at or near "selec"'),
         ("select nothing from deal", '"nothing" not found'),
@@ -64,8 +64,8 @@ def test_a_statement_that_writes_is_refused_in_one_line_and_changes_nothing(fold
         ("-- only a remark", "no statement"),
     ],
 )
-def test_a_wrong_statement_is_refused_in_one_line_that_says_why(folder: Path, sql: str, says: str) -> None:
-    assert says in refusal(folder, sql)
+def test_a_wrong_statement_is_rejected_in_one_line_with_the_reason(folder: Path, sql: str, reason: str) -> None:
+    assert reason in refusal(folder, sql)
 
 
 @pytest.mark.parametrize("name", ["folder", "connection", "Path", "duckdb"])
@@ -75,7 +75,7 @@ def test_a_table_is_never_looked_for_among_the_variables_of_the_program(folder: 
     assert ".py" not in message
 
 
-def test_without_a_publication_the_error_says_what_to_run(tmp_path: Path) -> None:
+def test_without_a_publication_the_error_names_what_to_run(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path / "nowhere"):
         with pytest.raises(WarehouseError, match="hashpivot daily") as caught:
             query(folder, "select 1")

@@ -74,7 +74,7 @@ def test_all_deals_add_up_to_the_totals_of_the_notes() -> None:
     assert deals.filter(pl.col("kind").is_in(CUSTOMER_CONTRACT)).height == 46
 
 
-def test_applied_digital_and_gpu_cloud_hold_the_parts_the_notes_tell() -> None:
+def test_applied_digital_and_gpu_cloud_hold_the_parts_of_the_notes() -> None:
     deals = live_deals()
     applied = deals.filter(pl.col("ticker") == "APLD")
     cloud = deals.filter(pl.col("lease_type") == GPU_CLOUD, pl.col("ticker") == "IREN")
@@ -108,7 +108,7 @@ def test_capex_of_2025_is_what_the_notes_say() -> None:
 
 
 @pytest.mark.parametrize("table", REGISTRY)
-def test_every_column_says_what_it_holds_and_in_which_unit(table: str) -> None:
+def test_every_column_has_a_description_with_its_unit(table: str) -> None:
     schema = REGISTRY[table]
     assert schema.description
     for name, column in schema.columns.items():
@@ -192,21 +192,21 @@ def test_broken_cell_is_named_by_file_line_column_and_value(
 
 
 CONTRADICTED = [
-    # table, a cell that finds the row, column, value written, lines further down where it shows, what is told
+    # table, a cell that finds the row, column, value written, lines further down where it shows, the message
     ("asic_model", "Antminer S17e", "model", "Antminer S9", -1, "no other row"),
     ("conversion_deal", "GLXY-CRWV-P2", "announced_on", "2025-04-21", 1, "2025-04-21, as in the first version"),
     ("conversion_deal", "GLXY-CRWV-P3", "deal_id", "GLXY-CRWV-P1", -8, "2025-08-15, when the next version is known"),
 ]
 
 
-@pytest.mark.parametrize(("table", "key", "column", "written", "below", "told"), CONTRADICTED)
-def test_row_that_contradicts_another_is_told_where_it_shows(
-    folder: Path, table: str, key: str, column: str, written: str, below: int, told: str
+@pytest.mark.parametrize(("table", "key", "column", "written", "below", "message"), CONTRADICTED)
+def test_row_that_contradicts_another_is_rejected_by_its_line(
+    folder: Path, table: str, key: str, column: str, written: str, below: int, message: str
 ) -> None:
     line = set_cell(folder, table, key, column, written)
     with pytest.raises(BadInputError, match=rf"^{table}\.csv line {line + below}, column") as caught:
         load_registry(folder)
-    assert told in caught.value.expected
+    assert message in caught.value.expected
 
 
 BROKEN_RULES = [
@@ -276,7 +276,7 @@ def test_line_is_counted_in_the_file_not_in_rows(folder: Path) -> None:
         load_registry(folder)
 
 
-def test_first_broken_row_of_several_is_told(folder: Path) -> None:
+def test_first_broken_row_of_several_is_reported(folder: Path) -> None:
     set_cell(folder, "asic_model", "Antminer S21", "released", "2206-01-01")
     line = set_cell(folder, "asic_model", "Antminer S17e", "ths", "0.5")
     with pytest.raises(BadInputError, match=rf"^asic_model\.csv line {line}, column"):

@@ -46,14 +46,14 @@ def keep(working: Path, *batches: Batch) -> list[Appended]:
         return [vintages.append(connection, batch, "run-1") for batch in batches]
 
 
-def told(working: Path, sql: str) -> list[tuple[Any, ...]]:
+def query(working: Path, sql: str) -> list[tuple[Any, ...]]:
     with open_working(working) as connection:
         return connection.execute(sql).fetchall()
 
 
 def state(working: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Everything that is stored, in an order that does not depend on when it came."""
-    return {table: told(working, f"from raw.{table} order by all") for table in RAW_TABLES}
+    return {table: query(working, f"from raw.{table} order by all") for table in RAW_TABLES}
 
 
 PRICES = f"select value, revision, batch_id from raw.daily_value where series = '{PRICE}' order by day, revision"
@@ -73,15 +73,15 @@ def test_the_same_batch_twice_adds_nothing_but_the_record_of_the_batch(working: 
     first, second = keep(working, batch, batch)
     assert first == Appended(row_count=rows, new_count=rows, revised_count=0)
     assert second == Appended(row_count=rows, new_count=0, revised_count=0)
-    assert told(working, f"select count(*), max(revision), max(batch_id) from raw.{batch.table}") == [(rows, 0, 1)]
-    recorded = told(working, "select batch_id, row_count, new_count, revised_count from raw.batch order by 1")
+    assert query(working, f"select count(*), max(revision), max(batch_id) from raw.{batch.table}") == [(rows, 0, 1)]
+    recorded = query(working, "select batch_id, row_count, new_count, revised_count from raw.batch order by 1")
     assert recorded == [(1, rows, rows, 0), (2, rows, 0, 0)]
 
 
 def test_a_batch_is_recorded_with_its_run_origin_digest_and_time(working: Path) -> None:
     keep(working, price(1.0, observed_at=datetime(2024, 6, 9, 23, 59, tzinfo=UTC)))
     recorded = "select run_id, source, observed_table, origin, sha256, observed_at::varchar from raw.batch"
-    assert told(working, recorded) == [
+    assert query(working, recorded) == [
         ("run-1", ONE, "daily_value", "a/file.csv", "0" * 64, "2024-06-09 23:59:00"),
     ]
 
@@ -89,18 +89,18 @@ def test_a_batch_is_recorded_with_its_run_origin_digest_and_time(working: Path) 
 def test_a_changed_value_becomes_revision_one_and_the_old_value_stays(working: Path) -> None:
     keep(working, price(10.0, 20.0))
     assert keep(working, price(10.0, 21.0)) == [Appended(row_count=2, new_count=0, revised_count=1)]
-    assert told(working, PRICES) == [(10.0, 0, 1), (20.0, 0, 1), (21.0, 1, 2)]
+    assert query(working, PRICES) == [(10.0, 0, 1), (20.0, 0, 1), (21.0, 1, 2)]
 
 
 def test_a_value_that_changes_and_changes_back_has_three_revisions_and_the_first_value_counts(working: Path) -> None:
     keep(working, price(10.0), price(20.0), price(10.0))
-    assert told(working, PRICES) == [(10.0, 0, 1), (20.0, 1, 2), (10.0, 2, 3)]
-    assert told(working, "select value, revision from raw.latest_daily_value") == [(10.0, 2)]
+    assert query(working, PRICES) == [(10.0, 0, 1), (20.0, 1, 2), (10.0, 2, 3)]
+    assert query(working, "select value, revision from raw.latest_daily_value") == [(10.0, 2)]
 
 
 def test_a_day_that_a_later_batch_leaves_out_keeps_its_value(working: Path) -> None:
     keep(working, price(10.0, 20.0), price(11.0))
-    assert told(working, "select value from raw.latest_daily_value order by day") == [(11.0,), (20.0,)]
+    assert query(working, "select value from raw.latest_daily_value order by day") == [(11.0,), (20.0,)]
 
 
 @pytest.mark.parametrize("shuffle", [1, 2, 3])
@@ -124,11 +124,11 @@ def test_the_order_of_rows_in_a_batch_does_not_matter(working: Path, tmp_path: P
         ("pool", "AntPool"),
     ],
 )
-def test_a_block_cell_that_is_told_later_or_withdrawn_is_a_revision(working: Path, cell: str, value: Any) -> None:
-    silent, stated = blocks(block(7, **{cell: None})), blocks(block(7, **{cell: value}))
-    added = keep(working, silent, silent, stated, stated, silent)
+def test_a_block_cell_that_is_stated_later_or_withdrawn_is_a_revision(working: Path, cell: str, value: Any) -> None:
+    unknown, stated = blocks(block(7, **{cell: None})), blocks(block(7, **{cell: value}))
+    added = keep(working, unknown, unknown, stated, stated, unknown)
     assert [a.revised_count for a in added] == [0, 0, 1, 0, 1]
-    history = told(working, f"select {cell}, revision from raw.block order by revision")
+    history = query(working, f"select {cell}, revision from raw.block order by revision")
     assert history == [(None, 0), (value, 1), (None, 2)]
 
 
@@ -160,21 +160,21 @@ def test_every_part_of_the_key_of_an_exchange_flow_counts(working: Path, key: di
 
 
 @pytest.mark.parametrize("cell", ["transfer_count", "top10_sat"])
-def test_what_a_source_does_not_tell_of_a_flow_stays_unknown_until_it_does(working: Path, cell: str) -> None:
-    untold = flows(flow(**{cell: None}))
-    first, again, later = keep(working, untold, untold, flows(flow(**{cell: 5})))
+def test_what_a_source_does_not_state_of_a_flow_stays_unknown_until_it_does(working: Path, cell: str) -> None:
+    unknown = flows(flow(**{cell: None}))
+    first, again, later = keep(working, unknown, unknown, flows(flow(**{cell: 5})))
     assert (first.new_count, again.revised_count, later.revised_count) == (1, 0, 1)
-    assert told(working, f"select {cell} from raw.exchange_flow order by revision") == [(None,), (5,)]
+    assert query(working, f"select {cell} from raw.exchange_flow order by revision") == [(None,), (5,)]
 
 
 def test_two_sources_never_mix(working: Path) -> None:
     keep(working, price(10.0), price(99.0, source=OTHER), price(11.0), price(99.0, source=OTHER))
-    rows = told(working, "select source, value, revision from raw.daily_value order by all")
+    rows = query(working, "select source, value, revision from raw.daily_value order by all")
     assert rows == [(OTHER, 99.0, 0), (ONE, 10.0, 0), (ONE, 11.0, 1)]
     keep(working, blocks(block(1, pool="a")), blocks(block(1, pool="b"), source=OTHER))
     keep(working, flows(flow(top10_sat=1)), flows(flow(top10_sat=2), source=OTHER))
-    assert told(working, "select count(*), max(revision) from raw.block") == [(2, 0)]
-    assert told(working, "select count(*), max(revision) from raw.exchange_flow") == [(2, 0)]
+    assert query(working, "select count(*), max(revision) from raw.block") == [(2, 0)]
+    assert query(working, "select count(*), max(revision) from raw.exchange_flow") == [(2, 0)]
 
 
 def test_the_first_source_in_the_order_that_has_anything_gives_all_blocks_and_flows(working: Path) -> None:
@@ -211,7 +211,7 @@ def test_an_empty_database_gives_empty_frames_of_the_right_types(working: Path) 
 
 def test_an_empty_batch_is_recorded_and_adds_nothing(working: Path) -> None:
     assert keep(working, values({}), blocks(), flows()) == [Appended(row_count=0, new_count=0, revised_count=0)] * 3
-    assert told(working, "select count(*) from raw.batch") == [(3,)]
+    assert query(working, "select count(*) from raw.batch") == [(3,)]
 
 
 def break_run_id(connection: duckdb.DuckDBPyConnection) -> None:
@@ -252,7 +252,7 @@ def test_a_batch_can_follow_one_that_failed_on_the_same_connection(working: Path
         with pytest.raises(duckdb.ConstraintException):
             break_run_id(connection)
         assert vintages.append(connection, price(10.0, 20.0), "run-1").new_count == 2
-    assert told(working, PRICES) == [(10.0, 0, 1), (20.0, 0, 1)]
+    assert query(working, PRICES) == [(10.0, 0, 1), (20.0, 0, 1)]
 
 
 FULL_DISK = """
@@ -307,14 +307,14 @@ def test_a_kill_loses_no_more_than_the_batch_in_hand(working: Path, start: Any) 
         time.sleep(chance.uniform(0.0, 0.3))
         process.kill()
         process.wait()
-        [(seen,)] = told(working, "select count(*) from raw.batch")
+        [(seen,)] = query(working, "select count(*) from raw.batch")
         assert seen > batches
         batches = seen
-        assert told(working, "select distinct new_count + revised_count in (0, 400) from raw.batch") == [(True,)]
+        assert query(working, "select distinct new_count + revised_count in (0, 400) from raw.batch") == [(True,)]
         uneven = "select batch_id from raw.daily_value group by batch_id having count(*) <> 400"
-        assert told(working, uneven) == []
+        assert query(working, uneven) == []
         without_rows = "from raw.batch anti join raw.daily_value using (batch_id) where new_count + revised_count > 0"
-        assert told(working, without_rows) == []
+        assert query(working, without_rows) == []
 
 
 SERIES_NAMES = st.sampled_from(sorted(s.name for s in SERIES.values())[:3])
@@ -332,8 +332,8 @@ def statements(draw: st.DrawFn) -> Batch:
         return values(draw(st.dictionaries(st.tuples(SERIES_NAMES, NEAR_DAYS), FEW.map(float))), source=source)
     if table is ObservedTable.BLOCK:
         maybe = st.none() | FEW
-        told = draw(st.dictionaries(st.integers(0, 4), st.tuples(maybe, st.sampled_from([None, "a", "b"]))))
-        return blocks(*(block(h, fees_sat=fees, pool=pool) for h, (fees, pool) in told.items()), source=source)
+        drawn = draw(st.dictionaries(st.integers(0, 4), st.tuples(maybe, st.sampled_from([None, "a", "b"]))))
+        return blocks(*(block(h, fees_sat=fees, pool=pool) for h, (fees, pool) in drawn.items()), source=source)
     if table is ObservedTable.MINER_TRANSFER:
         found = draw(st.dictionaries(st.tuples(FEW, st.sampled_from("ab")), FEW))
         return transfers(*(transfer(h, block_hash=b, transfer_sat=sat) for (h, b), sat in found.items()), source=source)
@@ -342,10 +342,10 @@ def statements(draw: st.DrawFn) -> Batch:
         rows = (block_flow(h, block_hash=b, largest_outflows_sat=most) for h, (b, most) in seen.items())
         return block_flows(*rows, source=source)
     keys = st.tuples(NEAR_DAYS, st.sampled_from(["binance", "kraken"]), st.sampled_from(["a", "b"]))
-    told = draw(st.dictionaries(keys, st.tuples(FEW, FEW)))
+    drawn = draw(st.dictionaries(keys, st.tuples(FEW, FEW)))
     rows = (
         flow(pool, day=day, exchange=exchange, transfer_sat=sat, transfer_count=count)
-        for (day, exchange, pool), (sat, count) in told.items()
+        for (day, exchange, pool), (sat, count) in drawn.items()
     )
     return flows(*rows, source=source)
 
@@ -381,17 +381,21 @@ def test_a_transfer_counts_while_its_block_and_its_labels_are_the_latest(working
 
 @settings(max_examples=25, deadline=None)
 @given(history=st.lists(statements(), min_size=1, max_size=12))
-def test_the_newest_revision_is_what_each_source_said_last(
+def test_the_newest_revision_is_what_each_source_stated_last(
     tmp_path_factory: pytest.TempPathFactory, history: list[Batch]
 ) -> None:
     working = tmp_path_factory.mktemp("history") / "working.duckdb"
-    said: dict[ObservedTable, dict[tuple[Any, ...], list[tuple[Any, ...]]]] = {table: {} for table in ObservedTable}
+    expected_versions: dict[ObservedTable, dict[tuple[Any, ...], list[tuple[Any, ...]]]] = {
+        table: {} for table in ObservedTable
+    }
     with open_working(working) as connection:
         for batch in history:
             vintages.append(connection, batch, "run-1")
             places = [batch.rows.columns.index(key) for key in KEYS[batch.table][1:]]
             for row in plain(batch.rows.with_columns(pl.col(pl.Datetime).dt.replace_time_zone(None)).rows()):
-                versions = said[batch.table].setdefault((batch.source, *(row[place] for place in places)), [])
+                versions = expected_versions[batch.table].setdefault(
+                    (batch.source, *(row[place] for place in places)), []
+                )
                 if not versions or versions[-1] != row:
                     versions.append(row)
         for table, keys in KEYS.items():
@@ -406,13 +410,13 @@ def test_the_newest_revision_is_what_each_source_said_last(
             stored = plain(connection.execute(f"select source, {columns}, revision from raw.{table}").fetchall())
             expected = {
                 (key[0], *row, revision)
-                for key, versions in said[table].items()
+                for key, versions in expected_versions[table].items()
                 for revision, row in enumerate(versions)
             }
             assert set(stored) == expected
             assert len(stored) == len(expected)
             assert {row[:-1] for row in over_all_rows} == {
-                (key[0], *versions[-1]) for key, versions in said[table].items()
+                (key[0], *versions[-1]) for key, versions in expected_versions[table].items()
             }
 
 
@@ -425,7 +429,7 @@ def test_other_blocks_are_the_newest_of_every_listed_source_but_the_chosen_one(w
         blocks(block(5, fees_sat=3), source="registry"),
     )
     with open_working(working) as connection:
-        told = vintages.other_blocks(connection, [ONE, OTHER], ONE)
-        assert told.rows() == [(OTHER, 5, 312_500_000, 2)]
+        drawn = vintages.other_blocks(connection, [ONE, OTHER], ONE)
+        assert drawn.rows() == [(OTHER, 5, 312_500_000, 2)]
         nobody = vintages.other_blocks(connection, [ONE], ONE)
-        assert (nobody.height, nobody.schema) == (0, told.schema)
+        assert (nobody.height, nobody.schema) == (0, drawn.schema)

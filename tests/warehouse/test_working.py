@@ -150,7 +150,7 @@ def test_a_file_in_place_of_the_home_is_refused(tmp_path: Path) -> None:
     assert str(tmp_path / "home") in refusal(tmp_path / "home" / "working.duckdb")
 
 
-def test_a_second_process_is_told_which_process_has_the_database_open(working: Path, start: Any) -> None:
+def test_a_second_process_is_rejected_with_the_process_that_has_the_database_open(working: Path, start: Any) -> None:
     holder = start(HOLD, working)
     assert holder.stdout.readline() == "open\n"
     with pytest.raises(WarehouseBusyError, match=f"process {holder.pid}") as caught, open_working(working):

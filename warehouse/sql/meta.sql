@@ -18,7 +18,7 @@ create table meta.sources (
     used_for varchar, row_count bigint, first_day date, last_day date, last_observed_at timestamp,
     request_count bigint, received_bytes bigint, waited_seconds double
 );
-comment on table meta.sources is 'One row a supplier of data: terms, delay, trust, what this publication took from it, and, where it is hosted, what asking it cost in this run.';
+comment on table meta.sources is 'One row a supplier of data: terms, delay, trust, what this publication took from it, and, where it is hosted, what requesting it cost in this run.';
 
 create table meta.runs (
     run_id varchar, profile varchar, day date, version varchar, started_at timestamp, ended_at timestamp,
@@ -41,4 +41,4 @@ create table meta.revisions (
     source varchar, item varchar, day date, revision smallint, value_before double, value_after double,
     difference double, difference_pct double, detail varchar, stated_at timestamp, observed_at timestamp
 );
-comment on table meta.revisions is 'Observations a source changed after it first stated them: by how much, since when the value before had stood (stated_at), when we heard the other (observed_at). Nothing is overwritten: earlier values are kept.';
+comment on table meta.revisions is 'Observations a source changed after it first stated them: by how much, since when the value before had stood (stated_at), when the other was received (observed_at). Nothing is overwritten: earlier values are kept.';

@@ -19,7 +19,7 @@ with stated as (
     from raw.latest_filing
     group by source
 ),
-heard as (
+received as (
     select source, max(observed_at) as last_observed_at
     from raw.batch
     group by source
@@ -29,8 +29,8 @@ select
     sum(stated.row_count)::bigint as row_count,
     min(stated.first_day) as first_day,
     max(stated.last_day) as last_day,
-    any_value(heard.last_observed_at) as last_observed_at
+    any_value(received.last_observed_at) as last_observed_at
 from stated
-join heard on heard.source = stated.source
+join received on received.source = stated.source
 group by stated.source
 order by stated.source;
