@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Final, Literal
 from uuid import UUID, uuid5
@@ -24,18 +25,6 @@ logger = logging.getLogger(__name__)
 
 Severity = Literal["alarm", "news", "recovery"]
 
-PREFIX: Final = "hashpivot."
-ENTERED: Final = f"{PREFIX}capitulation.entered"
-LEFT: Final = f"{PREFIX}capitulation.left"
-BURST: Final = f"{PREFIX}burst"
-REVISION: Final = f"{PREFIX}revision"
-DEAL_ADDED: Final = f"{PREFIX}deal.added"
-QUALITY_FAILED: Final = f"{PREFIX}data-quality.failed"
-QUALITY_RECOVERED: Final = f"{PREFIX}data-quality.recovered"
-LATE: Final = f"{PREFIX}publication.late"
-ON_TIME: Final = f"{PREFIX}publication.recovered"
-EVENTS: Final = (ENTERED, LEFT, BURST, REVISION, DEAL_ADDED, QUALITY_FAILED, QUALITY_RECOVERED, LATE, ON_TIME)
-
 MOST_NAMED: Final = 5
 BILLION: Final = 1e9
 LONGEST_BURST_DAYS: Final = 30
@@ -44,12 +33,26 @@ NAMESPACE: Final = UUID("6e0a7c4c-2f0b-5b0e-9f5a-3f6f3d0d8a51")
 """Turns what an alert is about into the identifier of its event."""
 
 
+class AlertEvent(StrEnum):
+    """What alerts are about; automations of the scheduler pass on all of these."""
+
+    ENTERED = "hashpivot.capitulation.entered"
+    LEFT = "hashpivot.capitulation.left"
+    BURST = "hashpivot.burst"
+    REVISION = "hashpivot.revision"
+    DEAL_ADDED = "hashpivot.deal.added"
+    QUALITY_FAILED = "hashpivot.data-quality.failed"
+    QUALITY_RECOVERED = "hashpivot.data-quality.recovered"
+    LATE = "hashpivot.publication.late"
+    ON_TIME = "hashpivot.publication.recovered"
+
+
 class Alert(BaseModel):
     """One message, sent once. `subject` names what it is about, so that the same thing has the same `event_id`."""
 
     model_config = ConfigDict(frozen=True)
 
-    event: str
+    event: AlertEvent
     severity: Severity
     subject: str
     title: str
@@ -194,7 +197,7 @@ def state_after(state: AlertState, snapshot: Snapshot) -> AlertState:
 def _recovered(state: AlertState, snapshot: Snapshot) -> Iterator[Alert]:
     if state.stopped and state.stopped.ends_with(snapshot):
         yield Alert(
-            event=QUALITY_RECOVERED,
+            event=AlertEvent.QUALITY_RECOVERED,
             severity="recovery",
             subject=snapshot.version,
             title="Checks hold again",
@@ -203,7 +206,7 @@ def _recovered(state: AlertState, snapshot: Snapshot) -> Iterator[Alert]:
         )
     if state.late and snapshot.last_day >= state.late:
         yield Alert(
-            event=ON_TIME,
+            event=AlertEvent.ON_TIME,
             severity="recovery",
             subject=str(state.late),
             title="The publication has caught up",
@@ -217,7 +220,7 @@ def _state(before: Snapshot, snapshot: Snapshot) -> Iterator[Alert]:
         return
     word = snapshot.state.replace("_", " ")
     yield Alert(
-        event=ENTERED if now else LEFT,
+        event=AlertEvent.ENTERED if now else AlertEvent.LEFT,
         severity="alarm" if now else "recovery",
         # A revision may undo the state of a day, and another restore it.
         subject=f"{snapshot.profile} {snapshot.state_day} after {before.version}",
@@ -231,7 +234,7 @@ def _bursts(before: Snapshot, snapshot: Snapshot) -> Iterator[Alert]:
     new = sorted(set(snapshot.bursts) - set(before.bursts))
     if new:
         yield Alert(
-            event=BURST,
+            event=AlertEvent.BURST,
             severity="news",
             subject=f"{snapshot.profile} {new[-1]}",
             title="Burst of coins from miners to exchanges",
@@ -243,7 +246,7 @@ def _bursts(before: Snapshot, snapshot: Snapshot) -> Iterator[Alert]:
 def _added(before: Snapshot, snapshot: Snapshot) -> Iterator[Alert]:
     if deals := sorted(set(snapshot.deals) - set(before.deals)):
         yield Alert(
-            event=DEAL_ADDED,
+            event=AlertEvent.DEAL_ADDED,
             severity="news",
             subject=" ".join(deals),
             title=f"{_counted(len(deals), 'deal')} added to the registry",
@@ -252,7 +255,7 @@ def _added(before: Snapshot, snapshot: Snapshot) -> Iterator[Alert]:
         )
     if (count := snapshot.revision_count - before.revision_count) > 0:
         yield Alert(
-            event=REVISION,
+            event=AlertEvent.REVISION,
             severity="news",
             subject=f"{snapshot.profile} {snapshot.revised_at} {snapshot.revision_count}",
             title=f"{_counted(count, 'observation')} revised",
@@ -271,7 +274,7 @@ def stopped(state: AlertState, error: QualityError, profile: str, day: date) -> 
         return []
     return [
         Alert(
-            event=QUALITY_FAILED,
+            event=AlertEvent.QUALITY_FAILED,
             severity="alarm",
             # What comes back after it had ended is sent again, though day and check are the same.
             subject=f"{profile} {day} after {snapshot.version if snapshot else 'none'}: {'; '.join(error.names)}",
@@ -301,7 +304,7 @@ def late(state: AlertState, last_day: date, now: datetime, late_after: timedelta
         return []
     return [
         Alert(
-            event=LATE,
+            event=AlertEvent.LATE,
             severity="alarm",
             subject=str(last_day),
             title="The publication is late",

@@ -160,7 +160,7 @@ def _apply(client: SyncPrefectClient, channel: str, block: NotificationBlock | N
         name=name,
         description=f"Passes on what runs of hashpivot find, by {channel}. Kept by `hashpivot serve`: edits are lost.",
         trigger=EventTrigger(
-            expect=set(alerts.EVENTS),
+            expect=set(alerts.AlertEvent),
             match={"prefect.resource.id": "hashpivot.publication"},
             posture=Posture.Reactive,
             threshold=1,

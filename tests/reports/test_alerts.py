@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from flows.reports import alerts
 from flows.reports.alerts import (
+    AlertEvent,
     AlertState,
     Snapshot,
     changes,
@@ -56,10 +57,10 @@ def days_later(count: int) -> date:
 @pytest.mark.parametrize(
     ("before", "after", "events"),
     [
-        ("squeeze", "capitulation", [alerts.ENTERED]),
-        ("squeeze", "deep_capitulation", [alerts.ENTERED]),
+        ("squeeze", "capitulation", [AlertEvent.ENTERED]),
+        ("squeeze", "deep_capitulation", [AlertEvent.ENTERED]),
         ("capitulation", "deep_capitulation", []),
-        ("deep_capitulation", "recovery", [alerts.LEFT]),
+        ("deep_capitulation", "recovery", [AlertEvent.LEFT]),
         ("normal", "squeeze", []),
         (None, "capitulation", []),
         ("capitulation", None, []),
@@ -81,7 +82,7 @@ def test_bursts_since_the_last_publication_are_one_alert() -> None:
     (alert,) = changes(
         AlertState(seen=seen(bursts=(DAY,))), seen(days_later(3), bursts=(DAY, days_later(1), days_later(3)))
     )
-    assert alert.event == alerts.BURST
+    assert alert.event == AlertEvent.BURST
     assert "2026-02-04, 2026-02-06" in alert.text
     assert "2026-02-03" not in alert.text
 
@@ -90,9 +91,9 @@ def test_alerts_of_new_deals_and_revisions_state_what_they_are_about_and_how_man
     texts = tuple(f"revision {n}" for n in range(alerts.MOST_NAMED))
     now = seen(deals=("a", "b", "c"), revision_count=1235, revision_texts=texts)
     deal, revision = changes(AlertState(seen=seen(revision_count=1)), now)
-    assert (deal.event, deal.title) == (alerts.DEAL_ADDED, "2 deals added to the registry")
+    assert (deal.event, deal.title) == (AlertEvent.DEAL_ADDED, "2 deals added to the registry")
     assert deal.text.startswith("b: about b; c: about c. Source and notes")
-    assert (revision.event, revision.title) == (alerts.REVISION, "1,234 observations revised")
+    assert (revision.event, revision.title) == (AlertEvent.REVISION, "1,234 observations revised")
     assert revision.text.startswith("revision 0; revision 1; revision 2; revision 3; revision 4 and 1,229 more.")
     (one,) = changes(AlertState(seen=seen(revision_count=1)), seen(revision_count=2, revision_texts=texts))
     assert one.title == "1 observation revised"
@@ -104,20 +105,20 @@ def test_run_for_an_earlier_day_sends_nothing_and_keeps_the_state() -> None:
     earlier = seen(DAY, "capitulation", bursts=(DAY,))
     assert changes(state, earlier) == []
     after = state_after(state, earlier)
-    assert [alert.event for alert in changes(after, seen(days_later(6), "capitulation"))] == [alerts.ENTERED]
+    assert [alert.event for alert in changes(after, seen(days_later(6), "capitulation"))] == [AlertEvent.ENTERED]
 
 
 def test_failed_check_is_sent_once_and_so_is_its_recovery() -> None:
     error = QualityError(["blocks of a day (1 day broken)"], ["blocks of a day"])
     (alert,) = stopped(AlertState(seen=seen()), error, "demo", days_later(1))
-    assert (alert.event, alert.severity) == (alerts.QUALITY_FAILED, "alarm")
+    assert (alert.event, alert.severity) == (AlertEvent.QUALITY_FAILED, "alarm")
     assert "blocks of a day (1 day broken)" in alert.text
     failed = state_after_stop(AlertState(seen=seen()), error, days_later(1))
     assert stopped(failed, error, "demo", days_later(1)) == []
     assert stopped(failed, QualityError(["blocks of a day (2 days broken)"], error.names), "demo", days_later(2)) == []
     assert len(stopped(failed, QualityError(["x", "y"], [*error.names, "another"]), "demo", days_later(1))) == 1
     (recovered,) = changes(failed, seen(days_later(1)))
-    assert (recovered.event, recovered.severity) == (alerts.QUALITY_RECOVERED, "recovery")
+    assert (recovered.event, recovered.severity) == (AlertEvent.QUALITY_RECOVERED, "recovery")
     assert "blocks of a day" in recovered.text
     held = state_after(failed, seen(days_later(1)))
     assert changes(held, seen(days_later(1))) == []
@@ -147,12 +148,12 @@ def test_late_publication_is_sent_once_until_it_has_caught_up() -> None:
     now = datetime(2026, 2, 5, 7, tzinfo=UTC)
     assert late(AlertState(), date(2026, 2, 4), now, LIMIT) == []
     (alert,) = late(AlertState(), DAY, now, LIMIT)
-    assert (alert.event, alert.severity) == (alerts.LATE, "alarm")
+    assert (alert.event, alert.severity) == (AlertEvent.LATE, "alarm")
     state = AlertState(seen=seen(), late=date(2026, 2, 4))
     assert late(state, DAY, now + timedelta(days=3), LIMIT) == []
     assert changes(state, seen(DAY)) == []
     caught_up = seen(date(2026, 2, 4))
-    assert [alert.event for alert in changes(state, caught_up)] == [alerts.ON_TIME]
+    assert [alert.event for alert in changes(state, caught_up)] == [AlertEvent.ON_TIME]
     assert state_after(state, caught_up).late is None
     assert state_after(state, seen(DAY)).late == date(2026, 2, 4)
 
@@ -183,7 +184,7 @@ def test_publication_that_is_compared_again_sends_nothing(shown: list[Snapshot])
 def test_entering_and_leaving_alternate(shown: list[Snapshot]) -> None:
     state, events = AlertState(), []
     for publication in shown:
-        events += [a.event for a in changes(state, publication) if a.event in (alerts.ENTERED, alerts.LEFT)]
+        events += [a.event for a in changes(state, publication) if a.event in (AlertEvent.ENTERED, AlertEvent.LEFT)]
         state = state_after(state, publication)
     if None not in {publication.state for publication in shown}:
         assert all(first != second for first, second in pairwise(events))
@@ -223,7 +224,7 @@ def test_run_of_another_profile_hides_nothing(tmp_path: Path) -> None:
         shown = seen().model_copy(update={"profile": profile})
         alerts.write_state(settings, profile, state_after(alerts.read_state(settings, profile), shown))
     now = seen(days_later(1), "capitulation")
-    assert [alert.event for alert in changes(alerts.read_state(settings, "demo"), now)] == [alerts.ENTERED]
+    assert [alert.event for alert in changes(alerts.read_state(settings, "demo"), now)] == [AlertEvent.ENTERED]
 
 
 def test_snapshot_shows_the_publication(published_demo: Path) -> None:
