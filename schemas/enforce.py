@@ -1,4 +1,4 @@
-"""The one way a frame passes a door: every check, eager, all failures counted, the first one named."""
+"""Validation of a frame: every check, eager, all failures counted, the first one named."""
 
 import pandera.polars as pa
 import polars as pl

@@ -49,7 +49,7 @@ class RunOverError(TerminalError):
 
 
 class ContractError(TerminalError):
-    """A frame broke its schema at one of the doors; nothing was stored or published."""
+    """A frame broke its schema; nothing was stored or published."""
 
     exit_code = 4
 

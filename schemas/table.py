@@ -48,12 +48,12 @@ class Lineage:
 
     Without `by_column` everything comes from the supplier of `origin`. With it each column comes from whoever states
     the series that its metric reads in the end; an input that is no series and no column of a table that is read rests
-    on what `rests_on` names for it, columns or origins, and else on `origin`.
+    on the columns that `rests_on` names for it, and else on `origin`. `raw.block.pool` is a column of the blocks.
     """
 
     origin: Origin
     by_column: bool = False
-    rests_on: Mapping[str, tuple[str | Origin, ...]] = field(default_factory=dict)
+    rests_on: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

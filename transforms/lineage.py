@@ -7,6 +7,8 @@ from schemas.series import SERIES
 from schemas.table import Lineage, Origin, Table
 from transforms.metrics import day
 
+RAW_BLOCKS: Final = "raw.block."
+"""Begins the name of an input that rests on the blocks themselves."""
 MARKS: Final = (day.day.name, day.is_final.name, day.sources.name)
 """Columns that describe the row and come from nobody."""
 
@@ -38,15 +40,14 @@ def _roots(table: Table, name: str) -> Iterator[str | Origin]:
         yield table.lineage.origin
         return
     followed = list(_followed(table))
-    pending: list[str | Origin] = [name]
-    seen: set[str | Origin] = set()
+    pending, seen = [name], set()
     while pending:
         current = pending.pop()
         if current in seen:
             continue
         seen.add(current)
-        if isinstance(current, Origin):
-            yield current
+        if current.startswith(RAW_BLOCKS):
+            yield Origin.BLOCKS
         elif inputs := _inputs(followed, current):
             pending.extend(inputs)
         elif current in SERIES:
@@ -63,7 +64,7 @@ def _followed(table: Table) -> Iterator[tuple[Table, Lineage]]:
             yield from _followed(read)
 
 
-def _inputs(followed: Iterable[tuple[Table, Lineage]], name: str) -> tuple[str | Origin, ...]:
+def _inputs(followed: Iterable[tuple[Table, Lineage]], name: str) -> tuple[str, ...]:
     """What the column rests on in the first table that derives it; nothing where all take it over."""
     for table, lineage in followed:
         if name in lineage.rests_on:

@@ -1,4 +1,4 @@
-"""What a run goes without: sources that could not be heard, why, how to get them, and which columns are NULL for it."""
+"""What a run goes without: sources that could not be fetched, why, how to get them, and the columns that are NULL."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ WITHOUT_SERIES: Final = frozenset(Group) - {series.group for series in SERIES.va
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
-    """A source that could not be heard, or not to its end. `is_choice`: it wants a setting that nobody has set."""
+    """A source that could not be fetched, or not completely. `is_choice`: it needs a setting that nobody has set."""
 
     source: str
     why: str
@@ -46,7 +46,7 @@ class Coverage:
     columns: tuple[str, ...]
     ends_on: date | None
 
-    def told(self) -> str:
+    def message(self) -> str:
         """All of it in one line."""
         stored = [f"stored up to {self.ends_on}"] if self.ends_on else []
         null = f"NULL without it: {', '.join(self.columns)}" if self.columns else "no column is NULL without it"
@@ -60,8 +60,8 @@ class Coverage:
             severity="notice" if self.missing.is_choice else "warning",
             passed=self.missing.is_choice,
             value=float(len(self.columns)),
-            expected="a source that is heard to its end",
-            detail=self.told(),
+            expected="a source that is fetched completely",
+            detail=self.message(),
         )
 
     def facts(self) -> dict[str, Any]:

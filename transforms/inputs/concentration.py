@@ -9,9 +9,6 @@ from transforms.attribution.pool_names import slug
 from transforms.metrics.concentration import WINDOW_BLOCKS
 
 MERGED_POOLS: Final = "merged_pool_blocks"
-FROM_POOLS: Final = ("pool_blocks", "unknown_blocks", MERGED_POOLS)
-"""Columns that rest on the blocks of pools."""
-
 RESTS_ON: Final = {
     "pool_blocks": ("raw.block.pool",),
     "unknown_blocks": ("raw.block.pool",),

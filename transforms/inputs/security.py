@@ -32,16 +32,12 @@ FROM_MARKET: Final = (
     "sources",
 )
 """Columns of the derived `capitulation_daily`, its inputs included, that the security figures start from."""
-MADE_FROM: Final = {
+RESTS_ON: Final = {
     "scheduled_supply_btc": ("issuance_sat",),
     "trough_on": ("hashrate_ehs",),
     "trough_hashrate_ehs": ("hashrate_ehs",),
     "recovered_hashrate_ehs": ("hashrate_ehs",),
     "peak_before_ehs": ("hashrate_ehs",),
-}
-"""What the columns rest on that are laid out here, for those who follow a figure to its source."""
-RESTS_ON: Final = {
-    **MADE_FROM,
     "in_outage": ("outage_event.start_on", "outage_event.end_on", "outage_event.known_at"),
 }
 """What the columns that are laid out here rest on."""

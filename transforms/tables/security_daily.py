@@ -5,8 +5,10 @@ from typing import Final
 import polars as pl
 
 from schemas.table import Lineage, Origin, Table, Tables
-from transforms.inputs.concentration import MERGED_POOLS, concentration_days
-from transforms.inputs.security import MADE_FROM, security_days, supply_at_end
+from transforms.inputs import concentration as pools_inputs
+from transforms.inputs import security as security_inputs
+from transforms.inputs.concentration import concentration_days
+from transforms.inputs.security import security_days, supply_at_end
 from transforms.metrics import concentration, day, drawdown, security
 from transforms.prepare import Prepared
 from transforms.tables import capitulation_daily, conversion_daily, pool_daily
@@ -59,11 +61,6 @@ TABLE: Final = Table(
     lineage=Lineage(
         origin=Origin.REGISTRY,
         by_column=True,
-        rests_on={
-            **MADE_FROM,
-            "pool_blocks": (Origin.BLOCKS,),
-            "unknown_blocks": (Origin.BLOCKS,),
-            MERGED_POOLS: (Origin.BLOCKS, Origin.REGISTRY),
-        },
+        rests_on={**security_inputs.RESTS_ON, **pools_inputs.RESTS_ON},
     ),
 )
