@@ -68,7 +68,7 @@ def test_empty_home_to_a_publication_then_a_day_costs_little_and_a_changed_histo
     assert first.returncode == 0, first.stderr
     assert "estimate: coinmetrics: 2 requests" in first.stderr
     assert "1,000 allowed" in first.stderr
-    assert "Asked coinmetrics: 2 requests" in first.stdout
+    assert "Requested from coinmetrics: 2 requests" in first.stdout
     before = len(server.log)
 
     second = run(hashpivot, server, "--json")
