@@ -161,7 +161,7 @@ def test_pruned_node_serves_the_blocks_it_kept(start_node: StartNode) -> None:
     assert [block.height for block in walk_to(node).blocks(500, 510)] == list(range(500, 511))
 
 
-def test_block_above_the_tip_is_refused(start_node: StartNode) -> None:
+def test_block_above_the_tip_is_rejected(start_node: StartNode) -> None:
     with pytest.raises(BadInputError, match=r"a chain of 1,533 blocks', expected block 1,534"):
         list(walk_to(start_node()).blocks(1530, 1534))
 
@@ -183,7 +183,7 @@ def test_settings_lead_to_the_node(start_node: StartNode, monkeypatch: pytest.Mo
     assert hashes(chain_walk(source_context("node", read_settings())), 3) == [node.hash(height) for height in range(4)]
 
 
-def test_stale_cookie_is_refused_in_one_line_without_its_content(start_node: StartNode) -> None:
+def test_stale_cookie_is_rejected_in_one_line_without_its_content(start_node: StartNode) -> None:
     node = start_node()
     node.password = SECRET
     with pytest.raises(SettingsError, match="HASHPIVOT_NODE_COOKIE_FILE") as caught:
@@ -224,7 +224,7 @@ def test_user_and_password_are_accepted_and_never_shown(
 @pytest.mark.parametrize(
     "url", ["127.0.0.1:8332", "ftp://127.0.0.1", "http://", "http://u:horse@h:x", "http://u:horse@127.0.0.1:8332/a?b"]
 )
-def test_address_that_cannot_be_used_is_refused_without_its_secrets(url: str) -> None:
+def test_address_that_cannot_be_used_is_rejected_without_its_secrets(url: str) -> None:
     with pytest.raises(SettingsError, match="expected an address such as") as caught:
         Connection(url, Password("u", "p"))
     assert "horse" not in str(caught.value)

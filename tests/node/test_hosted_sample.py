@@ -61,7 +61,7 @@ def test_public_lists_name_every_block_as_the_explorer_did(blocks, shared_data, 
 
 
 @pytest.mark.parametrize("name", PUBLIC_LISTS)
-def test_payout_addresses_alone_name_the_pools_that_a_public_list_knows_by_address(blocks, shared_data, name):
+def test_payout_addresses_name_the_pools_that_a_public_list_knows_by_address(blocks, shared_data, name):
     by_address = named(blocks, PoolNames(read_pool_list(shared_data / "pools" / name)), signed=False)
     content = {height: pool for height, pool in zip(HEIGHTS, by_address, strict=True) if pool != UNKNOWN_POOL}
     assert content == {

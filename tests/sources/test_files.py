@@ -91,7 +91,7 @@ class TestCoinMetrics:
             "exchange_reserve_sat": 200_000_000_000_000,
         }
 
-    def test_batch_says_where_it_is_from(self, tmp_path):
+    def test_batch_states_its_origin(self, tmp_path):
         path = put(tmp_path, "deep/down/btc.csv", *COINMETRICS)
         (batch,), _ = observed(tmp_path)
         assert (batch.source, batch.table) == ("coinmetrics_export", ObservedTable.DAILY_VALUE)
@@ -118,7 +118,7 @@ class TestCoinMetrics:
         assert ("block_count", date(2024, 6, 1), 0.0) in stated
         assert any("2 leading zero(s) of PriceUSD dropped, up to 2024-06-02" in each.message for each in notices)
 
-    def test_price_of_zero_later_is_refused(self, tmp_path):
+    def test_price_of_zero_later_is_rejected(self, tmp_path):
         put(tmp_path, "btc.csv", "time,BlkCnt,PriceUSD", "2024-06-01,1,5", "2024-06-02,1,0", "2024-06-03,2,5")
         assert error_of(tmp_path).place == "btc.csv row 3, column PriceUSD"
 
@@ -132,11 +132,11 @@ class TestCoinMetrics:
         put(tmp_path, "a.csv", "asset,time,PriceUSD", "btc,2024-06-01T01:00:00Z,5")
         assert error_of(tmp_path).place == "a.csv row 2, column time"
 
-    def test_another_asset_is_refused(self, tmp_path):
+    def test_another_asset_is_rejected(self, tmp_path):
         put(tmp_path, "a.csv", "asset,time,PriceUSD", "btc,2024-06-01,5", "eth,2024-06-01,3")
         assert error_of(tmp_path).place == "a.csv row 3, column asset"
 
-    def test_file_without_its_time_column_is_refused_not_overlooked(self, tmp_path):
+    def test_file_without_its_time_column_is_rejected_not_skipped(self, tmp_path):
         put(tmp_path, "a.csv", "day,PriceUSD,BlkCnt", "2024-06-01,5,1")
         assert "column time" in error_of(tmp_path).expected
 
@@ -200,19 +200,19 @@ class TestCryptoQuant:
         assert rows_of(tmp_path)[0] == ("miner_outflow_sat", date(2024, 6, 1), 0.0)
 
     @pytest.mark.parametrize("name", ["Bitcoin Miner Inflow (Total) - Deep Pool - Day.csv", "Ether Blocks - Day.csv"])
-    def test_name_that_says_less_than_all_of_bitcoin_is_left_alone(self, tmp_path, name):
+    def test_name_that_means_less_than_all_of_bitcoin_is_skipped(self, tmp_path, name):
         put(tmp_path, "all.csv", "date,Miner Inflow (Total)", "2024-06-01,5", "2024-06-02,5")
         put(tmp_path, name, "date,Miner Inflow (Total)", "2024-06-01,1", "2024-06-02,1", "2024-06-03,1")
         batches, notices = observed(tmp_path)
         assert [batch.origin for batch in batches] == ["all.csv"]
         assert any(notice.origin == name and "skipped" in notice.message for notice in notices)
 
-    def test_name_that_says_all_is_read(self, tmp_path):
+    def test_name_that_means_all_of_bitcoin_is_read(self, tmp_path):
         name = "Bitcoin Miner to Exchange Flow (Total) - All Miners, All Exchanges - Day (1).csv"
         put(tmp_path, name, "date,Miner to Exchange Flow (Total)", "2024-06-01,5", "2024-06-02,5")
         assert len(rows_of(tmp_path)) == 1
 
-    def test_unknown_metric_is_left_alone(self, tmp_path):
+    def test_unknown_metric_is_skipped(self, tmp_path):
         put(tmp_path, "a.csv", "date,Blocks Mined", "2024-06-01,5")
         put(tmp_path, "b.csv", "date,Moon Phase", "2024-06-01,5")
         put(tmp_path, "c.csv", "model,Hashrate", "X1,5")
@@ -242,26 +242,26 @@ class TestCsv:
         assert expected in error.expected
         assert error.remedy
 
-    def test_bound_is_told_in_the_unit_of_the_cell(self, tmp_path):
+    def test_bound_is_reported_in_the_unit_of_the_cell(self, tmp_path):
         put(tmp_path, "x.csv", "date,Exchange Reserve", "2024-06-01,21000000.5", "2024-06-02,1")
         assert "at most 21000000 BTC" in error_of(tmp_path).expected
 
     @pytest.mark.parametrize(
         "day", ["", "01.06.2024", "2024-6-1", "2024-02-30", "1970-01-01", "2024-07-02", "2024-06-01 12:00"]
     )
-    def test_bad_day_is_refused(self, tmp_path, day):
+    def test_bad_day_is_rejected(self, tmp_path, day):
         put(tmp_path, "x.csv", "date,Blocks Mined", "2024-06-01,5", f"{day},5")
         assert error_of(tmp_path).place == "x.csv row 3, column date"
 
     @pytest.mark.parametrize("line", ["2024-06-02", "2024-06-02,1,234", '2024-06-02,"1,234"', "2024-06-"])
-    def test_ragged_row_is_refused(self, tmp_path, line):
+    def test_ragged_row_is_rejected(self, tmp_path, line):
         put(tmp_path, "x.csv", "date,Blocks Mined", "2024-06-01,5", line, "2024-06-03,5")
         error = error_of(tmp_path)
         assert (error.place, error.value) == ("x.csv row 3", line)
         assert "thousands" in error.remedy
 
     @pytest.mark.parametrize("damage", [b"\0", b"\xff", b"\xc3"])
-    def test_bytes_that_are_no_text_are_refused(self, tmp_path, damage):
+    def test_bytes_that_are_not_text_are_rejected(self, tmp_path, damage):
         (tmp_path / "x.csv").write_bytes(b"\xef\xbb\xbfdate,Blocks Mined\n2024-06-01,5\n2024-06-02,5" + damage + b"\n")
         assert error_of(tmp_path).place == "x.csv row 3"
 
@@ -290,11 +290,11 @@ class TestCsv:
         assert batches[0].rows["day"].to_list() == [date(2024, 6, 1)]
         assert "ends inside this line" in notices[0].message
 
-    def test_header_alone_is_refused(self, tmp_path):
+    def test_header_without_rows_is_rejected(self, tmp_path):
         (tmp_path / "x.csv").write_bytes(b"date,Blocks Mined\n")
         assert "without rows" in str(error_of(tmp_path))
 
-    def test_repeated_column_is_refused(self, tmp_path):
+    def test_repeated_column_is_rejected(self, tmp_path):
         put(tmp_path, "x.csv", "date,Blocks Mined,Blocks Mined", "2024-06-01,5,6")
         assert error_of(tmp_path).place == "x.csv row 1"
 
@@ -304,7 +304,7 @@ class TestCsv:
         assert batches[0].rows.height == 2
         assert notices[0].message.startswith("2 row(s) repeated")
 
-    def test_two_values_for_one_day_are_refused(self, tmp_path):
+    def test_two_values_for_one_day_are_rejected(self, tmp_path):
         put(tmp_path, "x.csv", "date,Blocks Mined", "2024-06-01,5", "2024-06-02,6", "2024-06-01,7")
         error = error_of(tmp_path)
         assert (error.place, error.value) == ("x.csv row 4, column Blocks Mined", "7")
@@ -352,7 +352,7 @@ class TestPoolBlocks:
         assert batches[0].rows["pool"][0] == "deep"
         assert [notice.origin for notice in notices] == ["names.json"]
 
-    def test_slug_without_a_name_stays_and_is_told(self, tmp_path):
+    def test_slug_without_a_name_stays_and_is_reported(self, tmp_path):
         put_blocks(tmp_path, pool_slug=["deep", "north", "west", ""])
         (tmp_path / "names.json").write_text(json.dumps({"deep": "Deep Pool", "north": "North"}))
         batches, notices = observed(tmp_path)
@@ -362,14 +362,14 @@ class TestPoolBlocks:
     @pytest.mark.parametrize(
         "content", ["[1]", "{", '{"deep": 1, "north": 2}', "[" * 100_000, '{"deep":"\\ud800","north":""}']
     )
-    def test_other_json_is_left_alone(self, tmp_path, content):
+    def test_other_json_is_skipped(self, tmp_path, content):
         put_blocks(tmp_path)
         (tmp_path / "x.json").write_text(content)
         batches, notices = observed(tmp_path)
         assert batches[0].rows["pool"][0] == "deep"
         assert [notice.origin for notice in notices] == ["x.json"]
 
-    def test_gaps_in_heights_are_left_to_others_and_order_does_not_matter(self, tmp_path):
+    def test_gaps_in_heights_are_accepted_and_order_does_not_matter(self, tmp_path):
         put_blocks(tmp_path, height=[905, 3, 901, 80])
         assert observed(tmp_path)[0][0].rows["height"].to_list() == [3, 80, 901, 905]
 
@@ -381,11 +381,11 @@ class TestPoolBlocks:
         assert batches[0].rows.height == 4
         assert notices[0].message.startswith("2 row(s) repeated")
 
-    def test_two_rows_at_odds_about_a_height_are_refused(self, tmp_path):
+    def test_two_rows_that_contradict_about_a_height_are_rejected(self, tmp_path):
         put_blocks(tmp_path, height=[900, 901, 902, 900])
         assert error_of(tmp_path).place == "blocks.parquet row 4, column height"
 
-    def test_slugs_at_odds_about_a_height_are_refused(self, tmp_path):
+    def test_two_slugs_for_a_height_are_rejected(self, tmp_path):
         at = datetime(2024, 6, 1, tzinfo=UTC)
         put_blocks(tmp_path, height=[1, 2, 2, 3], pool_slug=["a", None, "b", "c"], date=[at] * 4)
         assert error_of(tmp_path).place == "blocks.parquet row 3, column height"
@@ -405,12 +405,12 @@ class TestPoolBlocks:
             ({"date": [NOW, None, NOW, NOW]}, "row 2, column date"),
         ],
     )
-    def test_what_cannot_be_a_block_is_refused(self, tmp_path, columns, place):
+    def test_impossible_block_is_rejected(self, tmp_path, columns, place):
         put_blocks(tmp_path, **columns)
         assert error_of(tmp_path).place == f"blocks.parquet {place}"
 
     @pytest.mark.parametrize("heights", [[1, 2, 3, 4], [1, 1, 2, 3]])
-    def test_times_beyond_the_calendar_are_refused(self, tmp_path, heights):
+    def test_times_beyond_the_calendar_are_rejected(self, tmp_path, heights):
         far = pl.Series([0, 2**62, -(2**62), 0]).cast(pl.Datetime("us", "UTC"))
         put_blocks(tmp_path, height=heights, date=far)
         assert error_of(tmp_path).place == "blocks.parquet row 1, column date"
@@ -422,17 +422,17 @@ class TestPoolBlocks:
         put_blocks(tmp_path, date=[late] * 4)
         assert observed(tmp_path)[0][0].rows.height == 4
 
-    def test_renamed_column_is_refused_not_overlooked(self, tmp_path):
+    def test_renamed_column_is_rejected_not_skipped(self, tmp_path):
         path = put_blocks(tmp_path)
         pl.read_parquet(path).rename({"date": "mined"}).write_parquet(path)
         assert "a column date" in error_of(tmp_path).expected
 
-    def test_other_parquet_is_left_alone(self, tmp_path):
+    def test_other_parquet_is_skipped(self, tmp_path):
         put_blocks(tmp_path)
         pl.DataFrame({"address": ["x"]}).write_parquet(tmp_path / "labels.parquet")
         assert [notice.origin for notice in observed(tmp_path)[1]] == ["labels.parquet"]
 
-    def test_damage_that_would_end_the_process_is_refused(self, tmp_path):
+    def test_damage_that_would_end_the_process_is_rejected(self, tmp_path):
         path = put_blocks(tmp_path)
         four_values, minus_29_values = b",\x15\x08\x15\x10", b",\x15\x39\x15\x10"
         whole = path.read_bytes()
@@ -440,20 +440,20 @@ class TestPoolBlocks:
         path.write_bytes(whole.replace(four_values, minus_29_values))
         assert "ended the process" in str(error_of(tmp_path))
 
-    def test_empty_file_of_blocks_is_refused(self, tmp_path):
+    def test_empty_file_of_blocks_is_rejected(self, tmp_path):
         path = put_blocks(tmp_path)
         pl.read_parquet(path).clear().write_parquet(path)
         assert "no rows" in str(error_of(tmp_path))
 
     @pytest.mark.parametrize("part", [slice(0, 60), slice(4, None), slice(0, 4), slice(0, -4)])
-    def test_part_of_a_parquet_file_is_refused(self, tmp_path, part):
+    def test_part_of_a_parquet_file_is_rejected(self, tmp_path, part):
         path = put_blocks(tmp_path)
         path.write_bytes(path.read_bytes()[part])
         assert "Parquet" in error_of(tmp_path).expected
 
 
 class TestOverlap:
-    def test_newer_file_wins_day_by_day_and_says_so(self, tmp_path):
+    def test_newer_file_wins_day_by_day_with_a_notice(self, tmp_path):
         put(tmp_path, "z old.csv", "date,Blocks Mined", "2024-06-01,1", "2024-06-02,2", "2024-06-03,3")
         put(tmp_path, "a new.csv", "date,Blocks Mined", "2024-06-02,2", "2024-06-03,4", "2024-06-04,5")
         batches, notices = observed(tmp_path)
@@ -480,7 +480,7 @@ class TestOverlap:
         put(tmp_path, "2.csv", "time,BlkCnt", "2024-06-01,2")
         assert sorted(row[2] for row in rows_of(tmp_path)) == [1.0, 2.0]
 
-    def test_files_that_cannot_be_about_the_same_thing_are_refused(self, tmp_path):
+    def test_files_that_cannot_be_about_the_same_thing_are_rejected(self, tmp_path):
         days = [date(2024, 1, 1) + timedelta(days=n) for n in range(40)]
         put(tmp_path, "bch.csv", "time,PriceUSD", *(f"{day},300" for day in days))
         put(tmp_path, "btc.csv", "time,PriceUSD", *(f"{day},60000" for day in days))
@@ -501,7 +501,7 @@ class TestOverlap:
 
 
 class TestFolder:
-    def test_range_asked_for_is_what_comes(self, tmp_path):
+    def test_only_the_requested_range_is_yielded(self, tmp_path):
         put(tmp_path, "x.csv", "date,Blocks Mined", *(f"2024-06-0{n},{n}" for n in range(1, 8)))
         put_blocks(tmp_path)
         batches, _ = observed(tmp_path, request(since=date(2024, 6, 2), through=date(2024, 6, 3)))
@@ -524,7 +524,7 @@ class TestFolder:
         for one, other in zip(first[0], second[0], strict=True):
             assert_frame_equal(one.rows, other.rows)
 
-    def test_unknown_files_are_told_one_by_one_and_many_as_one(self, tmp_path):
+    def test_unknown_files_have_one_notice_each_and_many_share_one(self, tmp_path):
         put(tmp_path, "x.csv", "date,Blocks Mined", "2024-06-01,5")
         put(tmp_path, "notes.md", "hello")
         (tmp_path / "empty.csv").touch()
@@ -543,7 +543,7 @@ class TestFolder:
         assert rows_of(tmp_path) == [("block_count", date(2024, 6, 1), 5.0)]
         assert observed(tmp_path)[1] == []
 
-    def test_huge_file_is_left_alone_unread(self, tmp_path):
+    def test_huge_file_is_skipped_unread(self, tmp_path):
         put(tmp_path, "x.csv", "date,Blocks Mined", "2024-06-01,5")
         huge = put(tmp_path, "huge.csv", "date,Blocks Mined", "2024-06-02,5")
         os.truncate(huge, LARGEST_FILE_BYTES + 1)
@@ -579,7 +579,7 @@ class TestFolder:
     def test_file_in_place_of_the_folder_names_the_setting(self, tmp_path):
         assert error_of(put(tmp_path, "x.csv", "hello")).place == "HASHPIVOT_FILES_DIR"
 
-    def test_folder_without_exports_says_what_was_looked_for(self, tmp_path):
+    def test_folder_without_exports_is_an_error_with_the_known_formats(self, tmp_path):
         put(tmp_path, "notes.md", "hello")
         error = error_of(tmp_path)
         assert error.place == "HASHPIVOT_FILES_DIR"
@@ -588,7 +588,7 @@ class TestFolder:
         assert "Parquet" in error.expected
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-    def test_unreadable_file_is_refused(self, tmp_path):
+    def test_unreadable_file_is_rejected(self, tmp_path):
         put(tmp_path, "x.csv", "date,Blocks Mined", "2024-06-01,5").chmod(0)
         assert error_of(tmp_path).place == "x.csv"
 

@@ -100,7 +100,7 @@ def falls(values: list[float], *, by: float, again_above: float) -> int:
 # What comes out
 
 
-def test_everything_says_that_it_is_simulated():
+def test_all_batches_are_marked_as_simulated():
     source = Simulated(seed=7)
     batches = batches_of(source)
     assert source.name == "simulated"
@@ -438,6 +438,6 @@ def test_before_there_are_exchanges_flows_are_zero_and_not_missing(whole):
 
 
 @pytest.mark.parametrize("settings", [{"first_height": 600_000}, {"first_height": -2_016}, {"seed": -1}], ids=str)
-def test_settings_that_make_no_chain_are_refused(settings):
+def test_invalid_settings_are_rejected(settings):
     with pytest.raises(SettingsError):
         Simulated(**settings)

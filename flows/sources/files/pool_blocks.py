@@ -17,10 +17,10 @@ from flows.sources.daily_cells import FIRST_DAY, Fault, raise_first
 from flows.sources.files.kind import POOL_BLOCKS_EXPORT
 from flows.sources.files.reading import Reading
 from schemas.errors import BadInputError
+from schemas.labels import UNKNOWN_POOL
 from schemas.observations import BLOCK, UTC_TIME, ObservedTable
 
 COLUMNS: Final = ("height", "pool_slug", "date")
-UNKNOWN_POOL: Final = "unknown"
 HIGHEST_HEIGHT: Final = 10_000_000
 """Some 150 years of blocks; above it lie times and hashes that were taken for heights."""
 HEADER_LEAD_HOURS: Final = 2

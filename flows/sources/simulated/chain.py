@@ -20,6 +20,7 @@ from flows.sources.protocol import Request
 from flows.sources.simulated import scenario
 from flows.sources.simulated.kind import SIMULATED
 from schemas.errors import SettingsError
+from schemas.labels import UNKNOWN_POOL
 from schemas.observations import DAILY_VALUE, EXCHANGE_FLOW, UTC_TIME, Batch, Notice, ObservedTable
 from schemas.units import HASHES_PER_DIFFICULTY, HASHES_PER_EXAHASH, SAT_PER_BTC, SECONDS_PER_DAY
 from transforms.chain import (
@@ -226,7 +227,7 @@ class Simulated:
 
     def _flows(self, days: Integers, arrivals: Arrivals, shares: Floats) -> pl.DataFrame:
         """One row a day, exchange and pool that sent something, as `EXCHANGE_FLOW` wants it."""
-        pools = [pool for pool in scenario.POOL_WEIGHTS if pool != "unknown"]
+        pools = [pool for pool in scenario.POOL_WEIGHTS if pool != UNKNOWN_POOL]
         known = shares[:, [list(scenario.POOL_WEIGHTS).index(pool) for pool in pools]]
         pairs = known[:, None, :] * np.array(list(scenario.EXCHANGE_WEIGHTS.values()))[None, :, None]
 
