@@ -152,7 +152,7 @@ def test_names_of_our_list_are_those_of_the_public_one(shared_data: Path) -> Non
 
 SPOILED = [
     ({"timestamp": 1_743_535_678}, "header that hashes to"),
-    ({"difficulty": 113_757_600_000_000.0}, "as its bits say"),
+    ({"difficulty": 113_757_600_000_000.0}, "as its bits give"),
     ({"previousblockhash": "00" * 32}, "header that hashes to"),
     ({"height": 890_441}, "a coinbase that begins 0348960d"),
     ({"extras": {"reward": 312_500_001 + 7_338_750, "totalFees": 7_338_750}}, "a subsidy of 312,500,001"),
@@ -399,7 +399,7 @@ def test_home_that_slept_for_months_begins_anew_and_says_so(
     site.now += timedelta(days=60)
     before = len(server.log)
     (notice,) = home.read(site.now)
-    assert notice.startswith(f"blocks from {gap_from:,} on were missed and are left out")
+    assert notice.startswith(f"blocks from {gap_from:,} on were missed and are skipped")
     assert len(server.log) - before < 100
     site.next_day()
     before = len(server.log)
