@@ -184,8 +184,7 @@ def read_profile(name: str) -> Profile:
             raise SettingsError(f"profile {name}, sources", source, f"one of {', '.join(kinds())}", "rename it")
     for group, ranked in profile.precedence.items():
         for named in ranked:
-            supplier = supplier_named(named)
-            if supplier is None or group not in supplier.groups:
+            if supplier_named(named) is None:
                 able = sorted(each.name for kind in kinds().values() for each in kind.suppliers if group in each.groups)
                 raise SettingsError(
                     f"profile {profile.name}, precedence.{group}", named, f"one of {', '.join(able)}", "rename it"

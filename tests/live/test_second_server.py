@@ -109,8 +109,8 @@ def test_a_name_that_is_no_server_is_rejected_when_the_profile_is_read(name: str
     assert supplier_named(name) is None
 
 
-def test_a_supplier_is_ranked_only_where_it_states_something(tmp_path: Path) -> None:
-    text = 'title = "Odd"\nsources = ["esplora"]\n[precedence]\nprice = ["esplora.backup"]\n'
+def test_a_supplier_that_nobody_is_cannot_be_ranked(tmp_path: Path) -> None:
+    text = 'title = "Odd"\nsources = ["esplora"]\n[precedence]\nprice = ["esplora.Backup"]\n'
     (tmp_path / "odd.toml").write_text(text, encoding="utf-8")
-    with pytest.raises(SettingsError, match=r"precedence\.price: found 'esplora\.backup', expected one of binance, "):
+    with pytest.raises(SettingsError, match=r"precedence\.price: found 'esplora\.Backup', expected one of binance, "):
         read_profile(str(tmp_path / "odd.toml"))
