@@ -285,7 +285,10 @@ def test_explain_narrows_to_one_exchange_and_pool(clean: Path, start_node: Start
     [
         (("capitulation_daily", "price_usd", "2026-01-05"), "no figure made of transactions"),
         (("capitulation_daily", "miner_to_exchange_btc", "2019-01-05"), "found no figure"),
-        (("capitulation_daily", "miner_to_exchange_btc", "2026-01-05", "--pool", "antpool"), "ask exchange_flow_daily"),
+        (
+            ("capitulation_daily", "miner_to_exchange_btc", "2026-01-05", "--pool", "antpool"),
+            "name exchange_flow_daily",
+        ),
     ],
 )
 def test_explain_reports_what_it_cannot_explain(

@@ -95,14 +95,15 @@ def test_failed_run_shows_as_failed_and_is_not_retried_when_retrying_cannot_help
     assert [(task["name"], task["run_count"]) for task in tasks] == [("ingest files", 1)]
 
 
-def test_parameters_that_cannot_be_used_stop_before_anything_runs() -> None:
+def test_parameters_that_cannot_be_used_stop_before_anything_runs(server: str) -> None:
     code = (
         "from flows.scheduled.flows import daily\n"
         "try:\n    daily({'day': 'yesterday'})\n"
         "except Exception as error:\n    print(type(error).__name__, str(error).count('day'))\n"
     )
+    environment = clean_environment(PREFECT_API_URL=server)
     done = subprocess.run(
-        [PYTHON, "-c", code], env=clean_environment(), capture_output=True, text=True, timeout=120, check=True
+        [PYTHON, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=True
     )
     assert done.stdout.startswith("ParameterTypeError")
 

@@ -267,5 +267,5 @@ def test_error_that_stays_is_not_tried_again(served: Serving, node: ReplayNode) 
     assert served.wait(run_id)["type"] == "FAILED"
     node.password = PASSWORD
     assert tasks(served, run_id) == {"plan node": ("Completed", 1), "ingest node": ("Failed", 1)}
-    assert "credentials that the node refuses" in str(served.run(run_id)["state"]["message"])
+    assert "credentials that the node rejects" in str(served.run(run_id)["state"]["message"])
     assert published_version(served) == before

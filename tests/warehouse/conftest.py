@@ -1,6 +1,5 @@
 """Other processes, real ones: a lock, a kill or an old driver cannot be tried inside the process of the test."""
 
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,8 +8,7 @@ import pytest
 
 from tests.invocation import PYTHON
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).parents[2]
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -28,7 +26,6 @@ def start() -> Iterator[Start]:
             stderr=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(HERE)},
         )
         started.append(process)
         return process

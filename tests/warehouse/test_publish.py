@@ -20,11 +20,10 @@ from polars.testing import assert_frame_equal
 
 from schemas.errors import WarehouseError
 from tests.warehouse.warehouse_rows import FACTS, publication
+from tests.warehouse.whole_versions import TABLES, check_whole, manifest_of
 from warehouse.publish import Published, publish
 from warehouse.targets.files import DATABASE_NAME, MANIFEST_NAME, STABLE_NAMES, FileTarget, current_version
 from warehouse.targets.protocol import Publication
-
-TABLES = tuple(facts.name for facts in FACTS)
 
 
 def put(folder: Path, version: str, *, rows: int = 30, keep: int = 3) -> Published:
@@ -37,33 +36,8 @@ def query(folder: Path, sql: str) -> list[tuple[Any, ...]]:
         return reader.execute(sql).fetchall()
 
 
-def manifest_of(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / MANIFEST_NAME).read_text())
-
-
 def entries(folder: Path) -> list[str]:
     return sorted(entry.name for entry in folder.iterdir())
-
-
-def check_whole(published: Path) -> str:
-    """Open the stable names as a reader would and compare everything with the manifest; return the version."""
-    with duckdb.connect(str(published / DATABASE_NAME), read_only=True) as reader:
-        counted = {name: reader.execute(f"select count(*) from {name}").fetchall()[0][0] for name in TABLES}
-        stamps = {reader.execute(f"select min(version), max(version) from {name}").fetchall()[0] for name in TABLES}
-        assert reader.execute("select table_name, row_count from meta.tables").fetchall() == list(counted.items())
-    [(version, same)] = stamps
-    assert version == same
-    folder = published / "versions" / version
-    manifest = manifest_of(folder)
-    assert manifest["version"] == version
-    assert {name: found["rows"] for name, found in manifest["tables"].items()} == counted
-    for file in manifest["files"]:
-        content = (folder / file["path"]).read_bytes()
-        assert (file["bytes"], file["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
-    # The other stable names may have moved on meanwhile, but never to something unreadable.
-    assert {path.stem for path in (published / "parquet").iterdir()} == set(TABLES)
-    assert manifest_of(published)["version"] >= version
-    return version
 
 
 def test_the_stable_names_lead_to_the_version(published: Path) -> None:
@@ -335,8 +309,7 @@ def test_a_disk_that_refuses_to_write_is_one_line_of_error_and_the_last_publicat
 FILL = """
 import json, os, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[2])
-from test_publish import check_whole
+from tests.warehouse.whole_versions import check_whole
 from tests.warehouse.warehouse_rows import publication
 from schemas.errors import WarehouseError
 from warehouse.publish import publish
@@ -385,7 +358,7 @@ def test_a_disk_that_is_full_at_any_point_leaves_the_last_publication_whole(tmp_
         subprocess.run([*mount, "sh", sys.executable, "-c", ""], check=True, capture_output=True, timeout=120)
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("this machine does not let a test mount a small disk")
-    out, err = start(FILL, disk, Path(__file__).parent, before=(*mount, "sh")).communicate(timeout=120)
+    out, err = start(FILL, disk, before=(*mount, "sh")).communicate(timeout=120)
     assert err == ""
     *refused, last = json.loads(out)
     assert last == "published"
