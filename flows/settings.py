@@ -90,7 +90,7 @@ class Settings(BaseSettings):
 
     @property
     def alert_state(self) -> Path:
-        """What alerts were last compared with, so that none is told twice."""
+        """What alerts were last compared with, so that none is sent twice."""
         return self.home / "alerts.json"
 
     @property

@@ -42,10 +42,10 @@ class BadInputError(TerminalError):
 
 
 class RunOverError(TerminalError):
-    """The run was stopped or had its time, so that nothing more is asked of anybody."""
+    """The run was stopped or had its time, so that no further request is made."""
 
     def __init__(self, place: str) -> None:
-        super().__init__(f"{place}: found the run at its end, expected to go on asking; what was kept stays, run again")
+        super().__init__(f"{place}: found the run at its end, expected to go on; what was kept stays, run again")
 
 
 class ContractError(TerminalError):
@@ -110,7 +110,7 @@ class NodeRefusalError(BadInputError):
 
     def __init__(self, place: str, code: int, message: str) -> None:
         self.code, self.message = code, message
-        super().__init__(place, f"error {code}: {message}", "an answer", "look the code up in the node's manual")
+        super().__init__(place, f"error {code}: {message}", "a response", "look the code up in the node's manual")
 
 
 class ChainReorganisedError(TransientError):

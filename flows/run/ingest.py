@@ -180,7 +180,7 @@ def known(connection: Connection) -> Known:
     return Known(
         newest_day=newest_days(connection),
         newest_height=newest_heights(connection),
-        heard_at=received_at(connection),
+        received_at=received_at(connection),
         filings=filings(connection),
         newest_filing_day=newest_filing_days(connection),
     )

@@ -10,17 +10,17 @@ from schemas.observations import Batch, Notice
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What is stored of each supplier when a source is asked, so that it asks only for what is new.
+    """What is stored of each supplier when a source is read, so that it fetches only what is new.
 
     `newest_day`: by (supplier, series), the last day that has a value. `newest_height`: by supplier, its highest block.
-    `heard_at`: by supplier, when the newest batch of it was made, even if that said nothing new. `filings`: by
+    `received_at`: by supplier, when the newest batch of it was made, even if that had nothing new. `filings`: by
     supplier, every (CIK, accession) that was looked at, with the day it was filed. `newest_filing_day`: by (supplier,
     CIK), the last day on which amounts were filed. A supplier that is not in a mapping has stated nothing.
     """
 
     newest_day: Mapping[tuple[str, str], date] = field(default_factory=dict)
     newest_height: Mapping[str, int] = field(default_factory=dict)
-    heard_at: Mapping[str, datetime] = field(default_factory=dict)
+    received_at: Mapping[str, datetime] = field(default_factory=dict)
     filings: Mapping[str, Mapping[tuple[int, str], date]] = field(default_factory=dict)
     newest_filing_day: Mapping[tuple[str, int], date] = field(default_factory=dict)
 
@@ -32,10 +32,10 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What is asked of a source: days from `since` (None: as far back as it goes) to `through`, both included.
+    """What is requested of a source: days from `since` (None: as far back as it goes) to `through`, both included.
 
-    `now` is the one clock reading of the run; it becomes `observed_at`. A source may yield more than was asked. Where
-    `since` is None, a source that costs something uses `known` to ask only from some days before what is stored, so
+    `now` is the one clock reading of the run; it becomes `observed_at`. A source may yield more than requested. Where
+    `since` is None, a source that costs something uses `known` to fetch only from some days before what is stored, so
     that it sees revisions; how many, and how often it reads everything again, it says in its own docstring. A `since`
     that was given counts as it is, whatever is stored.
     """
@@ -53,7 +53,7 @@ class Request:
         """
         if self.since is not None:
             return self.since
-        complete_until, received_at = self.known.complete_until(supplier, series), self.known.heard_at.get(supplier)
+        complete_until, received_at = self.known.complete_until(supplier, series), self.known.received_at.get(supplier)
         if complete_until is None or received_at is None:
             return None
         if received_at.isocalendar()[:2] != self.now.isocalendar()[:2]:
@@ -128,16 +128,16 @@ class Closable(Protocol):
 
 @runtime_checkable
 class Planned(Source, Protocol):
-    """A source that can say what it will cost before it asks anything."""
+    """A source that estimates what it will cost before its first request."""
 
     def plan(self, request: Request) -> Estimate:
-        """The cost of `observe(request)`; asks nothing."""
+        """The cost of `observe(request)`; makes no request."""
         ...
 
 
 @runtime_checkable
 class Probed(Source, Protocol):
-    """A source that can be asked whether it answers, at the price of one request."""
+    """A source that can be tested with one request."""
 
     def probe(self) -> str:
         """Make one cheap request and say in a few words what came back. Raises as `observe`."""

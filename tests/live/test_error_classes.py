@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import flows.sources
 from flows.sources.web.site import Failure, RawResponse, Site
-from tests.replay.faults import WHOLE_ANSWERS
-from tests.replay.site import ReplaySite, Said
+from tests.replay.faults import WHOLE_RESPONSES
+from tests.replay.site import ReplayResponse, ReplaySite
 from tests.replay.sites import all_sites
 
 
@@ -44,7 +44,7 @@ BODIES = (
     st.binary(max_size=200)
     | WRITTEN
     | st.builds(lambda body, cut: body[:cut], WRITTEN, st.integers(0, 20))
-    | st.sampled_from([said.body for said in WHOLE_ANSWERS.values()])
+    | st.sampled_from([response.body for response in WHOLE_RESPONSES.values()])
     | st.sampled_from([site.error_object().body for site in all_sites()])
 )
 TYPES = st.sampled_from(["application/json", "text/html; charset=utf-8", "text/plain", "", "\x00"])
@@ -65,16 +65,16 @@ def test_any_body_is_explained_or_left_to_the_status(site: Site, body: bytes, co
         assert isinstance(problem.message, str)
 
 
-def with_own_error_objects() -> list[tuple[Site, Said]]:
+def with_own_error_objects() -> list[tuple[Site, ReplayResponse]]:
     """Sites that say no with HTTP 200 in a way of their own, and how they do; the others' bodies break their shape."""
     replayed = {each.name: each for each in all_sites() if type(each).error_object is not ReplaySite.error_object}
     return [(site, replayed[site.name].error_object()) for site in sites() if site.name in replayed]
 
 
-@pytest.mark.parametrize(("site", "said"), with_own_error_objects(), ids=lambda each: getattr(each, "name", ""))
-def test_own_error_object_is_seen_for_what_it_is(site: Site, said: Said) -> None:
-    """Or an error that comes with HTTP 200 would be taken for an answer."""
+@pytest.mark.parametrize(("site", "response"), with_own_error_objects(), ids=lambda each: getattr(each, "name", ""))
+def test_own_error_object_is_seen_for_what_it_is(site: Site, response: ReplayResponse) -> None:
+    """Or an error that comes with HTTP 200 would be taken for data."""
     assert site.classify is not None
-    explained = site.classify(RawResponse(said.status, {"content-type": said.content_type}, said.body))
+    explained = site.classify(RawResponse(response.status, {"content-type": response.content_type}, response.body))
     # What comes under another type than the site's is refused for that.
-    assert explained is not None or said.content_type not in site.content_types
+    assert explained is not None or response.content_type not in site.content_types

@@ -1,4 +1,4 @@
-"""Every hosted source meets every fault: it completes, or tells what it could not have, and never states what is wrong.
+"""Every hosted source meets every fault: it completes, or reports what it could not fetch, and states nothing wrong.
 
 Writes `build/fault_matrix.md`.
 """
@@ -62,8 +62,8 @@ def observed(case: Case, home: Path, monkeypatch: pytest.MonkeyPatch, *faults: F
         server.check()
         assert len(server.log) == session.usage.requests_count
         secret = sites[0].secret
-        told = f"{error}{error.__context__!r}{error.__cause__!r}" if error else ""
-        assert secret is None or secret not in told
+        shown = f"{error}{error.__context__!r}{error.__cause__!r}" if error else ""
+        assert secret is None or secret not in shown
         assert secret is None or all(secret not in batch.origin for batch in batches)
     tables = sorted({(batch.source, batch.table.value) for batch in batches})
     rows = {
@@ -102,13 +102,13 @@ def clean(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Seen]:
 @pytest.fixture(scope="session")
 def matrix() -> Iterator[dict[tuple[str, str, str], str]]:
     """Takes a cell a test; whoever ends last, of several processes, writes the table of all."""
-    told: dict[tuple[str, str, str], str] = {}
-    yield told
+    outcomes: dict[tuple[str, str, str], str] = {}
+    yield outcomes
     PARTS.mkdir(parents=True, exist_ok=True)
-    for source in {name for name, _, _ in told}:
+    for source in {name for name, _, _ in outcomes}:
         lines = []
-        for kind in dict.fromkeys(kind for name, kind, _ in told if name == source):
-            cells = [told.get((source, kind, when), "") for when in ("first", "last", "every")]
+        for kind in dict.fromkeys(kind for name, kind, _ in outcomes if name == source):
+            cells = [outcomes.get((source, kind, when), "") for when in ("first", "last", "every")]
             lines.append(f"| {source} | {kind} | {' | '.join(cells)} |\n")
         (PARTS / f"{source}.md").write_text("".join(lines), encoding="utf-8")
     head = "| source | fault | first request | last request | every request |\n| --- | --- | --- | --- | --- |\n"

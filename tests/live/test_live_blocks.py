@@ -61,29 +61,29 @@ class Home:
         self.settings, self.name = Settings(home=folder), name
         self.blocks: dict[int, tuple[Any, ...]] = {}
         self.days: dict[date, float] = {}
-        self.heard_at: dict[str, datetime] = {}
+        self.received_at: dict[str, datetime] = {}
 
     @property
     def known(self) -> Known:
         heights = {self.name: max(self.blocks)} if self.blocks else {}
         newest = {(self.name, "difficulty"): max(self.days)} if self.days else {}
-        return Known(newest_height=heights, newest_day=newest, heard_at=self.heard_at)
+        return Known(newest_height=heights, newest_day=newest, received_at=self.received_at)
 
-    def request(self, now: datetime, **asked: Any) -> Request:
-        given = {"since": None, "through": now.date() - timedelta(days=1), "now": now, "known": self.known} | asked
+    def request(self, now: datetime, **changed: Any) -> Request:
+        given = {"since": None, "through": now.date() - timedelta(days=1), "now": now, "known": self.known} | changed
         return Request(**given)
 
-    def read(self, now: datetime, *, most_requests: int | None = None, **asked: Any) -> list[str]:
+    def read(self, now: datetime, *, most_requests: int | None = None, **changed: Any) -> list[str]:
         settings = self.settings.model_copy(update={"max_requests": most_requests})
         session = web_session_of(settings)
         notices = []
         try:
-            for item in source_named(self.name, settings, session).observe(self.request(now, **asked)):
+            for item in source_named(self.name, settings, session).observe(self.request(now, **changed)):
                 if isinstance(item, Notice):
                     notices.append(item.message)
                 elif item.table is ObservedTable.BLOCK:
                     self.blocks.update((row[0], row) for row in item.rows.iter_rows())
-                    self.heard_at = {self.name: now}
+                    self.received_at = {self.name: now}
                 else:
                     self.days.update(item.rows.select("day", "value").iter_rows())
         finally:
@@ -101,11 +101,11 @@ def truth(chain: Chain, height: int) -> tuple[int, datetime, int, int]:
 
 
 def is_the_chain(home: Home, chain: Chain, first: int, last: int) -> bool:
-    told = [(row[0], row[1], row[3], row[4]) for _, row in sorted(home.blocks.items())]
-    return told == [truth(chain, height) for height in range(first, last + 1)]
+    stored = [(row[0], row[1], row[3], row[4]) for _, row in sorted(home.blocks.items())]
+    return stored == [truth(chain, height) for height in range(first, last + 1)]
 
 
-# What real servers said.
+# What real servers sent.
 
 
 def real_blocks(shared_data: Path) -> list[dict[str, Any]]:
@@ -119,10 +119,10 @@ def real_blocks(shared_data: Path) -> list[dict[str, Any]]:
 
 
 def test_reward_of_real_blocks_is_subsidy_and_fees_to_the_satoshi(shared_data: Path) -> None:
-    told = real_blocks(shared_data)
-    blocks = [hosted_block("real", msgspec.convert(block, Block), NAMES) for block in told]
+    stored = real_blocks(shared_data)
+    blocks = [hosted_block("real", msgspec.convert(block, Block), NAMES) for block in stored]
     assert len(blocks) == 10
-    for block, stated in zip(blocks, told, strict=True):
+    for block, stated in zip(blocks, stored, strict=True):
         assert block.subsidy_claimed_sat == subsidy_sat(block.height)
         assert block.fees_sat is not None
         assert subsidy_sat(block.height) + block.fees_sat == stated["extras"]["reward"]
@@ -134,7 +134,7 @@ def test_our_names_of_real_pools_are_the_servers(shared_data: Path) -> None:
         assert hosted_block("real", msgspec.convert(stated, Block), NAMES).pool == stated["extras"]["pool"]["slug"]
 
 
-def test_bulk_and_pages_say_the_same_of_a_real_block(shared_data: Path) -> None:
+def test_bulk_and_pages_agree_on_a_real_block(shared_data: Path) -> None:
     documented = shared_data / "mempool" / "api_docs_examples"
     (bulk,) = json.loads((documented / "get-blocks-bulk.json").read_bytes())
     block = hosted_block("real", msgspec.convert(bulk, BulkBlock).as_block(), NAMES)
@@ -193,7 +193,7 @@ def test_first_run_reads_eight_days_and_the_difficulty_of_all(
 
 def test_requests_keep_a_second_between_them(server: ReplayServer, tmp_path: Path) -> None:
     Home(tmp_path).read(NOW)
-    times = [asked.at for asked in server.log]
+    times = [sent.at for sent in server.log]
     assert times[-1] - times[0] >= 0.9 * (len(times) - 1) * server.time_scale
 
 
@@ -224,19 +224,19 @@ def test_later_day_costs_about_a_dozen_requests(server: ReplayServer, site: Memp
 def test_plan_is_about_what_it_costs(server: ReplayServer, site: MempoolReplay, tmp_path: Path) -> None:
     home = Home(tmp_path)
 
-    def planned(**asked: Any) -> Estimate:
+    def planned(**changed: Any) -> Estimate:
         source = source_named("mempool", home.settings)
         assert isinstance(source, Planned)
-        return source.plan(home.request(site.now, **asked))
+        return source.plan(home.request(site.now, **changed))
 
     costs = []
-    for asked in ({}, {}, {"since": date(2026, 9, 1), "through": date(2026, 9, 3)}):
-        before, estimate = len(server.log), planned(**asked)
-        home.read(site.now, **asked)
+    for changed in ({}, {}, {"since": date(2026, 9, 1), "through": date(2026, 9, 3)}):
+        before, estimate = len(server.log), planned(**changed)
+        home.read(site.now, **changed)
         costs.append((estimate.requests_count, len(server.log) - before))
         assert estimate.seconds == estimate.requests_count
         site.next_day()
-    assert all(abs(said - was) <= 6 for said, was in costs), costs
+    assert all(abs(estimated - was) <= 6 for estimated, was in costs), costs
 
 
 def test_probe_is_one_request(server: ReplayServer, site: MempoolReplay, tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_bulks_that_are_switched_off_cost_one_request(
     home = Home(tmp_path)
     site.bulk_blocks = 0
     home.read(NOW)
-    assert sum("bulk" in asked.path for asked in server.log) == 1
+    assert sum("bulk" in sent.path for sent in server.log) == 1
     assert is_the_chain(home, site.chain, min(home.blocks), site.tip)
 
 
@@ -328,7 +328,7 @@ def test_chain_that_does_not_stand_still_is_given_time(
     home = Home(tmp_path)
     home.read(NOW)
     site.next_day()
-    for number in range(site.answered_count + 3, site.answered_count + 60):
+    for number in range(site.received_count + 3, site.received_count + 60):
         site.changes[number] = lambda: site.chain.replace(site.tip - 160)
     with pytest.raises(TransientError, match="6 reorganisations in one run"):
         home.read(site.now)
@@ -390,7 +390,7 @@ def test_memory_of_a_warehouse_that_is_gone_does_not_count(
     assert len(again.blocks) > 1_150
 
 
-def test_home_that_slept_for_months_begins_anew_and_says_so(
+def test_home_unused_for_months_starts_again_and_reports_it(
     server: ReplayServer, site: MempoolReplay, tmp_path: Path
 ) -> None:
     home = Home(tmp_path)
@@ -451,7 +451,7 @@ def test_one_spoiled_block_stops_and_what_was_read_before_stays(
     assert is_the_chain(home, site.chain, min(home.blocks), site.tip)
 
 
-def test_amounts_that_are_not_told_are_null(server: ReplayServer, site: MempoolReplay, tmp_path: Path) -> None:
+def test_amounts_that_are_not_stated_are_null(server: ReplayServer, site: MempoolReplay, tmp_path: Path) -> None:
     home = Home(tmp_path)
     tip = site.tip
     site.spoiled[tip] = {"extras": None}
@@ -521,7 +521,7 @@ def esplora(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ReplayServer, Esp
         yield server, site
 
 
-def test_esplora_tells_pools_and_fees_of_small_blocks_alone(
+def test_esplora_states_pools_and_fees_of_small_blocks_only(
     esplora: tuple[ReplayServer, EsploraReplay], tmp_path: Path
 ) -> None:
     server, site = esplora
@@ -547,8 +547,10 @@ def test_esplora_tells_pools_and_fees_of_small_blocks_alone(
 def test_real_coinbase_of_a_real_block() -> None:
     block = json.loads((SAMPLES / "esplora" / "block_170.json").read_bytes())
     page = json.loads((SAMPLES / "esplora" / "block_170_txs_0.json").read_bytes())
-    told = with_coinbase("real", msgspec.convert(block, EsploraBlock), msgspec.convert(page, list[Transaction]), NAMES)
-    assert (told.reward_sat, told.fees_sat, told.subsidy_claimed_sat, told.pool) == (
+    stored = with_coinbase(
+        "real", msgspec.convert(block, EsploraBlock), msgspec.convert(page, list[Transaction]), NAMES
+    )
+    assert (stored.reward_sat, stored.fees_sat, stored.subsidy_claimed_sat, stored.pool) == (
         50 * 10**8,
         0,
         50 * 10**8,
@@ -561,7 +563,7 @@ def test_real_coinbase_of_a_real_block() -> None:
             )
 
 
-# Whatever is said.
+# Whatever is sent.
 
 VALUES = st.one_of(
     st.none(),
@@ -587,7 +589,7 @@ def test_any_block_gives_a_row_or_an_error_of_ours(changed: dict[str, Any], extr
     except (HashpivotError, msgspec.ValidationError):
         return
     assert (block.hash, block.time) == (REAL["id"], REAL["timestamp"])
-    # The height is in the coinbase, where that is told and BIP 34 holds.
+    # The height is in the coinbase, where that is stated and BIP 34 holds.
     assert block.height in (945_003, stated["height"])
     assert block.height == 945_003 or block.height < 227_931 or (stated["extras"] or {}).get("coinbaseRaw") is None
     enforce(block_frame([block]), BLOCK)
@@ -600,10 +602,10 @@ TRANSACTION = {"vin": [{"is_coinbase": True, "scriptsig": "03"}], "vout": [], "f
 def test_any_transactions_give_a_row_or_an_error_of_ours(page: list[dict[str, Any]], bare: bool) -> None:
     chain = young()
     stated = chain.block(14)
-    told = page if bare else [TRANSACTION | {"status": {"block_hash": stated["id"]}} | each for each in page]
+    stored = page if bare else [TRANSACTION | {"status": {"block_hash": stated["id"]}} | each for each in page]
     try:
         block = with_coinbase(
-            "fuzz", msgspec.convert(stated, EsploraBlock), msgspec.convert(told, list[Transaction]), NAMES
+            "fuzz", msgspec.convert(stated, EsploraBlock), msgspec.convert(stored, list[Transaction]), NAMES
         )
     except (HashpivotError, msgspec.ValidationError):
         return

@@ -22,7 +22,7 @@ THROUGH = date(2026, 9, 10)
 
 
 class World:
-    """Both sites at one moment, and the home that asks them."""
+    """Both sites at one moment, and the home that fetches from them."""
 
     def __init__(self, home: Path) -> None:
         self.coinmetrics, self.mempool = CoinMetricsReplay(), MempoolReplay()
@@ -92,9 +92,9 @@ def test_pools_are_those_of_the_blocks(server: ReplayServer, world: World) -> No
 
 def test_blocks_and_totals_are_held_against_each_other(server: ReplayServer, world: World) -> None:
     world.run()
-    told = dict(world.rows("select check_name, detail from meta.quality where check_name like '%mempool agrees%'"))
+    details = dict(world.rows("select check_name, detail from meta.quality where check_name like '%mempool agrees%'"))
     for series in ("block_count", "issuance_sat", "fees_sat"):
-        assert told[f"{series}: mempool agrees with coinmetrics"].startswith("0 of 8 days differ")
+        assert details[f"{series}: mempool agrees with coinmetrics"].startswith("0 of 8 days differ")
 
 
 def test_second_day_costs_what_is_new_and_replaced_blocks_are_revisions(server: ReplayServer, world: World) -> None:

@@ -1,4 +1,4 @@
-"""Coin Metrics: what is offered is taken, what is not is told, and nothing that cannot be believed is stated."""
+"""Coin Metrics: what is offered is stored, what is not is reported, and implausible values are rejected."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -38,15 +38,17 @@ def server(site: CoinMetricsReplay, monkeypatch: pytest.MonkeyPatch) -> Iterator
         yield server
 
 
-def observed(home: Path, **asked: object) -> tuple[pl.DataFrame, list[str]]:
-    request = Request(**{"since": None, "through": THROUGH, "now": NOW} | asked)  # type: ignore[arg-type]
+def observed(home: Path, **changed: object) -> tuple[pl.DataFrame, list[str]]:
+    request = Request(**{"since": None, "through": THROUGH, "now": NOW} | changed)  # type: ignore[arg-type]
     items = list(source_named("coinmetrics", Settings(home=home)).observe(request))
     (batch,) = [item for item in items if isinstance(item, Batch)]
     return batch.rows, [item.message for item in items if isinstance(item, Notice)]
 
 
-def known(until: date, heard: datetime) -> Known:
-    return Known(newest_day={("coinmetrics", series): until for series in SERIES}, heard_at={"coinmetrics": heard})
+def known(until: date, received: datetime) -> Known:
+    return Known(
+        newest_day={("coinmetrics", series): until for series in SERIES}, received_at={"coinmetrics": received}
+    )
 
 
 def test_whole_history_costs_two_requests(server: ReplayServer, tmp_path: Path) -> None:
@@ -63,7 +65,7 @@ def test_whole_history_costs_two_requests(server: ReplayServer, tmp_path: Path) 
     assert rows.filter(pl.col("series") == "price_usd")["day"].min() == date(2010, 7, 18)
 
 
-def test_short_pages_say_the_same_and_lead_nowhere_else(
+def test_short_pages_give_the_same_rows_and_lead_nowhere_else(
     server: ReplayServer, site: CoinMetricsReplay, tmp_path: Path
 ) -> None:
     whole, _ = observed(tmp_path, since=date(2026, 6, 1))
@@ -73,7 +75,7 @@ def test_short_pages_say_the_same_and_lead_nowhere_else(
     assert len(server.log) == 2 + 1 + 4
 
 
-def test_later_run_asks_for_thirty_days_and_a_new_week_for_everything(server: ReplayServer, tmp_path: Path) -> None:
+def test_later_run_fetches_thirty_days_and_a_new_week_everything(server: ReplayServer, tmp_path: Path) -> None:
     until = THROUGH - timedelta(days=1)
     rows, _ = observed(tmp_path, known=known(until, NOW - timedelta(days=1)))
     assert rows["day"].min() == until - timedelta(days=30)
@@ -99,7 +101,7 @@ def test_everything_forbidden_is_an_error(server: ReplayServer, site: CoinMetric
         observed(tmp_path, since=date(2026, 9, 1))
 
 
-def test_withdrawn_metric_is_told_with_its_last_day(
+def test_withdrawn_metric_is_reported_with_its_last_day(
     server: ReplayServer, site: CoinMetricsReplay, tmp_path: Path
 ) -> None:
     site.offered -= {"SplyExNtv"}

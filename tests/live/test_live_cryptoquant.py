@@ -60,17 +60,17 @@ def source(home: Path) -> CryptoQuant:
     return made
 
 
-def request_of(**asked: object) -> Request:
-    return Request(**{"since": None, "through": THROUGH, "now": NOW} | asked)  # type: ignore[arg-type]
+def request_of(**changed: object) -> Request:
+    return Request(**{"since": None, "through": THROUGH, "now": NOW} | changed)  # type: ignore[arg-type]
 
 
-def observed(home: Path, **asked: object) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
+def observed(home: Path, **changed: object) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
     """Values, flows, notices."""
-    return values_and_flows("cryptoquant", home, request_of(**asked))
+    return values_and_flows("cryptoquant", home, request_of(**changed))
 
 
-def known(until: date, heard: datetime) -> Known:
-    return Known(newest_day={("cryptoquant", each): until for each in SERIES}, heard_at={"cryptoquant": heard})
+def known(until: date, received: datetime) -> Known:
+    return Known(newest_day={("cryptoquant", each): until for each in SERIES}, received_at={"cryptoquant": received})
 
 
 def test_everything_is_read_at_first(server: ReplayServer, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_everything_is_read_at_first(server: ReplayServer, tmp_path: Path) -> No
         round(outflow(THROUGH) * 1e8),
     )
     assert values.is_duplicated().any() is False
-    told = {
+    observed_flows = {
         row[:2]: row[2:]
         for row in flows.filter(pl.col("day") == THROUGH)
         .select("exchange", "pool", "transfer_sat", "transfer_count", "top10_sat")
@@ -96,7 +96,7 @@ def test_everything_is_read_at_first(server: ReplayServer, tmp_path: Path) -> No
     for pool in POOLS:
         row = pair(THROUGH, pool, "all_exchange")
         expected["all", pool] = (round((row["flow_total"] or 0) * 1e8), row["transactions_count_flow"], None)
-    assert told == expected
+    assert observed_flows == expected
 
 
 def test_null_is_no_value_and_no_flow(server: ReplayServer, tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_flow_to_a_dead_exchange_begins_and_ends_with_it(server: ReplayServer, t
     assert flows.filter(pl.col("exchange") == "mtgox")["day"].min() == date(2011, 6, 1)
 
 
-def test_later_run_asks_for_totals_and_the_busiest_alone(server: ReplayServer, tmp_path: Path) -> None:
+def test_later_run_fetches_only_totals_and_the_busiest(server: ReplayServer, tmp_path: Path) -> None:
     observed(tmp_path)
     before = len(server.log)
     later = NOW + timedelta(days=1)
@@ -127,7 +127,7 @@ def test_later_run_asks_for_totals_and_the_busiest_alone(server: ReplayServer, t
     assert values["day"].min() == THROUGH - timedelta(days=45)
     assert flows["day"].min() == THROUGH - timedelta(days=45)
     assert "mtgox" not in flows["exchange"]
-    assert all("entity-list" not in asked.path for asked in server.log[before:])
+    assert all("entity-list" not in sent.path for sent in server.log[before:])
 
 
 @pytest.mark.parametrize(
@@ -181,10 +181,10 @@ def test_metric_beyond_the_plan_costs_itself_alone(
     site.forbidden = {"/btc/flow-indicator/mpi"}
     values, _, notices = observed(tmp_path, since=date(2026, 9, 1))
     assert set(values["series"]) == SERIES - {"reported_mpi_zscore"}
-    assert notices == ["not to be had: forbidden"]
+    assert notices == ["missing: forbidden"]
 
 
-def test_without_the_total_no_pair_is_asked_for(server: ReplayServer, site: CryptoQuantReplay, tmp_path: Path) -> None:
+def test_without_the_total_no_pair_is_fetched(server: ReplayServer, site: CryptoQuantReplay, tmp_path: Path) -> None:
     site.forbidden = {MINER_TO_EXCHANGE}
     values, flows, _ = observed(tmp_path)
     assert flows.is_empty()
@@ -197,7 +197,7 @@ def test_names_beyond_the_plan_leave_the_totals(server: ReplayServer, site: Cryp
     values, flows, notices = observed(tmp_path, since=date(2026, 9, 1))
     assert set(values["series"]) == SERIES
     assert set(flows["exchange"]) == {"all"}
-    assert "names of exchanges are not to be had: forbidden; their flows are not asked for" in notices
+    assert "names of exchanges are missing: forbidden; their flows are not fetched" in notices
 
 
 def test_plan_that_reaches_nothing_is_an_error(server: ReplayServer, site: CryptoQuantReplay, tmp_path: Path) -> None:
@@ -206,14 +206,14 @@ def test_plan_that_reaches_nothing_is_an_error(server: ReplayServer, site: Crypt
         observed(tmp_path)
 
 
-@pytest.mark.parametrize("answers", [True, False])
-def test_deprecated_is_told_whether_or_not_it_still_answers(
-    server: ReplayServer, site: CryptoQuantReplay, tmp_path: Path, answers: bool
+@pytest.mark.parametrize("has_rows", [True, False])
+def test_deprecated_is_reported_with_or_without_rows(
+    server: ReplayServer, site: CryptoQuantReplay, tmp_path: Path, has_rows: bool
 ) -> None:
-    site.deprecated = {"/btc/miner-flows/reserve": answers}
+    site.deprecated = {"/btc/miner-flows/reserve": has_rows}
     values, _, notices = observed(tmp_path, since=date(2026, 9, 1))
-    assert ("miner_reserve_sat" in values["series"]) is answers
-    expected = "the vendor calls this deprecated, and may take it away" if answers else "not to be had: deprecated"
+    assert ("miner_reserve_sat" in values["series"]) is has_rows
+    expected = "the vendor calls this deprecated, and may take it away" if has_rows else "missing: deprecated"
     assert notices == [expected]
 
 
@@ -237,8 +237,8 @@ def test_probe_costs_one_request(server: ReplayServer, tmp_path: Path) -> None:
 def test_renamed_column_is_refused(
     server: ReplayServer, site: CryptoQuantReplay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said = success({"window": "day", "data": [{"date": "2026-09-10", "outflow": 5}]})
-    monkeypatch.setattr(site, "answer", lambda asked, base: said)
+    response = success({"window": "day", "data": [{"date": "2026-09-10", "outflow": 5}]})
+    monkeypatch.setattr(site, "respond", lambda request, base: response)
     with pytest.raises(BadInputError, match="rows without outflow_total"):
         observed(tmp_path)
 
@@ -247,7 +247,7 @@ def test_renamed_column_is_refused(
 def test_odd_name_of_an_exchange_goes_into_no_request(
     server: ReplayServer, site: CryptoQuantReplay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, symbol: str
 ) -> None:
-    monkeypatch.setattr(site, "_entities", lambda asked: success({"data": [{"symbol": symbol}]}))
+    monkeypatch.setattr(site, "_entities", lambda request: success({"data": [{"symbol": symbol}]}))
     with pytest.raises(BadInputError, match="symbol"):
         observed(tmp_path, since=date(2026, 9, 1))
     assert server.log[-1].path == "/btc/status/entity-list"
@@ -324,7 +324,7 @@ def test_any_bytes_are_explained_or_not_but_never_break(body: bytes, status: int
     classify(RawResponse(status, {}, body))
 
 
-def test_unknown_word_with_success_is_no_answer() -> None:
+def test_unknown_message_with_status_200_is_rejected() -> None:
     problem = classify(RawResponse(200, {}, failure(200, "maintenance").body))
     assert problem is not None
     assert problem.code == "maintenance"

@@ -77,8 +77,8 @@ def source(
     return Edgar(data, archive, Unread(home / "edgar"), facts_of=facts, filings_of=filings)
 
 
-def request(**asked: Any) -> Request:
-    return Request(**{"since": None, "through": THROUGH, "now": NOW} | asked)
+def request(**changed: Any) -> Request:
+    return Request(**{"since": None, "through": THROUGH, "now": NOW} | changed)
 
 
 class Seen:
@@ -191,13 +191,13 @@ def test_facts_are_those_of_the_file_and_no_others(shared_data: Path) -> None:
         rows, notices = filing_facts(
             "file", msgspec.json.decode(file.read_bytes(), type=CompanyFacts), cik, date(2026, 12, 31)
         )
-        told = {
+        found = {
             (tag, str(start), str(end), accession, usd)
             for tag, start, end, accession, usd in rows.select(
                 "tag", "period_start", "period_end", "accession", "value_usd"
             ).iter_rows()
         }
-        assert told == stated
+        assert found == stated
         assert not notices
 
 
@@ -283,7 +283,7 @@ def test_long_pause_between_runs_misses_nothing(server: ReplayServer, site: Edga
     }
     assert set(first.accessions) | set(later.accessions) == expected
     assert not set(first.accessions) & set(later.accessions)
-    assert any(asked.path.endswith("-submissions-001.json") for asked in server.log)
+    assert any(sent.path.endswith("-submissions-001.json") for sent in server.log)
     assert later.rows(ObservedTable.FILING_FACT)["filed_on"].max() == date(2026, 8, 9)
 
 
@@ -345,7 +345,7 @@ def test_page_of_hidden_words_alone_is_refused(server: ReplayServer, site: Edgar
     assert not seen.accessions
 
 
-def test_what_is_not_there_is_told(server: ReplayServer, site: EdgarReplay, tmp_path: Path) -> None:
+def test_missing_documents_are_reported(server: ReplayServer, site: EdgarReplay, tmp_path: Path) -> None:
     gone = next(each for each in site.filed(MINERS[1]) if each.form == "8-K")
     site.absent, site.unlisted, site.without_facts = {gone.accession}, {MINERS[0]}, {ALPHABET}
     seen = Seen(source(server, tmp_path, (ALPHABET,), MINERS).observe(request()))
@@ -364,7 +364,7 @@ def test_many_absent_documents_are_an_error(server: ReplayServer, site: EdgarRep
     site.absent = {each.accession for cik in ciks for each in site.filed(cik)}
     seen = Seen(source(server, tmp_path, (), ciks).observe(request()))
     assert isinstance(seen.error, RequestRejectedError)
-    assert sum("/Archives/" in asked.path for asked in server.log) == edgar.MOST_REJECTIONS_COUNT
+    assert sum("/Archives/" in sent.path for sent in server.log) == edgar.MOST_REJECTIONS_COUNT
 
 
 @pytest.mark.parametrize("at", [1, 4], ids=["data", "archive"])
@@ -402,7 +402,7 @@ def test_undeclared_tool_names_the_contact(server: ReplayServer, tmp_path: Path)
 
 
 @pytest.mark.parametrize("contact", [None, "Jane Doe", "https://example.org jane@example.org"])
-def test_without_a_contact_nothing_is_asked(
+def test_without_a_contact_nothing_is_fetched(
     server: ReplayServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, contact: str | None
 ) -> None:
     monkeypatch.delenv("HASHPIVOT_EDGAR_CONTACT")
@@ -481,21 +481,21 @@ def test_profile_publishes_quarters_and_candidates_and_makes_no_deal_of_them(
             each.next_day()
         later_count = requests_of_a_run(NOW + timedelta(days=3))
         server.check()
-    told = rows_of(
+    found = rows_of(
         settings.published,
         "select capex_usd, basis, source_url, notes from capex_quarter "
         "where cik = 1652044 and year(period_end) = 2025 order by period_end",
     )
-    assert [usd for usd, *_ in told] == [17_197_000_000, 22_446_000_000, 23_953_000_000, 27_851_000_000]
-    assert {basis for _, basis, *_ in told} == {"cash_purchases"}
-    assert all(notes.startswith(f"XBRL {CAPEX_TAGS[0]}") for *_, notes in told)
-    assert all(url.startswith("https://www.sec.gov/Archives/edgar/data/1652044/0001652044") for *_, url, _ in told)
+    assert [usd for usd, *_ in found] == [17_197_000_000, 22_446_000_000, 23_953_000_000, 27_851_000_000]
+    assert {basis for _, basis, *_ in found} == {"cash_purchases"}
+    assert all(notes.startswith(f"XBRL {CAPEX_TAGS[0]}") for *_, notes in found)
+    assert all(url.startswith("https://www.sec.gov/Archives/edgar/data/1652044/0001652044") for *_, url, _ in found)
     candidates = rows_of(settings.published, "select accession, review, deal_id, keywords from filing_candidate")
     expected = {
         each.accession
         for cik in registry_ciks()
         for each in sites[0].filed(cik)
-        if each.tells_of_a_lease and each.day >= THROUGH - timedelta(days=30)
+        if each.states_a_lease and each.day >= THROUGH - timedelta(days=30)
     }
     assert {accession for accession, *_ in candidates} == expected
     assert len(candidates) == len(expected) > 5
@@ -510,7 +510,7 @@ def test_profile_publishes_quarters_and_candidates_and_makes_no_deal_of_them(
     filed = [each for cik in registry_ciks() for each in sites[0].filed(cik)]
     since = [each for each in filed if THROUGH < each.day <= THROUGH + timedelta(days=3)]
     new_count = sum(each.form in CANDIDATE_FORMS for each in since)
-    # One more: the invented list has a report of August, which the facts that were recorded before it do not tell.
+    # One more: the invented list has a report of August, which the facts that were recorded before it do not state.
     assert later_count == len(registry_ciks()) + new_count + 1
 
 

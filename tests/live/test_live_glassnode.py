@@ -23,7 +23,7 @@ from flows.sources.web.site import RawResponse
 from schemas.errors import BadInputError, HashpivotError, RequestRejectedError, SettingsError
 from schemas.observations import Batch, ObservedTable
 from tests.live.replaying import replayed, values_and_flows
-from tests.replay import Fault, ReplayServer, json_said
+from tests.replay import Fault, ReplayServer, json_response
 from tests.replay.sites.glassnode import EXCHANGES, GlassnodeReplay, to_exchange, to_exchanges
 
 THROUGH = date(2026, 9, 10)
@@ -50,17 +50,17 @@ def source(home: Path) -> Glassnode:
     return made
 
 
-def request_of(**asked: object) -> Request:
-    return Request(**{"since": None, "through": THROUGH, "now": NOW} | asked)  # type: ignore[arg-type]
+def request_of(**changed: object) -> Request:
+    return Request(**{"since": None, "through": THROUGH, "now": NOW} | changed)  # type: ignore[arg-type]
 
 
-def observed(home: Path, **asked: object) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
+def observed(home: Path, **changed: object) -> tuple[pl.DataFrame, pl.DataFrame, list[str]]:
     """Values, flows, notices."""
-    return values_and_flows("glassnode", home, request_of(**asked))
+    return values_and_flows("glassnode", home, request_of(**changed))
 
 
-def known(until: date, heard: datetime) -> Known:
-    return Known(newest_day={("glassnode", each): until for each in SERIES}, heard_at={"glassnode": heard})
+def known(until: date, received: datetime) -> Known:
+    return Known(newest_day={("glassnode", each): until for each in SERIES}, received_at={"glassnode": received})
 
 
 def test_everything_is_read_at_first(server: ReplayServer, tmp_path: Path) -> None:
@@ -68,8 +68,8 @@ def test_everything_is_read_at_first(server: ReplayServer, tmp_path: Path) -> No
     assert len(server.log) == source(tmp_path).plan(request_of()).requests_count == 6
     assert set(values["series"]) == SERIES
     assert values["day"].max() == THROUGH
-    told = {row[0]: row[1:] for row in flows.filter(pl.col("day") == THROUGH).drop("day").iter_rows()}
-    assert told == {
+    observed_flows = {row[0]: row[1:] for row in flows.filter(pl.col("day") == THROUGH).drop("day").iter_rows()}
+    assert observed_flows == {
         "all": ("all", round(to_exchanges(THROUGH) * 1e8), None, None),
         **{name: ("all", round(to_exchange(THROUGH, name) * 1e8), None, None) for name in EXCHANGES},
     }
@@ -77,7 +77,7 @@ def test_everything_is_read_at_first(server: ReplayServer, tmp_path: Path) -> No
     assert dict(by_name.iter_rows()) == {"all": date(2009, 1, 3)} | dict.fromkeys(EXCHANGES, date(2011, 6, 1))
 
 
-def test_later_run_asks_for_thirty_days_and_a_new_week_for_everything(server: ReplayServer, tmp_path: Path) -> None:
+def test_later_run_fetches_thirty_days_and_a_new_week_everything(server: ReplayServer, tmp_path: Path) -> None:
     until = THROUGH - timedelta(days=1)
     values, flows, _ = observed(tmp_path, known=known(until, NOW - timedelta(days=1)))
     assert (values["day"].min(), values["day"].max()) == (until - timedelta(days=30), THROUGH)
@@ -103,7 +103,7 @@ def test_metric_beyond_the_plan_costs_itself_alone(server: ReplayServer, site: G
     values, flows, notices = observed(tmp_path, since=date(2026, 9, 1))
     assert set(values["series"]) == SERIES - {"miner_reserve_sat"}
     assert set(flows["exchange"]) == {"all"}
-    assert notices == ["not to be had: plan"] * 2
+    assert notices == ["missing: plan"] * 2
 
 
 def test_plan_that_reaches_nothing_is_an_error(server: ReplayServer, site: GlassnodeReplay, tmp_path: Path) -> None:
@@ -170,10 +170,10 @@ def test_recorded_shapes_are_read() -> None:
 @pytest.mark.parametrize(
     "body", [[{"t": 1788998400}], [{"t": "2026-09-10T00:00:00Z", "v": 1}], {"data": []}, [{"t": 1788998401, "v": 1}]]
 )
-def test_answer_of_another_shape_is_refused(
+def test_response_of_another_shape_is_rejected(
     server: ReplayServer, site: GlassnodeReplay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: object
 ) -> None:
-    monkeypatch.setattr(site, "answer", lambda asked, base: json_said(body))
+    monkeypatch.setattr(site, "respond", lambda request, base: json_response(body))
     with pytest.raises(BadInputError):
         observed(tmp_path)
 

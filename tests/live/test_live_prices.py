@@ -25,7 +25,7 @@ from flows.sources.web.site import FailureKind, RawResponse
 from schemas.errors import BadInputError, HashpivotError, RequestBudgetError, RequestRejectedError, SourcePausedError
 from schemas.observations import Batch, Notice, ObservedTable
 from tests.live.replaying import replayed
-from tests.replay import Fault, ReplayServer, ReplaySite, Said, json_said
+from tests.replay import Fault, ReplayResponse, ReplayServer, ReplaySite, json_response
 from tests.replay.faults import ALWAYS
 from tests.replay.sites import prices as doubles
 
@@ -55,12 +55,12 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplayServer]:
         yield server
 
 
-def request_of(**asked: object) -> Request:
-    return Request(**{"since": None, "through": THROUGH, "now": NOW} | asked)  # type: ignore[arg-type]
+def request_of(**changed: object) -> Request:
+    return Request(**{"since": None, "through": THROUGH, "now": NOW} | changed)  # type: ignore[arg-type]
 
 
-def observed(name: str, home: Path, **asked: object) -> tuple[pl.DataFrame, list[str]]:
-    items = list(source_named(name, Settings(home=home)).observe(request_of(**asked)))
+def observed(name: str, home: Path, **changed: object) -> tuple[pl.DataFrame, list[str]]:
+    items = list(source_named(name, Settings(home=home)).observe(request_of(**changed)))
     batches = [item.rows for item in items if isinstance(item, Batch)]
     rows = pl.concat(batches) if batches else pl.DataFrame(schema={"series": pl.String, "day": pl.Date})
     return rows, [item.message for item in items if isinstance(item, Notice)]
@@ -120,7 +120,7 @@ def test_first_run_that_is_cut_off_goes_on_where_it_ended(server: ReplayServer, 
     assert together["day"].to_list() == doubles.days(FIRST_DAY[name], THROUGH)
 
 
-def test_day_without_a_trade_is_told_and_left_open(server: ReplayServer, tmp_path: Path) -> None:
+def test_day_without_a_trade_is_reported_and_stays_null(server: ReplayServer, tmp_path: Path) -> None:
     quiet = date(2026, 9, 4)
     server.sites["coinbase"].quiet.add(quiet)  # type: ignore[attr-defined]
     rows, notices = observed("coinbase", tmp_path, since=date(2026, 9, 1))
@@ -128,10 +128,10 @@ def test_day_without_a_trade_is_told_and_left_open(server: ReplayServer, tmp_pat
     assert notices == ["states no candle for 1 day(s) from 2026-09-04 to 2026-09-04"]
 
 
-def test_kraken_says_that_it_forgets(server: ReplayServer, tmp_path: Path) -> None:
+def test_kraken_reports_that_older_days_are_gone(server: ReplayServer, tmp_path: Path) -> None:
     rows, notices = observed("kraken", tmp_path, since=date(2020, 1, 1))
     assert rows["day"].min() == FIRST_DAY["kraken"]
-    assert notices == [f"asked for days from 2020-01-01 on, but its candles begin on {FIRST_DAY['kraken']}"]
+    assert notices == [f"requested days from 2020-01-01 on, but its candles begin on {FIRST_DAY['kraken']}"]
 
 
 def test_kraken_lockout_closes_it_for_everybody(server: ReplayServer, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_kraken_lockout_closes_it_for_everybody(server: ReplayServer, tmp_path: 
     assert len(server.log) == 1
 
 
-def test_binance_where_it_answers_nobody(server: ReplayServer, tmp_path: Path) -> None:
+def test_binance_where_it_serves_nobody(server: ReplayServer, tmp_path: Path) -> None:
     server.faults.append(Fault("451 location", "binance", 1, ALWAYS))
     with pytest.raises(RequestRejectedError, match=r"restricted location.*Take binance out of the profile") as raised:
         observed("binance", tmp_path)
@@ -157,11 +157,11 @@ def test_binance_ban_closes_it(server: ReplayServer, tmp_path: Path) -> None:
     assert len(server.log) == 1
 
 
-def test_kraken_answer_about_two_pairs_is_refused(
+def test_kraken_response_about_two_pairs_is_rejected(
     server: ReplayServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    both = json_said({"error": [], "result": {"XXBTZUSD": [], "XXBTZEUR": [], "last": 1}})
-    monkeypatch.setattr(server.sites["kraken"], "answer", lambda asked, base: both)
+    both = json_response({"error": [], "result": {"XXBTZUSD": [], "XXBTZEUR": [], "last": 1}})
+    monkeypatch.setattr(server.sites["kraken"], "respond", lambda request, base: both)
     with pytest.raises(BadInputError, match="candles of one pair"):
         observed("kraken", tmp_path)
 
@@ -170,8 +170,8 @@ def test_kraken_answer_about_two_pairs_is_refused(
 def test_bitstamp_time_that_is_none_is_refused(
     server: ReplayServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stated: str
 ) -> None:
-    said = json_said({"data": {"ohlc": [{"timestamp": stated, "close": "1"}]}})
-    monkeypatch.setattr(server.sites["bitstamp"], "answer", lambda asked, base: said)
+    response = json_response({"data": {"ohlc": [{"timestamp": stated, "close": "1"}]}})
+    monkeypatch.setattr(server.sites["bitstamp"], "respond", lambda request, base: response)
     with pytest.raises(BadInputError, match="a time in seconds"):
         observed("bitstamp", tmp_path)
 
@@ -226,7 +226,9 @@ def test_close_is_read_from_its_own_column(
     server: ReplayServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     body, (day, at) = SHAPES[name]
-    monkeypatch.setattr(server.sites[name], "answer", lambda asked, base: Said(200, json.dumps(body).encode()))
+    monkeypatch.setattr(
+        server.sites[name], "respond", lambda request, base: ReplayResponse(200, json.dumps(body).encode())
+    )
     rows, _ = observed(name, tmp_path, since=date(2026, 9, 9))
     assert rows.rows() == [("price_usd", date.fromisoformat(day), at)]
 
@@ -258,7 +260,7 @@ def test_candle_that_cannot_be_believed_is_refused(candles: list[tuple[str, str]
         ("EQuery:Unknown asset pair", FailureKind.REJECTED),
     ],
 )
-def test_kraken_errors_are_told_apart(error: str, trouble: FailureKind) -> None:
+def test_kraken_errors_are_distinguished(error: str, trouble: FailureKind) -> None:
     problem = kraken.classify(RawResponse(200, {}, json.dumps({"error": [error]}).encode()))
     assert problem is not None
     assert (problem.kind, problem.code) == (trouble, error)
@@ -298,8 +300,8 @@ def test_any_json_gives_closes_or_an_error_of_ours(
     @given(body=mutated(good))
     def read(body: object) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            said = Said(200, json.dumps(body).encode())
-            patch.setattr(server.sites[name], "answer", lambda asked, base: said)
+            response = ReplayResponse(200, json.dumps(body).encode())
+            patch.setattr(server.sites[name], "respond", lambda request, base: response)
             try:
                 items = list(source.observe(request_of(since=date(2026, 9, 9))))
             except HashpivotError:

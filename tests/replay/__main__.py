@@ -33,13 +33,13 @@ def main() -> None:
                 print(f"# curl -X POST http://127.0.0.1:{server.port}/_switch/{site.name}/{switch}")
         print("# watching; end with ctrl-c", flush=True)
         server.watched = True
-        told = 0
+        shown_count = 0
         try:
             while True:
                 time.sleep(0.2)
-                for rule in server.broken[told:]:
+                for rule in server.broken[shown_count:]:
                     print(f"RULE BROKEN: {rule}", flush=True)
-                told = len(server.broken)
+                shown_count = len(server.broken)
         except KeyboardInterrupt:
             print(f"\n{len(server.log)} requests, {len(server.broken)} rules broken")
 

@@ -1,7 +1,7 @@
 """An invented chain for the explorers: headers that hash, coinbases that pay, blocks that can be replaced.
 
 `mainlike` keeps to the same days, counts, subsidies and fees as the replayed Coin Metrics, so that the two agree to the
-satoshi. `young` has twelve blocks a day from block 0 on, for explorers that are asked about each block.
+satoshi. `young` has twelve blocks a day from block 0 on, for explorers that are queried for each block.
 """
 
 import struct
@@ -24,7 +24,7 @@ POOLS = (
     ("AntPool", "antpool", "Mined by AntPool"),
     ("ViaBTC", "viabtc", "/ViaBTC/"),
     ("Backwater Pool", "backwaterpool", "/Backwater/"),
-    ("OCEAN", "ocean", "nothing that tells"),
+    ("OCEAN", "ocean", "an unlisted tag"),
     ("Unknown", "unknown", ""),
 )
 """Names as the server has them; the last three are in no list of ours, or not by that tag."""
@@ -77,7 +77,7 @@ def young_slot(height: int) -> Slot:
 
 
 class Chain:
-    """Blocks from `floor` up, made when they are asked for. `replace` makes others in their place."""
+    """Blocks from `floor` up, made when they are requested. `replace` makes others in their place."""
 
     def __init__(self, slot: Callable[[int], Slot], floor: int) -> None:
         self.slot, self.floor = slot, floor
@@ -166,7 +166,7 @@ class Chain:
         )
 
     def block(self, height: int) -> dict[str, Any]:
-        """The block as Esplora tells it."""
+        """The block as Esplora states it."""
         block_hash = self.hash(height)
         return {
             "id": block_hash,

@@ -13,7 +13,7 @@ class Limit:
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReplayRequest:
     """One request as it arrived. `path` is what follows the site's prefix; header names are in lower case."""
 
     site: str
@@ -25,15 +25,15 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Said:
+class ReplayResponse:
     status: int = 200
     body: bytes = b""
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def json_said(value: Any, status: int = 200, **headers: str) -> Said:
-    return Said(status, json.dumps(value).encode(), "application/json", headers)
+def json_response(value: Any, status: int = 200, **headers: str) -> ReplayResponse:
+    return ReplayResponse(status, json.dumps(value).encode(), "application/json", headers)
 
 
 class ReplaySite:
@@ -41,7 +41,7 @@ class ReplaySite:
 
     `settings`: variables that point hashpivot at it; `{base}` stands for the address of the prefix, `{secret}` for the
     key. The key may travel in `secret_header` or `secret_parameter` and nowhere else. `error_object`: what this source
-    sends with HTTP 200 where it means an error. `flavours`: answers of this source for kinds of faults, where they
+    sends with HTTP 200 where it means an error. `flavours`: responses of this source for kinds of faults, where they
     differ from the usual ones. `switches`: what a person or a test can change while the server runs.
     """
 
@@ -59,11 +59,11 @@ class ReplaySite:
 
     def __init__(self) -> None:
         self.switches: dict[str, Callable[[], None]] = {}
-        self.flavours: dict[str, Said] = {}
+        self.flavours: dict[str, ReplayResponse] = {}
 
-    def error_object(self) -> Said:
-        return json_said({"error": "something went wrong"})
+    def error_object(self) -> ReplayResponse:
+        return json_response({"error": "something went wrong"})
 
-    def answer(self, asked: Asked, base: str) -> Said | None:
-        """The answer, or None for a request that the documentation does not know. `base`: address of the prefix."""
+    def respond(self, request: ReplayRequest, base: str) -> ReplayResponse | None:
+        """The response, or None for a request that the documentation does not know. `base`: address of the prefix."""
         raise NotImplementedError

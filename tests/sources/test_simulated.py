@@ -129,7 +129,7 @@ def test_the_demo_covers_seven_years_without_a_gap(demo, blocks):
     assert set(days_by_series["day"]) == {flows_days.len()}
 
 
-def test_what_blocks_already_say_is_no_daily_value(demo):
+def test_what_blocks_already_state_is_no_daily_value(demo):
     series = set(demo[ObservedTable.DAILY_VALUE]["series"].unique())
     assert series <= set(SERIES)
     assert not series & CHAIN_SERIES

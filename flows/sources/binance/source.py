@@ -69,5 +69,5 @@ class Binance(DailyCloses):
         if span:
             params["startTime"] = midnight_seconds(span[0]) * MILLISECONDS_PER_SECOND
             params["endTime"] = midnight_seconds(span[1]) * MILLISECONDS_PER_SECOND
-        answer = self._client.json("/klines", params, list[Row])
-        return page_of([candle(row[0], row[4], per_second=MILLISECONDS_PER_SECOND) for row in answer.value], answer)
+        response = self._client.json("/klines", params, list[Row])
+        return page_of([candle(row[0], row[4], per_second=MILLISECONDS_PER_SECOND) for row in response.value], response)

@@ -29,7 +29,7 @@ class Row(msgspec.Struct):
 
 
 class Candles(msgspec.Struct):
-    """All candles of one answer."""
+    """All candles of one response."""
 
     ohlc: list[Row]
 
@@ -77,11 +77,11 @@ class Bitstamp(DailyCloses):
         if span:
             params["limit"] = (span[1] - span[0]).days + 1
             params["start"] = midnight_seconds(span[0])
-        answer = self._client.json("/ohlc/btcusd/", params, Envelope)
-        rows = answer.value.data.ohlc
+        response = self._client.json("/ohlc/btcusd/", params, Envelope)
+        rows = response.value.data.ohlc
         for row in rows:
             if not _SECONDS.fullmatch(row.timestamp):
                 raise BadInputError(
-                    answer.origin, shortened(row.timestamp), "a time in seconds", "check HASHPIVOT_BITSTAMP_URL"
+                    response.origin, shortened(row.timestamp), "a time in seconds", "check HASHPIVOT_BITSTAMP_URL"
                 )
-        return page_of([candle(int(row.timestamp), row.close) for row in rows], answer)
+        return page_of([candle(int(row.timestamp), row.close) for row in rows], response)

@@ -25,9 +25,9 @@ SITE: Final = Site(
 
 
 class Coinbase(DailyCloses):
-    """Coinbase Exchange, BTC-USD. Days without a trade have no candle; the answer has the newest first.
+    """Coinbase Exchange, BTC-USD. Days without a trade have no candle; the response has the newest first.
 
-    A range is answered with both ends, and refused beyond 300 candles.
+    A range includes both ends, and is rejected beyond 300 candles.
     """
 
     site = SITE
@@ -38,5 +38,5 @@ class Coinbase(DailyCloses):
         params: dict[str, str | int] = {"granularity": SECONDS_PER_DAY}
         if span:
             params |= {"start": f"{span[0]}T00:00:00Z", "end": f"{span[1]}T00:00:00Z"}
-        answer = self._client.json("/products/BTC-USD/candles", params, list[Row])
-        return page_of([candle(row[0], row[4]) for row in answer.value], answer)
+        response = self._client.json("/products/BTC-USD/candles", params, list[Row])
+        return page_of([candle(row[0], row[4]) for row in response.value], response)

@@ -1,6 +1,6 @@
 """Which of Coin Metrics' daily metrics we use, in which unit they come, and when a day of them is complete.
 
-Source: https://docs.coinmetrics.io/. Amounts are in BTC, the hash rate in TH/s. The same in its files and its answers.
+Source: https://docs.coinmetrics.io/. Amounts are in BTC, the hash rate in TH/s. The same in its files and its API.
 """
 
 from typing import Final

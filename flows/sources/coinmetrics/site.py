@@ -1,4 +1,4 @@
-"""Where Coin Metrics' API is, how fast it may be asked and how it says no.
+"""Where Coin Metrics' API is, its rate limit and its errors.
 
 Source: the OpenAPI description in the vendor's own client, https://pypi.org/project/coinmetrics-api-client/, and
 https://docs.coinmetrics.io/api/v4.
@@ -51,7 +51,7 @@ SITE: Final = Site(
     key=Key(
         place=InParameter("api_key"),
         needed=False,
-        remedy="unset it to ask the community host, or copy your key of the pro API",
+        remedy="unset it to use the community host, or copy your key of the pro API",
     ),
     reset_header="X-RateLimit-Reset",
     limited_pause_seconds=6,

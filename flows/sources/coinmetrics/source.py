@@ -1,8 +1,7 @@
 """Coin Metrics' daily metrics of Bitcoin: what the catalogue offers today, in one request for all of it.
 
-Metrics have been taken out of the free offer one by one, and one that may not be had fails the request for all. So the
-catalogue is read first, the request asks that forbidden ones be ignored, and where that is not heeded, each is asked
-for by itself.
+Metrics have been taken out of the free offer one by one, and a forbidden one fails the request for all. So the
+catalogue is read first, the request has forbidden ones ignored, and where that fails, each is requested by itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -74,7 +73,7 @@ class ValuesPage(msgspec.Struct):
 class CoinMetrics:
     """The community API, or the pro API with a key.
 
-    Costs two requests. Where all that is offered is stored, it asks for the days from `LOOK_BACK` before the newest
+    Costs two requests. Where all that is offered is stored, it fetches the days from `LOOK_BACK` before the newest
     stored one. The first run of each ISO week reads everything again, as revisions reach further back now and then.
     """
 
@@ -87,7 +86,7 @@ class CoinMetrics:
         return Estimate(requests_count=2, seconds=2 * self._client.site.spacing_seconds)
 
     def probe(self) -> str:
-        """Ask for the newest price."""
+        """Fetch the newest price."""
         params: dict[str, str | int] = {
             "assets": ASSET,
             "metrics": "PriceUSD",
@@ -99,7 +98,7 @@ class CoinMetrics:
         return f"newest day {(rows[0].get('time') or 'unnamed')[:10]}" if rows else "no day stated"
 
     def observe(self, request: Request) -> Iterator[Batch | Notice]:
-        """Yield one batch with every value of the days asked for. Raises as `Client.json`, and `BadInputError`."""
+        """Yield one batch with every value of the days requested. Raises as `Client.json`, and `BadInputError`."""
         offered = self._offered()
         columns = tuple(column for column in METRICS if column.header in offered)
         yield from self._about_absent(columns, request)
@@ -118,7 +117,7 @@ class CoinMetrics:
             **({"start_time": since.isoformat()} if since else {}),
         }
         rows, digests, forbidden = self._values([column.header for column in columns], params)
-        # A metric that is ignored, as we ask, is in no row at all; one without a value may be null instead.
+        # A metric that is ignored, as we request, is in no row at all; one without a value may be null instead.
         forbidden += [
             column.header
             for column in columns
@@ -183,7 +182,7 @@ class CoinMetrics:
         return rows, digests, forbidden
 
     def _pages(self, metrics: Sequence[str], params: dict[str, str]) -> tuple[list[Row], list[str]]:
-        asked: dict[str, str | int] | None = {
+        query: dict[str, str | int] | None = {
             **params,
             "metrics": ",".join(metrics),
             "page_size": PAGE_ROWS,
@@ -194,27 +193,27 @@ class CoinMetrics:
         rows: list[Row] = []
         digests: list[str] = []
         for _ in range(MOST_PAGES_COUNT):
-            if asked is None:
+            if query is None:
                 return rows, digests
-            answer = self._client.json(VALUES, asked, ValuesPage)
-            rows += answer.value.data
-            digests.append(answer.sha256)
-            asked = self._next(VALUES, answer.value.next_page_url, asked)
+            response = self._client.json(VALUES, query, ValuesPage)
+            rows += response.value.data
+            digests.append(response.sha256)
+            query = self._next(VALUES, response.value.next_page_url, query)
         raise BadInputError(
             self._client.place(VALUES, params), f"more than {MOST_PAGES_COUNT} pages", "a last one", "report it"
         )
 
-    def _next(self, path: str, url: str | None, asked: dict[str, str | int]) -> dict[str, str | int] | None:
-        """The parameters of the next page, to be sent to the address we know: the answer may not send us elsewhere."""
+    def _next(self, path: str, url: str | None, query: dict[str, str | int]) -> dict[str, str | int] | None:
+        """The parameters of the next page, sent to the address we know: a response may not lead elsewhere."""
         if url is None:
             return None
         parts = urlsplit(url)
         params: dict[str, str | int] = {
             name: value for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "api_key"
         }
-        if not parts.path.endswith(path) or not params or params == asked:
+        if not parts.path.endswith(path) or not params or params == query:
             raise BadInputError(
-                self._client.place(path, asked),
+                self._client.place(path, query),
                 "a next page that is none",
                 "another page of the same",
                 "try again later",
@@ -249,13 +248,13 @@ def parsed(
     cells = cells.with_columns(pl.col("row").cast(pl.Int64))
     if cells.is_empty():
         empty = pl.DataFrame(schema={"series": pl.String, "day": pl.Date, "value": pl.Float64})
-        return empty, ["has no row for the days asked for"]
+        return empty, ["has no row for the days requested"]
     kind = DailyCells(
         day_header="time",
         columns=[column if whole else replace(column, zero_before_start=False) for column in columns],
         partial=without_chain_metrics,
         only={"asset": ASSET},
-        remedy="nothing of the answer is used; try again tomorrow, or take coinmetrics out of the profile",
+        remedy="nothing of the response is used; try again tomorrow, or take coinmetrics out of the profile",
     )
     values, _, notices = daily_values(origin, cells, kind, request.now.date())
     return values.filter(pl.col("day") <= request.through), notices

@@ -1,4 +1,4 @@
-"""Which exchanges and pools carried most when all of them were last asked, so that a daily run asks for those alone."""
+"""Which exchanges and pools carried most when all of them were last fetched, so that a daily run fetches only those."""
 
 from datetime import datetime
 from pathlib import Path

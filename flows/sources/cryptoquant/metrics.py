@@ -1,6 +1,6 @@
-"""Which of CryptoQuant's daily figures we ask for, by endpoint. Amounts are in BTC.
+"""Which of CryptoQuant's daily figures we fetch, by endpoint. Amounts are in BTC.
 
-Source: https://docs.cryptoquant.com/. Nothing that could be computed from these is asked for as well.
+Source: https://docs.cryptoquant.com/. Nothing that could be computed from these is fetched as well.
 """
 
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Where CryptoQuant's API is, how fast it may be asked and how it says no.
+"""Where CryptoQuant's API is, its rate limit and its errors.
 
 Source: https://docs.cryptoquant.com/. Its rate limits are not published; one request a second is our own caution.
 """
@@ -27,7 +27,7 @@ _TROUBLES: Final = {
 
 
 class Status(msgspec.Struct):
-    """What every answer begins with; `message` is one fixed word."""
+    """What every response begins with; `message` is one fixed word."""
 
     code: int
     message: str
@@ -40,7 +40,7 @@ class _Envelope(msgspec.Struct):
 
 
 def classify(reply: RawResponse) -> Failure | None:
-    """The status object, whatever the HTTP status. `deprecated` with a result is still an answer."""
+    """The status object, whatever the HTTP status. `deprecated` with a result is still a response."""
     try:
         envelope = msgspec.json.decode(reply.body, type=_Envelope)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -29,9 +29,9 @@ from schemas.errors import BadInputError, RequestRejectedError
 from schemas.observations import EXCHANGE_FLOW, Batch, Notice, ObservedTable
 
 MOST_ROWS: Final = 100_000
-"""The most that one answer may have; all days since 2009 fit."""
+"""The most rows that one response may have; all days since 2009 fit."""
 MOST_ENTITIES_COUNT: Final = 30
-"""Exchanges, and pools, that a full reading asks for one by one; the list begins with the known ones."""
+"""Exchanges, and pools, that a full reading fetches one by one; the list begins with the known ones."""
 MOST_DAILY_PAIRS_COUNT: Final = 8
 LOOK_BACK: Final = timedelta(days=45)
 REWRITTEN_BY: Final = timedelta(hours=2)
@@ -52,7 +52,7 @@ class Rows(msgspec.Struct):
 
 
 class Series(msgspec.Struct):
-    """An answer with rows."""
+    """A response with rows."""
 
     status: Status
     result: Rows
@@ -71,7 +71,7 @@ class Entities(msgspec.Struct):
 
 
 class EntityList(msgspec.Struct):
-    """An answer with names."""
+    """A response with names."""
 
     status: Status
     result: Entities
@@ -81,7 +81,7 @@ class CryptoQuant:
     """The API of a Professional or Premium plan.
 
     The first run after each Tuesday's rewriting reads everything again: 10 requests for the totals, 2 for the names,
-    one for each exchange and each pool. Any other run asks for the days from `LOOK_BACK` before the newest stored one,
+    one for each exchange and each pool. Any other run fetches the days from `LOOK_BACK` before the newest stored one,
     of the totals and of the busiest pairs alone, so that other pairs are up to a week behind. Which pairs those are is
     kept in a file; without it, everything is read again.
     """
@@ -91,7 +91,7 @@ class CryptoQuant:
         self.name = client.site.name
 
     def plan(self, request: Request) -> Estimate:
-        """What is asked for at most; a full reading does not know yet how many exchanges and pools there are."""
+        """The most that is fetched; a full reading does not know yet how many exchanges and pools there are."""
         kept = self._kept(request)
         pairs_count = len(kept.pairs) if kept else 2 + 2 * MOST_ENTITIES_COUNT
         count = len(ENDPOINTS) + pairs_count
@@ -104,22 +104,22 @@ class CryptoQuant:
         for endpoint in ENDPOINTS:
             since = self._since(endpoint.columns, request, whole=kept is None)
             try:
-                answer = self._rows(endpoint.path, endpoint.params, since, request)
+                response = self._rows(endpoint.path, endpoint.params, since, request)
             except RequestRejectedError as rejection:
                 if rejection.code not in DISPENSABLE:
                     raise
                 refused[endpoint.path] = rejection
-                yield Notice(source=self.name, origin=endpoint.path, message=f"not to be had: {rejection.code}")
+                yield Notice(source=self.name, origin=endpoint.path, message=f"missing: {rejection.code}")
                 continue
             values, notices = parsed(
-                answer.origin, answer.value.result.data, endpoint.columns, request, whole=not since
+                response.origin, response.value.result.data, endpoint.columns, request, whole=not since
             )
-            yield from self._notices(answer, notices)
-            yield self._batch(ObservedTable.DAILY_VALUE, answer, values, request)
+            yield from self._notices(response, notices)
+            yield self._batch(ObservedTable.DAILY_VALUE, response, values, request)
             if endpoint.path == MINER_TO_EXCHANGE:
                 flows = flows_of(values, Pair(exchange=EVERYBODY, pool=EVERYBODY))
                 if not flows.is_empty():
-                    yield self._batch(ObservedTable.EXCHANGE_FLOW, answer, flows, request)
+                    yield self._batch(ObservedTable.EXCHANGE_FLOW, response, flows, request)
         if len(refused) == len(ENDPOINTS):
             raise refused[MINER_TO_EXCHANGE]
         # What may not be had in total may not be had one by one.
@@ -127,24 +127,24 @@ class CryptoQuant:
 
     def probe(self) -> str:
         """Whether the key is taken, for one request. Raises as `Client.json`."""
-        answer = self._client.json(ENTITIES, {"type": "miner"}, EntityList)
-        return f"takes the key, and knows {len(answer.value.result.data)} pools"
+        response = self._client.json(ENTITIES, {"type": "miner"}, EntityList)
+        return f"takes the key, and knows {len(response.value.result.data)} pools"
 
     def _kept(self, request: Request) -> Kept | None:
         """The busiest pairs, or None where everything has to be read."""
         kept = self._busiest.read() if request.since is None else None
-        is_stored = self.name in request.known.heard_at
+        is_stored = self.name in request.known.received_at
         return kept if kept and is_stored and last_rewriting(request.now) <= kept.read_at <= request.now else None
 
     def _since(self, columns: Sequence[Column], request: Request, *, whole: bool) -> date | None:
-        """The first day to ask for, None for all there are."""
+        """The first day to fetch, None for all there are."""
         if request.since is not None:
             return request.since
         complete_until = request.known.complete_until(self.name, [column.series for column in columns])
         return None if whole or complete_until is None else min(complete_until, request.through) - LOOK_BACK
 
     def _rows(self, path: str, params: Mapping[str, str], since: date | None, request: Request) -> Response[Series]:
-        asked: dict[str, str | int] = {
+        query: dict[str, str | int] = {
             **params,
             "window": "day",
             "limit": MOST_ROWS,
@@ -152,7 +152,7 @@ class CryptoQuant:
             "to": f"{request.through + timedelta(days=1):%Y%m%d}",
             **({"from": f"{since:%Y%m%d}"} if since else {}),
         }
-        return self._client.json(path, asked, Series)
+        return self._client.json(path, query, Series)
 
     def _pairs(self, kept: Kept | None, request: Request, *, is_offered: bool) -> Iterator[Batch | Notice]:
         pairs: list[Pair] = []
@@ -176,52 +176,52 @@ class CryptoQuant:
                 "to_exchange": ALL_EXCHANGES if pair.exchange == EVERYBODY else pair.exchange,
             }
             try:
-                answer = self._rows(MINER_TO_EXCHANGE, params, since, request)
+                response = self._rows(MINER_TO_EXCHANGE, params, since, request)
             except RequestRejectedError as rejection:
                 if rejection.code not in DISPENSABLE:
                     raise
                 place = self._client.place(MINER_TO_EXCHANGE, params)
-                yield Notice(source=self.name, origin=place, message=f"not to be had: {rejection.code}")
+                yield Notice(source=self.name, origin=place, message=f"missing: {rejection.code}")
                 continue
-            values, notices = parsed(answer.origin, answer.value.result.data, OF_A_PAIR, request, whole=not since)
+            values, notices = parsed(response.origin, response.value.result.data, OF_A_PAIR, request, whole=not since)
             flows = flows_of(values, pair)
             recent = flows.filter(pl.col("day") > request.through - LOOK_BACK)
             carried[pair] = int(recent["transfer_sat"].sum())
-            yield from self._notices(answer, [each for each in notices if "leading zero" not in each])
+            yield from self._notices(response, [each for each in notices if "leading zero" not in each])
             if not flows.is_empty():
-                yield self._batch(ObservedTable.EXCHANGE_FLOW, answer, flows, request)
+                yield self._batch(ObservedTable.EXCHANGE_FLOW, response, flows, request)
         if kept is None and request.since is None:
             busiest = sorted(carried, key=lambda pair: carried[pair], reverse=True)[:MOST_DAILY_PAIRS_COUNT]
             self._busiest.write(Kept(request.now, [pair for pair in busiest if carried[pair]]))
 
     def _symbols(self, kind: str) -> tuple[list[str], list[Notice]]:
-        """Names of the exchanges or pools to ask for, and what there is to say about them."""
+        """Names of the exchanges or pools to fetch, and the notices about them."""
         try:
-            answer = self._client.json(ENTITIES, {"type": kind}, EntityList)
+            response = self._client.json(ENTITIES, {"type": kind}, EntityList)
         except RequestRejectedError as rejection:
             if rejection.code not in DISPENSABLE:
                 raise
-            message = f"names of {kind}s are not to be had: {rejection.code}; their flows are not asked for"
+            message = f"names of {kind}s are missing: {rejection.code}; their flows are not fetched"
             return [], [Notice(source=self.name, origin=self._client.place(ENTITIES, {}), message=message)]
-        listed = dict.fromkeys(each.symbol for each in answer.value.result.data)
+        listed = dict.fromkeys(each.symbol for each in response.value.result.data)
         symbols = [symbol for symbol in listed if symbol not in _GROUPS and symbol != EVERYBODY]
         left_out = symbols[MOST_ENTITIES_COUNT:]
-        message = f"{len(left_out)} of {len(symbols)} {kind}s are not asked for one by one, from {left_out[:1]} on"
-        notices = [Notice(source=self.name, origin=answer.origin, message=message)] if left_out else []
+        message = f"{len(left_out)} of {len(symbols)} {kind}s are not fetched one by one, from {left_out[:1]} on"
+        notices = [Notice(source=self.name, origin=response.origin, message=message)] if left_out else []
         return symbols[:MOST_ENTITIES_COUNT], notices
 
-    def _notices(self, answer: Response[Series], messages: Sequence[str]) -> Iterator[Notice]:
-        if answer.value.status.message == DEPRECATED:
+    def _notices(self, response: Response[Series], messages: Sequence[str]) -> Iterator[Notice]:
+        if response.value.status.message == DEPRECATED:
             messages = ["the vendor calls this deprecated, and may take it away", *messages]
         for message in messages:
-            yield Notice(source=self.name, origin=answer.origin, message=message)
+            yield Notice(source=self.name, origin=response.origin, message=message)
 
-    def _batch(self, table: ObservedTable, answer: Response[Series], rows: pl.DataFrame, request: Request) -> Batch:
+    def _batch(self, table: ObservedTable, response: Response[Series], rows: pl.DataFrame, request: Request) -> Batch:
         return Batch(
             source=self.name,
             table=table,
-            origin=answer.origin,
-            sha256=answer.sha256,
+            origin=response.origin,
+            sha256=response.sha256,
             observed_at=request.now,
             rows=rows,
         )
@@ -260,19 +260,19 @@ def parsed(
     )
     if cells.is_empty():
         empty = pl.DataFrame(schema={"series": pl.String, "day": pl.Date, "value": pl.Float64})
-        return empty, ["has no row for the days asked for"]
+        return empty, ["has no row for the days requested"]
     kind = DailyCells(
         day_header="date",
         columns=[column if whole else replace(column, zero_before_start=False) for column in columns],
         partial=lambda _: None,
-        remedy="nothing of the answer is used; try again tomorrow, or take cryptoquant out of the profile",
+        remedy="nothing of the response is used; try again tomorrow, or take cryptoquant out of the profile",
     )
     values, _, notices = daily_values(origin, cells, kind, today)
     return values.filter(pl.col("day") <= request.through), notices
 
 
 def flows_of(values: pl.DataFrame, pair: Pair) -> pl.DataFrame:
-    """Rows of `EXCHANGE_FLOW` for `pair`: days whose amount `values` state. The ten largest are not told."""
+    """Rows of `EXCHANGE_FLOW` for `pair`: days whose amount `values` state. The ten largest are not stated."""
     counts = values.filter(pl.col("series") == "miner_to_exchange_count").select("day", transfer_count="value")
     return (
         values.filter(pl.col("series") == "miner_to_exchange_sat")

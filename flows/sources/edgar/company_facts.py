@@ -13,7 +13,7 @@ from transforms.inputs.capex import CAPEX_TAGS
 
 _Usd = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _TYPES: Final = {name: column.dtype.type for name, column in FILING_FACT.columns.items()}
-REMEDY: Final = "nothing of the answer is used; try again tomorrow, or take edgar out of the profile"
+REMEDY: Final = "nothing of the response is used; try again tomorrow, or take edgar out of the profile"
 
 
 class Fact(msgspec.Struct):
@@ -53,7 +53,7 @@ class CompanyFacts(msgspec.Struct):
 
 
 def same_cik(origin: str, stated: int | str, cik: int) -> None:
-    """Raise `BadInputError` where an answer is about another company."""
+    """Raise `BadInputError` where a response is about another company."""
     if str(stated).lstrip("0") != str(cik):
         raise BadInputError(origin, f"the CIK {stated}", str(cik), REMEDY)
 
@@ -62,7 +62,7 @@ def filing_facts(origin: str, company: CompanyFacts, cik: int, through: date) ->
     """The amounts of `CAPEX_TAGS` that the company filed up to `through`, and what was left out.
 
     Shape: `schemas.observations.FILING_FACT`, sorted by its key. Raises `BadInputError` for facts that are none. A
-    period that ends before it begins or after it was told is somebody's slip in one old filing, and left out, as is an
+    period that ends before it begins or after it was filed is somebody's slip in one old filing, and left out, as is an
     amount that the same filing states twice with different values.
     """
     same_cik(origin, company.cik, cik)
@@ -80,7 +80,7 @@ def filing_facts(origin: str, company: CompanyFacts, cik: int, through: date) ->
     notices = [
         f"CIK {cik}: {count} amounts left out, as {why}"
         for count, why in (
-            (stated.height - believed.height, "their periods end before they begin or after they were told"),
+            (stated.height - believed.height, "their periods end before they begin or after they were filed"),
             (believed.height - once.height, "one filing states them with different values"),
         )
         if count

@@ -1,8 +1,8 @@
-"""Where EDGAR's two hosts are, how fast they may be asked together and how they say no.
+"""Where EDGAR's two hosts are, their common rate limit and their errors.
 
 Source: https://www.sec.gov/search-filings/edgar-application-programming-interfaces and
-https://www.sec.gov/about/webmaster-frequently-asked-questions. Ten requests a second are counted over all hosts and
-machines of a user; whoever goes beyond is shut out, by address, until ten minutes have passed below the limit.
+https://www.sec.gov/search-filings/edgar-search-assistance/accessing-edgar-data. Ten requests a second are counted
+over all hosts and machines of a user; beyond that, an address is blocked until ten minutes have passed below the limit.
 """
 
 import re
@@ -27,16 +27,16 @@ _COVER: Final = re.compile(
 
 
 def classify(reply: RawResponse) -> Failure | None:
-    """Two pages come with the status 403, told apart by their titles; of any other page we take the worse.
+    """Two pages come with the status 403, distinguished by their titles; of any other page we take the worse.
 
-    A document or answer that is not there gets 404, sometimes 403, as XML: the status tells enough.
+    A document that is not there gets 404, sometimes 403, as XML: the status is enough.
     """
     if reply.status != _FORBIDDEN or reply.content_type not in HTML:
         return None
     title = _TITLE.search(reply.body)
-    told = " ".join(title[1].decode("utf-8", "replace").split()) if title else "a page without a title"
-    trouble = FailureKind.CONTACT if _UNDECLARED in told.lower().encode() else FailureKind.BLOCKED
-    return Failure(trouble, f"HTTP {reply.status}", told)
+    shown = " ".join(title[1].decode("utf-8", "replace").split()) if title else "a page without a title"
+    trouble = FailureKind.CONTACT if _UNDECLARED in shown.lower().encode() else FailureKind.BLOCKED
+    return Failure(trouble, f"HTTP {reply.status}", shown)
 
 
 def classify_document(reply: RawResponse) -> Failure | None:

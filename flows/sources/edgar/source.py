@@ -16,7 +16,7 @@ from schemas.errors import BadInputError, RequestBudgetError, RequestRejectedErr
 from schemas.observations import Batch, Notice, ObservedTable
 from transforms.inputs.filings import CANDIDATE_FORMS, evidence, filing_rows
 
-ASKED_EVERY: Final = timedelta(days=3)
+FETCH_INTERVAL: Final = timedelta(days=3)
 """Filings need a person's review anyway, so that a list a company every day would be wasted."""
 FIRST_LOOK_BACK: Final = timedelta(days=30)
 """Filings of so many days are looked at in the first run."""
@@ -35,7 +35,7 @@ FILINGS_A_YEAR: Final = 40
 class Edgar:
     """Company facts and filings, by CIK.
 
-    Asked again `ASKED_EVERY` after it was last heard, or where a `since` is given; nothing in between. Costs one
+    Fetched again `FETCH_INTERVAL` after the last batch, or where a `since` is given; nothing in between. Costs one
     request a company for the list of its filings; one for its facts where none are stored, or where it has filed a
     report since; and one for each filing that nobody has looked at. Looked at are the filings since the oldest that is
     stored, or of the last `FIRST_LOOK_BACK` where none is or where that is longer, at most `MOST_DOCUMENTS_COUNT` a
@@ -54,7 +54,7 @@ class Edgar:
 
     def plan(self, request: Request) -> Estimate:
         """A list a company, the facts that are not stored, and as many documents as the days usually bring."""
-        if self._heard_lately(request):
+        if self._received_lately(request):
             return Estimate(requests_count=0, seconds=0)
         looked_at = request.known.filings.get(self.name, {})
         first = self._first_day(request)
@@ -69,19 +69,17 @@ class Edgar:
         return Estimate(requests_count=count, seconds=count * self._data.site.spacing_seconds)
 
     def probe(self) -> str:
-        """Ask for one list of filings; what was found, in words. Raises as `Client.json`."""
+        """Fetch one list of filings; what was found, in words. Raises as `Client.json`."""
         cik = self._companies[0]
-        answer = self._data.json(_list_of(cik), {}, Submissions)
-        return (
-            f"lists the filings of {answer.value.name} up to {max(answer.value.filings.recent.filed_on, default=None)}"
-        )
+        listed = self._data.json(_list_of(cik), {}, Submissions).value
+        return f"lists the filings of {listed.name} up to {max(listed.filings.recent.filed_on, default=None)}"
 
     def observe(self, request: Request) -> Iterator[Batch | Notice]:
         """Yield one batch of facts a company, then one of each document that was opened.
 
         Raises as `Client.json` and `Client.text`, and `BadInputError`.
         """
-        if self._heard_lately(request):
+        if self._received_lately(request):
             return
         looked_at = request.known.filings.get(self.name, {})
         first_day = self._first_day(request)
@@ -104,9 +102,9 @@ class Edgar:
                 yield from self._facts(cik, request)
         yield from self._documents(waiting, request)
 
-    def _heard_lately(self, request: Request) -> bool:
-        heard_at = request.known.heard_at.get(self.name)
-        return request.since is None and heard_at is not None and request.now - heard_at < ASKED_EVERY
+    def _received_lately(self, request: Request) -> bool:
+        received_at = request.known.received_at.get(self.name)
+        return request.since is None and received_at is not None and request.now - received_at < FETCH_INTERVAL
 
     def _first_day(self, request: Request) -> date:
         if request.since is not None:
@@ -117,17 +115,17 @@ class Edgar:
     def _listed(self, cik: int, span: tuple[date, date]) -> list[Filing]:
         """The company's filings of the days in `span`, the newest first."""
         path = _list_of(cik)
-        answer = self._data.json(path, {}, Submissions)
-        same_cik(answer.origin, answer.value.cik, cik)
-        pages: list[tuple[str, Columns]] = [(answer.origin, answer.value.filings.recent)]
-        for page in answer.value.filings.files:
+        response = self._data.json(path, {}, Submissions)
+        same_cik(response.origin, response.value.cik, cik)
+        pages: list[tuple[str, Columns]] = [(response.origin, response.value.filings.recent)]
+        for page in response.value.filings.files:
             if page.last_day >= span[0] and page.first_day <= span[1]:
                 older = self._data.json(f"/submissions/{page.name}", {}, Columns)
                 pages.append((older.origin, older.value))
         filings = [
             filing
             for origin, columns in pages
-            for filing in filings_of(origin, columns, cik, answer.value.name, CANDIDATE_FORMS, span)
+            for filing in filings_of(origin, columns, cik, response.value.name, CANDIDATE_FORMS, span)
         ]
         return list({each.accession: each for each in filings}.values())
 
@@ -141,18 +139,18 @@ class Edgar:
     def _facts(self, cik: int, request: Request) -> Iterator[Batch | Notice]:
         path = f"/api/xbrl/companyfacts/CIK{cik:010d}.json"
         try:
-            answer = self._data.json(path, {}, CompanyFacts)
+            response = self._data.json(path, {}, CompanyFacts)
         except RequestRejectedError as rejection:
             yield self._notice(self._data.place(path, {}), f"CIK {cik} has no facts: {rejection.code}")
             return
-        rows, notices = filing_facts(answer.origin, answer.value, cik, request.through)
+        rows, notices = filing_facts(response.origin, response.value, cik, request.through)
         for message in notices:
-            yield self._notice(answer.origin, message)
+            yield self._notice(response.origin, message)
         yield Batch(
             source=self.name,
             table=ObservedTable.FILING_FACT,
-            origin=answer.origin,
-            sha256=answer.sha256,
+            origin=response.origin,
+            sha256=response.sha256,
             observed_at=request.now,
             rows=rows,
         )
@@ -206,10 +204,12 @@ class Edgar:
                 yield self._notice(self._archive.place("/edgar/data", {}), message)
 
     def _looked_at(self, filing: Filing, request: Request) -> Batch:
-        answer = self._archive.text(filing.path, {})
-        text = plain_text(answer.value)
+        response = self._archive.text(filing.path, {})
+        text = plain_text(response.value)
         if COVER_WORD not in text.lower():
-            raise BadInputError(answer.origin, "a page whose words cannot be made out", "the cover of a filing", REMEDY)
+            raise BadInputError(
+                response.origin, "a page whose words cannot be made out", "the cover of a filing", REMEDY
+            )
         found = evidence(text)
         row = {
             "cik": filing.cik,
@@ -226,8 +226,8 @@ class Edgar:
         return Batch(
             source=self.name,
             table=ObservedTable.FILING,
-            origin=answer.origin,
-            sha256=answer.sha256,
+            origin=response.origin,
+            sha256=response.sha256,
             observed_at=request.now,
             rows=filing_rows([row]),
         )

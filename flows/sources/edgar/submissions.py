@@ -1,4 +1,4 @@
-"""The list of a company's filings: those of the forms that are worth opening, in the days that are asked for."""
+"""The list of a company's filings: those of the forms that are worth opening, in the days that are requested."""
 
 import re
 from collections.abc import Iterator

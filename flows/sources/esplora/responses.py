@@ -1,4 +1,4 @@
-"""Esplora's answers, and what they tell of a block beyond its header. Amounts are in satoshi."""
+"""Esplora's responses, and what they state of a block beyond its header. Amounts are in satoshi."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -62,9 +62,9 @@ def with_coinbase(place: str, block: Block, page: Sequence[Transaction], names: 
     coinbase, *others = page
     whole = len(page) == block.tx_count
     reward_sat = sum(output.value for output in coinbase.vout)
-    told = proven(place, block)._replace(
+    row = proven(place, block)._replace(
         reward_sat=reward_sat if whole else None,
         fees_sat=sum(each.fee for each in others) if whole else None,
         pool=pool_of(names, coinbase.vin[0].scriptsig, [output.scriptpubkey for output in coinbase.vout]),
     )
-    return checked(place, told, coinbase.vin[0].scriptsig)
+    return checked(place, row, coinbase.vin[0].scriptsig)

@@ -1,7 +1,7 @@
-"""Where Esplora's API is, how fast it may be asked and how it says no.
+"""Where Esplora's API is, its rate limit and its errors.
 
 Source: https://github.com/Blockstream/esplora/blob/master/API.md. The limit of blockstream.info is not published; it
-answers 429 without Retry-After. One request a second and ten minutes of silence after a second 429 are our own caution.
+sends 429 without Retry-After. One request a second and ten minutes of silence after a second 429 are our own caution.
 Its errors are text.
 """
 

@@ -19,7 +19,7 @@ from transforms.attribution.pool_names import PoolNames
 BLOCKS: Final = "/blocks"
 PAGE_BLOCKS: Final = 10
 FIRST_DAYS_COUNT: Final = 2
-"""Days of blocks that a first run asks for; each block is a request of its own, some seven minutes in all."""
+"""Days of blocks that a first run fetches; each block is a request of its own, some seven minutes in all."""
 PROBES_COUNT: Final = 2
 
 
@@ -36,37 +36,39 @@ class EsploraBlocks:
         return self._client.place(BLOCKS, {})
 
     def newest(self) -> Page:
-        """The newest blocks, without what their transactions tell. Raises as `Client.json`, and `BadInputError`."""
+        """The newest blocks, without what their transactions state. Raises as `Client.json`, and `BadInputError`."""
         return self._page(BLOCKS)[0]
 
     def below(self, height: int) -> Page:
-        """10 blocks down from `height`, without what their transactions tell. Raises as `newest`."""
+        """10 blocks down from `height`, without what their transactions state. Raises as `newest`."""
         return self._page(f"{BLOCKS}/{height}")[0]
 
     def whole(self, first: int, last: int) -> Page:
         """Up to 10 blocks from `first` on, with their pools. Raises as `newest`."""
         page, blocks = self._page(f"{BLOCKS}/{min(first + PAGE_BLOCKS - 1, last)}")
-        told, digests = [], [page.sha256]
+        rows, digests = [], [page.sha256]
         for block in reversed(blocks):
             if first <= block.height <= last:
-                answer = self._client.json(f"/block/{block.id}/txs/0", {}, list[Transaction])
-                told.append(with_coinbase(answer.origin, block, answer.value, self._names))
-                digests.append(answer.sha256)
-        return Page(told, sha256("".join(digests).encode()).hexdigest())
+                response = self._client.json(f"/block/{block.id}/txs/0", {}, list[Transaction])
+                rows.append(with_coinbase(response.origin, block, response.value, self._names))
+                digests.append(response.sha256)
+        return Page(rows, sha256("".join(digests).encode()).hexdigest())
 
     def _page(self, path: str) -> tuple[Page, list[Block]]:
-        answer = self._client.json(path, {}, list[Block])
-        blocks = chained(answer.origin, [proven(answer.origin, block) for block in answer.value])
+        response = self._client.json(path, {}, list[Block])
+        blocks = chained(response.origin, [proven(response.origin, block) for block in response.value])
         if not blocks:
-            raise TransientError(f"{answer.origin}: found no block, expected one; see whether the server has caught up")
-        return Page(blocks, answer.sha256), answer.value
+            raise TransientError(
+                f"{response.origin}: found no block, expected one; see whether the server has caught up"
+            )
+        return Page(blocks, response.sha256), response.value
 
 
 class Esplora:
     """Blocks of recent days: height, time, difficulty and pool; reward and fees only of blocks of 25 transactions.
 
     A block costs a request, and ten of them one more: about 160 a day, and 330 for the `FIRST_DAYS_COUNT` of a first
-    run. See `BlockWalk` for what is asked again.
+    run. See `BlockWalk` for what is fetched again.
     """
 
     def __init__(self, client: Client, names: PoolNames, kept: KeptHashes) -> None:

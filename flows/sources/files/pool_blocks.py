@@ -151,7 +151,7 @@ def _schema(origin: str, content: bytes) -> dict[str, pl.DataType]:
 def _check_decodable(origin: str, content: bytes) -> None:
     """Raise `BadInputError` where decoding `content` ends the process; therefore another process tries it.
 
-    A damaged count in a page header makes the decoder ask for more memory than there is, and it aborts instead of
+    A damaged count in a page header makes the decoder allocate more memory than there is, and it aborts instead of
     raising. Errors that are raised are left to `read`.
     """
     command = [sys.executable, "-P", "-c", _TRIAL]

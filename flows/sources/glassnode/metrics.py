@@ -1,4 +1,4 @@
-"""Which of Glassnode's daily metrics we ask for. Amounts are in BTC.
+"""Which of Glassnode's daily metrics we fetch. Amounts are in BTC.
 
 Source: https://docs.glassnode.com/. What miners send to exchanges counts direct transfers only.
 """

@@ -1,6 +1,6 @@
-"""Where Glassnode's API is, how fast it may be asked and how it says no.
+"""Where Glassnode's API is, its rate limit and its errors.
 
-Source: https://docs.glassnode.com/. Errors are plain text; whoever answers in HTML is not Glassnode.
+Source: https://docs.glassnode.com/. Errors are plain text; an HTML page is not from Glassnode.
 """
 
 from typing import Final
@@ -20,9 +20,9 @@ class _Error(msgspec.Struct):
 
 
 def classify(reply: RawResponse) -> Failure | None:
-    """What a plan does not reach and what is no longer there, told apart from the pages of those in between.
+    """What a plan does not reach and what is no longer there, distinguished from pages of proxies in between.
 
-    An answer is an array, so an object with an error is one, whatever its status.
+    Data is an array, so an object with an error is one, whatever its status.
     """
     if reply.status == 200:
         try:

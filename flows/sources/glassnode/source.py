@@ -47,9 +47,9 @@ class Split(msgspec.Struct):
 
 
 class Glassnode:
-    """The API of the Professional plan: one request a metric, the whole range in one answer.
+    """The API of the Professional plan: one request a metric, the whole range in one response.
 
-    Asks for the days from `LOOK_BACK` before the newest stored one of each metric; the first run of an ISO week reads
+    Fetches the days from `LOOK_BACK` before the newest stored one of each metric; the first run of an ISO week reads
     everything again.
     """
 
@@ -69,23 +69,25 @@ class Glassnode:
         for column in METRICS:
             since = request.first_day(self.name, [column.series], LOOK_BACK)
             try:
-                answer = self._client.json(f"/metrics/{column.header}", asked(since, request.through), list[Point])
+                response = self._client.json(
+                    f"/metrics/{column.header}", parameters(since, request.through), list[Point]
+                )
             except RequestRejectedError as rejection:
                 if rejection.code not in DISPENSABLE:
                     raise
                 last_rejection = rejection
-                yield self._notice(f"/metrics/{column.header}", f"not to be had: {rejection.code}")
+                yield self._notice(f"/metrics/{column.header}", f"missing: {rejection.code}")
                 continue
             is_any = True
-            cells = [(point.t, point.v) for point in answer.value]
-            values, notices = parsed(answer.origin, cells, column, request, whole=not since)
+            cells = [(point.t, point.v) for point in response.value]
+            values, notices = parsed(response.origin, cells, column, request, whole=not since)
             for message in notices:
-                yield self._notice(answer.origin, message)
-            yield self._batch(ObservedTable.DAILY_VALUE, answer, values, request)
+                yield self._notice(response.origin, message)
+            yield self._batch(ObservedTable.DAILY_VALUE, response, values, request)
             if column.header == TO_EXCHANGES:
                 flows = flows_of(values, EVERYBODY)
                 if not flows.is_empty():
-                    yield self._batch(ObservedTable.EXCHANGE_FLOW, answer, flows, request)
+                    yield self._batch(ObservedTable.EXCHANGE_FLOW, response, flows, request)
                 yield from self._by_exchange(since, request)
         if last_rejection and not is_any:
             raise last_rejection
@@ -97,17 +99,19 @@ class Glassnode:
 
     def _by_exchange(self, since: date | None, request: Request) -> Iterator[Batch | Notice]:
         try:
-            answer = self._client.json(f"/metrics/{TO_EACH_EXCHANGE}", asked(since, request.through), list[Split])
+            response = self._client.json(
+                f"/metrics/{TO_EACH_EXCHANGE}", parameters(since, request.through), list[Split]
+            )
         except RequestRejectedError as rejection:
             if rejection.code not in DISPENSABLE:
                 raise
-            yield self._notice(f"/metrics/{TO_EACH_EXCHANGE}", f"not to be had: {rejection.code}")
+            yield self._notice(f"/metrics/{TO_EACH_EXCHANGE}", f"missing: {rejection.code}")
             return
-        flows, notices = parsed_split(answer.origin, answer.value, request, whole=not since)
+        flows, notices = parsed_split(response.origin, response.value, request, whole=not since)
         for message in notices:
-            yield self._notice(answer.origin, message)
+            yield self._notice(response.origin, message)
         if not flows.is_empty():
-            yield self._batch(ObservedTable.EXCHANGE_FLOW, answer, flows, request)
+            yield self._batch(ObservedTable.EXCHANGE_FLOW, response, flows, request)
 
     def _notice(self, origin: str, message: str) -> Notice:
         return Notice(source=self.name, origin=origin, message=message)
@@ -115,22 +119,22 @@ class Glassnode:
     def _batch(
         self,
         table: ObservedTable,
-        answer: Response[list[Point]] | Response[list[Split]],
+        response: Response[list[Point]] | Response[list[Split]],
         rows: pl.DataFrame,
         request: Request,
     ) -> Batch:
         return Batch(
             source=self.name,
             table=table,
-            origin=answer.origin,
-            sha256=answer.sha256,
+            origin=response.origin,
+            sha256=response.sha256,
             observed_at=request.now,
             rows=rows,
         )
 
 
-def asked(since: date | None, through: date) -> Mapping[str, str | int]:
-    """Parameters for the days from `since` on; a day more than is wanted, as it is not said whether `u` is included."""
+def parameters(since: date | None, through: date) -> Mapping[str, str | int]:
+    """Parameters for the days from `since` on; one more than wanted, as no page states whether `u` is included."""
     params: dict[str, str | int] = {"a": "BTC", "i": "24h"}
     if since:
         params["s"] = midnight_seconds(since)
@@ -160,12 +164,12 @@ def parsed(
     )
     if frame.is_empty():
         empty = pl.DataFrame(schema={"series": pl.String, "day": pl.Date, "value": pl.Float64})
-        return empty, ["has no row for the days asked for"]
+        return empty, ["has no row for the days requested"]
     kind = DailyCells(
         day_header="day",
         columns=[column if whole else replace(column, zero_before_start=False)],
         partial=lambda _: None,
-        remedy="nothing of the answer is used; try again tomorrow, or take glassnode out of the profile",
+        remedy="nothing of the response is used; try again tomorrow, or take glassnode out of the profile",
     )
     values, _, notices = daily_values(origin, frame, kind, today)
     return values.filter(pl.col("day") <= request.through), notices
@@ -186,14 +190,14 @@ def parsed_split(
     for name in sorted(names):
         column = Column(header=f"o.{name}", series="miner_to_exchange_sat", unit=BTC, zero_before_start=True)
         cells = [(row.t, row.o.get(name)) for row in rows]
-        values, said = parsed(origin, cells, column, request, whole=whole)
+        values, messages = parsed(origin, cells, column, request, whole=whole)
         flows.append(flows_of(values, name))
-        notices += [message for message in said if "leading zero" not in message]
+        notices += [message for message in messages if "leading zero" not in message]
     return pl.concat(flows).sort("day", "exchange"), list(dict.fromkeys(notices))
 
 
 def flows_of(values: pl.DataFrame, exchange: str) -> pl.DataFrame:
-    """Rows of `EXCHANGE_FLOW` for what all pools together sent to `exchange`; transactions are not told."""
+    """Rows of `EXCHANGE_FLOW` for what all pools together sent to `exchange`; transactions are not stated."""
     return values.select(
         "day",
         pl.lit(exchange).alias("exchange"),

@@ -82,10 +82,10 @@ class BlockWalk:
     def blocks_count(self, request: Request) -> int:
         """About how many blocks `observe` will fetch."""
         spacing = timedelta(seconds=BLOCK_SPACING_S)
-        heard_at = request.known.heard_at.get(self._explorer.name)
+        received_at = request.known.received_at.get(self._explorer.name)
         since = _midnight(request.since or request.through - timedelta(days=self._first_days_count - 1)) - TIME_SLACK
-        if request.since is None and heard_at is not None and self._explorer.name in request.known.newest_height:
-            missed = (request.now - heard_at) // spacing
+        if request.since is None and received_at is not None and self._explorer.name in request.known.newest_height:
+            missed = (request.now - received_at) // spacing
             if missed <= MOST_MISSED_BLOCKS_COUNT:
                 return max(missed, 0)
         until = _midnight(request.through + timedelta(days=1)) + AFTER_THE_LAST_DAY

@@ -31,7 +31,7 @@ Row = tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal, Decimal, int]
 
 
 class Candles(msgspec.Struct):
-    """Candles under Kraken's own name of the pair, whatever name was asked for; `last` is for asking again."""
+    """Candles under Kraken's own name of the pair, whatever name was requested; `last` is for the next request."""
 
     result: dict[str, list[Row] | int]
 
@@ -64,7 +64,7 @@ SITE: Final = Site(
 
 
 class Kraken(DailyCloses):
-    """Kraken, XBT/USD: the last 720 candles, the running one included, whatever is asked for."""
+    """Kraken, XBT/USD: the last 720 candles, the running one included, whatever is requested."""
 
     site = SITE
     listed_on = date(2013, 10, 6)
@@ -76,9 +76,9 @@ class Kraken(DailyCloses):
         if span:
             # Candles after `since`: the day before ours, so that ours is among them.
             params["since"] = midnight_seconds(span[0] - timedelta(days=1))
-        answer = self._client.json("/public/OHLC", params, Candles)
-        of_pairs = [rows for name, rows in answer.value.result.items() if name != "last"]
+        response = self._client.json("/public/OHLC", params, Candles)
+        of_pairs = [rows for name, rows in response.value.result.items() if name != "last"]
         if len(of_pairs) != 1 or isinstance(of_pairs[0], int):
-            names = ", ".join(sorted(answer.value.result))
-            raise BadInputError(answer.origin, names, "candles of one pair, and last", "check HASHPIVOT_KRAKEN_URL")
-        return page_of([candle(row[0], row[4]) for row in of_pairs[0]], answer)
+            names = ", ".join(sorted(response.value.result))
+            raise BadInputError(response.origin, names, "candles of one pair, and last", "check HASHPIVOT_KRAKEN_URL")
+        return page_of([candle(row[0], row[4]) for row in of_pairs[0]], response)

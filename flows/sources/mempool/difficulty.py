@@ -1,4 +1,4 @@
-"""Daily difficulty of the whole history from mempool's list of adjustments, which is one small answer."""
+"""Daily difficulty of the whole history from mempool's list of adjustments, which is one small response."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -17,7 +17,7 @@ SERIES: Final = "difficulty"
 RATIO_TOLERANCE: Final = 1e-4
 """Relative; the server prints six digits."""
 _SECONDS_A_DAY: Final = 86_400
-_REMEDY: Final = "nothing of the answer is used; try again tomorrow, or take mempool out of the profile"
+_REMEDY: Final = "nothing of the response is used; try again tomorrow, or take mempool out of the profile"
 
 Positive = Annotated[float, msgspec.Meta(gt=0, le=1e20)]
 Ratio = Annotated[float, msgspec.Meta(ge=0, le=1e6)]
@@ -36,7 +36,7 @@ def difficulty_days(place: str, newest_first: Sequence[Adjustment], since: date 
     """Mean difficulty of each day from `since` (None: the day of the oldest adjustment) to `through`.
 
     Exact but on days of an adjustment, where both difficulties count by their share of the time of the day and not
-    of its blocks. The oldest adjustment tells nothing of the day before it was over. Shape: series, day, value, sorted.
+    of its blocks. The oldest adjustment gives no value before its day is over. Shape: series, day, value, sorted.
     Raises `BadInputError` for a list that no chain gives.
     """
     steps = list(reversed(newest_first))
@@ -66,8 +66,8 @@ def _check_step(place: str, earlier: Adjustment, later: Adjustment) -> None:
     if not (1 / limit <= ratio <= limit and abs(later.ratio / ratio - 1) <= RATIO_TOLERANCE):
         raise BadInputError(
             place,
-            f"a difficulty {ratio:.6f} times the one before at block {later.height:,}, told as {later.ratio}",
-            "the ratio that is told, from 1/4 to 4",
+            f"a difficulty {ratio:.6f} times the one before at block {later.height:,}, stated as {later.ratio}",
+            "the ratio that is stated, from 1/4 to 4",
             _REMEDY,
         )
 

@@ -1,7 +1,7 @@
-"""mempool's answers as its backend writes them, and the blocks in them. Amounts are in satoshi.
+"""mempool's responses as its backend writes them, and the blocks in them. Amounts are in satoshi.
 
 Source: `BlockExtended` and `BlockExtension` in the backend's mempool.interfaces.ts, `$getBlocksBetweenHeights` of its
-api/blocks.ts for the other names of the bulk answer.
+api/blocks.ts for the other names of the bulk response.
 """
 
 from collections.abc import Sequence
@@ -94,9 +94,9 @@ def hosted_block(place: str, block: Block, names: PoolNames) -> HostedBlock:
     addresses: Sequence[str] = extras.coinbaseAddresses or []
     if not addresses and extras.coinbaseAddress is not None:
         addresses = [extras.coinbaseAddress]
-    told = proven(place, block)._replace(
+    row = proven(place, block)._replace(
         reward_sat=extras.reward,
         fees_sat=extras.totalFees,
         pool=pool_of(names, extras.coinbaseRaw, scripts_of(addresses), extras.pool.slug if extras.pool else None),
     )
-    return checked(place, told, extras.coinbaseRaw)
+    return checked(place, row, extras.coinbaseRaw)

@@ -1,7 +1,7 @@
-"""Where mempool's API is, how fast it may be asked and how it says no.
+"""Where mempool's API is, its rate limit and its errors.
 
 Source: https://mempool.space/docs/api/rest and the backend's own routes in https://github.com/mempool/mempool. The
-limit of the hosted server is not published; it answers 429 in HTML when it is exceeded and bans who goes on. One
+limit of the hosted server is not published; it sends 429 in HTML when it is exceeded and bans who goes on. One
 request a second and ten minutes of silence after a second 429 are our own caution.
 """
 

@@ -23,11 +23,11 @@ BULK: Final = "/v1/blocks-bulk"
 ADJUSTMENTS: Final = "/v1/mining/difficulty-adjustments"
 PAGE_BLOCKS: Final = 15
 BULK_BLOCKS: Final = 1_000
-"""Asked for at once of a server of one's own, unless it allows fewer."""
+"""Requested at once from a server of one's own, unless it allows fewer."""
 BULK_WORTHWHILE_BLOCKS: Final = 150
 """Two requests may be lost on a server that does not offer it, so not for the blocks of a day."""
 FIRST_DAYS_COUNT: Final = 8
-"""Days of blocks that a first run asks for: shares of 1,008 blocks then stand on the last of them."""
+"""Days of blocks that a first run fetches: shares of 1,008 blocks then stand on the last of them."""
 PROBES_COUNT: Final = 2
 """Of the search for the first block, usually."""
 LOOK_BACK: Final = timedelta(days=30)
@@ -57,7 +57,7 @@ class MempoolBlocks:
         return self._page(f"{BLOCKS}/{height}")
 
     def whole(self, first: int, last: int) -> Page:
-        """Blocks from `first` on: those at the tip as they were told, a bulk, or a page. Raises as `newest`."""
+        """Blocks from `first` on: those at the tip as they were received, a bulk, or a page. Raises as `newest`."""
         newest = self._at_the_tip
         if newest is not None and newest.blocks[0].height <= first <= last <= newest.blocks[-1].height:
             page = newest
@@ -68,23 +68,25 @@ class MempoolBlocks:
         return page._replace(blocks=[block for block in page.blocks if first <= block.height <= last])
 
     def _page(self, path: str) -> Page:
-        answer = self._client.json(path, {}, list[Block])
-        blocks = [hosted_block(answer.origin, block, self._names) for block in answer.value]
-        return _page(answer.origin, chained(answer.origin, blocks), answer.sha256)
+        response = self._client.json(path, {}, list[Block])
+        blocks = [hosted_block(response.origin, block, self._names) for block in response.value]
+        return _page(response.origin, chained(response.origin, blocks), response.sha256)
 
     def _bulk(self, first: int, last: int) -> Page:
         while self._bulk_blocks > PAGE_BLOCKS:
             top = min(first + self._bulk_blocks - 1, last)
             try:
-                answer = self._client.json(f"{BULK}/{first}/{top}", {}, list[BulkBlock])
+                response = self._client.json(f"{BULK}/{first}/{top}", {}, list[BulkBlock])
             except RequestRejectedError as rejection:
                 allowed = re.search(r"only query (\d{1,6}) blocks", rejection.message)
                 fewer = int(allowed[1]) if allowed else 0
                 # Pages do as well where bulks are switched off, or hold no more than a page.
                 self._bulk_blocks = fewer if PAGE_BLOCKS < fewer < self._bulk_blocks else 0
             else:
-                blocks = [hosted_block(answer.origin, each.as_block(), self._names) for each in reversed(answer.value)]
-                return _page(answer.origin, chained(answer.origin, blocks), answer.sha256)
+                blocks = [
+                    hosted_block(response.origin, each.as_block(), self._names) for each in reversed(response.value)
+                ]
+                return _page(response.origin, chained(response.origin, blocks), response.sha256)
         return self.below(min(first + PAGE_BLOCKS - 1, last))
 
 
@@ -92,8 +94,9 @@ class Mempool:
     """Blocks of recent days, and the difficulty of every day since 2009.
 
     A first run costs about 80 requests: `FIRST_DAYS_COUNT` days of blocks, 15 a request, and one for the difficulty,
-    which is stated for all days. Later ones cost one for each 15 blocks and two more; see `BlockWalk` for what is asked
-    again. The difficulty of the last `LOOK_BACK` is stated each time, all of it in the first run of an ISO week.
+    which is stated for all days. Later ones cost one for each 15 blocks and two more; `BlockWalk` states what is
+    fetched again. The difficulty of the last `LOOK_BACK` is stated each time, and all days in the first run
+    of an ISO week.
     """
 
     def __init__(self, client: Client, names: PoolNames, kept: KeptHashes, *, bulk: bool = False) -> None:
@@ -125,13 +128,11 @@ class Mempool:
     def _difficulty(self, request: Request, tip: HostedBlock) -> Iterator[Batch | Notice]:
         origin = self._client.place(ADJUSTMENTS, {})
         try:
-            answer = self._client.json(ADJUSTMENTS, {}, list[Adjustment])
+            response = self._client.json(ADJUSTMENTS, {}, list[Adjustment])
         except RequestRejectedError as rejection:
-            yield Notice(
-                source=self.name, origin=origin, message=f"difficulty of the past is not to be had: {rejection}"
-            )
+            yield Notice(source=self.name, origin=origin, message=f"the history of difficulty is missing: {rejection}")
             return
-        through, steps = request.through, answer.value
+        through, steps = request.through, response.value
         if not steps:
             yield Notice(source=self.name, origin=origin, message="has no adjustment; its server indexes none")
             return
@@ -147,7 +148,7 @@ class Mempool:
             source=self.name,
             table=ObservedTable.DAILY_VALUE,
             origin=origin,
-            sha256=answer.sha256,
+            sha256=response.sha256,
             observed_at=request.now,
             rows=rows,
         )

@@ -93,7 +93,7 @@ class Connection:
             )
         self._credentials = found
         self._retry_policy = retry_policy or RetryPolicy()
-        self._largest_answer_bytes = largest_response_bytes
+        self._largest_response_bytes = largest_response_bytes
         self._stopped = threading.Event()
         self.connections_count = min(connections_count, MOST_CONNECTIONS_COUNT)
         self._session = requests.Session()
@@ -197,17 +197,17 @@ class Connection:
         size_bytes = int(response.headers.get("Content-Length") or 0)
         chunks: list[bytes] = []
         received_bytes = 0
-        if size_bytes <= self._largest_answer_bytes:
+        if size_bytes <= self._largest_response_bytes:
             for chunk in response.iter_content(CHUNK_BYTES):
                 chunks.append(chunk)
                 received_bytes += len(chunk)
-                if received_bytes > self._largest_answer_bytes:
+                if received_bytes > self._largest_response_bytes:
                     break
-        if max(size_bytes, received_bytes) > self._largest_answer_bytes:
+        if max(size_bytes, received_bytes) > self._largest_response_bytes:
             raise BadInputError(
                 place,
                 f"a response of {max(size_bytes, received_bytes):,} bytes or more",
-                f"at most {self._largest_answer_bytes:,}",
+                f"at most {self._largest_response_bytes:,}",
                 f"check that {URL_SETTING} is Bitcoin Core's RPC port",
             )
         return b"".join(chunks)

@@ -40,7 +40,7 @@ class DailyCloses(ABC):
     """Daily closes of one venue in USD.
 
     A first run goes from the day of listing to the last day that is over, oldest page first, so that one that is cut
-    off goes on where it ended. Later runs ask for the days from `LOOK_BACK` before the newest stored one: one request.
+    off goes on where it ended. Later runs fetch the days from `LOOK_BACK` before the newest stored one: one request.
     Nothing is ever read again, as closes of past days do not move; a hole in the store is filled by a backfill.
     """
 
@@ -69,7 +69,7 @@ class DailyCloses(ABC):
         """Yield one batch a page, oldest first. Raises as `Client.json`, and `BadInputError`."""
         first, oldest = self._first_day(request), self._oldest(request)
         if first < oldest:
-            message = f"asked for days from {first} on, but its candles begin on {oldest}"
+            message = f"requested days from {first} on, but its candles begin on {oldest}"
             yield Notice(source=self.name, origin=self._client.place("", {}), message=message)
         for span in self._spans(request):
             page = self._page(span)
@@ -125,9 +125,9 @@ def candle(begins_at: int, close: Decimal, *, per_second: int = 1) -> Candle:
     return Candle(day_text(begins_at, per_second=per_second), str(close))
 
 
-def page_of(candles: Sequence[Candle], answer: Response[Any]) -> Page:
+def page_of(candles: Sequence[Candle], response: Response[Any]) -> Page:
     """`candles` with where they come from."""
-    return Page(candles, answer.origin, answer.sha256)
+    return Page(candles, response.origin, response.sha256)
 
 
 def parsed(page: Page, span: tuple[date, date], today: date) -> tuple[pl.DataFrame, list[str]]:
@@ -149,7 +149,7 @@ def parsed(page: Page, span: tuple[date, date], today: date) -> tuple[pl.DataFra
             day_header="day",
             columns=[Column(header="close", series=SERIES)],
             partial=lambda _: None,
-            remedy="nothing of the answer is used; try again tomorrow, or take the venue out of the profile",
+            remedy="nothing of the response is used; try again tomorrow, or take the venue out of the profile",
         )
         values, _, notices = daily_values(page.origin, cells, kind, today)
         values = values.filter(pl.col("day").is_between(first, last))

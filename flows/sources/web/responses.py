@@ -44,9 +44,9 @@ class CachedResponses:
             return
         write_state_file(self._path(place), msgspec.msgpack.encode(_Kept(place, headers, reply.body)))
         with suppress(OSError):
-            oldest_first = sorted(self._folder.glob("*.answer"), key=lambda each: each.stat().st_mtime)
+            oldest_first = sorted(self._folder.glob("*.response"), key=lambda each: each.stat().st_mtime)
             for each in oldest_first[:-MOST_RESPONSES_COUNT]:
                 each.unlink(missing_ok=True)
 
     def _path(self, place: str) -> Path:
-        return self._folder / f"{sha256(place.encode()).hexdigest()}.answer"
+        return self._folder / f"{sha256(place.encode()).hexdigest()}.response"

@@ -45,7 +45,7 @@ class WebSession:
             site,
             checked,
             RateLimiter(site, self._folder / "pace", self._time_scale),
-            CachedResponses(self._folder / "answers" / site.name),
+            CachedResponses(self._folder / "responses" / site.name),
             self.usage,
             self._progress,
             self._time_scale,

@@ -1,4 +1,4 @@
-"""Every hosted source as the fault matrix asks it, found by its module being here."""
+"""Every hosted source as the fault matrix reads it, found by its module being here."""
 
 import pkgutil
 from dataclasses import dataclass

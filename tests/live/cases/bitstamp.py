@@ -6,6 +6,6 @@ from tests.live.cases import Case
 CASE = Case(
     source="bitstamp",
     request=Request(since=date(2026, 9, 1), through=date(2026, 9, 10), now=datetime(2026, 9, 11, 6, tzinfo=UTC)),
-    # One page, asked for as often as patience lasts.
+    # One page, requested as often as the retry policy allows.
     most_requests_count=4,
 )

@@ -10,6 +10,6 @@ CASE = Case(
     source="kraken",
     # Counted from today, as Kraken keeps 720 days.
     request=Request(since=_YESTERDAY - timedelta(days=9), through=_YESTERDAY, now=_NOW),
-    # One page, asked for as often as patience lasts.
+    # One page, requested as often as the retry policy allows.
     most_requests_count=4,
 )

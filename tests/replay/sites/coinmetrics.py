@@ -12,7 +12,7 @@ from hashlib import sha256
 from itertools import pairwise
 from urllib.parse import urlencode
 
-from tests.replay.site import Asked, Limit, ReplaySite, Said, json_said
+from tests.replay.site import Limit, ReplayRequest, ReplayResponse, ReplaySite, json_response
 
 FIRST_DAY = date(2009, 1, 3)
 FIRST_PRICE_DAY = date(2010, 7, 18)
@@ -120,23 +120,23 @@ class CoinMetricsReplay(ReplaySite):
         """One more day is stated."""
         self.through += timedelta(days=1)
 
-    def error_object(self) -> Said:
+    def error_object(self) -> ReplayResponse:
         return self._failure(
             200, "forbidden", "Requested metric 'TxTfrValAdjUSD' with frequency '1d' is not available."
         )
 
-    def answer(self, asked: Asked, base: str) -> Said | None:
-        if set(asked.query) - KNOWN_PARAMETERS:
-            unknown = sorted(set(asked.query) - KNOWN_PARAMETERS)[0]
+    def respond(self, request: ReplayRequest, base: str) -> ReplayResponse | None:
+        if set(request.query) - KNOWN_PARAMETERS:
+            unknown = sorted(set(request.query) - KNOWN_PARAMETERS)[0]
             return self._failure(400, "bad_parameter", f"Bad parameter '{unknown}'.")
-        if asked.path == "/catalog-v2/asset-metrics":
-            return self._catalogue(asked)
-        if asked.path == "/timeseries/asset-metrics":
-            return self._timeseries(asked, base)
+        if request.path == "/catalog-v2/asset-metrics":
+            return self._catalogue(request)
+        if request.path == "/timeseries/asset-metrics":
+            return self._timeseries(request, base)
         return None
 
-    def _catalogue(self, asked: Asked) -> Said:
-        if asked.query.get("assets") != "btc":
+    def _catalogue(self, request: ReplayRequest) -> ReplayResponse:
+        if request.query.get("assets") != "btc":
             return self._failure(400, "bad_parameter", "Bad parameter 'assets'.")
         span = {"min_time": _time(FIRST_DAY), "max_time": _time(self.through)}
         frequencies = [
@@ -144,10 +144,10 @@ class CoinMetricsReplay(ReplaySite):
             {"frequency": "1d", **span, "community": True},
         ]
         metrics = [{"metric": name, "frequencies": frequencies} for name in sorted(self.offered)]
-        return json_said({"data": [{"asset": "btc", "metrics": metrics}]})
+        return json_response({"data": [{"asset": "btc", "metrics": metrics}]})
 
-    def _timeseries(self, asked: Asked, base: str) -> Said:
-        query = asked.query
+    def _timeseries(self, request: ReplayRequest, base: str) -> ReplayResponse:
+        query = request.query
         metrics = [name for name in query.get("metrics", "").split(",") if name]
         try:
             page_size = int(query.get("page_size", "100"))
@@ -167,10 +167,10 @@ class CoinMetricsReplay(ReplaySite):
                 return self._failure(status, "forbidden", message)
             if name not in METRICS and query.get("ignore_unsupported_errors") != "true":
                 return self._failure(400, "bad_parameter", f"Bad parameter 'metrics'. Value '{name}' is not supported.")
-        return self._page(asked, base, [name for name in metrics if name not in self.forbidden], (first, last))
+        return self._page(request, base, [name for name in metrics if name not in self.forbidden], (first, last))
 
-    def _page(self, asked: Asked, base: str, metrics: list[str], span: tuple[date, date]) -> Said:
-        query, (first, last) = asked.query, span
+    def _page(self, request: ReplayRequest, base: str, metrics: list[str], span: tuple[date, date]) -> ReplayResponse:
+        query, (first, last) = request.query, span
         size = min(int(query.get("page_size", "100")), self.most_page_rows)
         from_start = query.get("paging_from", "end") == "start"
         if token := query.get("next_page_token"):
@@ -187,8 +187,8 @@ class CoinMetricsReplay(ReplaySite):
             token = "0." + urlsafe_b64encode(str(next_day).encode()).decode()
             following = {**query, "next_page_token": token}
             page["next_page_token"] = token
-            page["next_page_url"] = f"{self.page_host or base}{asked.path}?{urlencode(following, safe=',')}"
-        return json_said(page)
+            page["next_page_url"] = f"{self.page_host or base}{request.path}?{urlencode(following, safe=',')}"
+        return json_response(page)
 
     def _row(self, day: date, metrics: list[str]) -> dict[str, str | None]:
         row: dict[str, str | None] = {"asset": "btc", "time": _time(day)}
@@ -206,8 +206,8 @@ class CoinMetricsReplay(ReplaySite):
         return row
 
     @staticmethod
-    def _failure(status: int, kind: str, message: str, **headers: str) -> Said:
-        return json_said({"error": {"type": kind, "message": message}}, status, **headers)
+    def _failure(status: int, kind: str, message: str, **headers: str) -> ReplayResponse:
+        return json_response({"error": {"type": kind, "message": message}}, status, **headers)
 
 
 def _time(day: date) -> str:

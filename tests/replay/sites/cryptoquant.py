@@ -10,7 +10,7 @@ from functools import cache
 
 import polars as pl
 
-from tests.replay.site import Asked, Limit, ReplaySite, Said, json_said
+from tests.replay.site import Limit, ReplayRequest, ReplayResponse, ReplaySite, json_response
 from tests.replay.sites.coinmetrics import blocks_and_subsidy, noise
 from tests.replay.sites.coinmetrics import values as fixings
 
@@ -86,11 +86,11 @@ class CryptoQuantReplay(ReplaySite):
 
     def __init__(self) -> None:
         super().__init__()
-        indicators()  # now, as the first who asks would take it for a silent server
+        indicators()  # now, as the first request would take it for a silent server
         self.today = datetime.now(UTC).date()
         self.forbidden: set[str] = set()
         self.deprecated: dict[str, bool] = {}
-        """Path to whether it still answers."""
+        """Path to whether it still has rows."""
         self.revised: dict[tuple[str, str, date], float] = {}
         self.switches = {"vintage": self.rewrite, "next-day": self.next_day}
         self.flavours["429 json"] = failure(429, "too_many_requests")
@@ -103,39 +103,39 @@ class CryptoQuantReplay(ReplaySite):
     def next_day(self) -> None:
         self.today += timedelta(days=1)
 
-    def error_object(self) -> Said:
-        return json_said({"status": {"code": 400, "message": "bad_request", "description": "miner is required"}})
+    def error_object(self) -> ReplayResponse:
+        return json_response({"status": {"code": 400, "message": "bad_request", "description": "miner is required"}})
 
-    def answer(self, asked: Asked, base: str) -> Said | None:
-        if asked.headers.get("authorization") != f"Bearer {self.secret}":
+    def respond(self, request: ReplayRequest, base: str) -> ReplayResponse | None:
+        if request.headers.get("authorization") != f"Bearer {self.secret}":
             return failure(401, "unauthorized", "Token does not exist")
-        if asked.path in self.forbidden:
+        if request.path in self.forbidden:
             return failure(403, "forbidden")
-        if asked.path == "/btc/status/entity-list":
-            return self._entities(asked)
-        row = ROWS.get(asked.path)
+        if request.path == "/btc/status/entity-list":
+            return self._entities(request)
+        row = ROWS.get(request.path)
         if row is None:
             return None
         needed = row[0]
-        if unknown := set(asked.query) - COMMON - set(needed):
+        if unknown := set(request.query) - COMMON - set(needed):
             return failure(400, "bad_request", f"{sorted(unknown)[0]} is not a parameter")
         for name, allowed in needed.items():
-            if name not in asked.query:
+            if name not in request.query:
                 return failure(400, "bad_request", f"{name} is required")
-            if asked.query[name] not in allowed:
+            if request.query[name] not in allowed:
                 return failure(400, "bad_request", f"{name} is not known")
-        return self._rows(asked)
+        return self._rows(request)
 
-    def _entities(self, asked: Asked) -> Said:
-        known = {"miner": POOLS, "exchange": EXCHANGES}.get(asked.query.get("type", ""))
+    def _entities(self, request: ReplayRequest) -> ReplayResponse:
+        known = {"miner": POOLS, "exchange": EXCHANGES}.get(request.query.get("type", ""))
         if known is None:
             return failure(400, "bad_request", "type is required")
-        group = {"miner": "all_miner", "exchange": "all_exchange"}[asked.query["type"]]
+        group = {"miner": "all_miner", "exchange": "all_exchange"}[request.query["type"]]
         rows = [{"name": name.title(), "symbol": name, "is_validated": True} for name in (group, *known)]
         return success({"data": rows})
 
-    def _rows(self, asked: Asked) -> Said:
-        query = asked.query
+    def _rows(self, request: ReplayRequest) -> ReplayResponse:
+        query = request.query
         if query.get("window", "day") != "day":
             return failure(400, "bad_request", "window is not known")
         try:
@@ -145,31 +145,33 @@ class CryptoQuantReplay(ReplaySite):
         except ValueError:
             return failure(400, "bad_request", "from is not a time")
         days = [last - timedelta(days=each) for each in range((last - max(first, FIRST_DAY)).days + 1)]
-        if not 1 <= limit <= 100_000 or (asked.path.endswith("/mpi") and len(days) < 2):
+        if not 1 <= limit <= 100_000 or (request.path.endswith("/mpi") and len(days) < 2):
             return failure(400, "bad_request", "range is too small or too large")
-        answers = self.deprecated.get(asked.path)
-        if answers is False:
-            return json_said({"status": {"code": 200, "message": "deprecated"}})
-        make = ROWS[asked.path][1]
+        has_rows = self.deprecated.get(request.path)
+        if has_rows is False:
+            return json_response({"status": {"code": 200, "message": "deprecated"}})
+        make = ROWS[request.path][1]
         data = []
         for day in days[:limit]:
             row: dict[str, object] = {"date": str(day), **make(day, query)}
-            row |= {name: value for (path, name, on), value in self.revised.items() if (path, on) == (asked.path, day)}
+            row |= {
+                name: value for (path, name, on), value in self.revised.items() if (path, on) == (request.path, day)
+            }
             data.append(row)
-        return success({"window": "day", "data": data}, "deprecated" if answers else "success")
+        return success({"window": "day", "data": data}, "deprecated" if has_rows else "success")
 
 
 def _day(written: str) -> date:
     return datetime.strptime(written[:8], "%Y%m%d").replace(tzinfo=UTC).date()
 
 
-def success(result: object, message: str = "success") -> Said:
-    return json_said({"status": {"code": 200, "message": message}, "result": result})
+def success(result: object, message: str = "success") -> ReplayResponse:
+    return json_response({"status": {"code": 200, "message": message}, "result": result})
 
 
-def failure(status: int, message: str, description: str | None = None) -> Said:
-    told = {} if description is None else {"description": description}
-    return json_said({"status": {"code": status, "message": message, **told}}, status)
+def failure(status: int, message: str, description: str | None = None) -> ReplayResponse:
+    details = {} if description is None else {"description": description}
+    return json_response({"status": {"code": status, "message": message, **details}}, status)
 
 
 MINER = {"miner": {*POOLS, "all_miner"}}

@@ -2,7 +2,7 @@
 
 Source: https://www.sec.gov/search-filings/edgar-application-programming-interfaces. Both hosts count one user's
 requests together. Every CIK is a company that files a report 40 days after each calendar quarter, a current report on
-one day of each month, and every Monday something that nobody here reads. Recorded answers can take the place of the
+one day of each month, and every Monday something that nobody here reads. Recorded responses can take the place of the
 invented ones.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
-from tests.replay.site import Asked, Limit, ReplaySite, Said, json_said
+from tests.replay.site import Limit, ReplayRequest, ReplayResponse, ReplaySite, json_response
 
 RATE_403 = b"""<!DOCTYPE html><html><head><title>SEC.gov | Request Rate Threshold Exceeded</title></head><body>
 <h1>Request Rate Threshold Exceeded</h1><p>Please wait ten minutes.</p></body></html>"""
@@ -52,7 +52,7 @@ class Filed:
         return "xslF345X05/form4.xml" if self.form == "4" else f"f{self.day:%Y%m%d}_{self.form.replace('-', '')}.htm"
 
     @property
-    def tells_of_a_lease(self) -> bool:
+    def states_a_lease(self) -> bool:
         return "1.01" in self.items
 
 
@@ -80,8 +80,8 @@ class EdgarReplay(ReplaySite):
         self.recent_count = RECENT_COUNT
         self.changed: dict[str, bytes] = {}
         self.switches = {"next-day": self.next_day}
-        self.flavours["403 html"] = Said(403, RATE_403, "text/html")
-        self.flavours["403 undeclared"] = Said(403, UNDECLARED_403, "text/html")
+        self.flavours["403 html"] = ReplayResponse(403, RATE_403, "text/html")
+        self.flavours["403 undeclared"] = ReplayResponse(403, UNDECLARED_403, "text/html")
 
     def next_day(self) -> None:
         """One more day of filings is there."""
@@ -96,7 +96,7 @@ class EdgarReplay(ReplaySite):
             if (quarter_end.month, quarter_end.day) in QUARTER_ENDS:
                 found.append(Filed(cik, "10-K" if quarter_end.month == 12 else "10-Q", day))
             if day.day == cik % 28 + 1:
-                # Of every second company the report of each month tells of a lease.
+                # Of every second company the report of each month states a lease.
                 found.append(Filed(cik, "8-K", day, "1.01,9.01" if cik % 2 else "5.07"))
             if day.weekday() == 0:
                 found.append(Filed(cik, "4", day))
@@ -133,41 +133,41 @@ class EdgarReplay(ReplaySite):
         return facts
 
     def document(self, filed: Filed) -> bytes:
-        body = LEASE.format(megawatt=filed.cik % 300 + 100) if filed.tells_of_a_lease else NOTHING
+        body = LEASE.format(megawatt=filed.cik % 300 + 100) if filed.states_a_lease else NOTHING
         page = f"""<?xml version='1.0' encoding='ASCII'?><html xmlns:ix="http://www.xbrl.org/2013/inlineXBRL"><head>
 <title>hosting megawatt</title><style>.hpc {{}}</style></head><body>{HEADER}{COVER.format(form=filed.form)}{body}
 </body></html>"""
         return page.encode()
 
-    def answer(self, asked: Asked, base: str) -> Said | None:
-        if asked.query:
+    def respond(self, request: ReplayRequest, base: str) -> ReplayResponse | None:
+        if request.query:
             return None
-        if asked.path in self.recorded:
-            return Said(200, self.recorded[asked.path])
-        if found := re.fullmatch(r"/api/xbrl/companyfacts/CIK(\d{10})\.json", asked.path):
+        if request.path in self.recorded:
+            return ReplayResponse(200, self.recorded[request.path])
+        if found := re.fullmatch(r"/api/xbrl/companyfacts/CIK(\d{10})\.json", request.path):
             return self._company_facts(int(found[1]))
-        if found := re.fullmatch(r"/submissions/CIK(\d{10})\.json", asked.path):
+        if found := re.fullmatch(r"/submissions/CIK(\d{10})\.json", request.path):
             return self._submissions(int(found[1]))
-        if found := re.fullmatch(r"/submissions/CIK(\d{10})-submissions-001\.json", asked.path):
-            return json_said(_columns(self.filed(int(found[1]))[self.recent_count :]))
+        if found := re.fullmatch(r"/submissions/CIK(\d{10})-submissions-001\.json", request.path):
+            return json_response(_columns(self.filed(int(found[1]))[self.recent_count :]))
         # Without leading zeros and without dashes.
-        if found := re.fullmatch(r"/Archives/edgar/data/([1-9]\d*)/(\d{18})/([\w.-]+)", asked.path):
+        if found := re.fullmatch(r"/Archives/edgar/data/([1-9]\d*)/(\d{18})/([\w.-]+)", request.path):
             return self._page(int(found[1]), found[2], found[3])
         return None
 
-    def _company_facts(self, cik: int) -> Said:
+    def _company_facts(self, cik: int) -> ReplayResponse:
         if cik in self.without_facts:
-            return Said(404, NO_SUCH_KEY, "application/xml")
+            return ReplayResponse(404, NO_SUCH_KEY, "application/xml")
         shares = {"end": str(self.through), "val": 1_000_000, "accn": "x", "form": "10-K", "filed": str(self.through)}
         concepts = {
             CAPEX: {"label": "Payments to Acquire", "description": None, "units": {"USD": self.facts(cik)}},
             "EarningsPerShareBasic": {"label": None, "units": {"USD/shares": [{**shares, "val": 1.25}]}},
         }
-        return json_said({"cik": cik, "entityName": f"COMPANY {cik}", "facts": {"dei": {}, "us-gaap": concepts}})
+        return json_response({"cik": cik, "entityName": f"COMPANY {cik}", "facts": {"dei": {}, "us-gaap": concepts}})
 
-    def _submissions(self, cik: int) -> Said:
+    def _submissions(self, cik: int) -> ReplayResponse:
         if cik in self.unlisted:
-            return Said(404, NO_SUCH_KEY, "application/xml")
+            return ReplayResponse(404, NO_SUCH_KEY, "application/xml")
         filed = self.filed(cik)
         files = [
             {
@@ -179,7 +179,7 @@ class EdgarReplay(ReplaySite):
             for older in [filed[self.recent_count :]]
             if older
         ]
-        return json_said(
+        return json_response(
             {
                 "cik": f"{cik:010d}",
                 "name": f"Company {cik}, Inc.",
@@ -189,13 +189,13 @@ class EdgarReplay(ReplaySite):
             }
         )
 
-    def _page(self, cik: int, number: str, name: str) -> Said:
+    def _page(self, cik: int, number: str, name: str) -> ReplayResponse:
         for filed in self.filed(cik):
             if filed.accession.replace("-", "") == number and filed.document == name:
                 if filed.accession in self.absent:
                     break
-                return Said(200, self.changed.get(filed.accession) or self.document(filed), "text/html")
-        return Said(404, NO_SUCH_KEY, "application/xml")
+                return ReplayResponse(200, self.changed.get(filed.accession) or self.document(filed), "text/html")
+        return ReplayResponse(404, NO_SUCH_KEY, "application/xml")
 
 
 def _columns(filed: list[Filed]) -> dict[str, list[object]]:
@@ -215,5 +215,5 @@ def _columns(filed: list[Filed]) -> dict[str, list[object]]:
 
 
 def recorded_facts(folder_file: bytes) -> tuple[str, bytes]:
-    """Path and body of a recorded answer."""
+    """Path and body of a recorded response."""
     return f"/api/xbrl/companyfacts/CIK{json.loads(folder_file)['cik']:010d}.json", folder_file

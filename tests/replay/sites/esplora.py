@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.replay.chain import PAYOUT_SCRIPT, Chain, young
-from tests.replay.site import Asked, Limit, ReplaySite, Said, json_said
+from tests.replay.site import Limit, ReplayRequest, ReplayResponse, ReplaySite, json_response
 
 PAGE_BLOCKS = 10
 PAGE_TRANSACTIONS = 25
@@ -42,11 +42,11 @@ class EsploraReplay(ReplaySite):
     def next_day(self) -> None:
         self.now += timedelta(days=1)
 
-    def error_object(self) -> Said:
-        return Said(200, b"Block not found", "text/plain")
+    def error_object(self) -> ReplayResponse:
+        return ReplayResponse(200, b"Block not found", "text/plain")
 
-    def answer(self, asked: Asked, base: str) -> Said | None:
-        match asked.path.split("/"):
+    def respond(self, request: ReplayRequest, base: str) -> ReplayResponse | None:
+        match request.path.split("/"):
             case ["", "blocks"]:
                 return self._page(self.tip)
             case ["", "blocks", height] if height.isdigit():
@@ -55,26 +55,26 @@ class EsploraReplay(ReplaySite):
                 return self._transactions(block_hash, int(start))
         return None
 
-    def _page(self, top: int) -> Said:
+    def _page(self, top: int) -> ReplayResponse:
         if top > self.tip:
-            return Said(404, b"Block not found", "text/plain")
-        return json_said([self.chain.block(height) for height in range(top, max(top - PAGE_BLOCKS, -1), -1)])
+            return ReplayResponse(404, b"Block not found", "text/plain")
+        return json_response([self.chain.block(height) for height in range(top, max(top - PAGE_BLOCKS, -1), -1)])
 
-    def _transactions(self, block_hash: str, start: int) -> Said:
+    def _transactions(self, block_hash: str, start: int) -> ReplayResponse:
         height = self.chain.height_of(block_hash)
         if height is None:
-            return Said(404, b"Block not found", "text/plain")
+            return ReplayResponse(404, b"Block not found", "text/plain")
         if start % PAGE_TRANSACTIONS:
-            return Said(400, b"start index must be a multipication of 25", "text/plain")
+            return ReplayResponse(400, b"start index must be a multipication of 25", "text/plain")
         stop = min(start + PAGE_TRANSACTIONS, self.chain.block(height)["tx_count"])
-        return json_said([self._transaction(height, number) for number in range(start, stop)])
+        return json_response([self._transaction(height, number) for number in range(start, stop)])
 
     def _transaction(self, height: int, number: int) -> dict[str, Any]:
         chain = self.chain
         is_coinbase = number == 0
         fee = 0 if is_coinbase else chain.fees(height) // 2 + (chain.fees(height) % 2 if number == 1 else 0)
         value = chain.subsidy(height) + chain.fees(height) if is_coinbase else 10**8
-        told = {
+        transaction = {
             "txid": f"{height:032x}{number:032x}",
             "version": 2,
             "locktime": 0,
@@ -92,4 +92,4 @@ class EsploraReplay(ReplaySite):
             "fee": fee,
             "status": {"confirmed": True, "block_height": height, "block_hash": chain.hash(height)},
         }
-        return {**told, **self.spoiled.get(height, {})}
+        return {**transaction, **self.spoiled.get(height, {})}

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
-from tests.replay.site import Asked, Limit, ReplaySite, Said, json_said
+from tests.replay.site import Limit, ReplayRequest, ReplayResponse, ReplaySite, json_response
 from tests.replay.sites.coinmetrics import noise
 from tests.replay.sites.cryptoquant import indicators
 
@@ -52,13 +52,13 @@ class GlassnodeReplay(ReplaySite):
 
     def __init__(self) -> None:
         super().__init__()
-        indicators()  # now, as the first who asks would take it for a silent server
+        indicators()  # now, as the first request would take it for a silent server
         self.today = datetime.now(UTC).date()
         self.beyond_plan: set[str] = set()
         self.revised: dict[tuple[str, date], float] = {}
         self.switches = {"vintage": self.relabel, "next-day": self.next_day}
         limited = {"x-rate-limit-limit": "600", "x-rate-limit-remaining": "0", "x-rate-limit-reset": "37"}
-        self.flavours["429 text"] = Said(429, b"Too Many Requests", "text/plain", limited)
+        self.flavours["429 text"] = ReplayResponse(429, b"Too Many Requests", "text/plain", limited)
         self.flavours["401 text"] = text(401, "invalid api key")
 
     def relabel(self) -> None:
@@ -69,28 +69,28 @@ class GlassnodeReplay(ReplaySite):
     def next_day(self) -> None:
         self.today += timedelta(days=1)
 
-    def error_object(self) -> Said:
-        return json_said({"error": "asset not supported"})
+    def error_object(self) -> ReplayResponse:
+        return json_response({"error": "asset not supported"})
 
-    def answer(self, asked: Asked, base: str) -> Said | None:
-        if asked.query.get("api_key") != self.secret:
+    def respond(self, request: ReplayRequest, base: str) -> ReplayResponse | None:
+        if request.query.get("api_key") != self.secret:
             return text(401, "invalid api key")
-        if asked.path == "/user/api_usage":
-            return json_said({"creditsUsed": 1_204, "creditsLeft": 8_796})
-        metric = asked.path.removeprefix("/metrics/")
+        if request.path == "/user/api_usage":
+            return json_response({"creditsUsed": 1_204, "creditsLeft": 8_796})
+        metric = request.path.removeprefix("/metrics/")
         if metric in self.beyond_plan:
             return text(403, "Requested data is not available in your current plan")
         if metric not in VALUES and metric != SPLIT:
-            return text(404, "404 page not found") if asked.path.startswith("/metrics/") else None
-        if set(asked.query) - {"api_key", "a", "s", "u", "i", "f", "timestamp_format", "c"}:
+            return text(404, "404 page not found") if request.path.startswith("/metrics/") else None
+        if set(request.query) - {"api_key", "a", "s", "u", "i", "f", "timestamp_format", "c"}:
             return text(400, "unknown parameter")
-        if asked.query.get("a") != "BTC" or asked.query.get("i") != "24h":
+        if request.query.get("a") != "BTC" or request.query.get("i") != "24h":
             return text(400, "invalid a or i")
-        since = int(asked.query.get("s", seconds(FIRST_DAY)))
-        until = int(asked.query.get("u", seconds(self.today) + DAY_SECONDS))
+        since = int(request.query.get("s", seconds(FIRST_DAY)))
+        until = int(request.query.get("u", seconds(self.today) + DAY_SECONDS))
         days = [FIRST_DAY + timedelta(days=each) for each in range((self.today - FIRST_DAY).days + 1)]
         rows = [self._row(metric, day) for day in days if since <= seconds(day) < until]
-        return Said(200, json.dumps(rows).encode(), "application/json")
+        return ReplayResponse(200, json.dumps(rows).encode(), "application/json")
 
     def _row(self, metric: str, day: date) -> dict[str, object]:
         if metric == SPLIT:
@@ -98,5 +98,5 @@ class GlassnodeReplay(ReplaySite):
         return {"t": seconds(day), "v": self.revised.get((metric, day), VALUES[metric](day))}
 
 
-def text(status: int, words: str) -> Said:
-    return Said(status, words.encode(), "text/plain")
+def text(status: int, words: str) -> ReplayResponse:
+    return ReplayResponse(status, words.encode(), "text/plain")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tests.replay.chain import EPOCH_BLOCKS, PAYOUT, Chain, difficulty_of, mainlike
-from tests.replay.site import Asked, Limit, ReplaySite, Said, json_said
+from tests.replay.site import Limit, ReplayRequest, ReplayResponse, ReplaySite, json_response
 
 HTML_429 = b"""<html>
 <head><title>429 Too Many Requests</title></head>
@@ -25,7 +25,7 @@ PAGE_BLOCKS = 15
 class MempoolReplay(ReplaySite):
     """`now` decides the tip, `bulk_blocks` how many blocks a bulk may have (0: switched off, 10: the hosted server).
 
-    `changes`: what happens right before the request of that number, counted from 1. `spoiled`: what is told of a block
+    `changes`: what happens right before the request of that number, counted from 1. `spoiled`: values of a block
     instead of the truth, by height; a key of the extras is looked for there.
     """
 
@@ -44,9 +44,9 @@ class MempoolReplay(ReplaySite):
         self.adjusts_until: int | None = None
         self.changes: dict[int, Any] = {}
         self.spoiled: dict[int, dict[str, Any]] = {}
-        self.answered_count = 0
+        self.received_count = 0
         self.switches = {"reorganise": self.reorganise, "next-day": self.next_day}
-        self.flavours["429 html"] = Said(429, HTML_429, "text/html")
+        self.flavours["429 html"] = ReplayResponse(429, HTML_429, "text/html")
 
     @property
     def tip(self) -> int:
@@ -59,14 +59,14 @@ class MempoolReplay(ReplaySite):
     def next_day(self) -> None:
         self.now += timedelta(days=1)
 
-    def error_object(self) -> Said:
-        return json_said({"error": "Failed to get blocks"})
+    def error_object(self) -> ReplayResponse:
+        return json_response({"error": "Failed to get blocks"})
 
-    def answer(self, asked: Asked, base: str) -> Said | None:
-        self.answered_count += 1
-        if change := self.changes.pop(self.answered_count, None):
+    def respond(self, request: ReplayRequest, base: str) -> ReplayResponse | None:
+        self.received_count += 1
+        if change := self.changes.pop(self.received_count, None):
             change()
-        _, version, *parts = asked.path.split("/")
+        _, version, *parts = request.path.split("/")
         if version != "v1" or not all(part.isdigit() for part in parts[1:] if part != "difficulty-adjustments"):
             return None
         match parts:
@@ -77,25 +77,25 @@ class MempoolReplay(ReplaySite):
             case ["blocks-bulk", first, last]:
                 return self._bulk(int(first), int(last))
             case ["mining", "difficulty-adjustments"]:
-                return json_said(self.adjustments())
+                return json_response(self.adjustments())
         return None
 
-    def _page(self, top: int) -> Said | None:
+    def _page(self, top: int) -> ReplayResponse | None:
         last = max(top - PAGE_BLOCKS + 1, 0)
         if last < self.chain.floor:
             return None
         # Above the tip the page is shorter; it does not move down.
-        return json_said([self.block(height) for height in range(min(top, self.tip), last - 1, -1)])
+        return json_response([self.block(height) for height in range(min(top, self.tip), last - 1, -1)])
 
-    def _bulk(self, first: int, last: int) -> Said | None:
+    def _bulk(self, first: int, last: int) -> ReplayResponse | None:
         if self.bulk_blocks == 0:
             why = "This API is disabled. Set config.MEMPOOL.MAX_BLOCKS_BULK_QUERY to a positive number to enable it."
-            return json_said({"error": why}, 404)
+            return json_response({"error": why}, 404)
         if first > last:
-            return json_said({"error": "Parameter 'to' must be a higher block height than 'from'"}, 400)
+            return json_response({"error": "Parameter 'to' must be a higher block height than 'from'"}, 400)
         if last - first + 1 > self.bulk_blocks:
-            return json_said({"error": f"You can only query {self.bulk_blocks} blocks at once."}, 400)
-        return json_said([self._bulk_block(height) for height in range(first, min(last, self.tip) + 1)])
+            return json_response({"error": f"You can only query {self.bulk_blocks} blocks at once."}, 400)
+        return json_response([self._bulk_block(height) for height in range(first, min(last, self.tip) + 1)])
 
     def adjustments(self) -> list[list[float]]:
         heights = range(0, (self.tip if self.adjusts_until is None else self.adjusts_until) + 1, EPOCH_BLOCKS)
@@ -136,22 +136,22 @@ class MempoolReplay(ReplaySite):
             "orphans": [],
             "matchRate": None,
         }
-        told: dict[str, Any] = {**chain.block(height), "stale": False, "extras": extras}
+        block: dict[str, Any] = {**chain.block(height), "stale": False, "extras": extras}
         for key, value in self.spoiled.get(height, {}).items():
-            (extras if key in extras else told)[key] = value
-        return told
+            (extras if key in extras else block)[key] = value
+        return block
 
     def _bulk_block(self, height: int) -> dict[str, Any]:
-        told = self.block(height)
-        extras = told["extras"]
+        block = self.block(height)
+        extras = block["extras"]
         return {
             "height": height,
-            "hash": told["id"],
-            "timestamp": told["timestamp"],
-            "median_timestamp": told["mediantime"],
-            "previous_block_hash": told["previousblockhash"],
-            **{key: told[key] for key in ("difficulty", "version", "bits", "nonce", "size", "weight", "tx_count")},
-            "merkle_root": told["merkle_root"],
+            "hash": block["id"],
+            "timestamp": block["timestamp"],
+            "median_timestamp": block["mediantime"],
+            "previous_block_hash": block["previousblockhash"],
+            **{key: block[key] for key in ("difficulty", "version", "bits", "nonce", "size", "weight", "tx_count")},
+            "merkle_root": block["merkle_root"],
             "reward": extras["reward"],
             "total_fee_amt": extras["totalFees"],
             "fee_rate_percentiles": None,

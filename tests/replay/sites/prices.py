@@ -8,7 +8,7 @@ are the venues' own; every one of them shows the running candle.
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 
-from tests.replay.site import Asked, Limit, ReplaySite, Said, json_said
+from tests.replay.site import Limit, ReplayRequest, ReplayResponse, ReplaySite, json_response
 from tests.replay.sites.coinmetrics import noise
 from tests.replay.sites.coinmetrics import values as fixings
 
@@ -50,28 +50,28 @@ class CoinbaseReplay(ReplaySite):
         self.today = datetime.now(UTC).date()
         self.quiet: set[date] = set()
         self.switches = {"next-day": self.next_day}
-        self.flavours["429 json"] = json_said({"message": "Public rate limit exceeded"}, 429)
+        self.flavours["429 json"] = json_response({"message": "Public rate limit exceeded"}, 429)
 
     def next_day(self) -> None:
         self.today += timedelta(days=1)
 
-    def error_object(self) -> Said:
-        return json_said({"message": "NotFound"})
+    def error_object(self) -> ReplayResponse:
+        return json_response({"message": "NotFound"})
 
-    def answer(self, asked: Asked, base: str) -> Said | None:
-        if asked.path != "/products/BTC-USD/candles" or set(asked.query) - {"granularity", "start", "end"}:
+    def respond(self, request: ReplayRequest, base: str) -> ReplayResponse | None:
+        if request.path != "/products/BTC-USD/candles" or set(request.query) - {"granularity", "start", "end"}:
             return None
-        if asked.query.get("granularity") != str(DAY_SECONDS):
-            return json_said({"message": "Unsupported granularity"}, 400)
-        if "start" in asked.query:
-            first, last = (datetime.fromisoformat(asked.query[name]) for name in ("start", "end"))
+        if request.query.get("granularity") != str(DAY_SECONDS):
+            return json_response({"message": "Unsupported granularity"}, 400)
+        if "start" in request.query:
+            first, last = (datetime.fromisoformat(request.query[name]) for name in ("start", "end"))
             if (last - first).total_seconds() / DAY_SECONDS > 300:
                 message = "granularity too small for the requested time range. Count of aggregations requested exceeds"
-                return json_said({"message": f"{message} 300"}, 400)
+                return json_response({"message": f"{message} 300"}, 400)
             shown = days(max(first.date(), self.listed_on), min(last.date(), self.today))
         else:
             shown = days(self.today - timedelta(days=349), self.today)
-        return json_said([self._row(day) for day in reversed(shown) if day not in self.quiet])
+        return json_response([self._row(day) for day in reversed(shown) if day not in self.quiet])
 
     def _row(self, day: date) -> list[float]:
         at = close("coinbase", day, self.today)
@@ -90,28 +90,28 @@ class KrakenReplay(ReplaySite):
         super().__init__()
         self.today = datetime.now(UTC).date()
         self.switches = {"next-day": self.next_day}
-        self.flavours["200 too many"] = json_said({"error": ["EGeneral:Too many requests"]})
-        self.flavours["200 busy"] = json_said({"error": ["EService:Unavailable"]})
-        self.flavours["200 lockout"] = json_said({"error": ["EGeneral:Temporary lockout"]})
+        self.flavours["200 too many"] = json_response({"error": ["EGeneral:Too many requests"]})
+        self.flavours["200 busy"] = json_response({"error": ["EService:Unavailable"]})
+        self.flavours["200 lockout"] = json_response({"error": ["EGeneral:Temporary lockout"]})
 
     def next_day(self) -> None:
         self.today += timedelta(days=1)
 
-    def error_object(self) -> Said:
-        return json_said({"error": ["EQuery:Unknown asset pair"]})
+    def error_object(self) -> ReplayResponse:
+        return json_response({"error": ["EQuery:Unknown asset pair"]})
 
-    def answer(self, asked: Asked, base: str) -> Said | None:
-        if asked.path != "/public/OHLC" or set(asked.query) - {"pair", "interval", "since"}:
+    def respond(self, request: ReplayRequest, base: str) -> ReplayResponse | None:
+        if request.path != "/public/OHLC" or set(request.query) - {"pair", "interval", "since"}:
             return None
-        if asked.query.get("pair") != "XBTUSD":
+        if request.query.get("pair") != "XBTUSD":
             return self.error_object()
-        if asked.query.get("interval") != "1440":
-            return json_said({"error": ["EGeneral:Invalid arguments"]})
-        since = int(asked.query.get("since", "0"))
+        if request.query.get("interval") != "1440":
+            return json_response({"error": ["EGeneral:Invalid arguments"]})
+        since = int(request.query.get("since", "0"))
         kept = days(self.today - timedelta(days=719), self.today)
         rows = [self._row(day) for day in kept if seconds(day) > since]
         last = seconds(self.today - timedelta(days=1))
-        return json_said({"error": [], "result": {"XXBTZUSD": rows, "last": last}})
+        return json_response({"error": [], "result": {"XXBTZUSD": rows, "last": last}})
 
     def _row(self, day: date) -> list[int | str]:
         at = close("kraken", day, self.today)
@@ -132,36 +132,36 @@ class BinanceReplay(ReplaySite):
         self.today = datetime.now(UTC).date()
         self.switches = {"next-day": self.next_day}
         weight = "Too much request weight used; current limit is 6000 request weight per 1 MINUTE."
-        self.flavours["429 weight"] = json_said(
+        self.flavours["429 weight"] = json_response(
             {"code": -1003, "msg": weight}, 429, **{"Retry-After": "12", "x-mbx-used-weight-1m": "6001"}
         )
         banned = "Way too much request weight used; IP banned until 1788998500000."
-        self.flavours["418 banned"] = json_said({"code": -1003, "msg": banned}, 418, **{"Retry-After": "120"})
+        self.flavours["418 banned"] = json_response({"code": -1003, "msg": banned}, 418, **{"Retry-After": "120"})
         elsewhere = "Service unavailable from a restricted location according to 'b. Eligibility'."
-        self.flavours["451 location"] = json_said({"code": 0, "msg": elsewhere}, 451)
+        self.flavours["451 location"] = json_response({"code": 0, "msg": elsewhere}, 451)
 
     def next_day(self) -> None:
         self.today += timedelta(days=1)
 
-    def error_object(self) -> Said:
-        return json_said({"code": -1121, "msg": "Invalid symbol."})
+    def error_object(self) -> ReplayResponse:
+        return json_response({"code": -1121, "msg": "Invalid symbol."})
 
-    def answer(self, asked: Asked, base: str) -> Said | None:
+    def respond(self, request: ReplayRequest, base: str) -> ReplayResponse | None:
         known = {"symbol", "interval", "startTime", "endTime", "limit"}
-        if asked.path != "/klines" or set(asked.query) - known or asked.query.get("interval") != "1d":
+        if request.path != "/klines" or set(request.query) - known or request.query.get("interval") != "1d":
             return None
-        if asked.query.get("symbol") != "BTCUSDT":
-            return json_said({"code": -1121, "msg": "Invalid symbol."}, 400)
-        limit = int(asked.query.get("limit", "500"))
+        if request.query.get("symbol") != "BTCUSDT":
+            return json_response({"code": -1121, "msg": "Invalid symbol."}, 400)
+        limit = int(request.query.get("limit", "500"))
         if limit > 1_000:
-            return json_said({"code": -1130, "msg": "Data sent for parameter 'limit' is not valid."}, 400)
-        last_ms = int(asked.query.get("endTime", str(seconds(self.today) * 1_000)))
+            return json_response({"code": -1130, "msg": "Data sent for parameter 'limit' is not valid."}, 400)
+        last_ms = int(request.query.get("endTime", str(seconds(self.today) * 1_000)))
         all_days = [day for day in days(self.listed_on, self.today) if seconds(day) * 1_000 <= last_ms]
-        if "startTime" in asked.query:
-            shown = [day for day in all_days if seconds(day) * 1_000 >= int(asked.query["startTime"])][:limit]
+        if "startTime" in request.query:
+            shown = [day for day in all_days if seconds(day) * 1_000 >= int(request.query["startTime"])][:limit]
         else:
             shown = all_days[-limit:]
-        return json_said([self._row(day) for day in shown])
+        return json_response([self._row(day) for day in shown])
 
     def _row(self, day: date) -> list[int | str]:
         at, begins = f"{close('binance', day, self.today):.8f}", seconds(day) * 1_000
@@ -187,21 +187,21 @@ class BitstampReplay(ReplaySite):
     def next_day(self) -> None:
         self.today += timedelta(days=1)
 
-    def error_object(self) -> Said:
-        return json_said({"status": "error", "reason": "Invalid parameters.", "code": "API0008"})
+    def error_object(self) -> ReplayResponse:
+        return json_response({"status": "error", "reason": "Invalid parameters.", "code": "API0008"})
 
-    def answer(self, asked: Asked, base: str) -> Said | None:
-        if asked.path != "/ohlc/btcusd/" or set(asked.query) - {"step", "limit", "start"}:
+    def respond(self, request: ReplayRequest, base: str) -> ReplayResponse | None:
+        if request.path != "/ohlc/btcusd/" or set(request.query) - {"step", "limit", "start"}:
             return None
-        step, limit = asked.query.get("step"), int(asked.query.get("limit", "0"))
+        step, limit = request.query.get("step"), int(request.query.get("limit", "0"))
         if step != str(DAY_SECONDS) or not 1 <= limit <= 1_000:
-            return json_said({"code": "400.002", "errors": [{"field": "limit", "message": "Out of range."}]}, 400)
+            return json_response({"code": "400.002", "errors": [{"field": "limit", "message": "Out of range."}]}, 400)
         all_days = days(self.listed_on, self.today)
-        if "start" in asked.query:
-            shown = [day for day in all_days if seconds(day) >= int(asked.query["start"])][:limit]
+        if "start" in request.query:
+            shown = [day for day in all_days if seconds(day) >= int(request.query["start"])][:limit]
         else:
             shown = all_days[-limit:]
-        return json_said({"data": {"pair": "BTC/USD", "ohlc": [self._row(day) for day in shown]}})
+        return json_response({"data": {"pair": "BTC/USD", "ohlc": [self._row(day) for day in shown]}})
 
     def _row(self, day: date) -> dict[str, str]:
         at = close("bitstamp", day, self.today)
