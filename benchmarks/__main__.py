@@ -23,7 +23,7 @@ def measure(home: Path, blocks: int, chain: str, rounds: int, *, flows: bool) ->
     """Make the fixture, compare, then measure; contenders take turns so that a busy moment hits them all."""
     run("benchmarks.fixture", home, blocks, chain, "flows" if flows else "days")
     facts = facts_of(home)
-    say(
+    progress(
         f"fixture: {facts.block_count:,} blocks, {facts.value_count:,} daily values, {facts.flow_count:,} flows "
         f"up to {facts.through}, {facts.megabytes:.1f} MB"
     )
@@ -32,13 +32,13 @@ def measure(home: Path, blocks: int, chain: str, rounds: int, *, flows: bool) ->
     if USER_PYTHON.exists():
         pythons["ours"] = USER_PYTHON
     else:
-        say("in the environment of developers, where our imports take longer; `make bench` makes that of users")
+        progress("in the environment of developers, where our imports take longer; `make bench` makes that of users")
     arguments = {name: (name, home, home / "peers" / name) for name in CONTENDERS}
     for name in CONTENDERS:
         run(contender, *arguments[name], python=pythons[name])
     for peer in ("pandas", "sql"):
         tables = (home / "published" / "hashpivot.duckdb", home / "peers" / peer / "tables.duckdb")
-        say(run("benchmarks.equality", *tables, peer).output)
+        progress(run("benchmarks.equality", *tables, peer).output)
 
     standing = {name: Standing(contender, *arguments[name], python=pythons[name]) for name in CONTENDERS}
     for each in standing.values():
@@ -101,8 +101,8 @@ def _spread(spread: dict[str, float], digits: int) -> str:
     return f"{spread['median']:,.{digits}f} ({spread['least']:,.{digits}f}-{spread['greatest']:,.{digits}f})"
 
 
-def say(line: str) -> None:
-    """Progress goes to standard error, so that --json stays JSON."""
+def progress(line: str) -> None:
+    """Print to standard error, so that --json stays JSON."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -119,7 +119,7 @@ def main() -> int:
             size = (100_000, "recent", 1) if given.quick else (930_000, "whole", 5)
             measured = measure(Path(folder), *size, flows=given.flows)
         except FailedError as error:
-            say(str(error))
+            progress(str(error))
             return 1
     if given.json:
         print(json.dumps(measured, indent=2))

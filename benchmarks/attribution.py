@@ -134,8 +134,8 @@ def _at_least(size: int, blocks: Iterator[bytes]) -> Iterator[bytes]:
 def _child(*options: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.attribution", *options]
     done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return answer
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
 
 
 def _equal_by_hand(world: World, raw_blocks: Sequence[bytes]) -> bool:
@@ -154,7 +154,7 @@ def _equal_by_hand(world: World, raw_blocks: Sequence[bytes]) -> bool:
         by_hand.walk(json.loads(block, parse_float=str))
     sums = [(b.outflow_sat, b.inflow_sat, b.fee_sat, b.one_hop_outflow_sat) for b in flows]
     transfers = [tuple(transfer) for block in flows for transfer in block.transfers]
-    say(f"{len(transfers):,} transfers in {len(raw_blocks)} blocks compared")
+    progress(f"{len(transfers):,} transfers in {len(raw_blocks)} blocks compared")
     return transfers == by_hand.rows and sums == [(b["out"], b["in"], b["fee"], b["out1"]) for b in by_hand.blocks]
 
 
@@ -199,7 +199,7 @@ def _race(world: World, raw_blocks: Sequence[bytes], rounds: int) -> dict[str, f
                 contender()
                 taken[name].append(process_time() - started)
     for name, times in taken.items():
-        say(f"{name}: {', '.join(f'{t:.3f}' for t in times)} s")
+        progress(f"{name}: {', '.join(f'{t:.3f}' for t in times)} s")
     return {name: median(times) for name, times in taken.items()}
 
 
@@ -304,8 +304,8 @@ def _pools() -> Any:
     return PoolNames(read_pool_list())
 
 
-def say(text: str) -> None:
-    """Progress, out of the way of `--json`."""
+def progress(text: str) -> None:
+    """Print to standard error, so that `--json` stays JSON."""
     print(text, file=sys.stderr)
 
 

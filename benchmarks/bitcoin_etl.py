@@ -93,12 +93,12 @@ def main() -> None:
     chosen = parser.parse_args()
     pin()
     if not BITCOIN_ETL.exists():
-        say("bitcoin-etl is missing; run `make .venv/.peers`")
+        progress("bitcoin-etl is missing; run `make .venv/.peers`")
         sys.exit(2)
     try:
         figures = measured(quick=chosen.quick)
     except FailedError as error:
-        say(str(error))
+        progress(str(error))
         sys.exit(1)
     print(json.dumps(figures, indent=2) if chosen.json else "\n".join(f"{k}: {v}" for k, v in figures.items()))
     sys.exit(0 if chosen.quick or min(figures["ratio"], figures["ratio of processor time"]) >= TARGET_RATIO else 1)
@@ -117,7 +117,7 @@ def measured(*, quick: bool) -> dict[str, Any]:
             # In a process of its own: those that are measured inherit the peak memory of this one.
             where = (server.port, server.heights[0], server.heights[-1], enriched(folder, server.heights))
             equal = {"equal": True, "inputs compared": int(run("benchmarks.bitcoin_etl_equality", *where).output)}
-            say(f"{equal['inputs compared']:,} inputs are equal")
+            progress(f"{equal['inputs compared']:,} inputs are equal")
             one: dict[str, list[Spent]] = {step: [] for step in STEPS}
             whole: dict[str, list[Spent]] = {step: [] for step in STEPS}
             for _ in range(1 if quick else ROUNDS):
@@ -191,8 +191,8 @@ def figures_of(count: int, one: dict[str, list[Spent]], whole: dict[str, list[Sp
     return figures
 
 
-def say(text: str) -> None:
-    """Progress, out of the way of `--json`."""
+def progress(text: str) -> None:
+    """Print to standard error, so that `--json` stays JSON."""
     print(text, file=sys.stderr)
 
 

@@ -1,8 +1,8 @@
 """What a first run costs a thousand blocks: coinbases alone, each way a node may give them, against whole blocks.
 
 Run as `python -m benchmarks.cold_start [--quick] [--json]`. A process of its own serves full blocks, serialised as on
-the main chain, with every answer ready: what is measured is what it costs us. What it costs a node to look a block up
-is not in it, and the main chain's older blocks are smaller: the extrapolation is to a chain of full blocks.
+the main chain, with every response prepared: what is measured is what it costs us. What it costs a node to look up a
+block is not in it, and the main chain's older blocks are smaller: the extrapolation is to a chain of full blocks.
 """
 
 import argparse
@@ -209,8 +209,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         calls = request if isinstance(request, list) else [request]
-        answers = [{"jsonrpc": "2.0", "id": c["id"], "result": self._result(c["method"], c["params"])} for c in calls]
-        self._send(200, json.dumps(answers if isinstance(request, list) else answers[0]).encode(), "application/json")
+        responses = [{"jsonrpc": "2.0", "id": c["id"], "result": self._result(c["method"], c["params"])} for c in calls]
+        self._send(
+            200, json.dumps(responses if isinstance(request, list) else responses[0]).encode(), "application/json"
+        )
 
     def _result(self, method: str, params: list[Any]) -> Any:
         if method == "getblockhash":

@@ -5,7 +5,7 @@ transactions, prepares the bytes of all that a client may request of them, and p
 sizes. Each line on its standard input makes it print another: processor seconds, requests and bytes since the line
 before. It ends with its input.
 
-Answered are single calls and batches: getblockchaininfo, getnetworkinfo, getblockcount, getblockhash, getblockheader,
+It serves single calls and batches: getblockchaininfo, getnetworkinfo, getblockcount, getblockhash, getblockheader,
 getblock at verbosity 2 and 3, getblockstats, and getrawtransaction for whatever the blocks spend.
 """
 
@@ -34,7 +34,7 @@ _decode: Final = msgspec.json.Decoder(float_hook=Decimal).decode
 
 @dataclass
 class Responses:
-    """The bytes of each answer: of blocks by hash, of transactions by txid."""
+    """The bytes of each response: of blocks by hash, of transactions by txid."""
 
     hashes: dict[int, str] = field(default_factory=dict)
     headers: dict[str, bytes] = field(default_factory=dict)
@@ -71,7 +71,7 @@ class Responses:
 
     @property
     def methods(self) -> dict[str, Callable[..., bytes]]:
-        """What answers each call."""
+        """The response to each call."""
         tip = max(self.hashes)
         chain = {
             "chain": "main",
@@ -108,7 +108,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         request = msgspec.json.decode(self.rfile.read(int(self.headers["Content-Length"])))
         single = not isinstance(request, list)
-        content = self._answer(request) if single else b"[" + b",".join(map(self._answer, request)) + b"]"
+        content = self._response(request) if single else b"[" + b",".join(map(self._response, request)) + b"]"
         with self.lock:
             _Handler.requests_count += 1
             _Handler.sent_bytes += len(content)
@@ -118,8 +118,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def _answer(self, call: Json) -> bytes:
-        """A call that cannot be answered raises, which closes the connection: a client must not live on errors."""
+    def _response(self, call: Json) -> bytes:
+        """A call that is not served raises, which closes the connection: a client must not live on errors."""
         result = self.methods[call["method"]](*call["params"])
         return b'{"jsonrpc":"2.0","result":' + result + b',"id":' + _encode(call["id"]) + b"}"
 
@@ -138,7 +138,7 @@ def main() -> None:
         name: round(sum(map(len, getattr(responses, name).values())) / 1e6, 1)
         for name in ("with_prevouts", "without_prevouts", "transactions")
     }
-    _say(
+    _print(
         port=server.server_address[1],
         first_height=min(responses.hashes),
         last_height=max(responses.hashes),
@@ -148,13 +148,13 @@ def main() -> None:
     before_s = process_time()
     for _ in sys.stdin:
         now_s = process_time()
-        _say(cpu_s=now_s - before_s, requested=(_Handler.requests_count, _Handler.sent_bytes / 1e6))
+        _print(cpu_s=now_s - before_s, requested=(_Handler.requests_count, _Handler.sent_bytes / 1e6))
         with _Handler.lock:
             _Handler.requests_count = _Handler.sent_bytes = 0
         before_s = now_s
 
 
-def _say(**facts: object) -> None:
+def _print(**facts: object) -> None:
     print(msgspec.json.encode(facts).decode(), flush=True)
 
 

@@ -1,4 +1,4 @@
-"""Processes that are measured from outside: wall time, peak memory, and contenders that stay and answer.
+"""Processes that are measured from outside: wall time, peak memory, and contenders that stay and run again.
 
 Trap: a child inherits the peak memory of whoever starts it until it has loaded its own program, and the kernel keeps
 the larger figure. So the process that measures imports nothing large.
@@ -78,11 +78,11 @@ class Standing:
         """Seconds that one more run took."""
         print(file=self._process.stdin, flush=True)
         lines = iter(self._process.stdout or ())
-        answer = next(lines, "")
+        line = next(lines, "")
         try:
-            return float(answer)
+            return float(line)
         except ValueError as error:
-            raise FailedError(answer + "".join(lines)) from error
+            raise FailedError(line + "".join(lines)) from error
 
     def leave(self) -> None:
         """Let it end."""

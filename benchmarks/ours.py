@@ -1,4 +1,4 @@
-"""The project itself: from the working database to a publication, without Prefect and without asking sources."""
+"""The project itself: from the working database to a publication, without Prefect and without its sources."""
 
 from datetime import datetime
 from pathlib import Path

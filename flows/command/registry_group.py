@@ -50,7 +50,7 @@ def registry_diff(against: str, as_json: bool) -> None:
     help="A cell; repeat. Without any you are prompted for each.",
 )
 @click.option("--folder", type=click.Path(file_okay=False, path_type=Path), help="Registry files; by default our own.")
-@click.option("--yes", is_flag=True, help="Write without asking once more.")
+@click.option("--yes", is_flag=True, help="Write without a prompt to confirm.")
 def registry_add(table: str, cells: tuple[str, ...], folder: Path | None, yes: bool) -> None:
     """Add one row to TABLE; nothing is written unless the whole registry is sound with it."""
     from flows.command.registry import FOLDER, add, preview

@@ -37,7 +37,7 @@ class Ingested:
 
 
 def estimate(run: Run, progress: Progress = no_progress) -> dict[str, Estimate]:
-    """What hosted sources will cost, of those that can tell; reports also whether the request budget allows it."""
+    """What hosted sources will cost, where they can estimate it; reports also whether the request budget allows it."""
     if run.sources.web is None:
         return {}
     with open_working(run.settings.working_database) as connection:

@@ -85,7 +85,7 @@ def plan(
     last = last_finished_day(now)
     through = day or last
     if through >= now.date():
-        raise SettingsError("day", str(through), f"a UTC day that is over, up to {last}", "ask for an earlier day")
+        raise SettingsError("day", str(through), f"a UTC day that is over, up to {last}", "name an earlier day")
     if since is not None and since > through:
         raise SettingsError("from", str(since), f"a day up to {through}", "swap or correct the range")
     return Run(
@@ -105,7 +105,7 @@ def plan_past(settings: Settings, profile: Profile, moment: datetime, *, day: da
     Raises `SettingsError` for a moment that has not come, and for a day that was not over.
     """
     if moment > datetime.now(UTC):
-        raise SettingsError("as of", moment.isoformat(), "a moment in the past", "ask for an earlier one")
+        raise SettingsError("as of", moment.isoformat(), "a moment in the past", "name an earlier one")
     return plan(settings, profile, day=day, now=moment)
 
 

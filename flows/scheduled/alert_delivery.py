@@ -108,7 +108,7 @@ def _role(resource: str, role: str) -> RelatedResource:
 
 
 def apply_automations(settings: Settings) -> list[str]:
-    """Make the automations of the server those that the settings ask for; return the channels that are served."""
+    """Make the automations of the server those that the settings define; return the channels that are served."""
     blocks = dict(_blocks(settings))
     with get_client(sync_client=True) as client:
         for channel in CHANNELS:

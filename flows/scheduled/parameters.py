@@ -16,7 +16,7 @@ def _known_profile(name: str | None) -> str | None:
     return name
 
 
-# A field that may stay empty has the schema of what it is when it is filled; `anyOf` with null makes forms ask which.
+# A field that may stay empty has the schema of its value; with `anyOf` and null, forms would offer a choice of type.
 BuiltInProfile = Annotated[
     str | None, AfterValidator(_known_profile), WithJsonSchema({"type": "string", "enum": profile_names()})
 ]
@@ -71,7 +71,7 @@ class RunParameters(BaseModel):
         return settings, read_profile(settings.profile)
 
     def plan(self) -> Run:
-        """The run these parameters ask for. Raises `SettingsError` for parameters that cannot be used."""
+        """The run these parameters describe. Raises `SettingsError` for parameters that cannot be used."""
         return plan(*self.read())
 
     def label(self, now: datetime) -> str:
@@ -120,7 +120,7 @@ class BackfillParameters(RunParameters):
     )
 
     def plan(self) -> Run:
-        """The run these parameters ask for. Raises `SettingsError` for a range that cannot be used."""
+        """The run these parameters describe. Raises `SettingsError` for a range that cannot be used."""
         return plan(*self.read(), day=self.through, since=self.since)
 
     def label(self, now: datetime) -> str:
@@ -138,7 +138,7 @@ class PublishParameters(RunParameters):
     day: OptionalDay = Field(None, title="Day", description="Last UTC day to publish; the last finished one if empty")
 
     def plan(self) -> Run:
-        """The run these parameters ask for. Raises `SettingsError` for a day that is not over."""
+        """The run these parameters describe. Raises `SettingsError` for a day that is not over."""
         return plan(*self.read(), day=self.day)
 
 
@@ -151,7 +151,7 @@ class RebuildParameters(RunParameters):
     )
 
     def plan(self) -> Run:
-        """The run these parameters ask for. Raises `SettingsError` for a day that was not over at the moment."""
+        """The run these parameters describe. Raises `SettingsError` for a day that was not over at the moment."""
         moment = self.as_of if self.as_of.tzinfo else self.as_of.replace(tzinfo=UTC)
         return plan_past(*self.read(), moment.astimezone(UTC), day=self.day)
 

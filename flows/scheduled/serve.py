@@ -1,4 +1,4 @@
-"""`hashpivot serve`: one command that keeps a scheduler's server and runs what people or schedules ask for.
+"""`hashpivot serve`: one command that keeps a scheduler's server and runs what people or schedules request.
 
 With `PREFECT_API_URL` it joins that server; without, it keeps one of its own on this machine, on loopback unless a
 login is set. Schedules are never paused when it stops.

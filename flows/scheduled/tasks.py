@@ -149,7 +149,7 @@ def locked_and_recorded(run: Run) -> Iterator[None]:
 
 @contextmanager
 def _flow_limit_named() -> Iterator[None]:
-    """Tell the time limit of the flow from that of a task: the scheduler blames the task in hand for both."""
+    """Separate the time limit of the flow from that of a task: the scheduler blames the task in hand for both."""
     try:
         yield
     except (TaskRunTimeoutError, CancelledError) as error:

@@ -37,7 +37,9 @@ def a_vendor_file(folder: Path, rows: int = 40, broken: str | None = None) -> Pa
     return path
 
 
-def test_daily_says_state_score_figures_conversion_and_where_it_published(hashpivot: Hashpivot, tmp_path: Path) -> None:
+def test_daily_shows_state_score_figures_conversion_and_where_it_published(
+    hashpivot: Hashpivot, tmp_path: Path
+) -> None:
     done = hashpivot("daily", "--plain", "--day", "2026-11-20")
     assert done.returncode == 0, done.stderr
     for expected in (
@@ -65,11 +67,11 @@ def test_daily_says_state_score_figures_conversion_and_where_it_published(hashpi
         )
 
 
-def test_daily_tells_a_program_in_json(demo: Path) -> None:
-    told = json.loads(invoke(demo, "daily", "--plain", "--day", "2026-11-20", "--json").stdout)
-    assert told["day"] == "2026-11-20"
-    assert told["profile"] == "demo"
-    assert told["rows"]["capitulation_daily"] > 6 * 365
+def test_daily_reports_to_a_program_in_json(demo: Path) -> None:
+    shown = json.loads(invoke(demo, "daily", "--plain", "--day", "2026-11-20", "--json").stdout)
+    assert shown["day"] == "2026-11-20"
+    assert shown["profile"] == "demo"
+    assert shown["rows"]["capitulation_daily"] > 6 * 365
 
 
 def test_second_run_adds_no_observation_and_gives_the_same_tables(demo: Path) -> None:
@@ -79,10 +81,10 @@ def test_second_run_adds_no_observation_and_gives_the_same_tables(demo: Path) ->
     before = tables()
     assert invoke(demo, "daily", "--plain", "--day", "2026-11-20").returncode == 0
     assert tables() == before
-    told = invoke(
+    shown = invoke(
         demo, "sql", "select new_count, revised_count from meta.runs order by started_at desc limit 1", "--json"
     )
-    assert json.loads(told.stdout) == [{"new_count": 0, "revised_count": 0}]
+    assert json.loads(shown.stdout) == [{"new_count": 0, "revised_count": 0}]
 
 
 def test_day_option_cuts_every_daily_table(hashpivot: Hashpivot) -> None:
@@ -95,13 +97,13 @@ def test_day_option_cuts_every_daily_table(hashpivot: Hashpivot) -> None:
     assert json.loads(hashpivot("sql", query, "--json").stdout) == [{"cut": True}]
 
 
-def test_backfill_asks_for_the_range_only(hashpivot: Hashpivot) -> None:
+def test_backfill_takes_the_range_only(hashpivot: Hashpivot) -> None:
     done = hashpivot("backfill", "--from", "2026-01-01", "--to", "2026-03-31", "--plain")
     assert done.returncode == 0, done.stderr
-    told = hashpivot(
+    shown = hashpivot(
         "sql", "select min(day) as first, max(day) as last from capitulation_daily where price_usd > 0", "--json"
     )
-    assert json.loads(told.stdout) == [{"first": "2026-01-01", "last": "2026-03-31"}]
+    assert json.loads(shown.stdout) == [{"first": "2026-01-01", "last": "2026-03-31"}]
 
 
 def test_backfill_in_parts_gives_the_same_tables(hashpivot: Hashpivot, tmp_path: Path) -> None:
@@ -143,7 +145,7 @@ def test_summary_of_invented_data_states_the_commands_for_real_data(demo: Path) 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "code", "said"),
+    ("arguments", "code", "message"),
     [
         (("daily", "--plain", "--profile", "nowhere"), 2, "expected one of demo, files, live, node or a TOML file"),
         (("daily", "--plain", "--day", "2999-01-01"), 2, "a UTC day that is over"),
@@ -154,14 +156,14 @@ def test_summary_of_invented_data_states_the_commands_for_real_data(demo: Path) 
     ],
 )
 def test_failure_is_one_line_and_an_exit_code(
-    hashpivot: Hashpivot, arguments: tuple[str, ...], code: int, said: str
+    hashpivot: Hashpivot, arguments: tuple[str, ...], code: int, message: str
 ) -> None:
     done = hashpivot(*arguments)
     assert done.returncode == code
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
-    assert said in done.stderr
+    assert message in done.stderr
 
 
 def test_bad_number_in_the_environment_is_named(hashpivot: Hashpivot) -> None:
@@ -188,22 +190,22 @@ def test_corrupt_file_is_named_by_row_and_column_and_the_last_publication_stays(
     assert "90,038" in hashpivot("show", "capitulation_daily", "--limit", "3").stdout
 
 
-def test_run_that_failed_is_told_by_the_next_publication(hashpivot: Hashpivot, tmp_path: Path) -> None:
+def test_run_that_failed_is_listed_by_the_next_publication(hashpivot: Hashpivot, tmp_path: Path) -> None:
     a_vendor_file(tmp_path / "exports", broken="nothing")
     assert hashpivot("daily", "--plain", "--profile", "files", "--files-dir", "exports").returncode == 3
     a_vendor_file(tmp_path / "exports")
     assert hashpivot("daily", "--plain", "--profile", "files", "--files-dir", "exports").returncode == 0
-    told = json.loads(hashpivot("sql", "select status, error from meta.runs order by started_at", "--json").stdout)
-    assert [row["status"] for row in told] == ["failed", "published"]
-    assert "'nothing'" in told[0]["error"]
+    shown = json.loads(hashpivot("sql", "select status, error from meta.runs order by started_at", "--json").stdout)
+    assert [row["status"] for row in shown] == ["failed", "published"]
+    assert "'nothing'" in shown[0]["error"]
 
 
-def test_file_with_other_columns_is_left_alone_and_told(hashpivot: Hashpivot, tmp_path: Path) -> None:
+def test_file_with_other_columns_is_skipped_with_a_notice(hashpivot: Hashpivot, tmp_path: Path) -> None:
     a_vendor_file(tmp_path / "exports")
     (tmp_path / "exports" / "shopping.csv").write_text("item,price\nmilk,2\n", encoding="utf-8")
     assert hashpivot("daily", "--plain", "--profile", "files", "--files-dir", "exports").returncode == 0
-    told = hashpivot("sql", "select check_name, detail from meta.quality where severity = 'notice'").stdout
-    assert "shopping.csv" in told
+    shown = hashpivot("sql", "select check_name, detail from meta.quality where severity = 'notice'").stdout
+    assert "shopping.csv" in shown
 
 
 def test_empty_folder_publishes_nothing(hashpivot: Hashpivot, tmp_path: Path) -> None:
@@ -220,10 +222,10 @@ def test_own_profile_is_a_toml_file(hashpivot: Hashpivot, tmp_path: Path) -> Non
     )
     done = hashpivot("daily", "--plain", "--profile", "mine.toml")
     assert done.returncode == 0, done.stderr
-    told = hashpivot(
+    shown = hashpivot(
         "sql", "select count(price_usd) > 0 as price, count(hashrate_ehs) as chain from capitulation_daily", "--json"
     )
-    assert json.loads(told.stdout) == [{"price": True, "chain": 0}]
+    assert json.loads(shown.stdout) == [{"price": True, "chain": 0}]
 
 
 def test_profile_with_an_unknown_source_is_refused(hashpivot: Hashpivot, tmp_path: Path) -> None:
@@ -241,8 +243,8 @@ def test_show_names_a_table_that_does_not_exist(demo: Path) -> None:
 
 
 def test_show_lists_the_newest_rows_first(demo: Path) -> None:
-    told = json.loads(invoke(demo, "show", "capitulation_daily", "--limit", "2", "--column", "day", "--json").stdout)
-    assert told == [{"day": "2026-11-20"}, {"day": "2026-11-19"}]
+    shown = json.loads(invoke(demo, "show", "capitulation_daily", "--limit", "2", "--column", "day", "--json").stdout)
+    assert shown == [{"day": "2026-11-20"}, {"day": "2026-11-19"}]
 
 
 def test_sql_cannot_write(demo: Path) -> None:
@@ -254,20 +256,20 @@ def test_sql_cannot_write(demo: Path) -> None:
 
 def test_doctor_finds_a_healthy_installation_healthy(demo: Path) -> None:
     done = invoke(demo, "doctor", "--json")
-    told = json.loads(done.stdout)
-    assert [row for row in told if row["state"] != "ok"] == []
+    shown = json.loads(done.stdout)
+    assert [row for row in shown if row["state"] != "ok"] == []
     assert done.returncode == 0
-    assert {"python", "disk", "clock", "lock", "publication", "source simulated"} <= {row["what"] for row in told}
+    assert {"python", "disk", "clock", "lock", "publication", "source simulated"} <= {row["what"] for row in shown}
 
 
-def test_doctor_says_which_setting_is_missing(demo: Path) -> None:
+def test_doctor_names_which_setting_is_missing(demo: Path) -> None:
     done = invoke(demo, "doctor", "--profile", "files", "--json")
     assert done.returncode == 1
     problem = next(row for row in json.loads(done.stdout) if row["state"] != "ok")
     assert "HASHPIVOT_FILES_DIR" in problem["found"]
 
 
-def test_second_run_at_the_same_time_is_told_who_holds_the_lock(demo: Path) -> None:
+def test_second_run_at_the_same_time_is_shown_who_holds_the_lock(demo: Path) -> None:
     command = [COMMAND, "daily", "--plain"]
     holder = subprocess.Popen(command, cwd=demo, env=clean_environment(HOME=str(demo)), stderr=subprocess.PIPE)
     lock = demo / "data" / "run.lock"

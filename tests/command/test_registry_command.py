@@ -84,9 +84,9 @@ def cells(**changes: str) -> list[str]:
 def test_packaged_registry_is_sound_and_its_totals_are_in_the_changelog(hashpivot: Hashpivot) -> None:
     done = hashpivot("registry", "check", "--json")
     assert done.returncode == 0, done.stderr
-    told = {row["total"]: row["value"] for row in json.loads(done.stdout)}
-    assert told["deals"] == "51 rows, 6051 MW, 194.671 bn USD"
-    assert told["without unverified"].endswith("5869 MW, 188.646 bn USD")
+    shown = {row["total"]: row["value"] for row in json.loads(done.stdout)}
+    assert shown["deals"] == "51 rows, 6051 MW, 194.671 bn USD"
+    assert shown["without unverified"].endswith("5869 MW, 188.646 bn USD")
 
 
 def test_totals_that_move_need_a_line_in_the_changelog(folder: Path) -> None:
@@ -109,7 +109,7 @@ def test_added_row_is_previewed_then_written_and_read_back(hashpivot: Hashpivot,
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "shown"),
     [
         ({"critical_it_mw": "100 MW"}, "column critical_it_mw: found '100 MW'"),
         ({"gross_mw": "90"}, "critical_it_mw at most gross_mw"),
@@ -121,20 +121,20 @@ def test_added_row_is_previewed_then_written_and_read_back(hashpivot: Hashpivot,
         ({"backstop_usd": "1000000000"}, "the sum of the guarantees and letters of credit"),
     ],
 )
-def test_row_that_is_wrong_is_told_and_not_written(
-    hashpivot: Hashpivot, folder: Path, changes: dict[str, str], told: str
+def test_row_that_is_wrong_is_reported_and_not_written(
+    hashpivot: Hashpivot, folder: Path, changes: dict[str, str], shown: str
 ) -> None:
     before = (folder / "conversion_deal.csv").read_bytes()
     done = hashpivot("registry", "add", "conversion_deal", "--folder", str(folder), "--yes", *cells(**changes))
     assert done.returncode == 3
     assert "conversion_deal.csv line" in done.stderr
-    assert told in done.stderr
+    assert shown in done.stderr
     assert (folder / "conversion_deal.csv").read_bytes() == before
     assert sorted(path.name for path in folder.iterdir()) == sorted(f"{table}.csv" for table in REGISTRY)
 
 
-def test_typed_cell_that_cannot_be_read_is_asked_again(tmp_path: Path, folder: Path) -> None:
-    answers = [
+def test_typed_cell_that_cannot_be_read_is_prompted_for_again(tmp_path: Path, folder: Path) -> None:
+    typed = [
         "HUT-FLUID-RB-2025-12",
         "2027-06-31",
         "2027-06-30",
@@ -145,10 +145,10 @@ def test_typed_cell_that_cannot_be_read_is_asked_again(tmp_path: Path, folder: P
         "",
         "unverified",
     ]
-    answers += ["Invented for a test", "", "y"]
+    typed += ["Invented for a test", "", "y"]
     done = subprocess.run(
         [COMMAND, "registry", "add", "deal_delivery", "--folder", str(folder)],
-        input="\n".join(answers) + "\n",
+        input="\n".join(typed) + "\n",
         cwd=tmp_path,
         env=clean_environment(HOME=str(tmp_path)),
         capture_output=True,
@@ -162,7 +162,7 @@ def test_typed_cell_that_cannot_be_read_is_asked_again(tmp_path: Path, folder: P
     assert load_registry(folder)["deal_delivery"].height == load_registry()["deal_delivery"].height + 1
 
 
-def test_difference_to_a_folder_and_to_a_revision_is_told(tree: Path, folder: Path) -> None:
+def test_difference_to_a_folder_and_to_a_revision_is_shown(tree: Path, folder: Path) -> None:
     same = in_tree(tree, "registry", "diff")
     assert (same.returncode, same.stdout.strip()) == (0, "no difference")
     add_row(tree / "warehouse" / "reference", "conversion_deal", DEAL)
@@ -170,9 +170,9 @@ def test_difference_to_a_folder_and_to_a_revision_is_told(tree: Path, folder: Pa
         for against in ("HEAD", str(folder)):
             done = in_tree(tree, "registry", "diff", "--against", against, "--json")
             assert done.returncode == 0, done.stderr
-            told = {row["what"]: (row["before"], row["after"], row["change"]) for row in json.loads(done.stdout)}
-            assert told["rows of conversion_deal"] == ("55", "56", "1 new, 0 gone")
-            assert told["conversion_daily.contracted_value_usd on 2026-11-03"][2] == "+2,850,000,000"
+            shown = {row["what"]: (row["before"], row["after"], row["change"]) for row in json.loads(done.stdout)}
+            assert shown["rows of conversion_deal"] == ("55", "56", "1 new, 0 gone")
+            assert shown["conversion_daily.contracted_value_usd on 2026-11-03"][2] == "+2,850,000,000"
     finally:
         subprocess.run(["git", "checkout", "-q", "."], cwd=tree, check=True)
     unknown = in_tree(tree, "registry", "diff", "--against", "no-such-revision")

@@ -55,11 +55,11 @@ def test_compose_file_keeps_to_the_specification_and_to_loopback() -> None:
                 assert "${" in value, f"{name} is written down"
 
 
-def test_work_pool_file_says_what_serve_says() -> None:
+def test_work_pool_file_states_what_serve_states() -> None:
     done = subprocess.run(
         [PYTHON, "-c", SERVED], env=dict(os.environ), capture_output=True, text=True, timeout=120, check=True
     )
-    told = [
+    stated = [
         {
             "name": one["name"],
             "entrypoint": one["entrypoint"],
@@ -70,4 +70,4 @@ def test_work_pool_file_says_what_serve_says() -> None:
         }
         for one in PREFECT["deployments"]
     ]
-    assert told == yaml.safe_load(done.stdout)
+    assert stated == yaml.safe_load(done.stdout)

@@ -59,7 +59,7 @@ def test_example_gives_the_columns_the_metric_reads_and_no_other(m: Metric, exam
 
 
 @pytest.mark.parametrize(("m", "example"), EXAMPLES)
-def test_answer_of_an_example_is_one_the_schema_lets_pass(m: Metric, example: Example) -> None:
+def test_result_of_an_example_passes_the_schema(m: Metric, example: Example) -> None:
     if example.gives is None:
         assert m.nullable
     elif m.labels is not None:

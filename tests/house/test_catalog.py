@@ -186,13 +186,13 @@ def test_window_in_the_name_is_the_one_that_is_declared(m: Metric) -> None:
         assert m.history_days >= int(days)
 
 
-def test_figures_of_security_and_conversion_are_traced_to_whoever_said_them() -> None:
+def test_figures_of_security_and_conversion_are_traced_to_whoever_stated_them() -> None:
     chosen = {"price_usd": "coinmetrics_export", "difficulty": "node", "block_count": "node", "supply_sat": "node"}
     origins = {Origin.BLOCKS: "pool_blocks_export", Origin.REGISTRY: "registry"}
-    told = column_sources(PUBLISHED, chosen, origins)
-    security = {name: told["security_daily", name] for name in ("supply_btc", "recovery_class", "pool_hhi_index")}
+    traced = column_sources(PUBLISHED, chosen, origins)
+    security = {name: traced["security_daily", name] for name in ("supply_btc", "recovery_class", "pool_hhi_index")}
     assert security == {"supply_btc": "node", "recovery_class": "node", "pool_hhi_index": "pool_blocks_export"}
-    assert told["security_daily", "merged_pool_hhi_index"] == "pool_blocks_export,registry"
-    assert told["conversion_daily", "deal_count"] == "registry"
-    assert told["conversion_daily", "share_removed_low_pct"] == "node,registry"
-    assert told["conversion_daily", "mining_usd_per_mw_year"] == "coinmetrics_export,node,registry"
+    assert traced["security_daily", "merged_pool_hhi_index"] == "pool_blocks_export,registry"
+    assert traced["conversion_daily", "deal_count"] == "registry"
+    assert traced["conversion_daily", "share_removed_low_pct"] == "node,registry"
+    assert traced["conversion_daily", "mining_usd_per_mw_year"] == "coinmetrics_export,node,registry"

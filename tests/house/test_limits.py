@@ -46,7 +46,7 @@ def test_values_on_the_limits_and_unknown_ones_pass(share: float | None) -> None
 
 
 @pytest.mark.parametrize(
-    ("share", "weather", "says"),
+    ("share", "weather", "message"),
     [
         (-0.1, "calm", "share_ratio is at least 0, found -0.1"),
         (1.1, "calm", "share_ratio is at most 1, found 1.1"),
@@ -55,10 +55,10 @@ def test_values_on_the_limits_and_unknown_ones_pass(share: float | None) -> None
         (0.5, "fog", "weather is one of calm, storm, found 'fog'"),
     ],
 )
-def test_value_outside_its_limits_is_refused_by_name(share: float, weather: str, says: str) -> None:
+def test_value_outside_its_limits_is_refused_by_name(share: float, weather: str, message: str) -> None:
     with pytest.raises(ContractError) as refused:
         enforce(sample(share, weather), SCHEMA)
-    assert says in str(refused.value)
+    assert message in str(refused.value)
     assert "\n" not in str(refused.value)
 
 

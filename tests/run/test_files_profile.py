@@ -11,7 +11,7 @@ import pytest
 
 from tests.invocation import invoke
 
-Ask = Callable[[str], list[dict[str, Any]]]
+Query = Callable[[str], list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module")
@@ -24,22 +24,22 @@ def publication(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 @pytest.fixture(scope="module")
-def ask(publication: Path) -> Ask:
+def query(publication: Path) -> Query:
     def rows(statement: str) -> list[dict[str, Any]]:
-        told: list[dict[str, Any]] = json.loads(invoke(publication, "sql", statement, "--json").stdout)
-        return told
+        rows: list[dict[str, Any]] = json.loads(invoke(publication, "sql", statement, "--json").stdout)
+        return rows
 
     return rows
 
 
-def test_puell_multiple_of_3_february_2026_is_the_published_one(ask: Ask) -> None:
-    (row,) = ask("select puell_issuance_ratio, sources from capitulation_daily where day = '2026-02-03'")
+def test_puell_multiple_of_3_february_2026_is_the_published_one(query: Query) -> None:
+    (row,) = query("select puell_issuance_ratio, sources from capitulation_daily where day = '2026-02-03'")
     assert row["puell_issuance_ratio"] == pytest.approx(0.6864, abs=0.0005)
     assert "coinmetrics_export" in row["sources"]
 
 
-def test_revenue_changes_of_5_february_2026_are_the_published_ones(ask: Ask) -> None:
-    (row,) = ask(
+def test_revenue_changes_of_5_february_2026_are_the_published_ones(query: Query) -> None:
+    (row,) = query(
         "select revenue_change_30d_raw_pct, revenue_change_30d_pct, sustainability_zone "
         "from capitulation_daily where day = '2026-02-05'"
     )
@@ -48,8 +48,8 @@ def test_revenue_changes_of_5_february_2026_are_the_published_ones(ask: Ask) -> 
     assert row["sustainability_zone"] == "extremely_underpaid"
 
 
-def test_price_and_issuance_come_from_coin_metrics_alone(ask: Ask) -> None:
-    rows = ask(
+def test_price_and_issuance_come_from_coin_metrics_alone(query: Query) -> None:
+    rows = query(
         "select column_name, sources from meta.columns where table_name = 'capitulation_daily' "
         "and column_name in ('price_usd', 'issuance_btc', 'puell_issuance_ratio', 'revenue_change_30d_pct')"
     )
@@ -57,8 +57,8 @@ def test_price_and_issuance_come_from_coin_metrics_alone(ask: Ask) -> None:
     assert len(rows) == 4
 
 
-def test_miners_sent_177_274_btc_to_exchanges_in_january_2026(ask: Ask) -> None:
-    (row,) = ask(
+def test_miners_sent_177_274_btc_to_exchanges_in_january_2026(query: Query) -> None:
+    (row,) = query(
         "select sum(miner_to_exchange_btc) as total, max(miner_to_exchange_btc) as largest from capitulation_daily "
         "where day between '2026-01-01' and '2026-01-31'"
     )
@@ -66,8 +66,8 @@ def test_miners_sent_177_274_btc_to_exchanges_in_january_2026(ask: Ask) -> None:
     assert row["largest"] == pytest.approx(10_026, abs=1)
 
 
-def test_flow_table_holds_the_same_total_as_flow_to_all_exchanges(ask: Ask) -> None:
-    (row,) = ask(
+def test_flow_table_holds_the_same_total_as_flow_to_all_exchanges(query: Query) -> None:
+    (row,) = query(
         "select sum(miner_to_exchange_btc) as total, any_value(sources) as sources from exchange_flow_daily "
         "where exchange = 'all' and pool = 'all' and day between '2026-01-01' and '2026-01-31'"
     )
@@ -75,8 +75,8 @@ def test_flow_table_holds_the_same_total_as_flow_to_all_exchanges(ask: Ask) -> N
     assert row["sources"] == "cryptoquant_export"
 
 
-def test_mean_transfer_is_the_total_over_the_count(ask: Ask) -> None:
-    rows = ask(
+def test_mean_transfer_is_the_total_over_the_count(query: Query) -> None:
+    rows = query(
         "select count(*) as days, "
         "max(abs(miner_to_exchange_mean_btc - miner_to_exchange_btc / miner_to_exchange_count)) "
         "as apart from capitulation_daily where miner_to_exchange_count > 0"
@@ -85,10 +85,10 @@ def test_mean_transfer_is_the_total_over_the_count(ask: Ask) -> None:
     assert rows[0]["apart"] <= 1e-9
 
 
-def test_hash_rate_agrees_with_the_vendors_within_a_hundredth_of_a_percent(ask: Ask, shared_data: Path) -> None:
-    ours = pl.DataFrame(ask("select day, hashrate_ehs from capitulation_daily where day >= '2021-01-01'")).with_columns(
-        pl.col("day").str.to_date()
-    )
+def test_hash_rate_agrees_with_the_vendors_within_a_hundredth_of_a_percent(query: Query, shared_data: Path) -> None:
+    ours = pl.DataFrame(
+        query("select day, hashrate_ehs from capitulation_daily where day >= '2021-01-01'")
+    ).with_columns(pl.col("day").str.to_date())
     theirs = pl.read_csv(shared_data / "coinmetrics" / "btc.csv", infer_schema_length=None).select(
         pl.col("time").str.to_date().alias("day"), (pl.col("HashRate") / 1e6).alias("vendor_ehs")
     )
@@ -97,9 +97,9 @@ def test_hash_rate_agrees_with_the_vendors_within_a_hundredth_of_a_percent(ask: 
     assert both.select((pl.col("hashrate_ehs") / pl.col("vendor_ehs") - 1).abs().median()).item() <= 1e-4
 
 
-def test_blocks_of_the_pools_are_the_vendors_blocks_within_one_percent(ask: Ask) -> None:
+def test_blocks_of_the_pools_are_the_vendors_blocks_within_one_percent(query: Query) -> None:
     rows = pl.DataFrame(
-        ask(
+        query(
             "select day, sum(p.block_count) as pool_blocks, any_value(c.block_count) as vendor_blocks "
             "from pool_daily as p join capitulation_daily as c using (day) where c.block_count is not null group by day"
         )
@@ -109,16 +109,16 @@ def test_blocks_of_the_pools_are_the_vendors_blocks_within_one_percent(ask: Ask)
 
 
 @pytest.mark.parametrize(("day", "backstop_usd"), [(date(2026, 2, 6), 6.233e9), (date(2025, 8, 13), 0)])
-def test_google_stands_behind_the_leases_it_had_announced_by_then(ask: Ask, day: date, backstop_usd: float) -> None:
-    assert ask(f"select google_backstop_usd from conversion_daily where day = '{day}'") == [
+def test_google_stands_behind_the_leases_it_had_announced_by_then(query: Query, day: date, backstop_usd: float) -> None:
+    assert query(f"select google_backstop_usd from conversion_daily where day = '{day}'") == [
         {"google_backstop_usd": backstop_usd}
     ]
 
 
-def test_february_2026_is_a_capitulation_by_our_rules_but_not_by_glassnodes_on_the_third(ask: Ask) -> None:
+def test_february_2026_is_a_capitulation_by_our_rules_but_not_by_glassnodes_on_the_third(query: Query) -> None:
     rows = {
         row["day"]: row
-        for row in ask(
+        for row in query(
             "select day, capitulation_state, rule_glassnode_risk, mpi_zscore from capitulation_daily "
             "where day between '2026-01-22' and '2026-02-06'"
         )
@@ -128,29 +128,29 @@ def test_february_2026_is_a_capitulation_by_our_rules_but_not_by_glassnodes_on_t
     assert rows["2026-02-05"]["mpi_zscore"] > rows["2026-01-22"]["mpi_zscore"]
 
 
-def test_day_without_a_price_says_so(ask: Ask) -> None:
-    (row,) = ask(
+def test_day_without_a_price_states_the_reason(query: Query) -> None:
+    (row,) = query(
         "select price_usd, miner_outflow_usd, miner_outflow_btc > 0 as flows "
         "from capitulation_daily where day = '2026-03-25'"
     )
     assert row == {"price_usd": None, "miner_outflow_usd": None, "flows": True}
-    (reason,) = ask(
+    (reason,) = query(
         "select reason from meta.nulls where table_name = 'capitulation_daily' and column_name = 'miner_outflow_usd' "
         "and date '2026-03-25' between first_day and last_day"
     )
     assert reason["reason"] == "no observation of price_usd"
 
 
-def test_what_was_left_out_is_told(ask: Ask) -> None:
+def test_what_was_left_out_has_a_notice(query: Query) -> None:
     notices = " ".join(
-        row["check_name"] + row["detail"] for row in ask("select * from meta.quality where severity = 'notice'")
+        row["check_name"] + row["detail"] for row in query("select * from meta.quality where severity = 'notice'")
     )
     assert "2026-03-23" in notices
     assert "pools-v2.json" in notices
 
 
-def test_vendor_terms_travel_with_the_tables(ask: Ask) -> None:
-    (row,) = ask("select licence from meta.tables where table_name = 'capitulation_daily'")
+def test_vendor_terms_travel_with_the_tables(query: Query) -> None:
+    (row,) = query("select licence from meta.tables where table_name = 'capitulation_daily'")
     assert "no commercial use" in row["licence"]
     assert "no redistribution" in row["licence"]
 

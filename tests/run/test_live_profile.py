@@ -17,7 +17,7 @@ from tests.replay.sites import all_sites
 from tests.replay.sites.coinmetrics import CoinMetricsReplay
 
 TIME_SCALE = 0.1
-"""Three seconds for an answer: a busy machine takes one for a whole history."""
+"""Three seconds for a response: a busy machine takes one for a whole history."""
 MOST_REQUESTS_A_LATER_DAY = 40
 TWO_SOURCES = """
 title = "Coin Metrics beside another"
@@ -31,8 +31,8 @@ miner_flows = ["node"]
 
 
 def query(folder: Path, statement: str) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = json.loads(invoke(folder, "sql", statement, "--json").stdout)
-    return told
+    shown: list[dict[str, Any]] = json.loads(invoke(folder, "sql", statement, "--json").stdout)
+    return shown
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def write_export(folder: Path) -> None:
     (folder / "exports" / "export.csv").write_text("\n".join(["time,BlkCnt,FeeTotNtv,IssTotNtv,PriceUSD", *lines]))
 
 
-def test_empty_home_to_a_publication_then_a_day_costs_little_and_a_changed_history_is_told(
+def test_empty_home_to_a_publication_then_a_day_costs_little_and_a_changed_history_is_reported(
     hashpivot: Hashpivot, server: ReplayServer, tmp_path: Path
 ) -> None:
     first = run(hashpivot, server, "--day", str(last_final_day() - timedelta(days=1)))
@@ -73,17 +73,17 @@ def test_empty_home_to_a_publication_then_a_day_costs_little_and_a_changed_histo
 
     second = run(hashpivot, server, "--json")
     assert second.returncode == 0, second.stderr
-    told = json.loads(second.stdout)
-    asked = len(server.log) - before
-    assert asked == sum(facts["used"]["requests_count"] for facts in told["sources"].values())
-    assert asked < MOST_REQUESTS_A_LATER_DAY
-    assert told["day"] == str(last_final_day())
-    assert told["sources"]["coinmetrics"]["revised_count"] == 0
-    assert told["sources"]["coinmetrics"]["missing"] is None
+    shown = json.loads(second.stdout)
+    sent_count = len(server.log) - before
+    assert sent_count == sum(facts["used"]["requests_count"] for facts in shown["sources"].values())
+    assert sent_count < MOST_REQUESTS_A_LATER_DAY
+    assert shown["day"] == str(last_final_day())
+    assert shown["sources"]["coinmetrics"]["revised_count"] == 0
+    assert shown["sources"]["coinmetrics"]["missing"] is None
     (row,) = query(
         tmp_path, "select request_count, received_bytes > 0 as some from meta.sources where source = 'coinmetrics'"
     )
-    assert row == {"request_count": told["sources"]["coinmetrics"]["used"]["requests_count"], "some": True}
+    assert row == {"request_count": shown["sources"]["coinmetrics"]["used"]["requests_count"], "some": True}
 
     site = server.sites["coinmetrics"]
     assert isinstance(site, CoinMetricsReplay)
@@ -96,17 +96,17 @@ def test_empty_home_to_a_publication_then_a_day_costs_little_and_a_changed_histo
     assert changed["stated_at"] < changed["observed_at"]
 
 
-def test_scheduler_runs_it_as_well_and_tells_the_plan(
+def test_scheduler_runs_it_as_well_and_shows_the_plan(
     hashpivot: Hashpivot, server: ReplayServer, tmp_path: Path
 ) -> None:
     done = hashpivot("daily", "--profile", "live", "--json", "--max-requests", "500", **server.settings())
     assert done.returncode == 0, done.stderr
     assert "estimate: coinmetrics: 2 requests" in done.stderr
     assert "500 allowed" in done.stderr
-    told = json.loads(done.stdout)
-    used = told["sources"]["coinmetrics"]["used"]
-    assert used["requests_count"] - used["retries_count"] == 2  # a busy machine may ask again
-    assert told["rows"]["capitulation_daily"] > 6_000
+    shown = json.loads(done.stdout)
+    used = shown["sources"]["coinmetrics"]["used"]
+    assert used["requests_count"] - used["retries_count"] == 2  # a busy machine may repeat the request
+    assert shown["rows"]["capitulation_daily"] > 6_000
 
 
 def test_dead_source_under_the_scheduler_is_not_tried_for_hours(
@@ -121,17 +121,17 @@ def test_dead_source_under_the_scheduler_is_not_tried_for_hours(
     assert len(server.requests_of("coinmetrics")) == 4
 
 
-def test_source_that_nobody_set_up_is_told_with_what_it_costs(
+def test_source_that_nobody_set_up_is_reported_with_what_it_costs(
     hashpivot: Hashpivot, server: ReplayServer, tmp_path: Path
 ) -> None:
     profile = write_profile(tmp_path, "node")
     done = run(hashpivot, server, profile=profile)
     assert done.returncode == 0, done.stderr
     assert "Without node: HASHPIVOT_NODE_URL" in done.stdout
-    told = json.loads(run(hashpivot, server, "--json", profile=profile).stdout)
-    assert told["sources"]["node"]["is_choice"]
-    assert "capitulation_daily.miner_outflow_btc" in told["sources"]["node"]["null_columns"]
-    assert "capitulation_daily.price_usd" not in told["sources"]["node"]["null_columns"]
+    shown = json.loads(run(hashpivot, server, "--json", profile=profile).stdout)
+    assert shown["sources"]["node"]["is_choice"]
+    assert "capitulation_daily.miner_outflow_btc" in shown["sources"]["node"]["null_columns"]
+    assert "capitulation_daily.price_usd" not in shown["sources"]["node"]["null_columns"]
     (row,) = query(tmp_path, "select severity, passed, detail from meta.quality where check_name = 'node: missing'")
     assert (row["severity"], row["passed"]) == ("notice", True)
     assert "such as http://127.0.0.1:8332" in row["detail"]
@@ -166,7 +166,7 @@ def test_profile_that_does_not_degrade_fails_with_the_error_of_its_source(
     assert "upstream connect error" in done.stderr
 
 
-def test_spent_budget_keeps_what_is_there_and_says_how_to_go_on(
+def test_spent_budget_keeps_what_is_there_and_states_how_to_go_on(
     hashpivot: Hashpivot, server: ReplayServer, tmp_path: Path
 ) -> None:
     write_export(tmp_path)
@@ -206,7 +206,7 @@ def state_of(done: subprocess.CompletedProcess[str], source: str) -> dict[str, s
     return row
 
 
-def test_doctor_asks_once_and_explains(hashpivot: Hashpivot, server: ReplayServer, tmp_path: Path) -> None:
+def test_doctor_requests_once_and_explains(hashpivot: Hashpivot, server: ReplayServer, tmp_path: Path) -> None:
     settings, site = server.settings(), server.sites["coinmetrics"]
     assert isinstance(site, CoinMetricsReplay)
     row = state_of(hashpivot("doctor", "--profile", "live", "--json", **settings), "coinmetrics")
@@ -231,7 +231,7 @@ def test_doctor_asks_once_and_explains(hashpivot: Hashpivot, server: ReplayServe
     assert "HASHPIVOT_NODE_URL" in row["found"]
 
 
-def test_doctor_says_until_when_a_site_is_closed_and_does_not_ask_it(
+def test_doctor_states_until_when_a_source_is_paused_and_does_not_request_it(
     hashpivot: Hashpivot, server: ReplayServer
 ) -> None:
     server.faults.append(Fault("429 come back tomorrow", "coinmetrics"))

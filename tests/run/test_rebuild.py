@@ -1,4 +1,4 @@
-"""A publication of an earlier moment: the same bytes as were published then, whatever was heard since."""
+"""A publication of an earlier moment: the same bytes as were published then, whatever was received since."""
 
 import hashlib
 import json
@@ -73,15 +73,15 @@ def test_rebuilt_tables_have_the_bytes_that_were_published_then(home: Path) -> N
         assert reader.execute("select count(*) from meta.revisions").fetchone() == (0,)
 
 
-def test_command_rebuilds_and_says_where(home: Path, hashpivot: Hashpivot) -> None:
+def test_command_rebuilds_and_shows_where(home: Path, hashpivot: Hashpivot) -> None:
     done = hashpivot("daily", "--as-of", "2026-11-19T18:00", "--home", str(home), "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert told["database"].endswith("rebuilt/20261119T180000Z/hashpivot.duckdb")
-    assert told["day"] == "2026-11-18"
+    shown = json.loads(done.stdout)
+    assert shown["database"].endswith("rebuilt/20261119T180000Z/hashpivot.duckdb")
+    assert shown["day"] == "2026-11-18"
 
 
-def test_moment_before_anything_was_heard_has_nothing(home: Path) -> None:
+def test_moment_before_anything_was_received_has_nothing(home: Path) -> None:
     with open_past(home / "warehouse" / "working.duckdb", datetime(2026, 1, 1, tzinfo=UTC)) as past:
         assert past.execute("select count(*) from raw.block").fetchone() == (0,)
         assert past.execute("select count(*) from raw.latest_daily_value").fetchone() == (0,)

@@ -1,4 +1,4 @@
-"""The daily run as a program, with limits of seconds where ours are of hours; tells how it ended and what is left."""
+"""The daily run as a program, with limits of seconds where ours are of hours; reports how it ended and what is left."""
 
 import json
 import sys
@@ -15,14 +15,14 @@ def main() -> None:
         setattr(home, name, getattr(home, name).with_options(timeout_seconds=seconds))
     began = time.monotonic()
     state = flows.daily(parameters, return_state=True)
-    told = {
+    result = {
         "name": state.name,
         "type": state.type.value,
         "message": state.message,
         "seconds": time.monotonic() - began,
         "threads": [thread.name for thread in threading.enumerate()],
     }
-    sys.stdout.write(json.dumps(told))
+    sys.stdout.write(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -55,29 +55,29 @@ class Serving:
         return f"http://127.0.0.1:{self.port}"
 
     @property
-    def said(self) -> str:
-        return (self.folder / "said.txt").read_text(encoding="utf-8")
+    def output(self) -> str:
+        return (self.folder / "output.txt").read_text(encoding="utf-8")
 
     def start(self, **environment: str) -> None:
         """Return once it serves."""
         before = self.launch(**environment)
         assert self.process is not None
         deadline = time.monotonic() + START_SECONDS
-        while "serving daily" not in self.said[before:]:
-            assert self.process.poll() is None, self.said[-3000:]
+        while "serving daily" not in self.output[before:]:
+            assert self.process.poll() is None, self.output[-3000:]
             assert time.monotonic() < deadline, f"did not start: {self.said[-3000:]}"
             time.sleep(0.1)
 
     def launch(self, **environment: str) -> int:
         """Begin to start it; returns where in `said` its words begin."""
-        before = len(self.said) if (self.folder / "said.txt").exists() else 0
-        with (self.folder / "said.txt").open("ab") as said:
+        before = len(self.output) if (self.folder / "output.txt").exists() else 0
+        with (self.folder / "output.txt").open("ab") as output:
             self.process = subprocess.Popen(
                 [COMMAND, "serve", "--port", str(self.port), "--home", str(self.home)],
                 cwd=self.folder,
                 env=clean_environment(HOME=str(self.folder)) | self.environment | environment,
-                stdout=said,
-                stderr=said,
+                stdout=output,
+                stderr=output,
                 start_new_session=True,
             )
         return before
@@ -119,7 +119,7 @@ class Serving:
         (pid,) = [pid for pid in children(self.process.pid) if "server start" in command_of(pid)]
         return pid
 
-    def ask(self, path: str, body: Any = None, method: str | None = None) -> Any:
+    def fetch(self, path: str, body: Any = None, method: str | None = None) -> Any:
         request = urllib.request.Request(
             f"{self.address}/api{path}",
             data=None if body is None else json.dumps(body).encode(),
@@ -131,22 +131,22 @@ class Serving:
         deadline = time.monotonic() + 20
         while True:
             try:
-                with urllib.request.urlopen(request, timeout=20) as answer:
-                    return json.loads(answer.read() or b"null")
+                with urllib.request.urlopen(request, timeout=20) as response:
+                    return json.loads(response.read() or b"null")
             except urllib.error.HTTPError as error:
-                # SQLite takes one writer at a time; the server says 503 to the other, and every client asks again.
+                # SQLite takes one writer at a time; the other gets a 503, and every client repeats the request.
                 if error.code != 503 or time.monotonic() > deadline:
                     raise
                 time.sleep(0.5)
 
     def deployment(self, name: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.ask(f"/deployments/name/{name}/{name}")
+        found: dict[str, Any] = self.fetch(f"/deployments/name/{name}/{name}")
         return found
 
     def click(self, name: str, **parameters: Any) -> str:
         """What the Run button does; returns the identifier of the run."""
         body = {"state": {"type": "SCHEDULED"}, "parameters": {"parameters": parameters}}
-        return str(self.ask(f"/deployments/{self.deployment(name)['id']}/create_flow_run", body)["id"])
+        return str(self.fetch(f"/deployments/{self.deployment(name)['id']}/create_flow_run", body)["id"])
 
     def refusal(self, name: str, **parameters: Any) -> str:
         """What the server says to parameters that it refuses."""
@@ -157,7 +157,7 @@ class Serving:
         raise AssertionError(f"{name} took {parameters}")
 
     def run(self, run_id: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.ask(f"/flow_runs/{run_id}")
+        found: dict[str, Any] = self.fetch(f"/flow_runs/{run_id}")
         return found
 
     def wait(self, run_id: str, names: Sequence[str] = OVER, timeout: float = 180) -> dict[str, Any]:
@@ -169,7 +169,7 @@ class Serving:
                 if state["type"] in names or state["name"] in names:
                     return state
             except OSError:
-                state = {"name": "no answer"}
+                state = {"name": "no response"}
             assert time.monotonic() < deadline, f"{state} {self.logs(run_id)[-5:]}"
             time.sleep(0.1)
 
@@ -181,11 +181,11 @@ class Serving:
         return run_id
 
     def logs(self, run_id: str) -> list[str]:
-        found = self.ask("/logs/filter", {"logs": {"flow_run_id": {"any_": [run_id]}}, "sort": "TIMESTAMP_ASC"})
+        found = self.fetch("/logs/filter", {"logs": {"flow_run_id": {"any_": [run_id]}}, "sort": "TIMESTAMP_ASC"})
         return [line["message"] for line in found]
 
     def artifacts(self, run_id: str) -> dict[str, dict[str, Any]]:
-        found = self.ask("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run_id]}}})
+        found = self.fetch("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run_id]}}})
         return {artifact["key"]: artifact for artifact in found if artifact["key"]}
 
     def published(self, sql: str) -> list[tuple[Any, ...]]:

@@ -21,12 +21,12 @@ REPOSITORY = Path(__file__).parents[2]
 SERVER_START_SECONDS = 120
 
 
-def ask(address: str, path: str, body: dict[str, Any]) -> Any:
+def fetch(address: str, path: str, body: dict[str, Any]) -> Any:
     request = urllib.request.Request(
         f"{address}{path}", data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.load(answer)
+    with urllib.request.urlopen(request, timeout=10) as response:
+        return json.load(response)
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +72,9 @@ def test_daily_runs_under_a_standing_server_and_is_named_by_profile_and_day(
     done = hashpivot("daily", "--day", "2026-11-20", PREFECT_API_URL=server)
     assert done.returncode == 0, done.stderr
     assert "Bitcoin miners on 2026-11-20" in done.stdout
-    runs = ask(server, "/flow_runs/filter", {})
+    runs = fetch(server, "/flow_runs/filter", {})
     assert [(run["name"], run["state_type"]) for run in runs] == [("demo 2026-11-20", "COMPLETED")]
-    tasks = ask(server, "/task_runs/filter", {})
+    tasks = fetch(server, "/task_runs/filter", {})
     assert {(task["name"].split("-")[0], task["state_type"]) for task in tasks} == {
         ("ingest simulated", "COMPLETED"),
         ("publish", "COMPLETED"),
@@ -89,9 +89,9 @@ def test_failed_run_shows_as_failed_and_is_not_retried_when_retrying_cannot_help
     done = hashpivot("daily", "--profile", "files", "--files-dir", "missing", PREFECT_API_URL=server)
     assert done.returncode == 3
     assert done.stderr.splitlines()[-1].startswith("error: ")
-    failed = [run for run in ask(server, "/flow_runs/filter", {}) if run["name"].startswith("files ")]
+    failed = [run for run in fetch(server, "/flow_runs/filter", {}) if run["name"].startswith("files ")]
     assert [run["state_type"] for run in failed] == ["FAILED"]
-    tasks = ask(server, "/task_runs/filter", {"flow_runs": {"id": {"any_": [failed[0]["id"]]}}})
+    tasks = fetch(server, "/task_runs/filter", {"flow_runs": {"id": {"any_": [failed[0]["id"]]}}})
     assert [(task["name"], task["run_count"]) for task in tasks] == [("ingest files", 1)]
 
 
@@ -148,12 +148,12 @@ def test_daily_brings_its_own_server_keeps_its_files_in_the_home_and_loses_no_wo
     assert {entry.name for entry in tmp_path.iterdir()} == {"data"}
     with sqlite3.connect(tmp_path / "data/prefect/prefect.db") as database:
         runs = database.execute("select name, state_type from flow_run").fetchall()
-        told = [message for (message,) in database.execute("select message from log")]
+        messages = [message for (message,) in database.execute("select message from log")]
         tasks = database.execute("select state_type, count(*) from task_run group by 1").fetchall()
         artifacts = database.execute("select count(*) from artifact").fetchall()
     assert runs == [("demo 2026-11-20", "COMPLETED")]
     assert tasks == [("COMPLETED", 2)]
-    assert any(line.startswith("Finished in state Completed") for line in told)
+    assert any(line.startswith("Finished in state Completed") for line in messages)
     assert artifacts == [(0,)]
 
 
@@ -195,10 +195,10 @@ def test_missed_days_are_published_in_order_and_no_more_than_a_week_of_them(publ
         timeout=120,
         check=True,
     )
-    missed, asked, plain = done.stdout.splitlines()
+    missed, body, plain = done.stdout.splitlines()
     last = last_final_day()
     assert missed == str([str(last - timedelta(days=n)) for n in range(6, -1, -1)])
-    assert (asked, plain) == ("['2026-11-20']", "1")
+    assert (body, plain) == ("['2026-11-20']", "1")
 
 
 def test_doctor_warns_of_a_server_that_others_reach_without_a_login(
@@ -237,13 +237,13 @@ def test_worker_of_a_pool_runs_what_prefect_yaml_deploys(server: str, tmp_path: 
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    ask(server, "/work_pools/", {"name": "hashpivot", "type": "process"})
+    fetch(server, "/work_pools/", {"name": "hashpivot", "type": "process"})
     prefect("deploy", "--name", "daily", folder=REPOSITORY)
-    (deployment,) = ask(server, "/deployments/filter", {})
-    asked = {"parameters": {"parameters": {"day": "2026-11-20"}}, "state": {"type": "SCHEDULED"}}
-    ask(server, f"/deployments/{deployment['id']}/create_flow_run", asked)
+    (deployment,) = fetch(server, "/deployments/filter", {})
+    body = {"parameters": {"parameters": {"day": "2026-11-20"}}, "state": {"type": "SCHEDULED"}}
+    fetch(server, f"/deployments/{deployment['id']}/create_flow_run", body)
     prefect("worker", "start", "--pool", "hashpivot", "--run-once", folder=tmp_path)
-    runs = ask(server, "/flow_runs/filter", {"work_pools": {"name": {"any_": ["hashpivot"]}}})
+    runs = fetch(server, "/flow_runs/filter", {"work_pools": {"name": {"any_": ["hashpivot"]}}})
     assert {run["name"]: run["state_type"] for run in runs if not run["auto_scheduled"]} == {
         "demo 2026-11-20": "COMPLETED"
     }

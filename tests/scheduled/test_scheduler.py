@@ -19,7 +19,7 @@ def gone() -> int:
     return process.pid
 
 
-def test_note_counts_as_long_as_its_process_lives_and_its_server_answers(tmp_path: Path) -> None:
+def test_note_counts_as_long_as_its_process_lives_and_its_server_responds(tmp_path: Path) -> None:
     assert kept_address(tmp_path) is None
     note = write_address(tmp_path, NOBODY)
     assert [entry.name for entry in tmp_path.iterdir()] == [note.name]
@@ -42,6 +42,6 @@ def test_who_has_a_server_of_their_own_needs_no_temporary_one(tmp_path: Path, mo
     monkeypatch.setenv("PREFECT_API_URL", NOBODY)
     assert not prepare(tmp_path / "prefect")
     assert not (tmp_path / "prefect").exists()
-    # A proxy for the world outside is not asked for this machine, whichever spelling is set.
+    # A proxy for other machines is not used for this one, whichever spelling is set.
     assert os.environ["no_proxy"] == "example.org,127.0.0.1,localhost"
     assert {"127.0.0.1", "localhost"} <= set(os.environ["NO_PROXY"].split(","))

@@ -49,9 +49,9 @@ def served(tmp_path_factory: pytest.TempPathFactory, received: Received) -> Iter
 
 
 def subjects(received: Received) -> list[str]:
-    """What the webhook was told, but for lateness: the days that are published here are long gone."""
-    told = [json.loads(body)["subject"] for _, body in received.webhook]
-    return [subject for subject in told if subject != LATE]
+    """The subjects that the webhook received, but for lateness: the days that are published here are long gone."""
+    found = [json.loads(body)["subject"] for _, body in received.webhook]
+    return [subject for subject in found if subject != LATE]
 
 
 def test_deployments_have_forms_schedules_tags_and_a_text(served: Serving) -> None:
@@ -105,22 +105,22 @@ def test_run_leaves_figures_a_brief_a_chart_and_a_link_and_the_first_one_alarms_
     assert b"<polyline" in base64.b64decode(picture)
     assert sum(len(json.dumps(artifact)) for artifact in left.values()) < 40_000
     assert subjects(received) == []
-    for told in ("ingested source=simulated rows=", "published version="):
-        eventually(lambda told=told: [line for line in served.logs(run_id) if line.startswith(told)], told)
+    for start in ("ingested source=simulated rows=", "published version="):
+        eventually(lambda start=start: [line for line in served.logs(run_id) if line.startswith(start)], start)
 
 
 def test_server_keeps_which_sources_each_table_was_made_from(served: Serving) -> None:
-    def told() -> dict[str, dict[str, Any]]:
+    def events() -> dict[str, dict[str, Any]]:
         wanted = {"filter": {"event": {"name": ["prefect.asset.materialization.succeeded"]}}, "limit": 50}
         return {
             event["resource"]["prefect.resource.name"]: event
-            for event in served.ask("/events/filter", wanted)["events"]
+            for event in served.fetch("/events/filter", wanted)["events"]
         }
 
     tables = dict(served.published("select table_name, row_count from meta.tables where row_count > 0"))
-    eventually(lambda: len(told()) == len(tables), "an event for each table with rows")
-    assert {name: event["payload"]["row_count"] for name, event in told().items()} == tables
-    days = told()["capitulation_daily"]
+    eventually(lambda: len(events()) == len(tables), "an event for each table with rows")
+    assert {name: event["payload"]["row_count"] for name, event in events().items()} == tables
+    days = events()["capitulation_daily"]
     assert days["payload"]["last_day"] == "2026-01-16"
     related = {each["prefect.resource.role"]: each["prefect.resource.id"] for each in days["related"]}
     assert related["flow-run"].startswith("prefect.flow-run.")
@@ -139,14 +139,14 @@ def test_command_of_the_same_home_joins_the_server_that_serves_it(served: Servin
         timeout=120,
         check=True,
     )
-    runs = served.ask("/flow_runs/filter", {"flow_runs": {"name": {"any_": ["demo 2026-01-16"]}}})
+    runs = served.fetch("/flow_runs/filter", {"flow_runs": {"name": {"any_": ["demo 2026-01-16"]}}})
     (joined,) = [run for run in runs if run["deployment_id"] is None]
     assert joined["state"]["type"] == "COMPLETED"
     assert "hashpivot-brief" in served.artifacts(joined["id"])
     assert json.loads(done.stdout)["day"] == "2026-01-16"
 
 
-def test_alerts_reach_webhook_slack_and_mail_once_and_recovery_is_told(served: Serving, received: Received) -> None:
+def test_alerts_reach_webhook_slack_and_mail_once_and_recovery_is_sent(served: Serving, received: Received) -> None:
     served.finish("daily", profile="demo", day="2026-01-18")
     left, burst = "[recovery] hashpivot: Miners left capitulation", "[news] hashpivot: Burst of coins from miners"
     eventually(lambda: len(subjects(received)) >= 2, "alerts by webhook")
@@ -167,7 +167,7 @@ def test_alerts_reach_webhook_slack_and_mail_once_and_recovery_is_told(served: S
 
 
 def events(served: Serving) -> list[dict[str, Any]]:
-    found = served.ask("/events/filter", {"filter": {"event": {"prefix": ["hashpivot."]}}, "limit": 50})
+    found = served.fetch("/events/filter", {"filter": {"event": {"prefix": ["hashpivot."]}}, "limit": 50})
     events: list[dict[str, Any]] = found["events"]
     return events
 
@@ -178,7 +178,7 @@ def test_second_trigger_waits_for_the_first(served: Serving) -> None:
     other = served.click("publish-only", profile="demo", day="2026-02-07")
     for run_id in (first, second, other):
         assert served.wait(run_id)["type"] == "COMPLETED"
-    states = {run_id: served.ask(f"/flow_run_states/?flow_run_id={run_id}") for run_id in (first, second)}
+    states = {run_id: served.fetch(f"/flow_run_states/?flow_run_id={run_id}") for run_id in (first, second)}
     waited = [run_id for run_id, seen in states.items() if "AwaitingConcurrencySlot" in {s["name"] for s in seen}]
     assert len(waited) == 1
     runs = served.published(
@@ -189,14 +189,14 @@ def test_second_trigger_waits_for_the_first(served: Serving) -> None:
     assert "waiting: " in " ".join(served.logs(other)) or runs == sorted(runs)
 
 
-def test_publication_that_is_late_is_told_once(served: Serving, received: Received) -> None:
-    def told() -> list[bytes]:
+def test_publication_that_is_late_is_reported_once(served: Serving, received: Received) -> None:
+    def alarms() -> list[bytes]:
         return [body for _, body in received.webhook if LATE.encode() in body]
 
-    eventually(told, "the alarm")
+    eventually(alarms, "the alarm")
     served.finish("publish-only", profile="demo")
     eventually(lambda: "[recovery] hashpivot: The publication has caught up" in subjects(received), "its end")
-    assert len(told()) == 1
+    assert len(alarms()) == 1
 
 
 def test_person_finds_the_form_fills_it_and_sees_the_result_in_a_browser(served: Serving) -> None:
@@ -217,11 +217,11 @@ def test_person_finds_the_form_fills_it_and_sees_the_result_in_a_browser(served:
         page.keyboard.press("Escape")
         page.get_by_label("Shards (Optional)").fill("3")
         page.screenshot(path=SCREENSHOTS / "2-form.png")
-        before = {run["id"] for run in served.ask("/flow_runs/filter", {})}
+        before = {run["id"] for run in served.fetch("/flow_runs/filter", {})}
         page.get_by_role("button", name="Submit").click()
 
-        eventually(lambda: len(served.ask("/flow_runs/filter", {})) > len(before), "the run that was asked for")
-        (run_id,) = {run["id"] for run in served.ask("/flow_runs/filter", {})} - before
+        eventually(lambda: len(served.fetch("/flow_runs/filter", {})) > len(before), "the run that was requested")
+        (run_id,) = {run["id"] for run in served.fetch("/flow_runs/filter", {})} - before
         page.goto(f"{served.address}/v2/runs/flow-run/{run_id}")
         expect(page.get_by_text("Completed").first).to_be_visible(timeout=60_000)
         eventually(lambda: served.logs(run_id), "its log")
@@ -251,13 +251,13 @@ def test_person_finds_the_form_fills_it_and_sees_the_result_in_a_browser(served:
 def test_stop_leaves_nothing_half_done(served: Serving) -> None:
     before = published_version(served)
     run_id = backfill_at_work(served)
-    served.ask(f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
+    served.fetch(f"/flow_runs/{run_id}/set_state", {"state": {"type": "CANCELLING"}})
     assert served.wait(run_id)["type"] == "CANCELLED"
     assert published_version(served) == before
     eventually(lambda: not served.run_processes(), "the end of the process")
 
 
-def test_killed_run_is_told_as_crashed_and_the_next_one_completes(served: Serving) -> None:
+def test_killed_run_is_reported_as_crashed_and_the_next_one_completes(served: Serving) -> None:
     before = published_version(served)
     run_id = backfill_at_work(served)
     (process,) = served.run_processes()
@@ -289,21 +289,21 @@ def test_after_a_loss_of_power_the_schedule_fires_by_itself_and_goes_on(served: 
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(f"{served.address}/api/deployments/count", data=b"{}")
     assert served.run(lost)["state"]["type"] == "CRASHED"
-    told = doctor_of(served)
-    assert told["state"] == "ok"
-    assert told["found"] == f"server of hashpivot serve at 127.0.0.1:{served.port}, with a login"
+    scheduler = doctor_of(served)
+    assert scheduler["state"] == "ok"
+    assert scheduler["found"] == f"server of hashpivot serve at 127.0.0.1:{served.port}, with a login"
     deployment = served.deployment("daily")["id"]
-    asked = {"flow_runs": {"deployment_id": {"any_": [deployment]}, "state": {"type": {"any_": ["COMPLETED"]}}}}
+    completed = {"flow_runs": {"deployment_id": {"any_": [deployment]}, "state": {"type": {"any_": ["COMPLETED"]}}}}
 
     def fired() -> list[dict[str, Any]]:
-        return [run for run in served.ask("/flow_runs/filter", asked) if run["auto_scheduled"]]
+        return [run for run in served.fetch("/flow_runs/filter", completed) if run["auto_scheduled"]]
 
     eventually(fired, "a run by schedule")
     assert fired()[0]["state"]["type"] == "COMPLETED"
 
 
 def test_work_pool_takes_the_same_deployments(served: Serving) -> None:
-    served.ask("/work_pools/", {"name": "hashpivot", "type": "process"})
+    served.fetch("/work_pools/", {"name": "hashpivot", "type": "process"})
     client = {"PREFECT_API_URL": f"{served.address}/api", "PREFECT_API_AUTH_STRING": served.login or ""}
     done = subprocess.run(
         [PYTHON, "-m", "prefect", "--no-prompt", "deploy", "--all"],
@@ -323,23 +323,23 @@ def test_work_pool_takes_the_same_deployments(served: Serving) -> None:
         assert all(s["schedule"]["timezone"] == "UTC" for s in deployment["schedules"])
 
 
-def test_nothing_secret_is_kept_or_said(served: Serving) -> None:
+def test_nothing_secret_is_kept_or_printed(served: Serving) -> None:
     kept = [
-        served.ask("/flow_runs/filter", {}),
-        served.ask("/artifacts/filter", {}),
-        served.ask("/automations/filter", {}),
-        served.ask("/block_documents/filter", {}),
-        served.ask("/logs/filter", {"limit": 200}),
+        served.fetch("/flow_runs/filter", {}),
+        served.fetch("/artifacts/filter", {}),
+        served.fetch("/automations/filter", {}),
+        served.fetch("/block_documents/filter", {}),
+        served.fetch("/logs/filter", {"limit": 200}),
         events(served),
     ]
     for secret in SECRETS:
         assert secret not in json.dumps(kept)
-        assert secret not in served.said
+        assert secret not in served.output
         assert secret.encode() not in (served.home / "prefect/prefect.db").read_bytes()
 
 
 def test_sigterm_stops_everything_and_leaves_the_schedules_on(served: Serving) -> None:
-    served.ask(f"/deployments/{served.deployment('daily')['id']}")
+    served.fetch(f"/deployments/{served.deployment('daily')['id']}")
     family = served.family()
     assert len(family) >= 3
     assert served.stop() == 0
@@ -356,12 +356,12 @@ def test_sigterm_during_the_start_is_a_stop_like_any_other(served: Serving) -> N
     eventually(lambda: len(served.family()) > 1, "its server")
     family = served.family()
     assert served.stop() == 0
-    assert "Aborted" not in served.said[before:]
+    assert "Aborted" not in served.output[before:]
     eventually(lambda: not [pid for pid in family if Path(f"/proc/{pid}").exists()], "the end of all processes")
 
 
 def doctor_of(served: Serving) -> dict[str, str]:
-    """What `hashpivot doctor` says of the scheduler of that home, asked by somebody without its login."""
+    """What `hashpivot doctor` reports of the scheduler of that home without its login."""
     done = subprocess.run(
         [COMMAND, "doctor", "--home", str(served.home), "--json"],
         env=clean_environment(HOME=str(served.folder)),

@@ -1,4 +1,4 @@
-"""Alerts about deals, revisions and failed checks, from a click to the people who are told.
+"""Alerts about deals, revisions and failed checks, from a click to the people who receive them.
 
 A package of an earlier release, a folder of exports that changes between runs, a real server and real receivers. The
 tests of this file share one home and go on where the one before has ended.
@@ -42,7 +42,7 @@ HOLDS = "[recovery] hashpivot: Checks hold again"
 
 
 class Exports:
-    """A folder with a daily CSV as Coin Metrics gives it out, which is told anew with some cells changed."""
+    """A folder with a daily CSV as Coin Metrics gives it out, which is published again with some cells changed."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -85,8 +85,8 @@ def earlier_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     deals.write_text("".join(kept), encoding="utf-8")
     changelog = folder / "warehouse/CHANGELOG.md"
     totals = line(load_registry(folder / "warehouse/reference"))
-    told = re.sub(rf"^{LINE}.*$", totals, changelog.read_text(encoding="utf-8"), count=1, flags=re.MULTILINE)
-    changelog.write_text(told, encoding="utf-8")
+    changed = re.sub(rf"^{LINE}.*$", totals, changelog.read_text(encoding="utf-8"), count=1, flags=re.MULTILINE)
+    changelog.write_text(changed, encoding="utf-8")
     checked = subprocess.run(
         [COMMAND, "registry", "check"],
         env=os.environ | {"PYTHONPATH": str(folder)},
@@ -133,13 +133,13 @@ def events_of(served: Serving, run_id: str) -> list[str]:
     lines: list[dict[str, Any]] = []
 
     def is_over() -> bool:
-        asked = {"logs": {"flow_run_id": {"any_": [run_id]}}, "sort": "TIMESTAMP_ASC"}
-        lines[:] = served.ask("/logs/filter", asked)
-        # Each task of the run says the same when it has ended.
-        return any(said["message"].startswith("Finished in state") and not said["task_run_id"] for said in lines)
+        wanted = {"logs": {"flow_run_id": {"any_": [run_id]}}, "sort": "TIMESTAMP_ASC"}
+        lines[:] = served.fetch("/logs/filter", wanted)
+        # Each task of the run logs the same when it has ended.
+        return any(line["message"].startswith("Finished in state") and not line["task_run_id"] for line in lines)
 
     eventually(is_over, "the end of the log")
-    found = [re.match(r"alert event=(\S+)", said["message"]) for said in lines]
+    found = [re.match(r"alert event=(\S+)", line["message"]) for line in lines]
     return [event[1] for event in found if event]
 
 
@@ -148,13 +148,13 @@ def messages(received: Received) -> dict[str, list[tuple[str, str]]]:
     webhook = [json.loads(body) for _, body in received.webhook]
     slack = [json.loads(body)["attachments"][0] for _, body in received.slack]
     return {
-        "webhook": [(told["subject"], told["text"]) for told in webhook],
-        "slack": [(told["title"], told["text"]) for told in slack],
+        "webhook": [(sent["subject"], sent["text"]) for sent in webhook],
+        "slack": [(sent["title"], sent["text"]) for sent in slack],
         "mail": received.mail,
     }
 
 
-def told(received: Received, subject: str, count: int = 1) -> list[str]:
+def alerts(received: Received, subject: str, count: int = 1) -> list[str]:
     """The newest text with that subject of each channel, once each has as many of them as `count`."""
 
     def texts() -> list[list[str]]:
@@ -186,24 +186,24 @@ def test_upgrade_that_brings_a_deal_names_it_to_everybody(
     served.start(PYTHONPATH=str(REPOSITORY))
     assert events_of(served, publish(served)) == ["hashpivot.deal.added"]
     about = "TeraWulf, tenant Anthropic, 401 MW of critical IT load, 19 bn USD, announced on 2026-07-06, confirmed"
-    for text in told(received, ADDED):
+    for text in alerts(received, ADDED):
         assert f"{DEAL}: {about}." in text
         assert "the table conversion_deal" in text
 
 
-def test_revision_of_a_historic_value_is_told_with_both_values(
+def test_revision_of_a_historic_value_is_reported_with_both_values(
     served: Serving, received: Received, exports: Exports
 ) -> None:
     exports.prices[HISTORIC] = 91_000.5
     exports.write()
     assert events_of(served, publish(served)) == ["hashpivot.revision"]
-    for text in told(received, REVISED):
+    for text in alerts(received, REVISED):
         assert f"coinmetrics_export, price_usd of {HISTORIC}: 90,000 to 91,000.5, +1.1 %." in text
         assert "meta.revisions" in text
     assert events_of(served, publish(served)) == []
 
 
-def test_failed_check_stops_the_publication_and_is_told_once(
+def test_failed_check_stops_the_publication_and_is_reported_once(
     served: Serving, received: Received, exports: Exports
 ) -> None:
     before = digests(served)
@@ -213,7 +213,7 @@ def test_failed_check_stops_the_publication_and_is_told_once(
     found = f"blocks of a day (1 of {DAYS} days broken: {BAD} block_count=300; expected 40 to 260 since 2013)"
     assert f"stopped by 1 failed check(s): capitulation_daily: {found}; the last publication stays" in reason
     assert events_of(served, run_id) == ["hashpivot.data-quality.failed"]
-    for text in told(received, STOPPED):
+    for text in alerts(received, STOPPED):
         assert f"The day {LAST} is not published; readers keep the last publication." in text
         assert found in text
         assert "run `daily` again" in text
@@ -226,36 +226,36 @@ def test_failed_check_stops_the_publication_and_is_told_once(
     assert digests(served) == before
 
 
-def test_publication_that_was_stopped_comes_out_and_its_recovery_is_told(
+def test_publication_that_was_stopped_comes_out_and_its_recovery_is_reported(
     served: Serving, received: Received, exports: Exports
 ) -> None:
     exports.blocks.clear()
     exports.write()
     assert events_of(served, publish(served)) == ["hashpivot.data-quality.recovered", "hashpivot.revision"]
-    for text in told(received, HOLDS):
+    for text in alerts(received, HOLDS):
         assert f"The day {LAST} is published" in text
         assert "capitulation_daily: blocks of a day" in text
-    for text in told(received, "observations revised"):
+    for text in alerts(received, "observations revised"):
         assert f"{BAD}: 300 to 144, -52.0 %" in text
     assert events_of(served, publish(served)) == []
 
 
-def test_same_trouble_after_its_end_is_told_again(served: Serving, received: Received, exports: Exports) -> None:
+def test_same_trouble_after_its_end_is_reported_again(served: Serving, received: Received, exports: Exports) -> None:
     exports.blocks[BAD] = 300
     exports.write()
     run_id, _ = stopped_run(served)
     assert events_of(served, run_id) == ["hashpivot.data-quality.failed"]
-    told(received, STOPPED, 2)
+    alerts(received, STOPPED, 2)
     heads = [ADDED, REVISED, STOPPED, HOLDS, "[news] hashpivot: 8 observations revised", STOPPED]
     for channel, came in messages(received).items():
         assert sorted(head for head, _ in came) == sorted(heads), channel
     assert {path for path, _ in received.webhook} == {WEBHOOK_PATH}
 
 
-def test_nothing_secret_is_kept_or_said(served: Serving) -> None:
+def test_nothing_secret_is_kept_or_printed(served: Serving) -> None:
     served.kill()  # so that no file changes or goes while it is read
     kept = [path for path in served.home.rglob("*") if path.is_file()]
     assert {"alerts.json", "prefect.db", "working.duckdb", "hashpivot.duckdb"} <= {path.name for path in kept}
     for secret in SECRETS:
-        assert secret not in served.said
+        assert secret not in served.output
         assert [path for path in kept if secret.encode() in path.read_bytes()] == []

@@ -37,22 +37,22 @@ def own_profile(served: Serving, name: str) -> str:
 
 def published_days(served: Serving, profile: str) -> list[date]:
     """Of the publications with `profile`, in the order they were made."""
-    told = served.published(
+    days = served.published(
         f"select day from meta.runs where status = 'published' and profile = '{profile}' order by ended_at"
     )
-    return [day for (day,) in told]
+    return [day for (day,) in days]
 
 
 def test_no_more_than_a_week_of_missed_days_gets_a_publication(served: Serving) -> None:
     last, profile = last_final_day(), own_profile(served, "week")
     first = last - (CATCH_UP_DAYS + 3) * DAY
-    asked = {"profile_file": profile, "since": str(first)}
-    served.finish("daily", **asked, day=str(first))
-    run_id = served.finish("daily", **asked, catch_up=True)
+    arguments = {"profile_file": profile, "since": str(first)}
+    served.finish("daily", **arguments, day=str(first))
+    run_id = served.finish("daily", **arguments, catch_up=True)
     week = [last - n * DAY for n in reversed(range(CATCH_UP_DAYS))]
     assert published_days(served, "week") == [first, *week]
-    told = f"catching up: days {first + DAY} to {last} were not published"
-    eventually(lambda: told in served.logs(run_id), told)
+    line = f"catching up: days {first + DAY} to {last} were not published"
+    eventually(lambda: line in served.logs(run_id), line)
     skipped = (first + DAY, week[0] - DAY)
     counted = served.published(
         f"select count(*), count(price_usd) from capitulation_daily where day between '{skipped[0]}' and '{skipped[1]}'"
@@ -101,7 +101,7 @@ def test_of_the_runs_that_an_outage_left_behind_one_catches_up_in_order_and_the_
 
 
 def publications(served: Serving, run_id: str) -> int:
-    """As many as the log of the run tells."""
+    """As many as the log of the run states."""
     return sum(line.startswith("published version=") for line in served.logs(run_id))
 
 

@@ -110,7 +110,7 @@ class Ended:
 
 
 def limited(served: Serving, limits: dict[str, float], environment: dict[str, str], **parameters: Any) -> Ended:
-    """A run with `limits` in the home that is served, told to its scheduler."""
+    """A run with `limits` in the home that is served, requested at its scheduler."""
     ours = {
         "HOME": str(served.folder),
         "HASHPIVOT_HOME": str(served.home),
@@ -118,7 +118,7 @@ def limited(served: Serving, limits: dict[str, float], environment: dict[str, st
         "PREFECT_HOME": str(served.folder / "client"),
         "NO_PROXY": "127.0.0.1",
     }
-    before = {run["id"] for run in served.ask("/flow_runs/filter", {})}
+    before = {run["id"] for run in served.fetch("/flow_runs/filter", {})}
     began = time.monotonic()
     done = subprocess.run(
         [PYTHON, PROGRAM, json.dumps([limits, parameters])],
@@ -129,14 +129,14 @@ def limited(served: Serving, limits: dict[str, float], environment: dict[str, st
         check=True,
     )
     process_seconds = time.monotonic() - began
-    (run,) = [run for run in served.ask("/flow_runs/filter", {}) if run["id"] not in before]
+    (run,) = [run for run in served.fetch("/flow_runs/filter", {}) if run["id"] not in before]
     ended = json.loads(done.stdout.splitlines()[-1])
     assert (run["state"]["type"], run["state"]["name"]) == (ended["type"], ended["name"])
     return Ended(**ended, process_seconds=process_seconds, tasks=tasks(served, run["id"]))
 
 
 def tasks(served: Serving, run_id: str) -> dict[str, tuple[str, int]]:
-    found = served.ask("/task_runs/filter", {"flow_runs": {"id": {"any_": [run_id]}}})
+    found = served.fetch("/task_runs/filter", {"flow_runs": {"id": {"any_": [run_id]}}})
     return {task["name"]: (task["state"]["name"], task["run_count"]) for task in found}
 
 
@@ -165,18 +165,18 @@ def test_limit_of_a_run_ends_it_in_the_middle_of_a_call(served: Serving, silent:
     assert published_version(served) == before
 
 
-def test_limit_of_a_task_holds_as_soon_as_the_client_lets_go_of_one_answer(served: Serving, silent: str) -> None:
+def test_limit_of_a_task_holds_as_soon_as_the_client_lets_go_of_one_response(served: Serving, silent: str) -> None:
     before = published_version(served)
     profile = served.folder / "web.toml"
     profile.write_text(WEB_PROFILE, encoding="utf-8")
-    # The client waits 30 s for an answer, here 0.9 s; four of them would take longer than the task may.
-    answer_seconds = 0.9
-    hasty = {"HASHPIVOT_COINMETRICS_URL": f"{silent}/v4", "HASHPIVOT_WEB_TIME_SCALE": str(answer_seconds / 30)}
-    ended = limited(served, {"ingest": 2}, hasty, profile_file=str(profile))
+    # The client waits 30 s for a response, here 0.9 s; four of them would take longer than the task may.
+    response_seconds = 0.9
+    short_waits = {"HASHPIVOT_COINMETRICS_URL": f"{silent}/v4", "HASHPIVOT_WEB_TIME_SCALE": str(response_seconds / 30)}
+    ended = limited(served, {"ingest": 2}, short_waits, profile_file=str(profile))
     assert (ended.name, ended.type) == ("TimedOut", "FAILED")
     assert "TaskRunTimeoutError" in ended.message
     assert ended.tasks == {"ingest coinmetrics": ("TimedOut", 1)}
-    assert 2 <= ended.seconds < 2 + answer_seconds + SLACK_SECONDS
+    assert 2 <= ended.seconds < 2 + response_seconds + SLACK_SECONDS
     check_nothing_is_left(served, ended)
     assert published_version(served) == before
 
@@ -186,18 +186,18 @@ def test_readers_in_other_threads_end_with_their_run(
     served: Serving, node: ReplayNode, limits: dict[str, float]
 ) -> None:
     before = published_version(served)
-    answer_seconds = 1
-    node.faults = [Fault("slow", "getblock", times=1_000, seconds=answer_seconds)]
+    response_seconds = 1
+    node.faults = [Fault("slow", "getblock", times=1_000, seconds=response_seconds)]
     node.seen.clear()
     ended = limited(served, limits, {}, profile="node", since=SINCE)
-    asked = node.seen["getblock"]
+    requests_count = node.seen["getblock"]
     assert (ended.name, ended.type) == ("TimedOut", "FAILED")
     states = {state for state, _ in ended.tasks.values()}
     assert ("TimedOut" in states) == ("read_shard" in limits)
     assert {count for _, count in ended.tasks.values()} <= {0, 1}
-    assert ended.seconds < max(limits.values()) + 2 * answer_seconds + SLACK_SECONDS
+    assert ended.seconds < max(limits.values()) + 2 * response_seconds + SLACK_SECONDS
     assert ended.process_seconds < ended.seconds + START_SLACK_SECONDS
-    assert 0 < asked <= 8 * 4, "eight readers, and what they had time for"
+    assert 0 < requests_count <= 8 * 4, "eight readers, and what they had time for"
     check_nothing_is_left(served, ended)
     node.faults = []
     assert published_version(served) == before
@@ -224,10 +224,10 @@ def test_person_cancels_a_run_in_a_browser(served: Serving) -> None:
     assert published_version(served) == before
 
 
-def test_run_after_them_completes_and_tells_what_became_of_them(served: Serving) -> None:
+def test_run_after_them_completes_and_lists_what_became_of_them(served: Serving) -> None:
     served.finish("daily", profile="demo", day="2026-01-17", since="2026-01-16")
-    told = served.published("select profile, status, coalesce(error, '') from meta.runs order by started_at")
-    published, *cut, last = told
+    runs = served.published("select profile, status, coalesce(error, '') from meta.runs order by started_at")
+    published, *cut, last = runs
     assert published == ("demo", "published", "")
     assert last == ("demo", "published", "")
     assert [(profile, status) for profile, status, _ in cut] == [
