@@ -16,11 +16,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-ROOT: Final = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "serve"))
-
-from tests.invocation import COMMAND, clean_environment  # noqa: E402
-from tests.scheduled.serving import Serving  # noqa: E402
+from tests.invocation import COMMAND, clean_environment
+from tests.scheduled.serving import Serving
 
 DAY: Final = "2026-11-20"
 ROUNDS: Final = 5
