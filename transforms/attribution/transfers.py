@@ -1,9 +1,8 @@
 """Frames of what attribution found, and their daily sums by exchange and pool."""
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
-import pandera.polars as pa
 import polars as pl
 
 from schemas.observations import MINER_BLOCK_FLOW, MINER_TRANSFER
@@ -21,17 +20,17 @@ def transfer_rows(flows: Iterable[BlockFlows], label_set: str) -> pl.DataFrame:
     Shape: the fields of `Transfer` and `label_set`, the version of the labels that were used.
     """
     rows = [transfer for block in flows for transfer in block.transfers]
-    return _frame(rows, MINER_TRANSFER, label_set)
+    return _frame(rows, MINER_TRANSFER.columns, label_set)
 
 
 def block_flow_rows(flows: Iterable[BlockFlows], label_set: str) -> pl.DataFrame:
     """One row a block: the fields of `transforms.attribution.blocks.BlockFlows` but its transfers, and `label_set`."""
     rows = [block[:-1] for block in flows]
-    return _frame(rows, MINER_BLOCK_FLOW, label_set)
+    return _frame(rows, MINER_BLOCK_FLOW.columns, label_set)
 
 
-def _frame(rows: Iterable[tuple[object, ...]], schema: pa.DataFrameSchema, label_set: str) -> pl.DataFrame:
-    types = {name: column.dtype.type for name, column in schema.columns.items()}
+def _frame(rows: Iterable[tuple[object, ...]], columns: Mapping[str, Any], label_set: str) -> pl.DataFrame:
+    types = {name: column.dtype.type for name, column in columns.items()}
     return pl.DataFrame([(*row, label_set) for row in rows], schema=types, orient="row")
 
 
