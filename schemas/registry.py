@@ -1,6 +1,6 @@
 """The curated registry: one hand-written schema a table, published with its descriptions as column comments."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -40,12 +40,12 @@ _POWER_AND_VALUE: Final = ("critical_it_mw", "gross_mw", "contract_value_usd", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Something that must be true of every row: what it says, and the expression that is false where it is broken.
+    """Something that must be true of every row: its statement, and the expression that is false where it is broken.
 
     A comparison with an unknown cell is NULL and breaks nothing.
     """
 
-    says: str
+    statement: str
     holds: pl.Expr
 
     @property
@@ -56,51 +56,51 @@ class Rule:
     def check(self) -> pa.Check:
         """The same rule as a check of the whole frame."""
         holds = self.holds.fill_null(True)
-        return pa.Check(lambda data: data.lazyframe.select(holds), name=self.says, error=self.says)
+        return pa.Check(lambda data: data.lazyframe.select(holds), name=self.statement, error=self.statement)
 
 
 Holds = Callable[[pl.Expr], pl.Expr]
 
 
 def _column(
-    dtype: type[pl.DataType], says: str, unit: str, holds: Holds, expected: str, *, optional: bool
+    dtype: type[pl.DataType], description: str, unit: str, holds: Holds, expected: str, *, optional: bool
 ) -> pa.Column:
     check = pa.Check(lambda data: data.lazyframe.select(holds(pl.col(data.key)).fill_null(True)), error=expected)
-    return pa.Column(dtype, check, nullable=optional, description=says, metadata={"unit": unit, "holds": holds})
+    return pa.Column(dtype, check, nullable=optional, description=description, metadata={"unit": unit, "holds": holds})
 
 
-def _text(says: str, *, optional: bool = False) -> pa.Column:
+def _text(description: str, *, optional: bool = False) -> pa.Column:
     # A stray blank would make two names of one company, and the sums by company would split in silence.
-    return _pattern(says, r"^\S(.*\S)?$", "text without blanks at its ends", optional=optional)
+    return _pattern(description, r"^\S(.*\S)?$", "text without blanks at its ends", optional=optional)
 
 
-def _pattern(says: str, pattern: str, expected: str, *, optional: bool = False) -> pa.Column:
+def _pattern(description: str, pattern: str, expected: str, *, optional: bool = False) -> pa.Column:
     def matches(cell: pl.Expr) -> pl.Expr:
         return cell.str.contains(pattern)
 
-    return _column(pl.String, says, Unit.LABEL.label, matches, expected, optional=optional)
+    return _column(pl.String, description, Unit.LABEL.label, matches, expected, optional=optional)
 
 
-def _choice(says: str, *values: str, optional: bool = False) -> pa.Column:
+def _choice(description: str, *values: str, optional: bool = False) -> pa.Column:
     def is_one(cell: pl.Expr) -> pl.Expr:
         return cell.is_in(values)
 
-    return _column(pl.String, says, Unit.LABEL.label, is_one, f"one of {', '.join(values)}", optional=optional)
+    return _column(pl.String, description, Unit.LABEL.label, is_one, f"one of {', '.join(values)}", optional=optional)
 
 
-def _day(says: str, *, optional: bool = False) -> pa.Column:
+def _day(description: str, *, optional: bool = False) -> pa.Column:
     expected = f"a day from {_FIRST_DAY} to {_LAST_DAY}"
-    return _column(pl.Date, says, Unit.DAY.label, _within(_FIRST_DAY, _LAST_DAY), expected, optional=optional)
+    return _column(pl.Date, description, Unit.DAY.label, _within(_FIRST_DAY, _LAST_DAY), expected, optional=optional)
 
 
-def _number(says: str, unit: str, least: float, most: float, *, optional: bool = False) -> pa.Column:
+def _number(description: str, unit: str, least: float, most: float, *, optional: bool = False) -> pa.Column:
     expected = f"{unit} from {least} to {most}"
-    return _column(pl.Float64, says, unit, _within(least, most), expected, optional=optional)
+    return _column(pl.Float64, description, unit, _within(least, most), expected, optional=optional)
 
 
-def _whole(says: str, unit: str, least: int, most: int, *, optional: bool = False) -> pa.Column:
+def _whole(description: str, unit: str, least: int, most: int, *, optional: bool = False) -> pa.Column:
     expected = f"{unit} from {least} to {most}"
-    return _column(pl.Int64, says, unit, _within(least, most), expected, optional=optional)
+    return _column(pl.Int64, description, unit, _within(least, most), expected, optional=optional)
 
 
 def _within(least: date | float, most: date | float) -> Holds:
@@ -111,18 +111,18 @@ def _within(least: date | float, most: date | float) -> Holds:
     return is_within
 
 
-def _usd(says: str, *, optional: bool = False, least: int = _MILLION) -> pa.Column:
+def _usd(description: str, *, optional: bool = False, least: int = _MILLION) -> pa.Column:
     # At least a million, so that a figure typed in millions is refused.
-    return _whole(says, Unit.USD.label, least, _TRILLION, optional=optional)
+    return _whole(description, Unit.USD.label, least, _TRILLION, optional=optional)
 
 
-def _megawatt(says: str) -> pa.Column:
-    return _number(says, Unit.MEGAWATT.label, 0.1, _POWER_LIMIT_MW, optional=True)
+def _megawatt(description: str) -> pa.Column:
+    return _number(description, Unit.MEGAWATT.label, 0.1, _POWER_LIMIT_MW, optional=True)
 
 
 def _ticker() -> pa.Column:
-    says = "Stock ticker; NULL for a private company"
-    return _pattern(says, r"^[A-Z]{1,5}$", "up to five capital letters", optional=True)
+    description = "Stock ticker; NULL for a private company"
+    return _pattern(description, r"^[A-Z]{1,5}$", "up to five capital letters", optional=True)
 
 
 def _cik() -> pa.Column:
@@ -130,8 +130,8 @@ def _cik() -> pa.Column:
 
 
 def _source_url() -> pa.Column:
-    says = "Address of the text the row rests on; NULL means from memory or from a text without an address"
-    return _pattern(says, r"^https?://\S+$", "an address that starts with http:// or https://", optional=True)
+    description = "Address of the text the row rests on; NULL means from memory or from a text without an address"
+    return _pattern(description, r"^https?://\S+$", "an address that starts with http:// or https://", optional=True)
 
 
 def _notes(*, optional: bool) -> pa.Column:
@@ -139,15 +139,15 @@ def _notes(*, optional: bool) -> pa.Column:
 
 
 def _url_read() -> pa.Column:
-    says = (
+    description = (
         "'read': stored text of that address was read; 'cited': another text that was read quotes it; NULL: no address"
     )
-    return _choice(says, "read", "cited", optional=True)
+    return _choice(description, "read", "cited", optional=True)
 
 
 def _known_at(*, optional: bool = False) -> pa.Column:
-    says = "Day from which anybody could know the row; no earlier day may use it"
-    return _day(says + ("; without it the row counts on no day" if optional else ""), optional=optional)
+    description = "Day from which anybody could know the row; no earlier day may use it"
+    return _day(description + ("; without it the row counts on no day" if optional else ""), optional=optional)
 
 
 def _provenance(*, notes_optional: bool) -> dict[str, pa.Column]:
@@ -156,138 +156,70 @@ def _provenance(*, notes_optional: bool) -> dict[str, pa.Column]:
 
 
 def _at_most(low: str, high: str) -> Rule:
-    return Rule(says=f"{low} at most {high}", holds=pl.col(low) <= pl.col(high))
+    return Rule(statement=f"{low} at most {high}", holds=pl.col(low) <= pl.col(high))
 
 
 def _not_after(earlier: str, later: str) -> Rule:
-    return Rule(says=f"{earlier} not after {later}", holds=pl.col(earlier) <= pl.col(later))
+    return Rule(statement=f"{earlier} not after {later}", holds=pl.col(earlier) <= pl.col(later))
 
 
 _PROVENANCE_RULES: Final = (
     Rule(
-        says="url_read given exactly where source_url is",
+        statement="url_read given exactly where source_url is",
         holds=pl.col("source_url").is_null() == pl.col("url_read").is_null(),
     ),
     Rule(
-        says="notes say where a row without source_url comes from",
+        statement="notes say where a row without source_url comes from",
         holds=pl.col("source_url").is_not_null() | pl.col("notes").is_not_null(),
     ),
 )
 
 _UNVERIFIED_WITHOUT_SOURCE: Final = Rule(
-    says="confidence unverified where source_url is empty",
+    statement="confidence unverified where source_url is empty",
     holds=pl.col("source_url").is_not_null() | (pl.col("confidence") == UNVERIFIED),
 )
-_ANNOUNCED_THEN_KNOWN: Final = (
-    Rule(
-        says="known_at given exactly where announced_on is",
-        holds=pl.col("known_at").is_null() == pl.col("announced_on").is_null(),
-    ),
-    _not_after("announced_on", "known_at"),
+_KNOWN_IF_ANNOUNCED: Final = Rule(
+    statement="known_at given exactly where announced_on is",
+    holds=pl.col("known_at").is_null() == pl.col("announced_on").is_null(),
 )
 
 _JUDGED_WITHOUT_SOURCE: Final = Rule(
-    says="confidence judgement where source_url is empty",
+    statement="confidence judgement where source_url is empty",
     holds=pl.col("source_url").is_not_null() | (pl.col("confidence") == "judgement"),
 )
 
-ROW_RULES: Final[dict[str, tuple[Rule, ...]]] = {
-    "conversion_deal": (
-        _at_most("critical_it_mw", "gross_mw"),
-        _at_most("contract_value_usd", "with_extensions_value_usd"),
-        Rule(
-            says="backstop_usd at most the value it stands behind",
-            holds=pl.col("backstop_usd") <= pl.coalesce("with_extensions_value_usd", "contract_value_usd"),
-        ),
-        Rule(
-            says="no power and no value unless a customer is bound",
-            holds=pl.col("kind").is_in(CUSTOMER_CONTRACT)
-            | pl.all_horizontal(pl.col(name).is_null() for name in _POWER_AND_VALUE),
-        ),
-        Rule(
-            says="an extension adds no power",
-            holds=(pl.col("kind") != "extension") | (pl.col("critical_it_mw").is_null() & pl.col("gross_mw").is_null()),
-        ),
-        Rule(
-            says="lease_type given where a customer is bound",
-            holds=~pl.col("kind").is_in(CUSTOMER_CONTRACT) | pl.col("lease_type").is_not_null(),
-        ),
-        Rule(
-            says="no mining power and no day it stopped at a site that never mined",
-            holds=pl.col("site_history").ne_missing(NEVER_MINED)
-            | (pl.col("prior_mining_mw").is_null() & pl.col("mining_stopped_on").is_null()),
-        ),
-        _not_after("announced_on", "known_at"),
-        Rule(says="known_at before superseded_at", holds=pl.col("known_at") < pl.col("superseded_at")),
-        _not_after("announced_on", "ended_on"),
-        _not_after("announced_on", "expected_full_delivery"),
-        _not_after("expected_start", "expected_full_delivery"),
-        Rule(
-            says="ended_on given exactly where status is terminated",
-            holds=(pl.col("status") == TERMINATED) == pl.col("ended_on").is_not_null(),
-        ),
-        _UNVERIFIED_WITHOUT_SOURCE,
-        *_PROVENANCE_RULES,
-    ),
-    "deal_delivery": (_not_after("energised_on", "known_at"), _UNVERIFIED_WITHOUT_SOURCE, *_PROVENANCE_RULES),
-    "credit_support": (*_ANNOUNCED_THEN_KNOWN, *_PROVENANCE_RULES),
-    "filing_review": (
-        Rule(
-            says="deal_id given exactly where the review found a deal",
-            holds=(pl.col("review") == "deal") == pl.col("deal_id").is_not_null(),
-        ),
-    ),
-    "site": _PROVENANCE_RULES,
-    "capex_quarter": (
-        Rule(
-            says="period_end is the last day of a month",
-            holds=pl.col("period_end") == pl.col("period_end").dt.month_end(),
-        ),
-        Rule(says="period_end before known_at", holds=pl.col("period_end") < pl.col("known_at")),
-        *_PROVENANCE_RULES,
-    ),
-    "capex_guidance": (_at_most("low_usd", "high_usd"), *_ANNOUNCED_THEN_KNOWN, *_PROVENANCE_RULES),
-    "miner_fleet": _PROVENANCE_RULES,
-    "asic_model": (
-        Rule(
-            says=f"j_per_th within {_EFFICIENCY_TOLERANCE:.0%} of watts / ths",
-            holds=(pl.col("watts") / pl.col("ths") / pl.col("j_per_th") - 1).abs() <= _EFFICIENCY_TOLERANCE,
-        ),
-        *_PROVENANCE_RULES,
-    ),
-    "fleet_efficiency": (_not_after("as_of", "known_at"), _JUDGED_WITHOUT_SOURCE),
-    "power_price": (
-        _not_after("as_of", "known_at"),
-        _at_most("power_usd_per_mwh", "all_in_usd_per_mwh"),
-        _JUDGED_WITHOUT_SOURCE,
-    ),
-    "asic_price": (_not_after("as_of", "known_at"), _JUDGED_WITHOUT_SOURCE),
-    "lease_assumption": (
-        _not_after("as_of", "known_at"),
-        _at_most("guaranteed_discount_pct", "unguaranteed_discount_pct"),
-        _JUDGED_WITHOUT_SOURCE,
-    ),
-    "proxy_pool": (_JUDGED_WITHOUT_SOURCE,),
-    "filer": _PROVENANCE_RULES,
-    "outage_event": (
-        _not_after("start_on", "end_on"),
-        _not_after("start_on", "known_at"),
-        _JUDGED_WITHOUT_SOURCE,
-    ),
-}
-"""What must be true between the cells of one row, by table. The schemas below check the same rules."""
 
-
-def _schema(name: str, says: str, key: Sequence[str], columns: dict[str, pa.Column]) -> pa.DataFrameSchema:
+def _schema(
+    name: str, description: str, key: Sequence[str], columns: dict[str, pa.Column], rules: Sequence[Rule] = ()
+) -> pa.DataFrameSchema:
+    rules = (*rules, *_rules_of_shared_columns(columns.keys()))
     return pa.DataFrameSchema(
         columns,
-        checks=[rule.check() for rule in ROW_RULES[name]],
+        checks=[rule.check() for rule in rules],
+        metadata={"rules": rules},
         strict=True,
         ordered=True,
         unique=list(key),
         name=name,
-        description=says,
+        description=description,
     )
+
+
+def _rules_of_shared_columns(columns: Set[str]) -> Iterator[Rule]:
+    """What must be true of columns that several tables have."""
+    if columns >= {"announced_on", "known_at"}:
+        yield _not_after("announced_on", "known_at")
+    if columns >= {"as_of", "known_at"}:
+        yield _not_after("as_of", "known_at")
+    if "source" in columns:
+        yield _JUDGED_WITHOUT_SOURCE
+    if "url_read" in columns:
+        yield from _PROVENANCE_RULES
+
+
+def row_rules(schema: pa.DataFrameSchema) -> tuple[Rule, ...]:
+    """What must be true between the cells of one row of a registry table."""
+    return tuple((schema.metadata or {})["rules"])
 
 
 CONVERSION_DEAL: Final = _schema(
@@ -310,7 +242,7 @@ CONVERSION_DEAL: Final = _schema(
         "superseded_at": _day(
             "Day a later version of the deal became known; NULL for the version that stands", optional=True
         ),
-        "effective_at": _day("Day the contract took effect, where the sources tell it", optional=True),
+        "effective_at": _day("Day the contract took effect, where the sources state it", optional=True),
         "kind": _choice(
             "What was announced: 'contract' or 'extension' bind a customer; 'letter_of_intent', 'joint_venture' and "
             "'acquisition' do not, and carry neither power nor value",
@@ -319,7 +251,7 @@ CONVERSION_DEAL: Final = _schema(
         ),
         "lease_type": _choice(
             "How the customer pays: 'nnn' is a triple-net lease, 'colo_other' any other lease of power and building or "
-            "one whose form is not told, 'gpu_cloud' includes the servers and is not comparable with a lease; NULL "
+            "one whose form is not stated, 'gpu_cloud' includes the servers and is not comparable with a lease; NULL "
             "where no customer is bound",
             *LEASE_TYPES,
             optional=True,
@@ -332,7 +264,7 @@ CONVERSION_DEAL: Final = _schema(
         "tenant_group": _text(
             "One name for the tenants that stand or fall together; NULL where the tenant is not named", optional=True
         ),
-        "end_customer": _text("Party that uses the capacity behind the tenant, where told", optional=True),
+        "end_customer": _text("Party that uses the capacity behind the tenant, where stated", optional=True),
         "critical_it_mw": _megawatt(
             "Power delivered to servers, storage and network, without cooling and losses; NULL where not stated"
         ),
@@ -392,6 +324,41 @@ CONVERSION_DEAL: Final = _schema(
         "notes": _notes(optional=False),
         "url_read": _url_read(),
     },
+    [
+        _at_most("critical_it_mw", "gross_mw"),
+        _at_most("contract_value_usd", "with_extensions_value_usd"),
+        Rule(
+            statement="backstop_usd at most the value it stands behind",
+            holds=pl.col("backstop_usd") <= pl.coalesce("with_extensions_value_usd", "contract_value_usd"),
+        ),
+        Rule(
+            statement="no power and no value unless a customer is bound",
+            holds=pl.col("kind").is_in(CUSTOMER_CONTRACT)
+            | pl.all_horizontal(pl.col(name).is_null() for name in _POWER_AND_VALUE),
+        ),
+        Rule(
+            statement="an extension adds no power",
+            holds=(pl.col("kind") != "extension") | (pl.col("critical_it_mw").is_null() & pl.col("gross_mw").is_null()),
+        ),
+        Rule(
+            statement="lease_type given where a customer is bound",
+            holds=~pl.col("kind").is_in(CUSTOMER_CONTRACT) | pl.col("lease_type").is_not_null(),
+        ),
+        Rule(
+            statement="no mining power and no day it stopped at a site that never mined",
+            holds=pl.col("site_history").ne_missing(NEVER_MINED)
+            | (pl.col("prior_mining_mw").is_null() & pl.col("mining_stopped_on").is_null()),
+        ),
+        Rule(statement="known_at before superseded_at", holds=pl.col("known_at") < pl.col("superseded_at")),
+        _not_after("announced_on", "ended_on"),
+        _not_after("announced_on", "expected_full_delivery"),
+        _not_after("expected_start", "expected_full_delivery"),
+        Rule(
+            statement="ended_on given exactly where status is terminated",
+            holds=(pl.col("status") == TERMINATED) == pl.col("ended_on").is_not_null(),
+        ),
+        _UNVERIFIED_WITHOUT_SOURCE,
+    ],
 )
 
 DEAL_DELIVERY: Final = _schema(
@@ -400,12 +367,12 @@ DEAL_DELIVERY: Final = _schema(
     ["deal_id", "energised_on"],
     {
         "deal_id": _text("Deal it belongs to, in `conversion_deal`"),
-        "energised_on": _day("Day the power was on, or the day of which it is told to be on"),
+        "energised_on": _day("Day the power was on, or the day on which it is stated to be on"),
         "known_at": _known_at(),
         "critical_it_mw": _number("Critical power the step adds", Unit.MEGAWATT.label, 0.1, _POWER_LIMIT_MW),
         "split": _choice(
             "'stated' for the deal itself, or 'imputed': divided by us over the deals of a company's total, or dated "
-            "by us where only a month is told",
+            "by us where only a month is stated",
             "stated",
             IMPUTED,
         ),
@@ -419,6 +386,7 @@ DEAL_DELIVERY: Final = _schema(
         "notes": _notes(optional=False),
         "url_read": _url_read(),
     },
+    [_not_after("energised_on", "known_at"), _UNVERIFIED_WITHOUT_SOURCE],
 )
 
 CREDIT_SUPPORT: Final = _schema(
@@ -445,6 +413,7 @@ CREDIT_SUPPORT: Final = _schema(
         "known_at": _known_at(optional=True),
     }
     | _provenance(notes_optional=False),
+    [_KNOWN_IF_ANNOUNCED],
 )
 
 SITE: Final = _schema(
@@ -495,6 +464,13 @@ CAPEX_QUARTER: Final = _schema(
         ),
     }
     | _provenance(notes_optional=False),
+    [
+        Rule(
+            statement="period_end is the last day of a month",
+            holds=pl.col("period_end") == pl.col("period_end").dt.month_end(),
+        ),
+        Rule(statement="period_end before known_at", holds=pl.col("period_end") < pl.col("known_at")),
+    ],
 )
 
 CAPEX_GUIDANCE: Final = _schema(
@@ -519,6 +495,7 @@ CAPEX_GUIDANCE: Final = _schema(
         "known_at": _known_at(optional=True),
     }
     | _provenance(notes_optional=True),
+    [_at_most("low_usd", "high_usd"), _KNOWN_IF_ANNOUNCED],
 )
 
 MINER_FLEET: Final = _schema(
@@ -556,6 +533,12 @@ ASIC_MODEL: Final = _schema(
         "j_per_th": _number("Rated energy per terahash", Unit.JOULE_PER_TERAHASH.label, 1, 200),
     }
     | _provenance(notes_optional=False),
+    [
+        Rule(
+            statement=f"j_per_th within {_EFFICIENCY_TOLERANCE:.0%} of watts / ths",
+            holds=(pl.col("watts") / pl.col("ths") / pl.col("j_per_th") - 1).abs() <= _EFFICIENCY_TOLERANCE,
+        ),
+    ],
 )
 
 
@@ -607,6 +590,9 @@ POWER_PRICE: Final = _schema(
         "all_in_usd_per_mwh": _number("Cash cost, energy and operations", Unit.USD_PER_MEGAWATT_HOUR.label, 5, 500),
         **_estimate_source(),
     },
+    [
+        _at_most("power_usd_per_mwh", "all_in_usd_per_mwh"),
+    ],
 )
 
 ASIC_PRICE: Final = _schema(
@@ -623,7 +609,7 @@ ASIC_PRICE: Final = _schema(
 
 LEASE_ASSUMPTION: Final = _schema(
     "lease_assumption",
-    "One row a dated set of assumptions for valuing a lease where the parties do not tell",
+    "One row a dated set of assumptions for valuing a lease where the parties do not state them",
     ["as_of", "known_at"],
     {
         **_estimate_dates(),
@@ -632,12 +618,15 @@ LEASE_ASSUMPTION: Final = _schema(
         "energise_lag_years": _number("Time from spending to rent", Unit.YEARS.label, 0, 10),
         "capex_usd_per_mw": _number("Cost a critical MW, servers left out", Unit.USD_PER_MEGAWATT.label, 1e5, 1e8),
         "noi_margin_ratio": _number("Net operating income over rent", Unit.RATIO.label, 0, 1),
-        "escalator_pct": _number("Rise of the rent a year where not told", Unit.PERCENT.label, 0, 20),
-        "gross_to_critical_ratio": _number("Gross over critical power where not told", Unit.RATIO.label, 1, 2),
+        "escalator_pct": _number("Rise of the rent a year where not stated", Unit.PERCENT.label, 0, 20),
+        "gross_to_critical_ratio": _number("Gross over critical power where not stated", Unit.RATIO.label, 1, 2),
         "mining_uptime_ratio": _number("Part of the year a mine runs", Unit.RATIO.label, 0, 1),
         "relocated_ratio": _number("Part of displaced machines that mine elsewhere", Unit.RATIO.label, 0, 1),
         **_estimate_source(),
     },
+    [
+        _at_most("guaranteed_discount_pct", "unguaranteed_discount_pct"),
+    ],
 )
 
 PROXY_POOL: Final = _schema(
@@ -661,9 +650,13 @@ OUTAGE_EVENT: Final = _schema(
         "kind": _choice("What it was", "storm", "grid_alert"),
         "start_on": _day("First day"),
         "end_on": _day("Last day"),
-        "known_at": _day("Day it was told; no earlier day may use it"),
+        "known_at": _day("Day it was reported; no earlier day may use it"),
         **_estimate_source(),
     },
+    [
+        _not_after("start_on", "end_on"),
+        _not_after("start_on", "known_at"),
+    ],
 )
 
 FILER: Final = _schema(
@@ -685,11 +678,17 @@ FILING_REVIEW: Final = _schema(
     ["accession"],
     {
         "accession": _pattern("Number of the filing", r"^\d{10}-\d{2}-\d{6}$", "a number like 0000789019-26-000046"),
-        "review": _choice("'deal': it tells of a deal of the registry; 'no_deal': it does not", "deal", "no_deal"),
+        "review": _choice("'deal': it reports a deal of the registry; 'no_deal': it does not", "deal", "no_deal"),
         "deal_id": _text("The deal, in `conversion_deal`", optional=True),
         "reviewed_on": _day("Day it was read"),
         "notes": _notes(optional=False),
     },
+    [
+        Rule(
+            statement="deal_id given exactly where the review found a deal",
+            holds=(pl.col("review") == "deal") == pl.col("deal_id").is_not_null(),
+        ),
+    ],
 )
 
 REGISTRY: Final = {
@@ -718,13 +717,13 @@ REGISTRY: Final = {
 
 @cache
 def in_one_pass(table: str) -> pa.DataFrameSchema:
-    """The contract of a registry table as one check: it tells whether a frame keeps it, and not where it breaks it.
+    """The contract of a registry table as one check: it shows whether a frame keeps it, but not where it breaks it.
 
     A check for each column of the registry takes a third of a second, in every process that reads it.
     """
     schema = REGISTRY[table]
     everything = [
-        *(rule.holds.fill_null(True) for rule in ROW_RULES[table]),
+        *(rule.holds.fill_null(True) for rule in row_rules(schema)),
         *(column.metadata["holds"](pl.col(name)).fill_null(True) for name, column in schema.columns.items()),
         *(pl.col(name).is_not_null() for name, column in schema.columns.items() if not column.nullable),
     ]

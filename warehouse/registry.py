@@ -16,7 +16,7 @@ import polars as pl
 from pandera.errors import SchemaErrors
 
 from schemas.errors import BadInputError
-from schemas.registry import REGISTRY, ROW_RULES, in_one_pass
+from schemas.registry import REGISTRY, in_one_pass, row_rules
 from warehouse.registry_links import Sheet, check_links
 
 REFERENCE: Final = files("warehouse").joinpath("reference")
@@ -168,7 +168,7 @@ def _first_failure(sheet: Sheet, schema: pa.DataFrameSchema, failures: pl.DataFr
     """The error about the topmost row that fails a check."""
     first = failures.sort("index", nulls_last=True, maintain_order=True).row(0, named=True)
     check = first["check"]
-    rules = {rule.says: rule.columns for rule in ROW_RULES[str(schema.name)]}
+    rules = {rule.statement: rule.columns for rule in row_rules(schema)}
     if check in rules:
         return sheet.refusal(first["index"], rules[check], check)
     if check == "multiple_fields_uniqueness":
