@@ -23,12 +23,12 @@ def enforce(frame: pl.DataFrame, schema: pa.DataFrameSchema) -> pl.DataFrame:
 def _first(frame: pl.DataFrame, schema: pa.DataFrameSchema, failures: pl.DataFrame) -> str:
     """The first failure in words: the limit that a value breaks where it is one, else what Pandera says of it."""
     limits: dict[str, pl.Expr] = (schema.metadata or {}).get("limits", {})
-    for says, holds in limits.items():
+    for statement, holds in limits.items():
         column = holds.meta.root_names()[0]
         if column in frame.columns:
             broken = frame.filter(~holds)
             if not broken.is_empty():
-                return f"expected that {says}, found {broken[column][0]!r}"
+                return f"expected that {statement}, found {broken[column][0]!r}"
     first = failures.row(0, named=True)
     case = first.get("failure_case")
     return f"column {first.get('column')} fails {first.get('check')}" + (f" with {case!r}" if case else "")

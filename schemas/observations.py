@@ -211,7 +211,7 @@ KEYS = {
     table: tuple(schema.unique or [name for name, column in schema.columns.items() if column.unique])
     for table, schema in OBSERVED.items()
 }
-"""The columns that tell the rows of one source apart."""
+"""The columns that identify a row of one source."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

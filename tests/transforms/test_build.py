@@ -56,10 +56,10 @@ def row(built: Built, n: int, table: str = "capitulation_daily") -> dict[str, An
 
 
 def reason(built: Built, column: str, n: int, table: str = "capitulation_daily") -> str:
-    told = built.nulls.filter(table_name=table, column_name=column).filter(
+    ranges = built.nulls.filter(table_name=table, column_name=column).filter(
         pl.lit(day(n)).is_between(pl.col("first_day"), pl.col("last_day"))
     )
-    return str(told["reason"].item())
+    return str(ranges["reason"].item())
 
 
 def assert_same(left: Built, right: Built) -> None:
@@ -225,7 +225,7 @@ def test_flows_that_stop_for_good_become_exactly_nothing(
 # A day without a price
 
 
-def test_day_without_a_price_has_no_dollars_and_says_why(
+def test_day_without_a_price_has_no_dollars_and_gives_the_reason(
     inputs_of: InputsOf, values_of: Builder, market: Market
 ) -> None:
     blind = market(FEW)
@@ -409,7 +409,7 @@ def test_vendor_totals_are_final_by_the_clock_alone(
     assert dict(built.tables["pool_daily"].select("day", "is_final").iter_rows()) == {day(0): True, day(1): False}
 
 
-def test_state_is_not_told_before_a_day_is_final(inputs_of: InputsOf, values_of: Builder, market: Market) -> None:
+def test_state_is_unknown_before_a_day_is_final(inputs_of: InputsOf, values_of: Builder, market: Market) -> None:
     now = datetime.combine(day(LONG - 1), time(1), tzinfo=UTC)
     built = build(inputs_of(values=values_of(FIRST, market(LONG)), now=now))
     assert [row(built, LONG - n)["is_final"] for n in (3, 2, 1)] == [True, False, False]
@@ -539,7 +539,7 @@ def test_same_inputs_give_the_same_tables(mixed: Inputs, mixed_built: Built) -> 
 
 def test_mixed_inputs_fill_every_table(mixed_built: Built) -> None:
     filled = {name for name, frame in mixed_built.tables.items() if frame.height}
-    # No export tells single transactions or filings.
+    # No export states single transactions or filings.
     assert filled == TABLES.keys() - {MINER_FLOW_DAILY.name, MINER_TRANSFER.name, FILING_CANDIDATE.name}
     assert mixed_built.tables["conversion_daily"]["day"].min() == day(3)
 
@@ -547,7 +547,7 @@ def test_mixed_inputs_fill_every_table(mixed_built: Built) -> None:
 def test_tables_name_the_source_they_rest_on(mixed_built: Built) -> None:
     sources = {name: set(frame["sources"].unique()) for name, frame in mixed_built.tables.items()}
     assert sources == {
-        # Only blocks tell the fees of the last 144 of them.
+        # Only blocks state the fees of the last 144 of them.
         "capitulation_daily": {"coinmetrics_export", "coinmetrics_export,pool_blocks_export"},
         # The deals are set beside what mining earned on the day.
         "conversion_daily": {"coinmetrics_export,registry", "coinmetrics_export,pool_blocks_export,registry"},
@@ -587,18 +587,18 @@ def test_shares_and_ratios_do_not_depend_on_the_unit_of_money(
 # Flows by exchange
 
 
-def test_flow_to_all_exchanges_comes_from_the_total_where_no_exchange_is_told_apart(
+def test_flow_to_all_exchanges_comes_from_the_total_where_exchanges_are_not_separated(
     inputs_of: InputsOf, values_of: Builder, market: Market
 ) -> None:
     flows = market(30)
     flows["miner_to_exchange_sat"][7] = flows["miner_to_exchange_count"][7] = None
     flows["miner_to_exchange_count"][8] = None
     built = build(inputs_of(values=values_of(FIRST, flows)))
-    told = built.tables["exchange_flow_daily"]
-    assert set(told.select("exchange", "pool", "sources").rows()) == {("all", "all", SOURCE)}
-    assert told["day"].to_list() == [day(n) for n in range(30) if n != 7]
-    assert told["miner_to_exchange_count"].null_count() == 1
-    both = told.join(built.tables["capitulation_daily"], on="day")
+    published = built.tables["exchange_flow_daily"]
+    assert set(published.select("exchange", "pool", "sources").rows()) == {("all", "all", SOURCE)}
+    assert published["day"].to_list() == [day(n) for n in range(30) if n != 7]
+    assert published["miner_to_exchange_count"].null_count() == 1
+    both = published.join(built.tables["capitulation_daily"], on="day")
     assert (both["miner_to_exchange_btc"] - both["miner_to_exchange_btc_right"]).abs().max() <= 1e-8
     assert built.origins[Origin.FLOWS] == SOURCE
     assert failed(built.checks) == []
@@ -618,12 +618,12 @@ def test_flows_that_do_not_add_up_to_the_day_stop_the_publication(
 # What is refused
 
 
-def test_no_source_that_states_a_day_is_an_error_that_says_what_to_do(inputs_of: InputsOf) -> None:
+def test_no_source_that_states_a_day_is_an_error_with_what_to_do(inputs_of: InputsOf) -> None:
     with pytest.raises(NothingToPublishError, match="hashpivot doctor"):
         build(inputs_of())
 
 
-def test_values_of_sources_that_nobody_asked_for_are_nothing_to_publish(
+def test_values_of_sources_that_no_profile_ranks_are_nothing_to_publish(
     inputs_of: InputsOf, values_of: Builder, market: Market
 ) -> None:
     with pytest.raises(NothingToPublishError):
@@ -635,7 +635,9 @@ def batch(table: ObservedTable, rows: pl.DataFrame, *, minute: int = 0) -> Batch
     return Batch(source=SOURCE, table=table, origin="test", sha256=f"{minute:064d}", observed_at=observed_at, rows=rows)
 
 
-def test_row_that_comes_twice_is_refused_at_the_door(blocks_of: Builder, times_of: TimesOf, values_of: Builder) -> None:
+def test_row_that_comes_twice_is_refused_before_the_build(
+    blocks_of: Builder, times_of: TimesOf, values_of: Builder
+) -> None:
     blocks = blocks_of(times_of(FIRST, [3]))
     values = values_of(FIRST, {"price_usd": [1.0, 2.0]}).drop("source")
     flows = transfers([(FIRST, "X", "P", 1, 1, 1)])

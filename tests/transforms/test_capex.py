@@ -1,4 +1,4 @@
-"""Quarters out of what companies file: recorded answers of the SEC, and invented ones for what they do not show."""
+"""Quarters out of what companies file: recorded responses of the SEC, and invented ones for what they do not show."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ Builder = Callable[..., pl.DataFrame]
 
 
 def recorded(shared_data: Path, cik: int) -> pl.DataFrame:
-    """Every fact of the two elements as a filer stated them, from a recorded answer."""
+    """Every fact of the two elements as a filer stated them, from a recorded response."""
     content = json.loads((shared_data / "edgar" / f"api__xbrl__companyfacts__CIK{cik:010d}.json").read_text())
     rows = [
         {
@@ -128,7 +128,7 @@ def test_comparatives_and_amendments_change_nothing() -> None:
     assert quarters(again, first)[date(2025, 3, 31)]["known_at"] == date(2025, 4, 30)
 
 
-def test_other_element_with_another_figure_is_told() -> None:
+def test_other_element_with_another_figure_is_reported() -> None:
     here = fact("2025-01-01", "2025-03-31", 10, filed="2025-04-30")
     there = fact("2025-01-01", "2025-03-31", 12, tag=NEW, filed="2025-05-30")
     row = quarters(here, there)[date(2025, 3, 31)]
@@ -139,7 +139,7 @@ def test_other_elements_are_left_alone() -> None:
     assert quarters(fact("2025-01-01", "2025-03-31", 10, tag="Revenues")) == {}
 
 
-def test_filed_quarters_override_the_curated_ones_and_say_so(shared_data: Path) -> None:
+def test_filed_quarters_override_the_curated_ones_with_a_note(shared_data: Path) -> None:
     curated = load_registry()["capex_quarter"]
     overridden = capex_quarters(curated, recorded(shared_data, 1_652_044))
     enforce(overridden.sort("company", "period_end"), CAPEX_QUARTER)

@@ -74,13 +74,13 @@ def test_price_that_no_other_venue_supports_stops_the_publication() -> None:
     assert "2026-09-08" in stopped
 
 
-def test_old_days_are_told_but_not_judged() -> None:
+def test_old_days_are_shown_but_not_judged() -> None:
     checks = judged(prices(one={35: 0.5}))
     assert all(check.passed for check in checks.values())
     assert "1 of 40 days of all time" in checks["price_usd: two agrees with one"].detail
 
 
-def test_venues_that_the_profile_does_not_rank_are_not_asked() -> None:
+def test_venues_that_the_profile_does_not_rank_are_not_compared() -> None:
     assert judged(prices(two={0: 9.0}), ("one",)) == {}
 
 
@@ -112,7 +112,7 @@ def test_satoshi_apart_is_a_finding_and_more_than_a_branch_of_them_stops(chain: 
     assert check.stops
 
 
-def test_newest_blocks_and_what_one_side_does_not_say_are_not_compared(chain: pl.DataFrame) -> None:
+def test_newest_blocks_and_what_one_side_does_not_state_are_not_compared(chain: pl.DataFrame) -> None:
     apart = others(chain, *range(900_194, 900_200)).with_columns(subsidy_claimed_sat=pl.lit(None, pl.Int64))
     (check,) = check_same_blocks(chain, "node", apart)
     assert check.passed
@@ -169,7 +169,7 @@ def test_vendor_who_errs_by_a_factor_is_found(factor: float) -> None:
     assert less == (factor > 1, False)
 
 
-def test_count_that_has_a_gap_or_begins_later_tells_no_heights() -> None:
+def test_count_that_has_a_gap_or_begins_later_gives_no_heights() -> None:
     assert issuance(counted([200, None, 200], genesis=True)) == []
     assert issuance(counted([200, 200], genesis=True, first=date(2012, 1, 1))) == []
     assert issuance(counted([], genesis=True)) == []

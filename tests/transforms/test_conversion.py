@@ -302,7 +302,7 @@ def test_version_of_a_deal_stands_until_the_next_one_is_known() -> None:
     assert [row["contract_value_undisclosed_count"] for row in (before, after)] == [1, 0]
 
 
-def test_unverified_deal_counts_only_where_the_name_says_so() -> None:
+def test_unverified_deal_counts_only_where_the_name_includes_it() -> None:
     row = published(registry(deals=[deal(critical_it_mw=70.0, confidence="unverified")]))[LAST]
     assert (row["deal_count"], row["contracted_critical_it_mw"]) == (0, 0)
     assert (row["deal_with_unverified_count"], row["contracted_critical_it_with_unverified_mw"]) == (1, 70)

@@ -173,7 +173,7 @@ def test_days_with_the_same_reason_in_a_row_are_one_range() -> None:
     ]
 
 
-def test_window_that_is_too_empty_says_so_and_where_the_reason_changes_a_range_ends() -> None:
+def test_window_that_is_too_empty_gives_its_reason_and_where_the_reason_changes_a_range_ends() -> None:
     few = "too few of 3 days of twice_usd"
     assert reasons("mean_usd", 1.0, 1.0, 1.0, None, 1.0, 1.0, 1.0) == [
         (few, 0, 1, 2),

@@ -69,13 +69,13 @@ def test_order_of_rows_does_not_matter(flows: list[Flow], seed: int) -> None:
 
 @given(flows=FLOWS, stated=st.integers(0, 2 * 10**15))
 def test_sum_that_the_source_states_counts_instead_of_ours(flows: list[Flow], stated: int) -> None:
-    """A vendor's totals hold what it does not tell apart, so they need not be the sum of the rest."""
-    said = [(0, "all", "all", stated, 7), (0, "X", "all", stated // 2, 3)]
+    """A vendor's totals hold what it does not separate, so they need not be the sum of the rest."""
+    totals = [(0, "all", "all", stated, 7), (0, "X", "all", stated // 2, 3)]
     without = exchange_flow_days(observed(flows))
-    days = exchange_flow_days(observed([*flows, *said]))
-    is_said = (pl.col("day") == FIRST) & pl.col("exchange").is_in(["all", "X"]) & (pl.col("pool") == "all")
-    assert_frame_equal(days.filter(~is_said), without.filter(~is_said))
-    assert days.filter(is_said).select("exchange", "transfer_sat", "transfer_count", "top10_sat").rows() == [
+    days = exchange_flow_days(observed([*flows, *totals]))
+    is_total = (pl.col("day") == FIRST) & pl.col("exchange").is_in(["all", "X"]) & (pl.col("pool") == "all")
+    assert_frame_equal(days.filter(~is_total), without.filter(~is_total))
+    assert days.filter(is_total).select("exchange", "transfer_sat", "transfer_count", "top10_sat").rows() == [
         ("X", stated // 2, 3, stated // 2 // 2),
         ("all", stated, 7, stated // 2),
     ]
@@ -85,11 +85,11 @@ def test_sum_that_the_source_states_counts_instead_of_ours(flows: list[Flow], st
 def test_count_of_a_sum_is_unknown_where_that_of_a_part_is() -> None:
     flows = observed([(0, "X", "P", 5, 2), (0, "Y", "P", 6, 3)])
     flows = flows.with_columns(pl.when(pl.col("exchange") == "X").then("transfer_count").alias("transfer_count"))
-    told = {row[:2]: row[2] for row in exchange_flow_days(flows).select("exchange", "pool", "transfer_count").rows()}
-    assert told[("X", "all")] == 2
-    assert told[("Y", "all")] is None
-    assert told[("all", "P")] is None
-    assert told[("all", "all")] is None
+    found = {row[:2]: row[2] for row in exchange_flow_days(flows).select("exchange", "pool", "transfer_count").rows()}
+    assert found[("X", "all")] == 2
+    assert found[("Y", "all")] is None
+    assert found[("all", "P")] is None
+    assert found[("all", "all")] is None
 
 
 def test_worked_example_of_twelve_transactions() -> None:
@@ -97,8 +97,8 @@ def test_worked_example_of_twelve_transactions() -> None:
     flows = observed([(0, "X", "P", 48_000_000_000, 12)]).with_columns(pl.lit(47_100_000_000).alias("top10_sat"))
     days = derive(exchange_flow_days(flows), EXCHANGE_FLOW_DAILY.metrics[1:-2])
     columns = "miner_to_exchange_btc", "miner_to_exchange_mean_btc", "miner_to_exchange_top10_btc"
-    told = {row[:2]: row[2:] for row in days.select("exchange", "pool", *columns).iter_rows()}
-    assert told == {
+    found = {row[:2]: row[2:] for row in days.select("exchange", "pool", *columns).iter_rows()}
+    assert found == {
         ("X", "P"): (480.0, 40.0, 471.0),
         ("X", "all"): (480.0, 40.0, None),
         ("all", "P"): (480.0, 40.0, None),

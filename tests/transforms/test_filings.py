@@ -62,19 +62,19 @@ def test_keywords_are_whole_words(text: str, keywords: tuple[str, ...]) -> None:
 
 
 def test_excerpt_is_where_most_different_keywords_stand() -> None:
-    told = evidence("A lease of an office. " + "Nothing to see here. " * 60 + LEASE + " The end." * 80)
-    assert told.excerpt is not None
+    found = evidence("A lease of an office. " + "Nothing to see here. " * 60 + LEASE + " The end." * 80)
+    assert found.excerpt is not None
     assert {"245 MW", "backstop", "triple-net lease"} <= {
-        w for w in ("245 MW", "backstop", "triple-net lease") if w in told.excerpt
+        w for w in ("245 MW", "backstop", "triple-net lease") if w in found.excerpt
     }
-    assert len(told.excerpt) <= EXCERPT_CHARACTERS
+    assert len(found.excerpt) <= EXCERPT_CHARACTERS
 
 
 @given(st.lists(st.sampled_from([*"ab .\n", "lease ", " 40 MW ", "hosting "]), max_size=300))
 def test_whatever_the_text_the_row_passes_its_schema(pieces: list[str]) -> None:
-    told = evidence("".join(pieces))
-    assert set(told.keywords) <= set(KEYWORDS)
-    enforce(filing_rows([filing(keywords=",".join(told.keywords), excerpt=told.excerpt)]), FILING)
+    found = evidence("".join(pieces))
+    assert set(found.keywords) <= set(KEYWORDS)
+    enforce(filing_rows([filing(keywords=",".join(found.keywords), excerpt=found.excerpt)]), FILING)
 
 
 def test_filing_that_speaks_of_leases_alone_is_no_candidate(registry_table: Builder) -> None:
@@ -88,12 +88,12 @@ def test_filing_that_speaks_of_leases_alone_is_no_candidate(registry_table: Buil
 def test_candidate_is_open_until_a_person_has_read_it(registry_table: Builder) -> None:
     read = {"accession": "0001964789-25-000123", "reviewed_on": date(2025, 12, 18), "notes": "the lease itself"}
     other = filing(accession="0001964789-25-000124", filed_on=date(2025, 12, 1))
-    told = candidates(
+    found = candidates(
         registry_table, filing(), other, reviews=[read | {"review": "deal", "deal_id": "HUT-FLUID-RB-2025-12"}]
     )
-    assert told["review"].to_list() == ["open", "deal"]
-    assert told["deal_id"].to_list() == [None, "HUT-FLUID-RB-2025-12"]
-    assert told["cik"].to_list() == ["0001964789"] * 2
+    assert found["review"].to_list() == ["open", "deal"]
+    assert found["deal_id"].to_list() == [None, "HUT-FLUID-RB-2025-12"]
+    assert found["cik"].to_list() == ["0001964789"] * 2
 
 
 def test_candidates_are_published_and_change_no_deal(

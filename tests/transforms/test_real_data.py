@@ -25,8 +25,8 @@ MODERN = date(2013, 1, 1)
 
 @pytest.fixture(scope="module")
 def batches(shared_data: Path) -> list[Batch]:
-    said: Iterator[object] = Files(shared_data).observe(Request(since=None, through=NOW.date(), now=NOW))
-    return [each for each in said if isinstance(each, Batch)]
+    results: Iterator[object] = Files(shared_data).observe(Request(since=None, through=NOW.date(), now=NOW))
+    return [each for each in results if isinstance(each, Batch)]
 
 
 @pytest.fixture(scope="module")

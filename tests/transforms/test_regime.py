@@ -130,7 +130,7 @@ def test_later_days_do_not_change_earlier_states(days: list[Day], more: list[Day
 
 
 @given(days=SPELLS)
-def test_state_lasts_three_told_days_at_least(days: list[Day]) -> None:
+def test_state_lasts_three_known_days_at_least(days: list[Day]) -> None:
     actual = [state for state in states(days) if state is not None]
     runs: list[list[str]] = []
     for state in actual:

@@ -1,4 +1,4 @@
-"""Our figures are held against those of vendors: how far apart is told, and a claim is made only where it is fair."""
+"""Our figures are held against those of vendors: the distance is shown, and a claim is made only where it is fair."""
 
 from collections.abc import Mapping
 from datetime import date, timedelta
@@ -47,13 +47,13 @@ def test_multiple_may_be_two_percent_off(theirs: float, passed: bool) -> None:
     assert check.value == pytest.approx(abs(0.8 / theirs - 1) * 100)
 
 
-def test_one_odd_day_is_told_and_does_not_fail() -> None:
+def test_one_odd_day_is_shown_and_does_not_fail() -> None:
     (check,) = checked([0.5, 0.5, 0.5, 0.5, 3.0], [None] * 5).values()
     assert check.passed
     assert check.detail == "median difference 0.0000, one day in twenty beyond 2.5000, over 5 days"
 
 
-def test_index_made_of_another_suppliers_flows_is_told_without_a_claim() -> None:
+def test_index_made_of_another_suppliers_flows_is_shown_without_a_claim() -> None:
     (check,) = checked([9.0] * 5, [None] * 5, CHOSEN | {"miner_outflow_sat": "node"}).values()
     assert (check.passed, check.severity, check.value) == (True, "notice", 8.5)
     assert check.detail.endswith("ours is made of another supplier's miner_outflow_sat")

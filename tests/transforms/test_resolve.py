@@ -42,7 +42,7 @@ def test_series_comes_whole_from_the_first_source_that_states_it() -> None:
     assert resolved.days["miner_outflow_sat"].to_list() == [1.0, None, 3.0]
 
 
-def test_second_source_is_taken_where_the_first_says_nothing_at_all() -> None:
+def test_second_source_is_taken_where_the_first_states_nothing() -> None:
     values = values_of(("a", "price_usd", 0, 1.0), ("b", "fees_sat", 0, 7.0))
     assert resolve(values, A_THEN_B).chosen == {"price_usd": "a", "fees_sat": "b"}
 
@@ -88,7 +88,7 @@ def test_source_that_was_not_chosen_is_not_named() -> None:
     assert resolve(values, A_THEN_B).days["sources"].to_list() == ["a"]
 
 
-def test_nothing_said_is_no_days() -> None:
+def test_nothing_stated_is_no_days() -> None:
     resolved = resolve(values_of(), A_THEN_B)
     assert resolved.days.height == 0
     assert resolved.days.columns == ["day", *SERIES, "sources"]

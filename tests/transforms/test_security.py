@@ -206,7 +206,7 @@ def test_fall_from_which_nothing_comes_back_is_persistent(
     assert table["recovery_class"].drop_nulls().unique().to_list() == ["persistent"]
 
 
-def test_storm_counts_only_inside_and_only_once_it_was_told(
+def test_storm_counts_only_inside_and_only_once_it_was_reported(
     inputs_of: InputsOf, values_of: Builder, market: Callable[..., dict[str, list[Any]]], registry_table: Builder
 ) -> None:
     storm = {"event": "storm", "kind": "storm", "start_on": day(60), "end_on": day(63), "known_at": day(61)}

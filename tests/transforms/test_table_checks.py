@@ -172,7 +172,7 @@ def test_broken_days_are_named_three_at_most() -> None:
     assert gap.detail == "5 of 6 days broken: 2024-06-03, 2024-06-05, 2024-06-07 and 2 more"
 
 
-def test_what_was_judged_is_told_with_the_day() -> None:
+def test_what_was_judged_is_named_with_the_day() -> None:
     (judged,) = [check for check in check_days(on(FIFTH, "issuance_btc", 451.5)(sound())) if not check.passed]
     assert judged.detail.endswith(": 2024-06-05 issuance_btc=451.5 halving_count=4 block_count=144")
 

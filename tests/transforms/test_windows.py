@@ -26,8 +26,8 @@ WINDOW = st.sampled_from([1, 2, 7, 10, 14, 30])
 Column = Sequence[float | None]
 
 
-def answers(column: Column, expression: pl.Expr) -> list[float | None]:
-    return pl.DataFrame({"x": column}, schema={"x": pl.Float64}).select(expression.alias("answer"))["answer"].to_list()
+def results(column: Column, expression: pl.Expr) -> list[float | None]:
+    return pl.DataFrame({"x": column}, schema={"x": pl.Float64}).select(expression.alias("result"))["result"].to_list()
 
 
 def known_in(column: Column, last: int, days: int) -> list[float] | None:
@@ -49,63 +49,63 @@ def test_nine_tenths_are_rounded_up_for_every_length() -> None:
 
 @given(column=DAYS, days=WINDOW)
 def test_mean_is_the_plain_mean_of_the_known_days(column: Column, days: int) -> None:
-    for last, answer in enumerate(answers(column, mean_over(pl.col("x"), days))):
+    for last, result in enumerate(results(column, mean_over(pl.col("x"), days))):
         known = known_in(column, last, days)
         if known is None:
-            assert answer is None
+            assert result is None
         else:
             # A running sum may be off by the rounding of the largest value it ever held.
             rounding = 1e-12 * max((abs(v) for v in column[: last + 1] if v is not None), default=0.0)
-            assert answer == pytest.approx(statistics.fmean(known), rel=1e-9, abs=rounding)
-            assert min(known) <= answer <= max(known)
+            assert result == pytest.approx(statistics.fmean(known), rel=1e-9, abs=rounding)
+            assert min(known) <= result <= max(known)
 
 
 @given(before=st.lists(AMOUNT, max_size=40), days=WINDOW)
 def test_mean_of_a_window_of_zeros_is_zero_whatever_came_before(before: list[float], days: int) -> None:
-    assert answers([*before, *[0.0] * days], mean_over(pl.col("x"), days))[-1] == 0.0
+    assert results([*before, *[0.0] * days], mean_over(pl.col("x"), days))[-1] == 0.0
 
 
 def test_mean_of_zeros_is_zero_after_amounts_that_leave_a_rest_in_a_running_sum() -> None:
     fees_btc = [0.1, 0.7, 1e-8, 317.00000003, 0.3, 12.345678, 0.2, 0.00000001]
-    assert answers(fees_btc * 5 + [0.0] * 7, mean_over(pl.col("x"), 7))[-1] == 0.0
+    assert results(fees_btc * 5 + [0.0] * 7, mean_over(pl.col("x"), 7))[-1] == 0.0
 
 
 @given(value=AMOUNT, before=st.lists(AMOUNT, max_size=40), days=WINDOW)
 def test_mean_of_a_window_of_one_value_is_that_value(value: float, before: list[float], days: int) -> None:
-    assert answers([*before, *[value] * days], mean_over(pl.col("x"), days))[-1] == value
+    assert results([*before, *[value] * days], mean_over(pl.col("x"), days))[-1] == value
 
 
 def test_mean_counts_days_and_not_rows() -> None:
     column = [1.0, None, *[3.0] * 9]
-    assert answers(column, mean_over(pl.col("x"), 10))[-2:] == pytest.approx([25 / 9, 3.0])
-    assert answers([1.0, None, None, *[3.0] * 8], mean_over(pl.col("x"), 10))[9] is None
+    assert results(column, mean_over(pl.col("x"), 10))[-2:] == pytest.approx([25 / 9, 3.0])
+    assert results([1.0, None, None, *[3.0] * 8], mean_over(pl.col("x"), 10))[9] is None
 
 
-def test_fewest_known_days_can_be_asked_for() -> None:
+def test_fewest_known_days_can_be_set() -> None:
     column = [None, 1.0, 2.0]
-    assert answers(column, mean_over(pl.col("x"), 3))[-1] is None
-    assert answers(column, mean_over(pl.col("x"), 3, least=2))[-1] == 1.5
-    assert answers([1.0] * 9, mean_over(pl.col("x"), 10, least=10))[-1] is None
-    assert answers([1.0] * 9, mean_over(pl.col("x"), 10))[-1] == 1.0
+    assert results(column, mean_over(pl.col("x"), 3))[-1] is None
+    assert results(column, mean_over(pl.col("x"), 3, least=2))[-1] == 1.5
+    assert results([1.0] * 9, mean_over(pl.col("x"), 10, least=10))[-1] is None
+    assert results([1.0] * 9, mean_over(pl.col("x"), 10))[-1] == 1.0
 
 
 @given(column=DAYS, days=WINDOW)
 def test_sum_is_the_mean_of_the_known_days_times_the_length(column: Column, days: int) -> None:
-    sums, means = answers(column, sum_over(pl.col("x"), days)), answers(column, mean_over(pl.col("x"), days))
+    sums, means = results(column, sum_over(pl.col("x"), days)), results(column, mean_over(pl.col("x"), days))
     assert sums == [None if mean is None else pytest.approx(mean * days) for mean in means]
 
 
 @given(column=st.lists(st.none() | st.floats(0, 100), min_size=1, max_size=60), days=WINDOW)
 def test_deviation_divides_by_the_number_of_known_days(column: Column, days: int) -> None:
-    for last, answer in enumerate(answers(column, sd_over(pl.col("x"), days))):
+    for last, result in enumerate(results(column, sd_over(pl.col("x"), days))):
         known = known_in(column, last, days)
-        assert (answer is None) == (known is None)
+        assert (result is None) == (known is None)
         if known is not None:
-            assert answer == pytest.approx(statistics.pstdev(known), rel=1e-6, abs=1e-5)
+            assert result == pytest.approx(statistics.pstdev(known), rel=1e-6, abs=1e-5)
 
 
 def test_deviation_of_two_and_four_is_one() -> None:
-    assert answers([2.0, 4.0], sd_over(pl.col("x"), 2))[-1] == pytest.approx(1.0)
+    assert results([2.0, 4.0], sd_over(pl.col("x"), 2))[-1] == pytest.approx(1.0)
 
 
 @given(column=st.lists(st.none() | st.booleans(), max_size=40), days=st.sampled_from([1, 2, 3, 5]))
@@ -119,7 +119,7 @@ def test_condition_is_held_only_by_an_unbroken_run_of_known_days(column: list[bo
 @given(column=st.lists(st.none() | st.floats(0, 100), min_size=1, max_size=60), days=WINDOW)
 def test_median_and_its_deviation_look_at_the_days_before_today(column: Column, days: int) -> None:
     median, deviation = median_and_mad_before(pl.col("x"), days)
-    medians, deviations = answers(column, median), answers(column, deviation)
+    medians, deviations = results(column, median), results(column, deviation)
     for today in range(len(column)):
         known = known_in(column, today - 1, days) if today else None
         if not known:
@@ -136,8 +136,8 @@ def test_today_does_not_move_the_median_before_it(column: list[float], today: fl
     median, deviation = median_and_mad_before(pl.col("x"), 7)
     other = [*column[:-1], today]
     assume(other != column)
-    assert answers(column, median)[-1] == answers(other, median)[-1]
-    assert answers(column, deviation)[-1] == answers(other, deviation)[-1]
+    assert results(column, median)[-1] == results(other, median)[-1]
+    assert results(column, deviation)[-1] == results(other, deviation)[-1]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ PRICE_TOLERANCE: Final = 0.02
 PRICE_STOP: Final = 0.10
 """So far from every other venue no price of a day has been since 2014: it is another day's, or another unit's."""
 MOST_STALE_BLOCKS: Final = FINALITY_BLOCKS
-"""As many blocks of one source may be those of a branch that died while it was not asked; more cannot be."""
+"""As many blocks of one source may be those of a branch that died between two fetches; more cannot be."""
 FIRST_BLOCK_DAYS: Final = (date(2009, 1, 3), date(2009, 1, 9))
 """A count of blocks that begins here counts them all. The first day has the genesis block, whose coins never move."""
 UNCLAIMED_TOLERANCE: Final = 0.02
@@ -98,7 +98,7 @@ def check_prices(values: pl.DataFrame, ranked: Sequence[str], chosen: str | None
 def check_same_blocks(blocks: pl.DataFrame, source: str | None, others: pl.DataFrame) -> Iterator[Check]:
     """Compare what the source of the blocks and each other one say of the same heights, to the satoshi.
 
-    `others` is of the schema `OTHER_BLOCKS`. The newest six heights are left out: the sources were asked at different
+    `others` is of the schema `OTHER_BLOCKS`. The newest six heights are left out: the sources were read at different
     moments.
     """
     if others.is_empty() or blocks.is_empty():

@@ -19,7 +19,7 @@ def none_broken(
     holds: pl.Expr,
     expected: str,
 ) -> Check:
-    """Count the days on which `holds` is false, and tell what was judged on the first; unknown breaks nothing."""
+    """Count the days on which `holds` is false, and name what was judged on the first; unknown breaks nothing."""
     broken = frame.filter(~holds.fill_null(True)).unique("day", keep="first").sort("day")
     judged = [column for column in holds.meta.root_names() if column != "day"]
     first = broken.head(MOST_NAMED).select("day", *dict.fromkeys(judged)).iter_rows(named=True)

@@ -20,7 +20,7 @@ TABLE: Final = Table(
     name="miner_flow_daily",
     description=(
         "What miners' scripts sent and received, attributed from whole blocks: one row a UTC day. Empty where no "
-        "source tells single transactions."
+        "source states single transactions."
     ),
     key=("day",),
     metrics=(day.day, *attributed_flows.METRICS, day.is_final, day.sources),

@@ -18,7 +18,7 @@ TABLE: Final = Table(
     name="miner_transfer",
     description=(
         "Coins from miners to exchanges: one row a transaction, exchange and layer of miners. Empty where no source "
-        "tells single transactions."
+        "states single transactions."
     ),
     key=("height", "txid", "exchange", "hop_count"),
     metrics=(day.day, *transfers.METRICS, day.is_final, day.sources),
