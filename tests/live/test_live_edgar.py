@@ -469,7 +469,6 @@ def test_profile_publishes_quarters_and_candidates_and_makes_no_deal_of_them(
             before = len(server.requests_of("edgar"))
             run = plan(settings, read_profile(str(own)), now=now)
             run_all(run)
-            run.web.close()
             return len(server.requests_of("edgar")) - before
 
         first_count = requests_of_a_run(NOW)
