@@ -12,7 +12,7 @@ import msgspec
 from flows.sources.binance.kind import BINANCE
 from flows.sources.prices.closes import DailyCloses, Page, candle, page_of
 from flows.sources.unix_days import midnight_seconds
-from flows.sources.web.site import UNREADABLE, Failure, FailureKind, Limit, RawResponse, Site
+from flows.sources.web.site import Failure, FailureKind, Limit, RawResponse, Site
 
 GEO_BLOCKED: Final = "geo-blocked"
 _TOO_MANY: Final = -1003
@@ -29,10 +29,7 @@ class _Error(msgspec.Struct):
 
 def classify(reply: RawResponse) -> Failure | None:
     """Binance's code and message, and the two statuses that nobody else has."""
-    try:
-        error = msgspec.json.decode(reply.body, type=_Error)
-    except UNREADABLE:
-        error = None
+    error = reply.json(_Error)
     message = error.msg if error else ""
     if reply.status == 451:
         return Failure(FailureKind.REJECTED, GEO_BLOCKED, f"{message} Take binance out of the profile here.".strip())

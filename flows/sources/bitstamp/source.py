@@ -14,7 +14,7 @@ from flows.sources.bitstamp.kind import BITSTAMP
 from flows.sources.daily_cells import shortened
 from flows.sources.prices.closes import DailyCloses, Page, candle, page_of
 from flows.sources.unix_days import midnight_seconds
-from flows.sources.web.site import UNREADABLE, Failure, FailureKind, Limit, RawResponse, Site
+from flows.sources.web.site import Failure, FailureKind, Limit, RawResponse, Site
 from schemas.errors import BadInputError
 from schemas.units import SECONDS_PER_DAY
 
@@ -48,11 +48,8 @@ class _Error(msgspec.Struct):
 
 def classify(reply: RawResponse) -> Failure | None:
     """Bitstamp's error object with status 200; with any other status that status decides."""
-    try:
-        error = msgspec.json.decode(reply.body, type=_Error)
-    except UNREADABLE:
-        return None
-    return Failure(FailureKind.REJECTED, error.code, str(error.reason)) if reply.status == 200 else None
+    error = reply.json(_Error) if reply.status == 200 else None
+    return Failure(FailureKind.REJECTED, error.code, str(error.reason)) if error else None
 
 
 SITE: Final = Site(

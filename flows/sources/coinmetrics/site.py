@@ -33,10 +33,10 @@ class _Failure(msgspec.Struct):
 
 def classify(reply: RawResponse) -> Failure | None:
     """The error object, which comes with the status 200 too. `type` is a fixed word, `message` is not."""
-    try:
-        error = msgspec.json.decode(reply.body, type=_Failure).error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    found = reply.json(_Failure)
+    if found is None:
         return None
+    error = found.error
     trouble = _TROUBLES.get(error.type)
     if trouble is None:
         return None if reply.status >= 400 else Failure(FailureKind.REJECTED, error.type, error.message)

@@ -41,9 +41,8 @@ class _Envelope(msgspec.Struct):
 
 def classify(reply: RawResponse) -> Failure | None:
     """The status object, whatever the HTTP status. `deprecated` with a result is still a response."""
-    try:
-        envelope = msgspec.json.decode(reply.body, type=_Envelope)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    envelope = reply.json(_Envelope)
+    if envelope is None:
         return None
     status = envelope.status
     has_result = bytes(envelope.result).strip() != b"null"

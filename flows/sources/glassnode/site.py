@@ -25,10 +25,8 @@ def classify(reply: RawResponse) -> Failure | None:
     Data is an array, so an object with an error is one, whatever its status.
     """
     if reply.status == 200:
-        try:
-            return Failure(FailureKind.REJECTED, "error", msgspec.json.decode(reply.body, type=_Error).error)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return None
+        found = reply.json(_Error)
+        return Failure(FailureKind.REJECTED, "error", found.error) if found else None
     kind = _KINDS.get(reply.status)
     if kind is None or reply.content_type not in ("text/plain", "application/json"):
         return None

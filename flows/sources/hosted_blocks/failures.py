@@ -23,9 +23,8 @@ def classify(reply: RawResponse) -> Failure | None:
         return Failure(FailureKind.BLOCKED, "HTTP 403", "the server shuts us out")
     if reply.status not in (HTTPStatus.OK, HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND):
         return None
-    try:
-        error = msgspec.json.decode(reply.body, type=_Failure).error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    found = reply.json(_Failure)
+    if found is None:
         return None
     kind = REFUSED if reply.status == HTTPStatus.OK else f"HTTP {reply.status}"
-    return Failure(FailureKind.REJECTED, kind, error)
+    return Failure(FailureKind.REJECTED, kind, found.error)

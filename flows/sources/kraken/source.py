@@ -12,7 +12,7 @@ import msgspec
 from flows.sources.kraken.kind import KRAKEN
 from flows.sources.prices.closes import DailyCloses, Page, candle, page_of
 from flows.sources.unix_days import midnight_seconds
-from flows.sources.web.site import UNREADABLE, Failure, FailureKind, Limit, RawResponse, Site
+from flows.sources.web.site import Failure, FailureKind, Limit, RawResponse, Site
 from schemas.errors import BadInputError
 
 _FAILURES: Final = {
@@ -42,11 +42,8 @@ class _Errors(msgspec.Struct):
 
 def classify(reply: RawResponse) -> Failure | None:
     """Kraken's list of errors, which comes with the status 200. One that begins with W is a warning alone."""
-    try:
-        errors = msgspec.json.decode(reply.body, type=_Errors).error
-    except UNREADABLE:
-        return None
-    for error in errors:
+    found = reply.json(_Errors)
+    for error in found.error if found else ():
         if not error.startswith("W"):
             return Failure(_FAILURES.get(error, FailureKind.REJECTED), error, "")
     return None

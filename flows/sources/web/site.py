@@ -3,15 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
 from flows.sources.kinds import variable
 
 MEBIBYTE: Final = 1024**2
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding of a body that is no JSON, or other JSON than expected, may raise."""
+Shape = TypeVar("Shape")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +74,13 @@ class RawResponse:
     def content_type(self) -> str:
         """The media type without its parameters."""
         return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def json(self, shape: type[Shape]) -> Shape | None:
+        """The body as JSON of that shape, None where it is anything else."""
+        try:
+            return msgspec.json.decode(self.body, type=shape)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
 
 
 class FailureKind(Enum):
