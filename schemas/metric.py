@@ -39,7 +39,6 @@ class Metric:
     name: str
     rows: str | None
     unit: Unit
-    dtype: pl.DataType
     expr: pl.Expr
     description: str
     error: str
@@ -49,6 +48,11 @@ class Metric:
     le: float | None
     labels: tuple[str, ...] | None
     history_days: int
+
+    @property
+    def dtype(self) -> pl.DataType:
+        """Type of the column, which follows from its unit."""
+        return self.unit.dtype()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -77,7 +81,6 @@ def metric(
     *,
     rows: str | None = None,
     unit: Unit,
-    dtype: type[pl.DataType] | pl.DataType,
     error: str,
     null_rule: str | None,
     examples: Sequence[Example] = (),
@@ -104,7 +107,6 @@ def metric(
             name=name,
             rows=rows,
             unit=unit,
-            dtype=dtype() if isinstance(dtype, type) else dtype,
             expr=function(),
             description=" ".join(cleandoc(function.__doc__).split()),
             error=error.strip(),

@@ -3,6 +3,8 @@
 from enum import Enum
 from typing import Final
 
+import polars as pl
+
 SAT_PER_BTC: Final = 100_000_000
 SECONDS_PER_DAY: Final = 86_400
 HOURS_PER_DAY: Final = 24
@@ -16,17 +18,17 @@ PERCENT: Final = 100
 
 
 class Unit(Enum):
-    """A unit of measure: what is printed beside a number, and how the name of its column ends."""
+    """A unit of measure: what is printed beside a number, how the name of its column ends, and its type."""
 
     BTC = ("BTC", ("_btc",))
-    SAT = ("satoshi", ("_sat",))
+    SAT = ("satoshi", ("_sat",), pl.Int64)
     USD = ("USD", ("_usd",))
     USD_PER_YEAR = ("USD per year", ("_usd_year",))
     USD_PER_HOUR = ("USD per hour", ("_usd_per_hour",))
     USD_PER_TERAHASH = ("USD per TH/s", ("_usd_per_th",))
     USD_PER_MEGAWATT = ("USD per MW", ("_usd_per_mw",))
     INDEX = ("index points", ("_index",))
-    COUNT = ("count", ("_count",))
+    COUNT = ("count", ("_count",), pl.Int64)
     PERCENT = ("percent", ("_pct",))
     RATIO = ("ratio", ("_ratio",))
     SCORE = ("points", ("_score",))
@@ -43,15 +45,16 @@ class Unit(Enum):
     JOULE_PER_TERAHASH = ("J/TH", ("_j_per_th",))
     MEGAWATT = ("MW", ("_mw",))
     YEARS = ("years", ("_years",))
-    RANK = ("rank", ("_rank",))
-    HEIGHT = ("block height", ("height",))
-    DAY = ("UTC day", ("day", "_on"))
-    YES_NO = ("yes or no", ("",))
-    LABEL = ("label", ("",))
+    RANK = ("rank", ("_rank",), pl.Int64)
+    HEIGHT = ("block height", ("height",), pl.Int64)
+    DAY = ("UTC day", ("day", "_on"), pl.Date)
+    YES_NO = ("yes or no", ("",), pl.Boolean)
+    LABEL = ("label", ("",), pl.String)
 
-    def __init__(self, label: str, endings: tuple[str, ...]) -> None:
+    def __init__(self, label: str, endings: tuple[str, ...], dtype: type[pl.DataType] = pl.Float64) -> None:
         self.label = label
         self.endings = endings
+        self.dtype = dtype
 
     def fits(self, name: str) -> bool:
         """Whether a column of this unit may be called `name`."""

@@ -10,19 +10,19 @@ from schemas.table import Table
 from schemas.units import Unit
 
 
-@metric(unit=Unit.RATIO, dtype=pl.Float64, error="None.", null_rule="Never known.", ge=0, le=1)
+@metric(unit=Unit.RATIO, error="None.", null_rule="Never known.", ge=0, le=1)
 def share_ratio() -> pl.Expr:
     """Share."""
     return pl.col("share_ratio")
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error="None.", null_rule="Never known.", labels=("calm", "storm"))
+@metric(unit=Unit.LABEL, error="None.", null_rule="Never known.", labels=("calm", "storm"))
 def weather() -> pl.Expr:
     """Weather."""
     return pl.col("weather")
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error="None.", null_rule=None)
+@metric(unit=Unit.LABEL, error="None.", null_rule=None)
 def station() -> pl.Expr:
     """Who measured."""
     return pl.col("station")

@@ -25,7 +25,7 @@ from transforms.tables.capitulation_daily import TABLE as CAPITULATION_DAILY
 DAY = date(2024, 6, 1)
 
 
-@metric(unit=Unit.USD, dtype=pl.Float64, error="As good as the price.", null_rule="NULL where the price is.")
+@metric(unit=Unit.USD, error="As good as the price.", null_rule="NULL where the price is.")
 def price_usd() -> pl.Expr:
     """Price of the first day of the month."""
     return pl.col("price_usd")

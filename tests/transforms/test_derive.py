@@ -17,7 +17,7 @@ from transforms.windows import mean_over, ratio
 FIRST = date(2024, 6, 1)
 
 
-@metric(unit=Unit.USD, dtype=pl.Float64, error="None.", null_rule="NULL when not observed.")
+@metric(unit=Unit.USD, error="None.", null_rule="NULL when not observed.")
 def given_usd() -> pl.Expr:
     """An observed amount."""
     return pl.col("given_usd")
@@ -25,7 +25,6 @@ def given_usd() -> pl.Expr:
 
 @metric(
     unit=Unit.USD,
-    dtype=pl.Float64,
     error="None.",
     null_rule="NULL when its input is.",
     examples=[Example(given={"given_usd": 1.0}, gives=2.0)],
@@ -37,7 +36,6 @@ def twice_usd() -> pl.Expr:
 
 @metric(
     unit=Unit.RATIO,
-    dtype=pl.Float64,
     error="None.",
     null_rule="NULL when its input is, or zero.",
     examples=[Example(given={"twice_usd": 2.0}, gives=0.5)],
@@ -49,7 +47,6 @@ def inverse_ratio() -> pl.Expr:
 
 @metric(
     unit=Unit.USD,
-    dtype=pl.Float64,
     error="None.",
     null_rule="NULL with fewer than 3 of 3 days.",
     history_days=3,
@@ -62,7 +59,6 @@ def mean_usd() -> pl.Expr:
 
 @metric(
     unit=Unit.YES_NO,
-    dtype=pl.Boolean,
     error="None.",
     null_rule=None,
     examples=[Example(given={"twice_usd": 1.0}, gives=True)],
@@ -113,12 +109,12 @@ def test_every_table_computes_each_metric_once_and_after_its_inputs(table) -> No
 
 
 def test_metrics_that_read_each_other_are_refused() -> None:
-    @metric(unit=Unit.USD, dtype=pl.Float64, error="", null_rule=None, examples=[Example(given={}, gives=1.0)])
+    @metric(unit=Unit.USD, error="", null_rule=None, examples=[Example(given={}, gives=1.0)])
     def hen_usd() -> pl.Expr:
         """A hen."""
         return pl.col("egg_usd")
 
-    @metric(unit=Unit.USD, dtype=pl.Float64, error="", null_rule=None, examples=[Example(given={}, gives=1.0)])
+    @metric(unit=Unit.USD, error="", null_rule=None, examples=[Example(given={}, gives=1.0)])
     def egg_usd() -> pl.Expr:
         """An egg."""
         return pl.col("hen_usd")
@@ -135,7 +131,7 @@ def test_derived_frame_keeps_its_rows_and_casts_each_metric() -> None:
 
 
 def test_metric_replaces_the_input_column_of_its_name() -> None:
-    @metric(unit=Unit.COUNT, dtype=pl.Int64, error="", null_rule=None)
+    @metric(unit=Unit.COUNT, error="", null_rule=None)
     def block_count() -> pl.Expr:
         """Blocks."""
         return pl.col("block_count")

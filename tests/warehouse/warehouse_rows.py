@@ -135,7 +135,7 @@ def _column(name: str, unit: Unit, null_rule: str | None = None) -> Metric:
         return pl.col(name)
 
     column.__name__, column.__doc__ = name, f'What\'s {name}; "quoted".'
-    return metric(unit=unit, dtype=pl.Float64, error="Exact.", null_rule=null_rule)(column)
+    return metric(unit=unit, error="Exact.", null_rule=null_rule)(column)
 
 
 FACTS = (

@@ -14,7 +14,6 @@ FRESH_RULE = "NULL when a block does not state what its transactions spend of co
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=FOUND,
     null_rule=None,
     ge=0,
@@ -27,7 +26,6 @@ def outflow_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.COUNT,
-    dtype=pl.Int64,
     error=FOUND,
     null_rule=None,
     ge=0,
@@ -40,7 +38,6 @@ def outflow_count() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=FOUND,
     null_rule=NO_OUTFLOW,
     ge=0,
@@ -53,7 +50,6 @@ def outflow_mean_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=FOUND,
     null_rule=None,
     ge=0,
@@ -66,7 +62,6 @@ def outflow_top10_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=FOUND,
     null_rule=None,
     ge=0,
@@ -79,7 +74,6 @@ def inflow_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error="Exact but for one satoshi a transaction that others spend in too.",
     null_rule=None,
     ge=0,
@@ -92,7 +86,6 @@ def fee_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=FOUND,
     null_rule=None,
     examples=[Example(given={"inflow_btc": 460.25, "outflow_btc": 400.0, "fee_btc": 0.05}, gives=60.2, within=1e-9)],
@@ -104,7 +97,6 @@ def netflow_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=FOUND + "Holds buyers of miners' coins as well.",
     null_rule=None,
     ge=0,
@@ -117,7 +109,6 @@ def one_hop_outflow_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=LABELS_ERROR,
     null_rule=None,
     ge=0,
@@ -130,7 +121,6 @@ def coinbase_direct_to_exchange_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=LABELS_ERROR + LOWER_BOUND,
     null_rule=None,
     ge=0,
@@ -143,7 +133,6 @@ def outflow_to_exchange_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=LABELS_ERROR + LOWER_BOUND,
     null_rule=FRESH_RULE,
     ge=0,
@@ -159,7 +148,6 @@ def outflow_to_exchange_fresh_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=LABELS_ERROR + LOWER_BOUND + " Holds buyers of miners' coins as well.",
     null_rule=None,
     ge=0,
@@ -172,7 +160,6 @@ def one_hop_to_exchange_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error=LABELS_ERROR,
     null_rule=NO_OUTFLOW,
     ge=0,
@@ -187,7 +174,7 @@ def outflow_unlabelled_pct() -> pl.Expr:
     return 100 * (1 - ratio(pl.col("to_exchange_sat"), pl.col("outflow_sat")))
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error="Exact.", null_rule=None)
+@metric(unit=Unit.LABEL, error="Exact.", null_rule=None)
 def label_set() -> pl.Expr:
     """Version of the labels that named the exchanges."""
     return pl.col("label_set")

@@ -57,7 +57,6 @@ def _top2(blocks: str) -> pl.Expr:
 
 @metric(
     unit=Unit.INDEX,
-    dtype=pl.Float64,
     error=f"Lower bound: each block without a known pool counts as a pool of its own. {TAGS}",
     null_rule=TOO_FEW,
     ge=0,
@@ -79,7 +78,6 @@ def pool_hhi_index() -> pl.Expr:
 
 @metric(
     unit=Unit.INDEX,
-    dtype=pl.Float64,
     error=f"Upper bound: all blocks without a known pool count as one pool. {TAGS}",
     null_rule=TOO_FEW,
     ge=0,
@@ -96,7 +94,6 @@ def pool_hhi_high_index() -> pl.Expr:
 
 @metric(
     unit=Unit.INDEX,
-    dtype=pl.Float64,
     error=f"Lower bound: each block without a known pool counts as a pool of its own. {PROXIES}",
     null_rule=NOT_YET,
     ge=0,
@@ -117,7 +114,6 @@ def merged_pool_hhi_index() -> pl.Expr:
 
 @metric(
     unit=Unit.INDEX,
-    dtype=pl.Float64,
     error=f"Upper bound: all blocks without a known pool count as one pool. {PROXIES}",
     null_rule=NOT_YET,
     ge=0,
@@ -133,7 +129,6 @@ def merged_pool_hhi_high_index() -> pl.Expr:
 
 @metric(
     unit=Unit.COUNT,
-    dtype=pl.Int64,
     error=f"Jumps by one where shares cross a half. Blocks without a known pool count one by one. {TAGS}",
     null_rule=TOO_FEW,
     ge=1,
@@ -151,7 +146,6 @@ def nakamoto_coefficient_count() -> pl.Expr:
 
 @metric(
     unit=Unit.COUNT,
-    dtype=pl.Int64,
     error=f"Jumps by one where shares cross a half. Blocks without a known pool count one by one. {PROXIES}",
     null_rule=NOT_YET,
     ge=1,
@@ -164,7 +158,6 @@ def merged_nakamoto_coefficient_count() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error=TAGS,
     null_rule=TOO_FEW,
     ge=0,
@@ -181,7 +174,6 @@ def top2_pool_share_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error=PROXIES,
     null_rule=NOT_YET,
     ge=0,
@@ -197,7 +189,6 @@ def merged_top2_pool_share_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error=TAGS,
     null_rule=TOO_FEW,
     ge=0,

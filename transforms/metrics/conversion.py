@@ -153,7 +153,6 @@ GUIDANCE_ROWS: Final[Given] = {
 @metric(
     rows="conversion_deal",
     unit=Unit.COUNT,
-    dtype=pl.Int64,
     error=ANNOUNCED,
     null_rule=None,
     ge=0,
@@ -173,7 +172,6 @@ def deal_count() -> pl.Expr:
 @metric(
     rows="conversion_deal",
     unit=Unit.COUNT,
-    dtype=pl.Int64,
     error=ANNOUNCED,
     null_rule=None,
     ge=0,
@@ -193,7 +191,6 @@ def deal_with_unverified_count() -> pl.Expr:
 @metric(
     rows="conversion_deal",
     unit=Unit.COUNT,
-    dtype=pl.Int64,
     error=ANNOUNCED,
     null_rule=None,
     ge=0,
@@ -213,7 +210,6 @@ def other_announcement_count() -> pl.Expr:
 @metric(
     rows="conversion_deal",
     unit=Unit.MEGAWATT,
-    dtype=pl.Float64,
     error=LOWER_BOUND,
     null_rule=None,
     ge=0,
@@ -233,7 +229,6 @@ def contracted_critical_it_mw() -> pl.Expr:
 @metric(
     rows="conversion_deal",
     unit=Unit.MEGAWATT,
-    dtype=pl.Float64,
     error=LOWER_BOUND,
     null_rule=None,
     ge=0,
@@ -253,7 +248,6 @@ def contracted_critical_it_with_unverified_mw() -> pl.Expr:
 @metric(
     rows="conversion_deal",
     unit=Unit.COUNT,
-    dtype=pl.Int64,
     error=ANNOUNCED,
     null_rule=None,
     ge=0,
@@ -278,7 +272,6 @@ def critical_it_mw_undisclosed_count() -> pl.Expr:
 @metric(
     rows="conversion_deal",
     unit=Unit.MEGAWATT,
-    dtype=pl.Float64,
     error=f"{LOWER_BOUND} Includes private former miners: Crusoe's Abilene alone is 2,100 MW.",
     null_rule=None,
     ge=0,
@@ -298,7 +291,6 @@ def contracted_gross_mw() -> pl.Expr:
 @metric(
     rows="conversion_deal",
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=f"{LOWER_BOUND} Includes GPU cloud.",
     null_rule=None,
     ge=0,
@@ -318,7 +310,6 @@ def contracted_value_usd() -> pl.Expr:
 @metric(
     rows="conversion_deal",
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=f"{LOWER_BOUND} Includes GPU cloud.",
     null_rule=None,
     ge=0,
@@ -338,7 +329,6 @@ def contracted_value_with_unverified_usd() -> pl.Expr:
 @metric(
     rows="conversion_deal",
     unit=Unit.COUNT,
-    dtype=pl.Int64,
     error=ANNOUNCED,
     null_rule=None,
     ge=0,
@@ -357,7 +347,6 @@ def contract_value_undisclosed_count() -> pl.Expr:
 @metric(
     rows="conversion_deal",
     unit=Unit.MEGAWATT,
-    dtype=pl.Float64,
     error=LOWER_BOUND,
     null_rule=None,
     ge=0,
@@ -371,7 +360,6 @@ def leased_critical_it_mw() -> pl.Expr:
 @metric(
     rows="conversion_deal",
     unit=Unit.MEGAWATT,
-    dtype=pl.Float64,
     error=LOWER_BOUND,
     null_rule=None,
     ge=0,
@@ -385,7 +373,6 @@ def gpu_cloud_critical_it_mw() -> pl.Expr:
 @metric(
     rows="conversion_deal",
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=LOWER_BOUND,
     null_rule=None,
     ge=0,
@@ -401,7 +388,6 @@ def leased_value_usd() -> pl.Expr:
 @metric(
     rows="conversion_deal",
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=LOWER_BOUND,
     null_rule=None,
     ge=0,
@@ -416,7 +402,6 @@ def gpu_cloud_value_usd() -> pl.Expr:
 
 @metric(
     unit=Unit.MEGAWATT,
-    dtype=pl.Float64,
     error=f"Change of a sum in which undisclosed power is missing. {KNOWN}",
     null_rule="NULL in the first 30 days of the registry.",
     ge=-20_000,
@@ -430,7 +415,6 @@ def contracted_critical_it_added_30d_mw() -> pl.Expr:
 
 @metric(
     unit=Unit.MEGAWATT,
-    dtype=pl.Float64,
     error=f"Change of a sum in which undisclosed power is missing. {KNOWN}",
     null_rule="NULL in the first 90 days of the registry.",
     ge=-20_000,
@@ -448,7 +432,6 @@ def contracted_critical_it_added_90d_mw() -> pl.Expr:
 @metric(
     rows="deal_delivery",
     unit=Unit.MEGAWATT,
-    dtype=pl.Float64,
     error=SWITCHED_ON,
     null_rule=None,
     ge=0,
@@ -468,7 +451,6 @@ def energised_critical_it_mw() -> pl.Expr:
 @metric(
     rows="deal_delivery",
     unit=Unit.MEGAWATT,
-    dtype=pl.Float64,
     error=SWITCHED_ON,
     null_rule=None,
     ge=0,
@@ -482,7 +464,6 @@ def energised_critical_it_with_unverified_mw() -> pl.Expr:
 @metric(
     rows="deal_delivery",
     unit=Unit.MEGAWATT,
-    dtype=pl.Float64,
     error=SWITCHED_ON,
     null_rule=None,
     ge=0,
@@ -496,7 +477,6 @@ def energised_imputed_critical_it_mw() -> pl.Expr:
 @metric(
     rows="deal_delivery",
     unit=Unit.MEGAWATT,
-    dtype=pl.Float64,
     error=SWITCHED_ON,
     null_rule=None,
     ge=0,
@@ -510,7 +490,6 @@ def energised_brownfield_critical_it_mw() -> pl.Expr:
 @metric(
     rows="conversion_deal",
     unit=Unit.MEGAWATT,
-    dtype=pl.Float64,
     error=LOWER_BOUND,
     null_rule=None,
     ge=0,
@@ -529,7 +508,6 @@ def brownfield_critical_it_mw() -> pl.Expr:
 
 @metric(
     unit=Unit.MEGAWATT,
-    dtype=pl.Float64,
     error=f"Where only critical power is stated, gross is that times an assumed ratio; 1.10 to 1.45 are seen. {KNOWN}",
     null_rule="NULL before the first dated assumption.",
     ge=0,
@@ -553,7 +531,6 @@ def brownfield_gross_mw() -> pl.Expr:
 
 @metric(
     unit=Unit.MEGAWATT,
-    dtype=pl.Float64,
     error="The imputed part of a sum: ratios of 1.10 to 1.45 are seen.",
     null_rule="NULL before the first dated assumption.",
     ge=0,
@@ -568,7 +545,6 @@ def brownfield_gross_imputed_mw() -> pl.Expr:
 
 @metric(
     unit=Unit.YEARS,
-    dtype=pl.Float64,
     error=f"Contracts that state only one of power and term are left out, extensions among them. {ANNOUNCED}",
     null_rule="NULL while no standing contract states both its critical power and its term.",
     ge=0,
@@ -592,7 +568,6 @@ def mean_term_years() -> pl.Expr:
 @metric(
     rows="credit_support",
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=f"Lower bound: supports without a disclosed amount add nothing. {ANNOUNCED}",
     null_rule=None,
     ge=0,
@@ -612,7 +587,6 @@ def backstop_usd() -> pl.Expr:
 @metric(
     rows="credit_support",
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=f"Lower bound: supports without a disclosed amount add nothing. {ANNOUNCED}",
     null_rule=None,
     ge=0,
@@ -632,7 +606,6 @@ def backstop_with_unverified_usd() -> pl.Expr:
 @metric(
     rows="credit_support",
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=f"Lower bound: supports without a disclosed amount add nothing. {ANNOUNCED}",
     null_rule=None,
     ge=0,
@@ -652,7 +625,6 @@ def google_backstop_usd() -> pl.Expr:
 @metric(
     rows="credit_support",
     unit=Unit.COUNT,
-    dtype=pl.Int64,
     error=ANNOUNCED,
     null_rule=None,
     ge=0,
@@ -665,7 +637,6 @@ def backstop_undisclosed_count() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error="Only contracts whose backstop and value are both disclosed. Caps need not cover the same years.",
     rows="credit_support",
     null_rule="NULL while no such contract stands.",
@@ -707,7 +678,6 @@ def backstop_coverage_pct() -> pl.Expr:
 @metric(
     rows="tenant",
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error="By value where it is disclosed; tenants that are not named count as one each.",
     null_rule="NULL while no contract with a value stands.",
     ge=0,
@@ -722,7 +692,6 @@ def top_tenant_share_pct() -> pl.Expr:
 @metric(
     rows="tenant",
     unit=Unit.INDEX,
-    dtype=pl.Float64,
     error="By value where it is disclosed; tenants that are not named count as one each, so it is a lower bound.",
     null_rule="NULL while no contract with a value stands.",
     ge=0,
@@ -737,7 +706,6 @@ def tenant_hhi_index() -> pl.Expr:
 @metric(
     rows="guarantor",
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error="Of disclosed amounts only: who guarantees without a cap is not in it.",
     null_rule="NULL while no backstop with an amount stands.",
     ge=0,
@@ -752,7 +720,6 @@ def top_guarantor_share_pct() -> pl.Expr:
 @metric(
     rows="guarantor",
     unit=Unit.INDEX,
-    dtype=pl.Float64,
     error="Of disclosed amounts only: who guarantees without a cap is not in it.",
     null_rule="NULL while no backstop with an amount stands.",
     ge=0,
@@ -782,7 +749,6 @@ LOW_GIVEN: Final = {
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error=f"{DISPLACED} Upper bound of what is known to have happened; at the mean fleet's efficiency.",
     null_rule="NULL when the fleet estimate is, or before the first dated assumption.",
     ge=0,
@@ -803,7 +769,6 @@ def displaced_hashrate_energised_ehs() -> pl.Expr:
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error=f"{DISPLACED} A low case; the strict lower bound is zero, because every machine may have moved.",
     null_rule="NULL when the fleet estimate is, or before the first dated assumption.",
     ge=0,
@@ -816,7 +781,6 @@ def displaced_hashrate_low_ehs() -> pl.Expr:
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error=f"{DISPLACED} Upper bound: sites that mined in part count whole, and those of unknown history count too.",
     null_rule="NULL before the first dated assumption.",
     ge=0,
@@ -843,7 +807,6 @@ def displaced_hashrate_high_ehs() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error=DISPLACED,
     null_rule="NULL when the hash rate or the displaced one is.",
     ge=0,
@@ -858,7 +821,6 @@ def share_removed_low_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error=DISPLACED,
     null_rule="NULL when the hash rate or the displaced one is.",
     ge=0,
@@ -874,7 +836,6 @@ def share_removed_high_pct() -> pl.Expr:
 @metric(
     rows="capex_guidance",
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=GUIDANCE,
     null_rule=NO_GUIDANCE,
     ge=0,
@@ -895,7 +856,6 @@ def capex_guidance_low_usd() -> pl.Expr:
 @metric(
     rows="capex_guidance",
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=GUIDANCE,
     null_rule=NO_GUIDANCE,
     ge=0,
@@ -914,7 +874,6 @@ def capex_guidance_high_usd() -> pl.Expr:
 
 @metric(
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=GUIDANCE,
     null_rule=NO_GUIDANCE,
     ge=0,
@@ -935,7 +894,6 @@ def capex_guidance_usd() -> pl.Expr:
 @metric(
     rows="capex_guidance",
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=GUIDANCE,
     null_rule=NO_GUIDANCE,
     ge=0,
@@ -955,7 +913,6 @@ def capex_guidance_with_unverified_usd() -> pl.Expr:
 @metric(
     rows="capex_guidance",
     unit=Unit.COUNT,
-    dtype=pl.Int64,
     error=GUIDANCE,
     null_rule=None,
     ge=0,
@@ -969,7 +926,6 @@ def capex_guidance_company_count() -> pl.Expr:
 @metric(
     rows="capex_quarter",
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=SPENDING,
     null_rule=NO_SPENDING,
     ge=0,
@@ -983,7 +939,6 @@ def capex_trailing_12m_usd() -> pl.Expr:
 @metric(
     rows="capex_quarter",
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=SPENDING,
     null_rule=NO_SPENDING,
     ge=0,
@@ -997,7 +952,6 @@ def capex_trailing_12m_unverified_usd() -> pl.Expr:
 @metric(
     rows="capex_quarter",
     unit=Unit.COUNT,
-    dtype=pl.Int64,
     error=SPENDING,
     null_rule=None,
     ge=0,

@@ -18,7 +18,6 @@ def _revenue_per_mwh(efficiency: str, pue: str) -> pl.Expr:
 
 @metric(
     unit=Unit.JOULE_PER_TERAHASH,
-    dtype=pl.Float64,
     error="Survey or model of the whole network, published months after its date; the fleet has moved since.",
     null_rule="NULL before the first estimate was published.",
     ge=0,
@@ -30,7 +29,6 @@ def fleet_efficiency_j_per_th() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_MEGAWATT_HOUR,
-    dtype=pl.Float64,
     error="A survey's median; single miners pay a third to twice of it.",
     null_rule="NULL before the first estimate was published.",
     ge=0,
@@ -42,7 +40,6 @@ def all_in_usd_per_mwh() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_MEGAWATT_HOUR,
-    dtype=pl.Float64,
     error=FLEET_ERROR,
     null_rule="NULL when hashprice or the fleet estimate is.",
     ge=0,
@@ -83,7 +80,6 @@ def revenue_usd_per_mwh() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_MEGAWATT_HOUR,
-    dtype=pl.Float64,
     error="For a reference machine, not for anybody's fleet.",
     null_rule="NULL when hashprice is.",
     ge=0,
@@ -106,7 +102,6 @@ def new_fleet_revenue_usd_per_mwh() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_MEGAWATT_HOUR,
-    dtype=pl.Float64,
     error="For a reference machine, not for anybody's fleet.",
     null_rule="NULL when hashprice is.",
     ge=0,
@@ -128,7 +123,6 @@ def old_fleet_revenue_usd_per_mwh() -> pl.Expr:
 
 @metric(
     unit=Unit.RATIO,
-    dtype=pl.Float64,
     error=FLEET_ERROR,
     null_rule="NULL when revenue per MWh or the cost estimate is.",
     ge=0,
@@ -141,7 +135,6 @@ def cost_coverage_ratio() -> pl.Expr:
 
 @metric(
     unit=Unit.RATIO,
-    dtype=pl.Float64,
     error="For a reference machine, not for anybody's fleet.",
     null_rule="NULL when revenue per MWh or the cost estimate is.",
     ge=0,
@@ -156,7 +149,6 @@ def new_fleet_cost_coverage_ratio() -> pl.Expr:
 
 @metric(
     unit=Unit.RATIO,
-    dtype=pl.Float64,
     error="For a reference machine, not for anybody's fleet.",
     null_rule="NULL when revenue per MWh or the cost estimate is.",
     ge=0,

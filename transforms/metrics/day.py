@@ -6,13 +6,13 @@ from schemas.metric import metric
 from schemas.units import Unit
 
 
-@metric(unit=Unit.DAY, dtype=pl.Date, error="Exact.", null_rule=None)
+@metric(unit=Unit.DAY, error="Exact.", null_rule=None)
 def day() -> pl.Expr:
     """UTC day from 00:00:00 to 23:59:59, by the running maximum of block header times where blocks are known."""
     return pl.col("day")
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error="Exact.", null_rule=None)
+@metric(unit=Unit.LABEL, error="Exact.", null_rule=None)
 def sources() -> pl.Expr:
     """Sources whose observations the row rests on, comma-separated; empty on a day that nobody describes."""
     return pl.col("sources")
@@ -20,7 +20,6 @@ def sources() -> pl.Expr:
 
 @metric(
     unit=Unit.YES_NO,
-    dtype=pl.Boolean,
     error="A re-organisation deeper than six blocks, or a vendor's revision, may still move a final day.",
     null_rule=None,
 )

@@ -39,7 +39,6 @@ def _normal_cdf(z: pl.Expr) -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error="Block luck: standard deviation 3 percentage points, and a lucky week makes a peak.",
     null_rule="NULL when the seven-day hash rate is.",
     ge=-100,
@@ -58,7 +57,6 @@ def hashrate_drawdown_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error="Block luck: relative standard deviation 1.5 %.",
     null_rule="NULL with fewer than 329 of 365 days of the thirty-day mean.",
     ge=0,
@@ -72,7 +70,6 @@ def hashrate_peak_365d_ehs() -> pl.Expr:
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error="Block luck: standard deviation of about 2 % of the hash rate.",
     null_rule="NULL when the peak or the thirty-day hash rate is.",
     ge=0,
@@ -85,7 +82,6 @@ def drawdown_total_ehs() -> pl.Expr:
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error=f"A low case from contracts only; the strict lower bound is zero. {NO_SINGLE_CAUSE}",
     null_rule="NULL when the displaced hash rate is.",
     ge=0,
@@ -98,7 +94,6 @@ def drawdown_permanent_low_ehs() -> pl.Expr:
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error=f"Upper bound from contracts only: much of it still mines. {NO_SINGLE_CAUSE}",
     null_rule="NULL when the displaced hash rate is.",
     ge=0,
@@ -111,7 +106,6 @@ def drawdown_permanent_high_ehs() -> pl.Expr:
 
 @metric(
     unit=Unit.JOULE_PER_TERAHASH,
-    dtype=pl.Float64,
     error="At a survey's all-in cash cost; hedged and cheaper power breaks even with older machines.",
     null_rule="NULL when hashprice or the cost estimate is.",
     ge=0,
@@ -128,7 +122,6 @@ def break_even_j_per_th() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error="Assumes a log-normal fleet around the dated estimate with a spread of 0.25. Hedges keep many on.",
     null_rule="NULL when the break-even efficiency or the fleet estimate is.",
     ge=0,
@@ -152,7 +145,6 @@ def unprofitable_fleet_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error="Upper bound: as if every machine that loses money were off.",
     null_rule="NULL when the peak or the unprofitable share is.",
     ge=0,
@@ -165,7 +157,6 @@ def drawdown_economic_high_ehs() -> pl.Expr:
 
 @metric(
     unit=Unit.RATIO,
-    dtype=pl.Float64,
     error="A line through zero over all earlier days; growth hides most of the response, so it is small.",
     null_rule="NULL until 365 earlier days of both are known.",
     ge=0,
@@ -200,7 +191,6 @@ def price_response_ratio() -> pl.Expr:
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error=f"As good as the response fitted on the past. {NO_SINGLE_CAUSE}",
     null_rule="NULL when the upper bound or the response is.",
     ge=0,
@@ -213,7 +203,6 @@ def drawdown_economic_ehs() -> pl.Expr:
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error="Only storms and grid alerts of the registry, once they were known. Block luck: 5 % of the hash rate.",
     null_rule="NULL when the hash rate is.",
     ge=0,
@@ -235,7 +224,6 @@ def drawdown_weather_ehs() -> pl.Expr:
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error=NO_SINGLE_CAUSE,
     null_rule="NULL when one of its two terms is.",
     ge=0,
@@ -248,7 +236,6 @@ def drawdown_temporary_ehs() -> pl.Expr:
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error=f"Holds new machines with a minus, luck, and all errors of the other terms. {NO_SINGLE_CAUSE}",
     null_rule="NULL when one of the terms is.",
     ge=-100_000,
@@ -271,7 +258,6 @@ def drawdown_residual_low_ehs() -> pl.Expr:
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error=f"Holds new machines with a minus, luck, and all errors of the other terms. {NO_SINGLE_CAUSE}",
     null_rule="NULL when one of the terms is.",
     ge=-100_000,
@@ -294,7 +280,6 @@ def _share(part: str) -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error=NO_SINGLE_CAUSE,
     null_rule="NULL when one of both is, or there is no drawdown.",
     ge=0,
@@ -308,7 +293,6 @@ def drawdown_permanent_share_low_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error=NO_SINGLE_CAUSE,
     null_rule="NULL when one of both is, or there is no drawdown.",
     ge=0,
@@ -322,7 +306,6 @@ def drawdown_permanent_share_high_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.DAY,
-    dtype=pl.Date,
     error=KNOWN_LATE,
     null_rule="NULL until 60 days after the first trough.",
     examples=[Example(given={"trough_on": [None, None]}, gives=None)],
@@ -335,7 +318,6 @@ def recovery_trough_on() -> pl.Expr:
 
 @metric(
     unit=Unit.RATIO,
-    dtype=pl.Float64,
     error=KNOWN_LATE,
     null_rule="NULL until 60 days after the first trough.",
     ge=0,
@@ -366,7 +348,6 @@ def recovery_ratio() -> pl.Expr:
 
 @metric(
     unit=Unit.LABEL,
-    dtype=pl.String,
     error=KNOWN_LATE,
     null_rule="NULL until 60 days after the first trough.",
     labels=("temporary", "mixed", "persistent"),

@@ -44,7 +44,6 @@ def _lease(value_usd: float | None, critical_it_mw: float, term_years: float) ->
 @metric(
     rows="conversion_deal",
     unit=Unit.USD_PER_MEGAWATT_YEAR,
-    dtype=pl.Float64,
     error=f"Per MW of critical power, where mining is measured in gross. {LEASES}",
     null_rule="NULL while no standing lease states value, critical power and term.",
     ge=0,
@@ -97,7 +96,6 @@ def lease_usd_per_mw_year() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_MEGAWATT_YEAR,
-    dtype=pl.Float64,
     error=f"{LIKE_FOR_LIKE} {LEASES}",
     null_rule="NULL when the lease price is, or before the first dated assumption.",
     ge=0,
@@ -112,7 +110,6 @@ def lease_gross_usd_per_mw_year() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_MEGAWATT_YEAR,
-    dtype=pl.Float64,
     error="As good as the dated fleet estimate and the assumed uptime.",
     null_rule="NULL when revenue per MWh is, or before the first dated assumption.",
     ge=0,
@@ -144,7 +141,6 @@ def mining_usd_per_mw_year() -> pl.Expr:
 
 @metric(
     unit=Unit.RATIO,
-    dtype=pl.Float64,
     error=f"{LIKE_FOR_LIKE} As good as the dated fleet estimate: newer machines earn more per MWh.",
     null_rule="NULL when one of both is.",
     ge=0,
@@ -170,7 +166,6 @@ def lease_to_mining_ratio() -> pl.Expr:
 
 @metric(
     unit=Unit.RATIO,
-    dtype=pl.Float64,
     error=f"{LIKE_FOR_LIKE} For a reference machine, not for anybody's fleet.",
     null_rule="NULL when one of both is.",
     ge=0,
@@ -200,7 +195,6 @@ def _parity(efficiency: str, pue: str) -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_PETAHASH_DAY,
-    dtype=pl.Float64,
     error=f"{LIKE_FOR_LIKE} As good as the dated fleet estimate and the assumed margin of leases.",
     null_rule="NULL when the lease price, the fleet estimate or the cost estimate is.",
     ge=0,
@@ -226,7 +220,6 @@ def parity_hashprice_usd_per_phs_day() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_PETAHASH_DAY,
-    dtype=pl.Float64,
     error=f"{LIKE_FOR_LIKE} For a reference machine, not for anybody's fleet.",
     null_rule="NULL when the lease price or the cost estimate is.",
     ge=0,
@@ -251,7 +244,6 @@ def new_fleet_parity_hashprice_usd_per_phs_day() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_MEGAWATT,
-    dtype=pl.Float64,
     error="Few miners state it, and retrofits of a mine are not new buildings: 3.6 and 11 million are both stated.",
     null_rule="NULL while no standing contract states cost and critical power.",
     ge=0,
@@ -277,7 +269,6 @@ def capex_usd_per_mw() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_YEAR,
-    dtype=pl.Float64,
     error=f"As if everything were delivered and paid evenly over its term. Includes GPU cloud. {LEASES}",
     null_rule=None,
     ge=0,
@@ -298,7 +289,6 @@ def contracted_annual_value_usd_year() -> pl.Expr:
 
 @metric(
     unit=Unit.USD,
-    dtype=pl.Float64,
     error="Miners' revenue as good as the daily price; fees paid outside the chain are missing.",
     null_rule="NULL with fewer than 329 of 365 days of revenue.",
     ge=0,
@@ -312,7 +302,6 @@ def miner_revenue_365d_usd() -> pl.Expr:
 
 @metric(
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=f"Includes GPU cloud. {LEASES}",
     null_rule="NULL in the first 365 days of the registry.",
     ge=-1e12,
@@ -326,7 +315,6 @@ def contracted_value_added_365d_usd() -> pl.Expr:
 
 @metric(
     unit=Unit.RATIO,
-    dtype=pl.Float64,
     error="Sets promises over 5 to 25 years beside revenue of one: it shows how large the turn is, not what pays more.",
     null_rule="NULL when one of both is.",
     ge=-100,

@@ -10,13 +10,13 @@ from transforms.windows import ratio
 SINGLE_ONLY = "NULL where the source states no single transactions."
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error=LABELS_ERROR, null_rule=None)
+@metric(unit=Unit.LABEL, error=LABELS_ERROR, null_rule=None)
 def exchange() -> pl.Expr:
     """Exchange that received the coins, or 'all'."""
     return pl.col("exchange")
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error=LABELS_ERROR, null_rule=None)
+@metric(unit=Unit.LABEL, error=LABELS_ERROR, null_rule=None)
 def pool() -> pl.Expr:
     """Pool whose wallets sent the coins, or 'all'."""
     return pl.col("pool")
@@ -24,7 +24,6 @@ def pool() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=LABELS_ERROR + LOWER_BOUND,
     null_rule=None,
     ge=0,
@@ -37,7 +36,6 @@ def miner_to_exchange_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.COUNT,
-    dtype=pl.Int64,
     error=LABELS_ERROR + LOWER_BOUND,
     null_rule="NULL when the source states a total without a count.",
     ge=0,
@@ -50,7 +48,6 @@ def miner_to_exchange_count() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=LABELS_ERROR + LOWER_BOUND,
     null_rule="NULL when there was no transaction, or the source does not count them.",
     ge=0,
@@ -63,7 +60,6 @@ def miner_to_exchange_mean_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=LABELS_ERROR + LOWER_BOUND,
     null_rule="NULL in the rows of all pools or exchanges where the source states no single transactions.",
     ge=0,
@@ -76,7 +72,6 @@ def miner_to_exchange_top10_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=LABELS_ERROR + LOWER_BOUND,
     null_rule=SINGLE_ONLY,
     ge=0,
@@ -89,7 +84,6 @@ def miner_to_exchange_fresh_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=LABELS_ERROR + LOWER_BOUND + " Holds buyers of miners' coins as well.",
     null_rule=SINGLE_ONLY,
     ge=0,
@@ -103,7 +97,7 @@ def one_hop_to_exchange_btc() -> pl.Expr:
     return pl.col("one_hop_sat") / SAT_PER_BTC
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error="Exact.", null_rule=SINGLE_ONLY)
+@metric(unit=Unit.LABEL, error="Exact.", null_rule=SINGLE_ONLY)
 def label_set() -> pl.Expr:
     """Version of the labels that named the exchange."""
     return pl.col("label_set")

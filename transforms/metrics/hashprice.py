@@ -17,7 +17,6 @@ from transforms.windows import ratio
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error="Exact where blocks are known; from daily totals the window is whole days, not 144 blocks.",
     null_rule="NULL when fees are, or fewer than 130 blocks of them are known.",
     ge=0,
@@ -70,7 +69,6 @@ def fees_per_block_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_PETAHASH_DAY,
-    dtype=pl.Float64,
     error="Expected value, free of block luck; as good as the daily price.",
     null_rule="NULL when difficulty, price, issuance or the fees of a block are.",
     ge=0,
@@ -112,7 +110,6 @@ def hashprice_usd_per_phs_day() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_PETAHASH_DAY,
-    dtype=pl.Float64,
     error="The block count cancels out, so it differs from the expected form by the fee window only.",
     null_rule="NULL when revenue or hash rate is, or the hash rate is zero.",
     ge=0,

@@ -27,7 +27,6 @@ LUCK = "Block luck by itself moves it: relative standard deviation 1/sqrt(block 
 
 @metric(
     unit=Unit.DIFFICULTY,
-    dtype=pl.Float64,
     error="Exact for final days where blocks are known; a vendor's daily mean may be off on retarget days.",
     null_rule="NULL when the chain source states none.",
     ge=0,
@@ -39,7 +38,6 @@ def difficulty() -> pl.Expr:
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error=LUCK,
     null_rule="NULL when block count or difficulty is.",
     ge=0,
@@ -70,7 +68,6 @@ def hashrate_ehs() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error="Assumes that blocks are found as a Poisson process.",
     null_rule="NULL when the block count is NULL or zero.",
     ge=0,
@@ -85,7 +82,6 @@ def hashrate_error_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error="Block luck: relative standard deviation 3.1 %.",
     null_rule="NULL with fewer than 7 of 7 days.",
     ge=0,
@@ -99,7 +95,6 @@ def hashrate_7d_ehs() -> pl.Expr:
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error="Block luck: relative standard deviation 1.5 %.",
     null_rule="NULL unless all 30 days are known.",
     ge=0,
@@ -113,7 +108,6 @@ def hashrate_30d_ehs() -> pl.Expr:
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error="Block luck: relative standard deviation 1.1 %.",
     null_rule="NULL unless all 60 days are known.",
     ge=0,
@@ -127,7 +121,6 @@ def hashrate_60d_ehs() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error="Block luck by itself gives a standard deviation of 1.08 percentage points.",
     null_rule="NULL unless all 60 days of hash rate are known.",
     history_days=60,
@@ -140,7 +133,6 @@ def hash_ribbon_spread_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.LABEL,
-    dtype=pl.String,
     error="Late by three days by construction; crossings smaller than 1 % are treated as luck.",
     null_rule="NULL when the spread is.",
     labels=("normal", "capitulation"),
@@ -168,7 +160,6 @@ def hash_ribbon_state() -> pl.Expr:
 
 @metric(
     unit=Unit.RATIO,
-    dtype=pl.Float64,
     error="Population standard deviation; with the sample form every value is 7 % higher.",
     null_rule="NULL unless all 200 days of difficulty are known.",
     ge=0,
@@ -194,7 +185,6 @@ def difficulty_ribbon_compression_ratio() -> pl.Expr:
 
 @metric(
     unit=Unit.YES_NO,
-    dtype=pl.Boolean,
     error="Luck crosses the lines: the spread has a standard deviation of 1.08 percentage points from luck.",
     null_rule="NULL unless all 60 days of hash rate are known.",
     history_days=60,

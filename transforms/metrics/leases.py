@@ -37,43 +37,43 @@ HUT: Final[dict[str, Scalar]] = {
 """A lease like Hut 8's at River Bend: 366 M USD in the first year, 3 % more each, for 15 years."""
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error=STATED, null_rule=None)
+@metric(unit=Unit.LABEL, error=STATED, null_rule=None)
 def deal_id() -> pl.Expr:
     """Deal, in `conversion_deal`."""
     return pl.col("deal_id")
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error=STATED, null_rule=None)
+@metric(unit=Unit.LABEL, error=STATED, null_rule=None)
 def miner() -> pl.Expr:
     """Company that supplies the power and the building."""
     return pl.col("miner")
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error=STATED, null_rule="NULL where there is no name.", examples=())
+@metric(unit=Unit.LABEL, error=STATED, null_rule="NULL where there is no name.", examples=())
 def tenant() -> pl.Expr:
     """Party that signed the contract."""
     return pl.col("tenant")
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error=STATED, null_rule=None, labels=LEASE_TYPES)
+@metric(unit=Unit.LABEL, error=STATED, null_rule=None, labels=LEASE_TYPES)
 def lease_type() -> pl.Expr:
     """How the customer pays. GPU cloud includes the servers and is comparable with nothing else here."""
     return pl.col("lease_type")
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error=STATED, null_rule=None)
+@metric(unit=Unit.LABEL, error=STATED, null_rule=None)
 def confidence() -> pl.Expr:
     """How well the deal is sourced; leave 'unverified' out of totals."""
     return pl.col("confidence")
 
 
-@metric(unit=Unit.MEGAWATT, dtype=pl.Float64, error=STATED, null_rule="NULL where not stated.", ge=0)
+@metric(unit=Unit.MEGAWATT, error=STATED, null_rule="NULL where not stated.", ge=0)
 def critical_it_mw() -> pl.Expr:
     """Power for servers, storage and network."""
     return pl.col("critical_it_mw")
 
 
-@metric(unit=Unit.YEARS, dtype=pl.Float64, error=STATED, null_rule="NULL where not stated.", ge=0)
+@metric(unit=Unit.YEARS, error=STATED, null_rule="NULL where not stated.", ge=0)
 def term_years() -> pl.Expr:
     """Base term."""
     return pl.col("term_years")
@@ -81,7 +81,6 @@ def term_years() -> pl.Expr:
 
 @metric(
     unit=Unit.MEGAWATT,
-    dtype=pl.Float64,
     error="Imputed where gross_mw_is_imputed: ratios of 1.10 to 1.45 are seen.",
     null_rule="NULL when neither gross nor critical power is stated.",
     ge=0,
@@ -97,7 +96,6 @@ def drawn_gross_mw() -> pl.Expr:
 
 @metric(
     unit=Unit.YES_NO,
-    dtype=pl.Boolean,
     error="Exact.",
     null_rule=None,
     examples=[
@@ -112,7 +110,6 @@ def gross_mw_is_imputed() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_MEGAWATT_YEAR,
-    dtype=pl.Float64,
     error=STATED,
     null_rule="NULL when value, critical power or term is not stated.",
     ge=0,
@@ -136,7 +133,6 @@ def contract_usd_per_mw_year() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_MEGAWATT_YEAR,
-    dtype=pl.Float64,
     error="As good as the gross power.",
     null_rule="NULL when value, power or term is not stated.",
     ge=0,
@@ -156,7 +152,6 @@ def contract_gross_usd_per_mw_year() -> pl.Expr:
 
 @metric(
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=f"{ASSUMED} Stated by few: see cost_is_assumed.",
     null_rule="NULL when the critical power is not stated and no cost is.",
     ge=0,
@@ -174,7 +169,6 @@ def building_cost_usd() -> pl.Expr:
 
 @metric(
     unit=Unit.YES_NO,
-    dtype=pl.Boolean,
     error="Exact.",
     null_rule=None,
     examples=[Example(given={"capex_usd": None}, gives=True)],
@@ -186,7 +180,6 @@ def cost_is_assumed() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error=ASSUMED,
     null_rule="NULL before the first dated assumption.",
     ge=0,
@@ -207,7 +200,6 @@ def discount_rate_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error=ASSUMED,
     null_rule="NULL before the first dated assumption.",
     ge=0,
@@ -220,7 +212,6 @@ def escalator_used_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_YEAR,
-    dtype=pl.Float64,
     error=ASSUMED,
     null_rule="NULL when value or term is not stated.",
     ge=0,
@@ -271,7 +262,6 @@ def _comparable(value: pl.Expr) -> pl.Expr:
 
 @metric(
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=ASSUMED,
     null_rule=NO_VALUE,
     ge=-1e12,
@@ -307,7 +297,6 @@ def _forgone(hashprice_ratio: float) -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_YEAR,
-    dtype=pl.Float64,
     error="At the hashprice of the newest day and the network's mean fleet; a mine that loses money is off, so 0.",
     null_rule="NULL where it is not known how much mined at the site, and without a hashprice.",
     ge=0,
@@ -362,7 +351,6 @@ NO_MINING: Final = "NULL when the value of the lease is, or where it is not know
 
 @metric(
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=f"{ASSUMED} Hashprice stays as it is.",
     null_rule=NO_MINING,
     ge=-1e12,
@@ -375,7 +363,6 @@ def npv_after_mining_usd() -> pl.Expr:
 
 @metric(
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=ASSUMED,
     null_rule=NO_MINING,
     ge=-1e12,
@@ -388,7 +375,6 @@ def npv_after_mining_hashprice_less_20_usd() -> pl.Expr:
 
 @metric(
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=ASSUMED,
     null_rule=NO_MINING,
     ge=-1e12,
@@ -421,7 +407,6 @@ def _returns(columns: Sequence[pl.Series]) -> pl.Series:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error=ASSUMED,
     null_rule=NO_VALUE + " NULL too where it would lie outside of 0 to 200 %.",
     ge=0,
@@ -468,7 +453,6 @@ def irr_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.YEARS,
-    dtype=pl.Float64,
     error=ASSUMED,
     null_rule=NO_VALUE + " NULL too when the base term does not earn the building back.",
     ge=0,
@@ -492,7 +476,6 @@ def payback_years() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error="A cap need not cover the same years as the value.",
     null_rule="NULL when no amount or no value is disclosed. Not 0: 0 is a stated none.",
     ge=0,
@@ -508,7 +491,6 @@ def contract_backstop_coverage_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.YEARS,
-    dtype=pl.Float64,
     error="At the mean rent of the base term.",
     null_rule="NULL when amount, value or term is not disclosed.",
     ge=0,

@@ -24,7 +24,6 @@ LOWER_BOUND = "Unlabelled exchange addresses are missing."
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=LABELS_ERROR,
     null_rule="NULL when the miner flow source states none.",
     ge=0,
@@ -37,7 +36,6 @@ def miner_outflow_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=LABELS_ERROR,
     null_rule="NULL when the outflow or the price is.",
     ge=0,
@@ -50,7 +48,6 @@ def miner_outflow_usd() -> pl.Expr:
 
 @metric(
     unit=Unit.RATIO,
-    dtype=pl.Float64,
     error=LABELS_ERROR + "Short texts call just this ratio the Miners' Position Index.",
     null_rule="NULL with fewer than 329 of 365 days of outflow in USD.",
     ge=0,
@@ -64,7 +61,6 @@ def mpi_ratio() -> pl.Expr:
 
 @metric(
     unit=Unit.STANDARD_DEVIATIONS,
-    dtype=pl.Float64,
     error=LABELS_ERROR + "Flows are heavy-tailed, so one outlier widens the yardstick for a year.",
     null_rule="NULL with fewer than 329 of 365 days of the ratio, or when it never varied.",
     history_days=2 * YEAR_DAYS,
@@ -92,7 +88,6 @@ def mpi_zscore() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=LABELS_ERROR + LOWER_BOUND,
     null_rule="NULL when the miner flow source states none.",
     ge=0,
@@ -105,7 +100,6 @@ def miner_to_exchange_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.COUNT,
-    dtype=pl.Int64,
     error=LABELS_ERROR + LOWER_BOUND,
     null_rule="NULL when the miner flow source states none.",
     ge=0,
@@ -117,7 +111,6 @@ def miner_to_exchange_count() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=LABELS_ERROR + LOWER_BOUND,
     null_rule="NULL when the flow or the count is, or there was no transaction.",
     ge=0,
@@ -133,7 +126,6 @@ def miner_to_exchange_mean_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.RATIO,
-    dtype=pl.Float64,
     error=LABELS_ERROR + "Above 1.5 the flow must hold coins that were sent more than once.",
     null_rule="NULL with fewer than 27 of 30 days of flow or issuance.",
     ge=0,
@@ -154,7 +146,6 @@ def miner_to_exchange_of_issuance_30d_ratio() -> pl.Expr:
 
 @metric(
     unit=Unit.YES_NO,
-    dtype=pl.Boolean,
     error="The limit of 1.5 is our judgement.",
     null_rule="NULL when the ratio to issuance is.",
     examples=[
@@ -170,7 +161,6 @@ def miner_to_exchange_recycling_suspected() -> pl.Expr:
 
 @metric(
     unit=Unit.SCORE,
-    dtype=pl.Float64,
     error=LABELS_ERROR + "A floor of 0.10 replaces the spread where most days are zero.",
     null_rule="NULL with fewer than 81 of the 90 days before.",
     history_days=BURST_WINDOW_DAYS + 1,
@@ -198,7 +188,6 @@ def miner_to_exchange_burst_score() -> pl.Expr:
 
 @metric(
     unit=Unit.YES_NO,
-    dtype=pl.Boolean,
     error="3.5 is the customary cut of a robust score; the share of issuance is our judgement.",
     null_rule="NULL when the burst score, the flow or issuance is.",
     history_days=MONTH_DAYS,
@@ -247,7 +236,6 @@ def miner_to_exchange_burst() -> pl.Expr:
 
 @metric(
     unit=Unit.YES_NO,
-    dtype=pl.Boolean,
     error="The cut at 6 is our judgement.",
     null_rule="NULL when the burst is.",
     examples=[

@@ -12,13 +12,13 @@ SAME_DAY = [date(2024, 6, 1)] * 2
 ATTRIBUTION_ERROR = "As good as the open pool list: proxy pools that build another's templates count as themselves. "
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error=ATTRIBUTION_ERROR, null_rule=None)
+@metric(unit=Unit.LABEL, error=ATTRIBUTION_ERROR, null_rule=None)
 def pool() -> pl.Expr:
     """Pool that made the blocks, by payout address, then coinbase tag, else 'unknown'."""
     return pl.col("pool")
 
 
-@metric(unit=Unit.COUNT, dtype=pl.Int64, error=ATTRIBUTION_ERROR, null_rule=None, ge=0)
+@metric(unit=Unit.COUNT, error=ATTRIBUTION_ERROR, null_rule=None, ge=0)
 def block_count() -> pl.Expr:
     """Blocks of the pool on the day."""
     return pl.col("block_count")
@@ -26,7 +26,6 @@ def block_count() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error=ATTRIBUTION_ERROR + "On a single day block luck dominates.",
     null_rule="NULL when the day has no block.",
     ge=0,
@@ -38,13 +37,13 @@ def block_share_pct() -> pl.Expr:
     return PERCENT * ratio(pl.col("block_count"), pl.col("block_count").sum().over("day"))
 
 
-@metric(unit=Unit.COUNT, dtype=pl.Int64, error=ATTRIBUTION_ERROR, null_rule="NULL until 4,320 blocks are known.", ge=0)
+@metric(unit=Unit.COUNT, error=ATTRIBUTION_ERROR, null_rule="NULL until 4,320 blocks are known.", ge=0)
 def block_4320_count() -> pl.Expr:
     """Blocks of the pool among the 4,320 up to the last block of the day, about thirty days."""
     return pl.col("block_4320_count")
 
 
-@metric(unit=Unit.COUNT, dtype=pl.Int64, error=ATTRIBUTION_ERROR, null_rule="NULL until 1,008 blocks are known.", ge=0)
+@metric(unit=Unit.COUNT, error=ATTRIBUTION_ERROR, null_rule="NULL until 1,008 blocks are known.", ge=0)
 def block_1008_count() -> pl.Expr:
     """Blocks of the pool among the 1,008 up to the last block of the day, about seven days."""
     return pl.col("block_1008_count")
@@ -52,7 +51,6 @@ def block_1008_count() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error=ATTRIBUTION_ERROR + "Sampling error beside it.",
     null_rule="NULL until 4,320 blocks are known.",
     ge=0,
@@ -66,7 +64,6 @@ def pool_share_4320_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error="Assumes that blocks are independent draws.",
     null_rule="NULL until 4,320 blocks are known.",
     ge=0,
@@ -80,7 +77,6 @@ def pool_share_4320_error_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error=ATTRIBUTION_ERROR + "Sampling standard deviation about twice that of 4,320 blocks.",
     null_rule="NULL until 1,008 blocks are known.",
     ge=0,
@@ -94,7 +90,6 @@ def pool_share_1008_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.RANK,
-    dtype=pl.Int64,
     error="Neighbouring ranks change by luck where shares are closer than their error.",
     null_rule="NULL until 4,320 blocks are known.",
     ge=1,

@@ -12,7 +12,6 @@ HALVING_NOTE = "For a year after a halving the numerator is halved and the mean 
 
 @metric(
     unit=Unit.RATIO,
-    dtype=pl.Float64,
     error="As good as the daily price. " + HALVING_NOTE,
     null_rule="NULL with fewer than 329 of 365 days of issuance in USD.",
     ge=0,
@@ -36,7 +35,6 @@ def puell_issuance_ratio() -> pl.Expr:
 
 @metric(
     unit=Unit.RATIO,
-    dtype=pl.Float64,
     error="Fee bursts distort it. " + HALVING_NOTE,
     null_rule="NULL with fewer than 329 of 365 days of revenue in USD.",
     ge=0,
@@ -50,7 +48,6 @@ def puell_revenue_ratio() -> pl.Expr:
 
 @metric(
     unit=Unit.RATIO,
-    dtype=pl.Float64,
     error="Our own form of a vendor's unpublished adjustment. " + HALVING_NOTE,
     null_rule="NULL with fewer than 329 of 365 days of issuance in USD and difficulty.",
     ge=0,
@@ -71,7 +68,6 @@ def puell_difficulty_adjusted_ratio() -> pl.Expr:
 
 @metric(
     unit=Unit.LABEL,
-    dtype=pl.String,
     error="Limits are our judgement; published ones range from 0.4 to 0.6 for low and 3.4 to 4 for high.",
     null_rule="NULL when the Puell Multiple is.",
     labels=("deep_stress", "stress", "pressure", "normal", "comfortable", "hot"),

@@ -33,7 +33,6 @@ JUDGEMENT = "Limits are our judgement. "
 
 @metric(
     unit=Unit.YES_NO,
-    dtype=pl.Boolean,
     error=JUDGEMENT,
     null_rule="NULL when neither input is known, or the known one shows no stress.",
     history_days=WEEK_DAYS,
@@ -53,7 +52,6 @@ def stress_income() -> pl.Expr:
 
 @metric(
     unit=Unit.YES_NO,
-    dtype=pl.Boolean,
     error=JUDGEMENT + "As good as the dated fleet and cost estimates.",
     null_rule="NULL when cost coverage is.",
     examples=[
@@ -68,7 +66,6 @@ def stress_margin() -> pl.Expr:
 
 @metric(
     unit=Unit.YES_NO,
-    dtype=pl.Boolean,
     error="Late by three days by construction.",
     null_rule="NULL when the state of the hash ribbon is.",
     examples=[
@@ -83,7 +80,6 @@ def stress_hashrate() -> pl.Expr:
 
 @metric(
     unit=Unit.YES_NO,
-    dtype=pl.Boolean,
     error=JUDGEMENT + "Moving coins is not selling them.",
     null_rule="NULL when the index is unknown and the bursts decide nothing.",
     history_days=SELLING_STRESS_DAYS + SAME_EVENT_DAYS,
@@ -155,7 +151,6 @@ def stress_selling() -> pl.Expr:
 
 @metric(
     unit=Unit.YES_NO,
-    dtype=pl.Boolean,
     error="Another house's rule on our inputs: their data and the details of their averages differ.",
     null_rule="NULL when either input is.",
     examples=[
@@ -178,7 +173,6 @@ _CONDITIONS = ("stress_income", "stress_margin", "stress_hashrate", "stress_sell
 
 @metric(
     unit=Unit.RATIO,
-    dtype=pl.Float64,
     error="Exact.",
     null_rule=None,
     ge=0,
@@ -195,7 +189,6 @@ def capitulation_coverage_ratio() -> pl.Expr:
 
 @metric(
     unit=Unit.COUNT,
-    dtype=pl.Int64,
     error=JUDGEMENT,
     null_rule=None,
     ge=0,
@@ -288,7 +281,6 @@ def _days(**conditions: Sequence[Scalar] | Scalar) -> Given:
 
 @metric(
     unit=Unit.LABEL,
-    dtype=pl.String,
     error=JUDGEMENT + "Late by three days by construction, and by three more where the ribbon decides.",
     null_rule="NULL when the day is not final, hash-rate or both other stresses are unknown, or history begins.",
     labels=STATES,
@@ -335,7 +327,6 @@ def capitulation_state() -> pl.Expr:
 
 @metric(
     unit=Unit.LABEL,
-    dtype=pl.String,
     error="Exact.",
     null_rule="NULL when the state is.",
     examples=[

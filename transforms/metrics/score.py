@@ -68,7 +68,6 @@ SCORE_NULL = "NULL when its own input is, or when less than 0.6 of the weight is
 
 @metric(
     unit=Unit.SCORE_PART,
-    dtype=pl.Float64,
     error=SCORE_ERROR,
     null_rule=SCORE_NULL,
     ge=0,
@@ -83,7 +82,6 @@ def score_income_level() -> pl.Expr:
 
 @metric(
     unit=Unit.SCORE_PART,
-    dtype=pl.Float64,
     error=SCORE_ERROR,
     null_rule=SCORE_NULL,
     ge=0,
@@ -98,7 +96,6 @@ def score_income_change() -> pl.Expr:
 
 @metric(
     unit=Unit.SCORE_PART,
-    dtype=pl.Float64,
     error=SCORE_ERROR,
     null_rule=SCORE_NULL,
     ge=0,
@@ -126,7 +123,6 @@ def score_hashrate() -> pl.Expr:
 
 @metric(
     unit=Unit.SCORE_PART,
-    dtype=pl.Float64,
     error=SCORE_ERROR,
     null_rule=SCORE_NULL,
     ge=0,
@@ -141,7 +137,6 @@ def score_margin() -> pl.Expr:
 
 @metric(
     unit=Unit.SCORE_PART,
-    dtype=pl.Float64,
     error=SCORE_ERROR,
     null_rule=SCORE_NULL,
     ge=0,
@@ -159,7 +154,6 @@ _PARTS = ("score_income_level", "score_income_change", "score_hashrate", "score_
 
 @metric(
     unit=Unit.SCORE,
-    dtype=pl.Float64,
     error=SCORE_ERROR,
     null_rule="NULL when less than 0.6 of the weight is known.",
     ge=0,

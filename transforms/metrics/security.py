@@ -25,7 +25,6 @@ COST: Final = "As good as the dated fleet and price estimates: both move by a th
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error="What miners left unclaimed counts as issued where it comes from heights; lost coins always count.",
     null_rule="NULL where nobody states it and neither all issuance since 2009 nor the height of the chain is known.",
     ge=0,
@@ -74,7 +73,6 @@ def supply_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_YEAR,
-    dtype=pl.Float64,
     error="A running rate, not a forecast; as good as the daily price.",
     null_rule="NULL with fewer than 27 of 30 days of revenue.",
     ge=0,
@@ -95,7 +93,6 @@ def security_budget_usd_year() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error="As good as the daily price; supply counts lost coins.",
     null_rule="NULL when the budget, the price or the supply is.",
     ge=0,
@@ -114,7 +111,6 @@ def security_budget_of_market_value_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error="A halving takes about half of it at once.",
     null_rule="NULL when the budget of today or of 365 days ago is.",
     ge=-PERCENT,
@@ -129,7 +125,6 @@ def security_budget_change_365d_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error="Rank among 365 days, of which neighbours share most of their window.",
     null_rule="NULL with fewer than 329 of 365 days of the budget.",
     ge=0,
@@ -149,7 +144,6 @@ def security_budget_percentile_365d_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
-    dtype=pl.Float64,
     error="Block luck: relative standard deviation 3.1 %.",
     null_rule="NULL when the seven-day hash rate is.",
     ge=0,
@@ -162,7 +156,6 @@ def attack_hashrate_ehs() -> pl.Expr:
 
 @metric(
     unit=Unit.MEGAWATT,
-    dtype=pl.Float64,
     error=COST,
     null_rule="NULL when the hash rate or the fleet estimate is.",
     ge=0,
@@ -180,7 +173,6 @@ def attack_power_mw() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_HOUR,
-    dtype=pl.Float64,
     error=COST,
     null_rule="NULL when the power or the price estimate is.",
     ge=0,
@@ -193,7 +185,6 @@ def attack_energy_usd_per_hour() -> pl.Expr:
 
 @metric(
     unit=Unit.USD,
-    dtype=pl.Float64,
     error=HARDWARE,
     null_rule="NULL when the hash rate is, or before the first price was published.",
     ge=0,
@@ -206,7 +197,6 @@ def attack_hardware_usd() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_HOUR,
-    dtype=pl.Float64,
     error="Theoretical: so much hash rate is nowhere to rent. A lower bound, at what renting out forgoes.",
     null_rule="NULL when the hash rate or hashprice is.",
     ge=0,
@@ -221,7 +211,6 @@ def attack_rent_usd_per_hour() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_HOUR,
-    dtype=pl.Float64,
     error="What an attack does to the price of what is earned is not in it.",
     null_rule="NULL when revenue is.",
     ge=0,
@@ -234,7 +223,6 @@ def attack_forgone_usd_per_hour() -> pl.Expr:
 
 @metric(
     unit=Unit.USD_PER_MEGAWATT,
-    dtype=pl.Float64,
     error=f"{HARDWARE} Machines that are set free make it cheaper still.",
     null_rule="NULL when the fleet estimate is, or before the first price was published.",
     ge=0,

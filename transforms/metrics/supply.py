@@ -12,7 +12,6 @@ SPEC_DAY = {"issuance_sat": 45_625_000_000.0, "fees_sat": 400_000_000.0}
 
 @metric(
     unit=Unit.USD,
-    dtype=pl.Float64,
     error="One daily price of one supplier; venues differ by tenths of a percent, on violent days by several.",
     null_rule="NULL when the price source states none.",
     ge=0,
@@ -24,7 +23,6 @@ def price_usd() -> pl.Expr:
 
 @metric(
     unit=Unit.COUNT,
-    dtype=pl.Int64,
     error="Exact for final days.",
     null_rule="NULL when the chain source states none, or holds only a part of the day's blocks.",
     ge=0,
@@ -36,7 +34,6 @@ def block_count() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error="Exact to the satoshi for final days.",
     null_rule="NULL when the chain source states none.",
     ge=0,
@@ -49,7 +46,6 @@ def issuance_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.USD,
-    dtype=pl.Float64,
     error="As good as the one daily price; block-level pricing differs by several percent on violent days.",
     null_rule="NULL when issuance or price is.",
     ge=0,
@@ -70,7 +66,6 @@ def issuance_usd() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error="Exact for final days; fees paid outside the chain are invisible.",
     null_rule="NULL when the chain source states none.",
     ge=0,
@@ -85,7 +80,6 @@ def fees_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error="Exact to the satoshi for final days.",
     null_rule="NULL when issuance or fees are.",
     ge=0,
@@ -98,7 +92,6 @@ def miner_revenue_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.USD,
-    dtype=pl.Float64,
     error="As good as the one daily price.",
     null_rule="NULL when revenue in BTC or the price is.",
     ge=0,
@@ -111,7 +104,6 @@ def miner_revenue_usd() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error="Exact for final days; free of the price.",
     null_rule="NULL when fees are, or miners earned nothing.",
     ge=0,
@@ -129,7 +121,6 @@ def fee_share_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error="Exact for final days; free of the price.",
     null_rule="NULL with fewer than 7 of 7 days of fees and revenue.",
     ge=0,

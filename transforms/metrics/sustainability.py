@@ -54,7 +54,6 @@ def _zone(change: pl.Expr, low: pl.Expr, lower: pl.Expr, upper: pl.Expr, high: p
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error=LUCK + HALVED,
     null_rule="NULL with fewer than 6 of 7 days of revenue in either of the two weeks.",
     ge=-100,
@@ -85,7 +84,6 @@ def revenue_change_30d_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error="Block luck by itself gives a standard deviation of 12 percentage points. " + HALVED,
     null_rule="NULL when revenue is, on either of the two days.",
     ge=-100,
@@ -99,7 +97,6 @@ def revenue_change_30d_raw_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error=LUCK + HALVED,
     null_rule="NULL when the change of revenue or of difficulty is.",
     history_days=LAG_DAYS + MEAN_DAYS,
@@ -127,7 +124,6 @@ def revenue_less_difficulty_change_30d_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.COUNT,
-    dtype=pl.Int64,
     error="A halving that falls in the last hundredth of a day's blocks is dated to the next day.",
     null_rule="NULL when issuance or the block count is, or nothing was issued.",
     ge=0,
@@ -149,7 +145,6 @@ def halving_count() -> pl.Expr:
 
 @metric(
     unit=Unit.YES_NO,
-    dtype=pl.Boolean,
     error="Days on which no subsidy is known count as without a halving.",
     null_rule=None,
     history_days=HALVING_WINDOW_DAYS,
@@ -169,7 +164,6 @@ def halving_window() -> pl.Expr:
 
 @metric(
     unit=Unit.PERCENT,
-    dtype=pl.Float64,
     error=LUCK + "Blocks of a halving day that came before it are valued as if they came after.",
     null_rule="NULL with fewer than 6 of 7 days of issuance and fees in either of the two weeks.",
     history_days=LAG_DAYS + MEAN_DAYS,
@@ -208,7 +202,6 @@ def revenue_change_30d_exhalving_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.LABEL,
-    dtype=pl.String,
     error="Limits are our judgement: twice the standard deviation of block luck from zero and beyond.",
     null_rule="NULL when the change of revenue is.",
     labels=ZONES,
@@ -231,7 +224,6 @@ def sustainability_zone() -> pl.Expr:
 
 @metric(
     unit=Unit.LABEL,
-    dtype=pl.String,
     error="Limits move with history: the 5th, 20th, 80th and 95th percentile of every day up to the present one.",
     null_rule="NULL with fewer than 1,095 days of the change of revenue.",
     labels=ZONES,

@@ -10,31 +10,31 @@ READ_OFF = "Exact: read off the chain."
 SHARED = "Where others spend with the miners, outputs are shared out by what each put in. "
 
 
-@metric(unit=Unit.HEIGHT, dtype=pl.Int64, error=READ_OFF, null_rule=None, ge=0)
+@metric(unit=Unit.HEIGHT, error=READ_OFF, null_rule=None, ge=0)
 def height() -> pl.Expr:
     """Block that holds the transaction."""
     return pl.col("height")
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error=READ_OFF, null_rule=None)
+@metric(unit=Unit.LABEL, error=READ_OFF, null_rule=None)
 def block_hash() -> pl.Expr:
     """Hash of that block."""
     return pl.col("block_hash")
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error=READ_OFF, null_rule=None)
+@metric(unit=Unit.LABEL, error=READ_OFF, null_rule=None)
 def txid() -> pl.Expr:
     """Identifier of the transaction."""
     return pl.col("txid")
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error=LABELS_ERROR, null_rule=None)
+@metric(unit=Unit.LABEL, error=LABELS_ERROR, null_rule=None)
 def exchange() -> pl.Expr:
     """Exchange that received the coins."""
     return pl.col("exchange")
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error=LABELS_ERROR, null_rule=None)
+@metric(unit=Unit.LABEL, error=LABELS_ERROR, null_rule=None)
 def pool() -> pl.Expr:
     """Pool that had paid the scripts which put in the most."""
     return pl.col("pool")
@@ -42,7 +42,6 @@ def pool() -> pl.Expr:
 
 @metric(
     unit=Unit.COUNT,
-    dtype=pl.Int64,
     error="The layer of 1 holds buyers of miners' coins as well.",
     null_rule=None,
     ge=0,
@@ -54,7 +53,7 @@ def hop_count() -> pl.Expr:
     return pl.col("hop")
 
 
-@metric(unit=Unit.SAT, dtype=pl.Int64, error=LABELS_ERROR + SHARED, null_rule=None, ge=0)
+@metric(unit=Unit.SAT, error=LABELS_ERROR + SHARED, null_rule=None, ge=0)
 def transfer_sat() -> pl.Expr:
     """Coins that the transaction carried from the miners to the exchange."""
     return pl.col("transfer_sat")
@@ -62,7 +61,6 @@ def transfer_sat() -> pl.Expr:
 
 @metric(
     unit=Unit.BTC,
-    dtype=pl.Float64,
     error=LABELS_ERROR + LOWER_BOUND,
     null_rule=None,
     ge=0,
@@ -75,7 +73,6 @@ def transfer_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.SAT,
-    dtype=pl.Int64,
     error=LABELS_ERROR + SHARED,
     null_rule="NULL when the node did not state which spent outputs a coinbase made.",
     ge=0,
@@ -85,13 +82,13 @@ def fresh_sat() -> pl.Expr:
     return pl.col("fresh_sat")
 
 
-@metric(unit=Unit.SAT, dtype=pl.Int64, error=LABELS_ERROR, null_rule=None, ge=0)
+@metric(unit=Unit.SAT, error=LABELS_ERROR, null_rule=None, ge=0)
 def miner_input_sat() -> pl.Expr:
     """What the miners' scripts of the layer put into the transaction."""
     return pl.col("miner_input_sat")
 
 
-@metric(unit=Unit.SAT, dtype=pl.Int64, error=READ_OFF, null_rule=None, ge=0)
+@metric(unit=Unit.SAT, error=READ_OFF, null_rule=None, ge=0)
 def total_input_sat() -> pl.Expr:
     """All that was put into the transaction."""
     return pl.col("total_input_sat")
@@ -99,7 +96,6 @@ def total_input_sat() -> pl.Expr:
 
 @metric(
     unit=Unit.LABEL,
-    dtype=pl.String,
     error="The limits of 5 and 95 % are our judgement.",
     null_rule=None,
     labels=("A", "B", "C"),
@@ -109,7 +105,7 @@ def quality() -> pl.Expr:
     return pl.col("quality")
 
 
-@metric(unit=Unit.LABEL, dtype=pl.String, error="Exact.", null_rule=None)
+@metric(unit=Unit.LABEL, error="Exact.", null_rule=None)
 def label_set() -> pl.Expr:
     """Version of the labels that named the exchange."""
     return pl.col("label_set")
