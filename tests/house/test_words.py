@@ -23,8 +23,9 @@ TABLE_ROWS = re.compile(r"^\|.*\|$", re.MULTILINE)
 
 
 def words(text: str) -> set[str]:
-    """The words of a name or a sentence; a name is parted at underscores and capitals."""
-    return set(re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", text).lower()))
+    """The words of a name or a sentence, addresses left out; a name is parted at underscores and capitals."""
+    plain = re.sub(r"https?://\S+", "", text)
+    return set(re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", plain).lower()))
 
 
 def misused(source: str) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Where EDGAR's two hosts are, their common rate limit and their errors.
 
 Source: https://www.sec.gov/search-filings/edgar-application-programming-interfaces and
-https://www.sec.gov/search-filings/edgar-search-assistance/accessing-edgar-data. Ten requests a second are counted
+https://www.sec.gov/about/webmaster-frequently-asked-questions. Ten requests a second are counted
 over all hosts and machines of a user; beyond that, an address is blocked until ten minutes have passed below the limit.
 """
 
