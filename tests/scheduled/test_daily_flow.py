@@ -88,7 +88,8 @@ def test_failed_run_shows_as_failed_and_is_not_retried_when_retrying_cannot_help
 ) -> None:
     done = hashpivot("daily", "--profile", "files", "--files-dir", "missing", PREFECT_API_URL=server)
     assert done.returncode == 3
-    assert done.stderr.splitlines()[-1].startswith("error: ")
+    # The scheduler may report events that it still sends after our one line.
+    assert sum(line.startswith("error: ") for line in done.stderr.splitlines()) == 1
     failed = [run for run in fetch(server, "/flow_runs/filter", {}) if run["name"].startswith("files ")]
     assert [run["state_type"] for run in failed] == ["FAILED"]
     tasks = fetch(server, "/task_runs/filter", {"flow_runs": {"id": {"any_": [failed[0]["id"]]}}})

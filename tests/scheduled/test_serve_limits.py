@@ -136,8 +136,9 @@ def limited(served: Serving, limits: dict[str, float], environment: dict[str, st
 
 
 def tasks(served: Serving, run_id: str) -> dict[str, tuple[str, int]]:
+    """By name, the state of each task and how often it ran; one that was created just now has no state yet."""
     found = served.fetch("/task_runs/filter", {"flow_runs": {"id": {"any_": [run_id]}}})
-    return {task["name"]: (task["state"]["name"], task["run_count"]) for task in found}
+    return {task["name"]: (task["state"]["name"], task["run_count"]) for task in found if task["state"]}
 
 
 def check_nothing_is_left(served: Serving, ended: Ended) -> None:
