@@ -155,6 +155,8 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     done = hashpivot(node, folder / "whole", "daily", "--profile", "node", "--plain")
     assert done.returncode == 0, done.stderr
     node.most_at_once = 0
+    # Slow enough that readers which go side by side meet here, however busy the machine is.
+    node.faults.append(Fault("slow", "batch getblockheader", times=10**6, seconds=0.1))
     done = hashpivot(node, folder / "cold", *BACKFILL, HASHPIVOT_NODE_SHARD_BLOCKS="100", **QUIET)
     node.stop()
     assert done.returncode == 0, done.stderr
