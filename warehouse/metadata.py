@@ -1,11 +1,13 @@
 """What the working database knows about runs, suppliers and revisions, as rows of the meta schema."""
 
 from collections.abc import Callable, Mapping
+from typing import Final
 
 import duckdb
 import polars as pl
 
 from schemas.suppliers import REGISTRY, Supplier
+from schemas.table import Origin
 from warehouse.statements import frame, statement, without_zone
 
 
@@ -24,17 +26,28 @@ def notices_of(connection: duckdb.DuckDBPyConnection, run_id: str) -> list[tuple
     return connection.execute(statement("notices"), [run_id]).fetchall()
 
 
+_OBSERVED: Final = {
+    "row_count": pl.Int64,
+    "first_day": pl.Date,
+    "last_day": pl.Date,
+    "last_observed_at": pl.Datetime("us"),
+}
+_COSTS: Final = {"request_count": pl.Int64, "received_bytes": pl.Int64, "waited_seconds": pl.Float64}
+_USES: Final = (Origin.BLOCKS, Origin.FLOWS, Origin.REGISTRY)
+"""Origins that are listed as a use of their supplier; series are listed by name."""
+
+
 def source_facts(
     connection: duckdb.DuckDBPyConnection,
     supplier_named: Callable[[str], Supplier | None],
     chosen: Mapping[str, str],
-    block_source: str | None,
-    flow_source: str | None,
+    origins: Mapping[Origin, str],
     costs: Mapping[str, Mapping[str, float]] | None = None,
 ) -> pl.DataFrame:
     """One row a supplier that has stated anything, and the registry: rows of `meta.sources`.
 
-    `costs`: by hosted source of this run, its `request_count`, `received_bytes` and `waited_seconds`.
+    `chosen`: the supplier of each series; `origins`: that of each origin, without those that have none. `costs`: by
+    hosted source of this run, its `request_count`, `received_bytes` and `waited_seconds`.
     """
     observed = {
         row["source"]: row
@@ -43,11 +56,9 @@ def source_facts(
     uses: dict[str, list[str]] = {}
     for series, source in chosen.items():
         uses.setdefault(source, []).append(series)
-    for user, what in ((block_source, "blocks"), (flow_source, "exchange flows"), (REGISTRY.name, "registry")):
-        if user:
-            uses.setdefault(user, []).append(what)
-    nothing = {"row_count": None, "first_day": None, "last_day": None, "last_observed_at": None}
-    no_cost = {"request_count": None, "received_bytes": None, "waited_seconds": None}
+    for origin in _USES:
+        if origin in origins:
+            uses.setdefault(origins[origin], []).append(origin.label)
     rows = [
         {
             "source": supplier.name,
@@ -57,22 +68,10 @@ def source_facts(
             "trust": supplier.trust,
             "address": supplier.address,
             "used_for": ", ".join(uses.get(supplier.name, ())),
-            **{key: observed.get(supplier.name, nothing)[key] for key in nothing},
-            **{key: (costs or {}).get(supplier.name, no_cost)[key] for key in no_cost},
+            **{key: observed.get(supplier.name, {}).get(key) for key in _OBSERVED},
+            **{key: (costs or {}).get(supplier.name, {}).get(key) for key in _COSTS},
         }
         for supplier in (*map(supplier_named, sorted(observed)), REGISTRY)
         if supplier is not None
     ]
-    return pl.DataFrame(
-        rows,
-        schema_overrides={
-            "row_count": pl.Int64,
-            "first_day": pl.Date,
-            "last_day": pl.Date,
-            "last_observed_at": pl.Datetime("us"),
-            "request_count": pl.Int64,
-            "received_bytes": pl.Int64,
-            "waited_seconds": pl.Float64,
-        },
-        infer_schema_length=None,
-    )
+    return pl.DataFrame(rows, schema_overrides={**_OBSERVED, **_COSTS}, infer_schema_length=None)

@@ -11,17 +11,23 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from schemas.units import PERCENT
+from transforms.metrics import score
 from warehouse import publication_queries
 from warehouse.publication_queries import Row
 from warehouse.reading import open_publication
 
-PARTS: Final = (
-    ("income level", "score_income_level", 25),
-    ("income change", "score_income_change", 15),
-    ("hash rate", "score_hashrate", 25),
-    ("margin", "score_margin", 20),
-    ("selling", "score_selling", 15),
+PARTS: Final = tuple(
+    (label, f"score_{name}", round(PERCENT * component.weight))
+    for label, name, component in (
+        ("income level", "income_level", score.INCOME_LEVEL),
+        ("income change", "income_change", score.INCOME_CHANGE),
+        ("hash rate", "hashrate", score.HASHRATE),
+        ("margin", "margin", score.MARGIN),
+        ("selling", "selling", score.SELLING),
+    )
 )
+"""Label, column and most points of each part of the score."""
 MONTH: Final = timedelta(days=30)
 MILLION: Final = 1e6
 BILLION: Final = 1e9

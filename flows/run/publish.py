@@ -22,7 +22,6 @@ from schemas.check import Check, as_frame, failed, from_notices
 from schemas.errors import NothingToPublishError, QualityError
 from schemas.observations import ObservedTable
 from schemas.series import Group
-from schemas.table import Origin
 from transforms.build import Built, build
 from transforms.catalog import PUBLISHED, TABLES
 from transforms.inputs.capex import capex_quarters
@@ -121,7 +120,7 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         connection.begin()
         journal.end(connection, run.run_id, status="published", ended_at=ended, publication=run.run_id)
         costs = {each.source: _cost_of(each.used) for each in ingested if each.used}
-        meta = _meta(connection, built, inputs, checks, costs)
+        meta = _meta(connection, built, checks, costs)
         target = FileTarget(folder=run.settings.published, keep=run.settings.keep_publications)
         published = publish(_publication(run, built, inputs, meta, created_at=ended), [target])
         connection.commit()
@@ -159,7 +158,7 @@ def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
         inputs = replace(seen, reference=known_by(seen.reference, run.now.date()))
         built = build(inputs)
         refuse_failed(built.checks)
-        meta = _meta(connection, built, inputs, built.checks)
+        meta = _meta(connection, built, built.checks)
     target = FileTarget(folder=run.settings.rebuilt / f"{run.now:%Y%m%dT%H%M%SZ}", keep=1)
     published = publish(_publication(run, built, inputs, meta, created_at=datetime.now(UTC)), [target])
     logger.info("rebuilt as_of=%s %s", run.now.isoformat(), _counts(published))
@@ -198,7 +197,6 @@ def _counts(published: Published) -> str:
 def _meta(
     connection: Connection,
     built: Built,
-    inputs: Inputs,
     checks: Sequence[Check],
     costs: Mapping[str, Mapping[str, float]] | None = None,
 ) -> dict[str, pl.DataFrame]:
@@ -207,9 +205,7 @@ def _meta(
         "quality": as_frame(checks),
         "nulls": built.nulls,
         "runs": run_history(connection),
-        "sources": source_facts(
-            connection, supplier_named, built.chosen, inputs.block_source, built.origins.get(Origin.FLOWS), costs
-        ),
+        "sources": source_facts(connection, supplier_named, built.chosen, built.origins, costs),
         "revisions": revisions(connection),
     }
 

@@ -8,6 +8,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from flows.sources.kinds import supplier_named
+from schemas.table import Origin
 from tests.warehouse.warehouse_rows import DAY, NOW, ONE, OTHER, block, blocks, flow, flows, price, run
 from warehouse import journal, metadata, vintages
 from warehouse.working import open_working
@@ -89,7 +90,8 @@ def test_each_source_has_its_rows_days_and_last_batch_without_counting_revisions
         vintages.append(connection, price(11.0, 20.0, observed_at=LATER), "r")
         vintages.append(connection, flows(flow(day=date(2024, 5, 1)), flow("b", day=date(2024, 5, 1))), "r")
         vintages.append(connection, blocks(block(1), block(1_000), source=OTHER), "r")
-        rows = metadata.source_facts(connection, supplier_named, {"price_usd": ONE, "fees_sat": ONE}, OTHER, None)
+        chosen, origins = {"price_usd": ONE, "fees_sat": ONE}, {Origin.BLOCKS: OTHER, Origin.REGISTRY: "registry"}
+        rows = metadata.source_facts(connection, supplier_named, chosen, origins)
     assert rows.select("source", "row_count", "first_day", "last_day", "last_observed_at", "used_for").rows() == [
         (OTHER, 2, DAY, DAY + timedelta(days=6), naive(NOW), "blocks"),
         (ONE, 4, date(2024, 5, 1), DAY + timedelta(days=1), naive(LATER), "price_usd, fees_sat"),
@@ -103,16 +105,16 @@ def test_each_source_has_its_rows_days_and_last_batch_without_counting_revisions
 def test_a_source_that_is_not_used_is_listed_with_no_use(working: Path) -> None:
     with open_working(working) as connection:
         vintages.append(connection, price(10.0, source=OTHER), "r")
-        rows = metadata.source_facts(connection, supplier_named, {}, None, None)
+        rows = metadata.source_facts(connection, supplier_named, {}, {})
     assert rows.filter(source=OTHER)["used_for"].to_list() == [""]
 
 
 def test_an_empty_database_gives_nothing_but_the_registry_in_the_same_types(working: Path, tmp_path: Path) -> None:
     with open_working(working) as connection:
-        empty = metadata.source_facts(connection, supplier_named, {}, None, None)
+        empty = metadata.source_facts(connection, supplier_named, {}, {})
         assert empty["source"].to_list() == ["registry"]
         assert metadata.run_history(connection).height == metadata.revisions(connection).height == 0
     with open_working(tmp_path / "full.duckdb") as connection:
         vintages.append(connection, price(10.0), "r")
-        full = metadata.source_facts(connection, supplier_named, {"price_usd": ONE}, None, None)
+        full = metadata.source_facts(connection, supplier_named, {"price_usd": ONE}, {})
     assert_frame_equal(full.clear(), empty.clear())
