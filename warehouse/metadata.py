@@ -26,13 +26,17 @@ def notices_of(connection: duckdb.DuckDBPyConnection, run_id: str) -> list[tuple
     return connection.execute(statement("notices"), [run_id]).fetchall()
 
 
-_OBSERVED: Final = {
-    "row_count": pl.Int64,
-    "first_day": pl.Date,
-    "last_day": pl.Date,
+_OBSERVED: Final[dict[str, pl.DataType]] = {
+    "row_count": pl.Int64(),
+    "first_day": pl.Date(),
+    "last_day": pl.Date(),
     "last_observed_at": pl.Datetime("us"),
 }
-_COSTS: Final = {"request_count": pl.Int64, "received_bytes": pl.Int64, "waited_seconds": pl.Float64}
+_COSTS: Final[dict[str, pl.DataType]] = {
+    "request_count": pl.Int64(),
+    "received_bytes": pl.Int64(),
+    "waited_seconds": pl.Float64(),
+}
 _USES: Final = (Origin.BLOCKS, Origin.FLOWS, Origin.REGISTRY)
 """Origins that are listed as a use of their supplier; series are listed by name."""
 
