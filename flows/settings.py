@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from flows.sources.kinds import SourceSettings, is_source, kind_of, kinds, supplier_named, variable
+from flows.sources.kinds import SourceSettings, is_source, kind_of, kinds, suppliers_of, variable
 from schemas.errors import SettingsError
 from schemas.series import Group
 
@@ -162,7 +162,7 @@ def profile_names() -> list[str]:
 def read_profile(name: str) -> Profile:
     """A built-in profile by name, or a user's own by the path of its TOML file.
 
-    Raises `SettingsError` where there is none, or where it says something this version does not know.
+    Raises `SettingsError` where there is none, or where it says something that cannot be meant.
     """
     known = profile_names()
     own = Path(name)
@@ -176,17 +176,43 @@ def read_profile(name: str) -> Profile:
         )
     try:
         profile = Profile.model_validate({"name": own.stem, **tomllib.loads(text)})
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
-        line = " ".join(str(error).split())[:200]
-        raise SettingsError("profile", name, "a table of sources and precedence", f"correct it: {line}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError("profile", name, "a file in the form TOML", f"correct it: {error}") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"] if part != "[key]")
+        found = None if first["type"] == "missing" else first["input"]
+        expected = first["msg"].removeprefix("Input should be ")
+        raise SettingsError(f"profile {name}, {where}", found, expected, "correct the file") from error
+    _check_sources(name, profile)
+    for group in Group:
+        _check_order(f"profile {name}, precedence.{group}", profile, group)
+    return profile
+
+
+def _check_sources(name: str, profile: Profile) -> None:
+    """Raise `SettingsError` for a source that does not exist, or is named twice."""
+    where = f"profile {name}, sources"
     for source in profile.sources:
         if not is_source(source):
-            raise SettingsError(f"profile {name}, sources", source, f"one of {', '.join(kinds())}", "rename it")
-    for group, ranked in profile.precedence.items():
-        for named in ranked:
-            if supplier_named(named) is None:
-                able = sorted(each.name for kind in kinds().values() for each in kind.suppliers if group in each.groups)
-                raise SettingsError(
-                    f"profile {profile.name}, precedence.{group}", named, f"one of {', '.join(able)}", "rename it"
-                )
-    return profile
+            raise SettingsError(where, source, f"one of {', '.join(kinds())}", "rename it")
+        if profile.sources.count(source) > 1:
+            raise SettingsError(where, list(profile.sources), f"{source} once", "remove it where it is too much")
+
+
+def _check_order(where: str, profile: Profile, group: Group) -> None:
+    """Raise `SettingsError` unless `group` ranks, each once, suppliers that the sources of the profile make.
+
+    A group that none of the sources states may be left out or empty; its columns are NULL.
+    """
+    stated = [each.name for source in profile.sources for each in suppliers_of(source) if group in each.groups]
+    ranked = profile.precedence.get(group)
+    if stated and not ranked:
+        found: list[str] | None = None if ranked is None else []
+        raise SettingsError(where, found, f"one or more of {', '.join(stated)}", "rank them, the preferred one first")
+    for supplier in ranked or ():
+        if supplier not in stated:
+            expected = f"one of {', '.join(stated)}" if stated else "no supplier, because no source here states any"
+            raise SettingsError(where, supplier, expected, "rename or remove it, or add its source to `sources`")
+        if ranked and ranked.count(supplier) > 1:
+            raise SettingsError(where, list(ranked), f"{supplier} once", "remove it where it is too much")

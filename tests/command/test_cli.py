@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from schemas.series import Group
 from tests.invocation import COMMAND, Hashpivot, clean_environment, eventually, invoke
 
 PRICE_HEADER = "time,BlkCnt,FeeTotNtv,IssTotNtv,PriceUSD\n"
@@ -218,14 +219,15 @@ def test_empty_folder_publishes_nothing(hashpivot: Hashpivot, tmp_path: Path) ->
 
 def test_own_profile_is_a_toml_file(hashpivot: Hashpivot, tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(
-        'title = "Mine"\nsources = ["simulated"]\n[precedence]\nprice = ["simulated"]\n', encoding="utf-8"
+        'title = "Mine"\nsources = ["simulated"]\n[precedence]\n'
+        + "".join(f'{group} = ["simulated"]\n' for group in Group if group != Group.FILINGS),
+        encoding="utf-8",
     )
     done = hashpivot("daily", "--plain", "--profile", "mine.toml")
     assert done.returncode == 0, done.stderr
-    shown = hashpivot(
-        "sql", "select count(price_usd) > 0 as price, count(hashrate_ehs) as chain from capitulation_daily", "--json"
-    )
-    assert json.loads(shown.stdout) == [{"price": True, "chain": 0}]
+    shown = hashpivot("sql", "select count(price_usd) > 0 as price from capitulation_daily", "--json")
+    assert json.loads(shown.stdout) == [{"price": True}]
+    assert json.loads(hashpivot("sql", "select profile from meta.runs", "--json").stdout) == [{"profile": "mine"}]
 
 
 def test_profile_with_an_unknown_source_is_refused(hashpivot: Hashpivot, tmp_path: Path) -> None:

@@ -107,10 +107,3 @@ def test_a_name_that_is_no_server_is_rejected_when_the_profile_is_read(name: str
     with pytest.raises(SettingsError, match="sources: found"):
         read_profile(str(tmp_path / "odd.toml"))
     assert supplier_named(name) is None
-
-
-def test_a_supplier_that_nobody_is_cannot_be_ranked(tmp_path: Path) -> None:
-    text = 'title = "Odd"\nsources = ["esplora"]\n[precedence]\nprice = ["esplora.Backup"]\n'
-    (tmp_path / "odd.toml").write_text(text, encoding="utf-8")
-    with pytest.raises(SettingsError, match=r"precedence\.price: found 'esplora\.Backup', expected one of binance, "):
-        read_profile(str(tmp_path / "odd.toml"))

@@ -24,10 +24,18 @@ title = "Coin Metrics beside another"
 degrades = {degrades}
 sources = ["coinmetrics", "{other}"]
 [precedence]
-price = ["coinmetrics", "coinmetrics_export"]
-chain = ["coinmetrics", "coinmetrics_export"]
-miner_flows = ["node"]
+price = {totals}
+chain = {totals}
+exchange_flows = ["coinmetrics"]
+blocks = ["{blocks}"]
+miner_flows = ["{flows}"]
 """
+SUPPLIERS = {
+    "files": ("coinmetrics_export", "pool_blocks_export", "cryptoquant_export"),
+    "node": (None, "node", "node"),
+    "simulated": (None, "simulated", "simulated"),
+}
+"""By the other source, who it adds to the totals of Coin Metrics, and who states blocks and miner flows."""
 
 
 def query(folder: Path, statement: str) -> list[dict[str, Any]]:
@@ -49,7 +57,10 @@ def run(
 
 
 def write_profile(folder: Path, other: str, degrades: bool = True) -> str:
-    (folder / "mine.toml").write_text(TWO_SOURCES.format(other=other, degrades=str(degrades).lower()), "utf-8")
+    second, blocks, flows = SUPPLIERS[other]
+    totals = json.dumps(["coinmetrics", *([second] if second else [])])
+    text = TWO_SOURCES.format(other=other, degrades=str(degrades).lower(), totals=totals, blocks=blocks, flows=flows)
+    (folder / "mine.toml").write_text(text, "utf-8")
     return "mine.toml"
 
 

@@ -43,6 +43,8 @@ degrades = true
 sources = ["coinmetrics"]
 [precedence]
 price = ["coinmetrics"]
+chain = ["coinmetrics"]
+exchange_flows = ["coinmetrics"]
 """
 
 

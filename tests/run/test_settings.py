@@ -1,0 +1,69 @@
+"""What a profile and the environment may say: a mistake in them ends the command before anything is fetched."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.settings import read_profile
+from schemas.errors import SettingsError
+
+NODE_AND_FILES = {
+    "sources": '["node", "files"]',
+    "blocks": '["node"]',
+    "price": '["coinmetrics_export"]',
+    "chain": '["node", "coinmetrics_export"]',
+    "miner_flows": '["node"]',
+    "exchange_flows": '["coinmetrics_export"]',
+}
+
+
+def profile_of(folder: Path, **changed: str | None) -> str:
+    """A profile of one's own in which lines are `changed`; None leaves the line out."""
+    lines = {name: text for name, text in (NODE_AND_FILES | changed).items() if text is not None}
+    sources = lines.pop("sources")
+    path = folder / "own.toml"
+    text = f'title = "Own"\nsources = {sources}\n[precedence]\n'
+    path.write_text(text + "".join(f"{group} = {ranked}\n" for group, ranked in lines.items()), encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("changed", [{}, {"filings": "[]"}])
+def test_order_of_every_group_that_the_sources_state_is_read(changed: dict[str, str], tmp_path: Path) -> None:
+    assert read_profile(profile_of(tmp_path, **changed)).precedence["chain"] == ("node", "coinmetrics_export")
+
+
+@pytest.mark.parametrize(
+    ("changed", "found"),
+    [
+        ({"price": None}, "precedence.price: found None, expected one or more of coinmetrics_export; rank them"),
+        ({"miner_flows": "[]"}, "precedence.miner_flows: found [], expected one or more of node, cryptoquant_export;"),
+        ({"chain": '["node", "node"]'}, "precedence.chain: found ['node', 'node'], expected node once; remove it"),
+        ({"price": '["mempool"]'}, "precedence.price: found 'mempool', expected one of coinmetrics_export; rename"),
+        ({"price": '["kraken"]'}, "precedence.price: found 'kraken', expected one of coinmetrics_export; rename"),
+        ({"blocks": '["nod"]'}, "precedence.blocks: found 'nod', expected one of node, pool_blocks_export; rename"),
+        ({"filings": '["edgar"]'}, "precedence.filings: found 'edgar', expected no supplier, because no source"),
+        ({"sources": '["node", "files", "node"]'}, "sources: found ['node', 'files', 'node'], expected node once;"),
+        ({"chian": '["node"]'}, "precedence.chian: found 'chian', expected 'blocks', 'price', 'chain'"),
+        ({"blocks": '"node"'}, "precedence.blocks: found 'node', expected a valid tuple; correct"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+)
+def test_order_that_cannot_be_meant_is_refused_in_one_line(
+    changed: dict[str, str | None], found: str, tmp_path: Path
+) -> None:
+    path = profile_of(tmp_path, **changed)
+    with pytest.raises(SettingsError) as refused:
+        read_profile(path)
+    assert str(refused.value).startswith(f"profile {path}, {found}")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [('sources = ["node"]\n[precedence]\n', "title: found None"), ("title =", "found"), ("", "title: found None")],
+)
+def test_profile_that_is_not_whole_is_refused_in_one_line(text: str, found: str, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(SettingsError, match=found) as refused:
+        read_profile(str(tmp_path / "own.toml"))
+    assert "\n" not in str(refused.value)
