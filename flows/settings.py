@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, Valid
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from flows.sources.kinds import SourceSettings, is_source, kind_of, kinds, suppliers_of, variable
+from flows.variables import PREFIX, refuse_unknown
 from schemas.errors import SettingsError
 from schemas.series import Group
 
@@ -24,7 +25,7 @@ MOST_SHARDS = 366
 
 
 def _variables() -> dict[str, str]:
-    return {name.upper(): value for name, value in os.environ.items() if name.upper().startswith("HASHPIVOT_")}
+    return {name.upper(): value for name, value in os.environ.items() if name.upper().startswith(PREFIX)}
 
 
 class Settings(BaseSettings):
@@ -123,7 +124,7 @@ def read_settings(**given: Any) -> Settings:
     """Settings from the environment with the options that were `given`, None meaning not given.
 
     An option that is no field of `Settings` is a setting of a source: `files_dir` stands for `HASHPIVOT_FILES_DIR`.
-    Raises `SettingsError` naming the first setting that cannot be used.
+    Raises `SettingsError` naming the first setting that cannot be used, or that there is not.
     """
     options = {name: value for name, value in given.items() if value is not None}
     own = {name: value for name, value in options.items() if name in Settings.model_fields}
@@ -133,6 +134,7 @@ def read_settings(**given: Any) -> Settings:
         raise _unusable("HASHPIVOT", error) from error
     of_sources = {f"HASHPIVOT_{name}".upper(): str(value) for name, value in options.items() if name not in own}
     settings._variables.update(of_sources)
+    refuse_unknown(settings._variables, Settings.model_fields)
     for name in kinds():
         settings.of_source(name)
     return settings

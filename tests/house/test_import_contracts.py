@@ -21,6 +21,7 @@ PLANTED = {
     "transforms": ("urllib.request", "socket", "os", "pathlib", "time", "random", "subprocess", "duckdb", "logging"),
     "warehouse": ("prefect", "requests", "socket"),
     "flows.settings": ("requests", "warehouse.working"),
+    "flows.variables": ("requests", "warehouse.working"),
     "flows.startup": ("polars", "flows.settings"),
     "flows.sources": ("prefect", "duckdb", "warehouse.working", "flows.run.plan"),
     "flows.run": ("prefect", "requests", "urllib.request", "flows.reports.brief"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.settings import read_profile
+from flows.settings import read_profile, read_settings
 from schemas.errors import SettingsError
 
 NODE_AND_FILES = {
@@ -67,3 +67,36 @@ def test_profile_that_is_not_whole_is_refused_in_one_line(text: str, found: str,
     with pytest.raises(SettingsError, match=found) as refused:
         read_profile(str(tmp_path / "own.toml"))
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("HASHPIVOT_CRYPTOQUANT_KYE", "HASHPIVOT_CRYPTOQUANT_KEY"),
+        ("HASHPIVOT_CRYPTOQUANT_API_KEY", "HASHPIVOT_CRYPTOQUANT_KEY"),
+        ("HASHPIVOT_FILE_DIR", "HASHPIVOT_FILES_DIR"),
+        ("HASHPIVOT_PROFIL", "HASHPIVOT_PROFILE"),
+        ("hashpivot_max_request", "HASHPIVOT_MAX_REQUESTS"),
+        ("HASHPIVOT_EDGAR_ARCHVE_URL", "HASHPIVOT_EDGAR_ARCHIVE_URL"),
+        ("HASHPIVOT_NODE_BACKUP_URL", "HASHPIVOT_NODE_URL"),
+        ("HASHPIVOT_COLOUR", "a setting that docs/reference.md lists"),
+    ],
+)
+def test_misspelt_variable_is_refused_with_the_nearest_right_one(
+    name: str, nearest: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "a-secret-value")
+    with pytest.raises(SettingsError) as refused:
+        read_settings()
+    message = f"environment: found {name.upper()!r}, expected {nearest}; rename or unset it"
+    assert str(refused.value) == message
+
+
+def test_variables_of_second_servers_and_of_tests_are_no_misspelling(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HASHPIVOT_TEST_DATA", "elsewhere")
+    monkeypatch.setenv("HASHPIVOT_GLASSNODE_SECOND_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("HASHPIVOT_GLASSNODE_SECOND_KEY", "4321")
+    assert read_settings(files_dir="exports").of_source("files").model_dump() == {"dir": Path("exports")}
+    monkeypatch.delenv("HASHPIVOT_GLASSNODE_SECOND_URL")
+    with pytest.raises(SettingsError, match="expected HASHPIVOT_GLASSNODE_KEY"):
+        read_settings()

@@ -12,7 +12,9 @@ from tests.warehouse.warehouse_rows import FACTS, publication
 from warehouse.publish import publish
 from warehouse.targets.files import DATABASE_NAME, FileTarget
 
-OLD = Path(os.environ.get("HASHPIVOT_OLD_READER", Path(__file__).parents[2] / ".venv" / "reader" / "bin" / "python"))
+OLD = Path(
+    os.environ.get("HASHPIVOT_TEST_OLD_READER", Path(__file__).parents[2] / ".venv" / "reader" / "bin" / "python")
+)
 
 pytestmark = pytest.mark.skipif(
     not OLD.is_file(), reason=f"NOT TESTED that old drivers can read a publication: no {OLD}, run `make .venv/.reader`"
