@@ -62,6 +62,18 @@ def start(connection: duckdb.DuckDBPyConnection, run: RunStart) -> None:
     )
 
 
+def note_current(connection: duckdb.DuckDBPyConnection, publication: str, published_at: datetime) -> None:
+    """Record as published the run that made the current publication, whose name it bears, whatever is recorded of it.
+
+    A run may die, or fail, after readers were led to its publication and before that was recorded.
+    """
+    connection.execute(
+        "update ops.run set status = 'published', ended_at = ?, publication = run_id "
+        "where run_id = ? and status <> 'published'",
+        [published_at.replace(tzinfo=None), publication],
+    )
+
+
 def note(connection: duckdb.DuckDBPyConnection, run_id: str, notice: Notice) -> None:
     """Record a notice of a source with the run."""
     connection.execute(

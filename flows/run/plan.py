@@ -19,7 +19,8 @@ from schemas.errors import HashpivotError, SettingsError
 from transforms.calendar import FINALITY_DELAY
 from warehouse import journal
 from warehouse.publication_queries import newest_day
-from warehouse.working import open_working
+from warehouse.targets.files import current_publication
+from warehouse.working import Connection, open_working
 
 logger = logging.getLogger(__name__)
 
@@ -139,8 +140,9 @@ def recorded(run: Run) -> Iterator[None]:
 
 
 def record_start(run: Run) -> None:
-    """Record the run in the working database."""
+    """Record the run in the working database, after what became of the runs before."""
     with open_working(run.settings.working_database) as connection:
+        _note_current(run, connection)
         journal.start(
             connection,
             journal.RunStart(
@@ -153,6 +155,12 @@ def record_start(run: Run) -> None:
         )
 
 
+def _note_current(run: Run, connection: Connection) -> None:
+    """Record the publication that readers see as published, which a run that died right after it could not."""
+    if current := current_publication(run.settings.published):
+        journal.note_current(connection, *current)
+
+
 def _record_failure(run: Run, error: BaseException) -> None:
     if isinstance(error, HashpivotError):
         message = str(error)
@@ -163,3 +171,4 @@ def _record_failure(run: Run, error: BaseException) -> None:
     # Where the database itself is what failed, the first error is the one to report.
     with suppress(HashpivotError), open_working(run.settings.working_database) as connection:
         journal.end(connection, run.run_id, status="failed", ended_at=datetime.now(UTC), error=message)
+        _note_current(run, connection)

@@ -85,6 +85,24 @@ def test_a_run_that_never_ended_is_noted_as_abandoned_by_the_next_one(working: P
     ]
 
 
+def test_the_run_of_the_current_publication_is_published_whatever_was_recorded_of_it(working: Path) -> None:
+    made_at = datetime(2024, 6, 10, 3, 9, tzinfo=UTC)
+    with open_working(working) as connection:
+        journal.start(connection, run("run-1"))
+        journal.end(connection, "run-1", status="failed", ended_at=NOW, error="no space left")
+        journal.start(connection, run("run-2"))
+        journal.end(connection, "run-2", status="published", ended_at=NOW, publication="run-2")
+        journal.start(connection, run("run-3"))
+        for publication in ("run-1", "run-2", "run-3", "of another home"):
+            journal.note_current(connection, publication, made_at)
+    made, now = made_at.replace(tzinfo=None), NOW.replace(tzinfo=None)
+    assert runs(working, "run_id, status, publication, ended_at, error") == [
+        ("run-1", "published", "run-1", made, "no space left"),
+        ("run-2", "published", "run-2", now, None),
+        ("run-3", "published", "run-3", made, None),
+    ]
+
+
 def test_a_run_that_is_started_again_under_its_name_is_neither_doubled_nor_abandoned(working: Path) -> None:
     with open_working(working) as connection:
         journal.start(connection, run("run-1"))

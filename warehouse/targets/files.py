@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -114,6 +115,15 @@ def current_version(folder: Path) -> str | None:
     """Name of the current version under `folder`, None before the first publication."""
     link = folder / "current"
     return link.readlink().name if link.is_symlink() else None
+
+
+def current_publication(folder: Path) -> tuple[str, datetime] | None:
+    """Version that readers see under `folder`, and when it was made, by its manifest; None where none can be read."""
+    try:
+        manifest = json.loads((folder / MANIFEST_NAME).read_bytes())
+        return str(manifest["version"]), datetime.fromisoformat(manifest["created_at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 @contextmanager
