@@ -14,7 +14,6 @@ from typing import Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -24,7 +23,10 @@ from tenacity import (
     wait_exponential,
     wait_random,
 )
+from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as OverdueError
 
+from flows.sources.http_session import http_session
 from flows.sources.node.credentials import Credentials, Pair, Password
 from schemas.errors import BadInputError, RunOverError, SettingsError, TransientError
 
@@ -56,6 +58,7 @@ class RetryPolicy:
     longest_pause_seconds: float = 10
     connect_seconds: float = 10
     response_seconds: float = 120
+    whole_seconds: float = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +99,9 @@ class Connection:
         self._largest_response_bytes = largest_response_bytes
         self._stopped = threading.Event()
         self.connections_count = min(connections_count, MOST_CONNECTIONS_COUNT)
-        self._session = requests.Session()
+        self._session = http_session(self.connections_count, self._retry_policy.whole_seconds)
         # A node may hold a wallet: its password must not go through proxies, nor come from ~/.netrc.
         self._session.trust_env = False
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=self.connections_count, pool_block=True, max_retries=0)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
 
     def close(self) -> None:
         """Request nothing more, by whichever thread, and close every connection."""
@@ -174,13 +174,15 @@ class Connection:
                 stream=True,
             ) as response:
                 reply = Reply(response.status_code, self._whole(place, response))
-        except requests.exceptions.Timeout as error:
+        except (requests.exceptions.Timeout, OverdueError) as error:
+            policy = self._retry_policy
             raise TransientError(
-                f"{place}: no response within {self._retry_policy.response_seconds:g} s, expected one; try again later"
+                f"{place}: no complete response within {policy.response_seconds:g} s a part and "
+                f"{policy.whole_seconds:g} s in all, expected one; try again later"
             ) from error
         except requests.exceptions.InvalidURL as error:
             raise _bad_url(self.origin) from error
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, HTTPError, OSError) as error:
             # Only the class of the error: its text may quote what was sent.
             kind = type(error.args[0] if error.args and isinstance(error.args[0], Exception) else error).__name__
             raise TransientError(
@@ -198,7 +200,7 @@ class Connection:
         chunks: list[bytes] = []
         received_bytes = 0
         if size_bytes <= self._largest_response_bytes:
-            for chunk in response.iter_content(CHUNK_BYTES):
+            for chunk in response.raw.stream(CHUNK_BYTES, decode_content=True):
                 chunks.append(chunk)
                 received_bytes += len(chunk)
                 if received_bytes > self._largest_response_bytes:

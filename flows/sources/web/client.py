@@ -16,10 +16,11 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 import msgspec
 import requests
-from requests.adapters import HTTPAdapter
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exponential, wait_random
 from urllib3.exceptions import HTTPError
+from urllib3.exceptions import TimeoutError as OverdueError
 
+from flows.sources.http_session import http_session
 from flows.sources.web.access import Endpoint
 from flows.sources.web.rate_limit import RateLimiter
 from flows.sources.web.responses import CachedResponses
@@ -85,14 +86,11 @@ class Client:
         self._endpoint, self._rate_limiter, self._cache = endpoint, rate_limiter, cache
         self._progress, self._time_scale = progress, time_scale
         self._reported_at = time.monotonic()
-        self._session = requests.Session()
+        self._session = http_session(MOST_CONNECTIONS_COUNT, site.retry_policy.whole_seconds * time_scale)
         # Proxies of the environment count, ~/.netrc does not: a set `auth` keeps it from being looked at.
         self._session.auth = endpoint.login or _unchanged
         self._session.headers.update({"User-Agent": endpoint.user_agent, "Accept": ", ".join(site.content_types)})
         self._session.headers.update(site.headers)
-        adapter = HTTPAdapter(pool_connections=1, pool_maxsize=MOST_CONNECTIONS_COUNT, pool_block=True, max_retries=0)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
 
     def raise_if_paused(self) -> None:
         """Raise `SourcePausedError` while the source is paused; makes no request."""
@@ -215,7 +213,6 @@ class Client:
         self.usage.add(self.site.name, waited_seconds=self._rate_limiter.wait(self._progress))
         self._report_progress()
         policy, scale = self.site.retry_policy, self._time_scale
-        deadline = time.monotonic() + policy.whole_seconds * scale
         try:
             with self._session.get(
                 url,
@@ -226,8 +223,8 @@ class Client:
                 stream=True,
             ) as response:
                 headers = {name.lower(): value for name, value in response.headers.items()}
-                return RawResponse(response.status_code, headers, self._whole(place, response, deadline))
-        except (requests.exceptions.Timeout, TimeoutError):
+                return RawResponse(response.status_code, headers, self._whole(place, response))
+        except (requests.exceptions.Timeout, OverdueError):
             found = (
                 f"no complete response within {policy.read_seconds:g} s a part and {policy.whole_seconds:g} s in all"
             )
@@ -249,21 +246,18 @@ class Client:
                 f"{self.site.title}: {used.requests_count:,} requests, {used.received_bytes / 1e6:,.1f} MB so far"
             )
 
-    def _whole(self, place: str, response: requests.Response, deadline: float) -> bytes:
-        """The body; fails as soon as it is longer or slower than any response should be."""
+    def _whole(self, place: str, response: requests.Response) -> bytes:
+        """The body; fails as soon as it is longer than any response should be."""
         most = self.site.largest_response_bytes
         stated = response.headers.get("Content-Length", "")
         received = bytearray()
         size_bytes = int(stated) if stated.isascii() and stated.isdigit() else 0
         while size_bytes <= most and len(received) <= most:
-            # Of `read`, one call gathers a whole chunk, however slowly it drips; `read1` takes what is there.
             part = response.raw.read1(CHUNK_BYTES, decode_content=True)
             if not part:
                 self.usage.add(self.site.name, received_bytes=len(received))
                 return bytes(received)
             received += part
-            if time.monotonic() > deadline:
-                raise TimeoutError
         self.usage.add(self.site.name, received_bytes=len(received))
         found = f"a response of {max(size_bytes, len(received)):,} bytes or more"
         raise BadInputError(place, found, f"at most {most:,}", self._check_address)
