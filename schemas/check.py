@@ -32,7 +32,7 @@ class Check:
     @property
     def name(self) -> str:
         """What it is called, the same whatever it finds."""
-        return f"{self.table_name}: {self.check_name}"
+        return f"{self.table_name}: {self.check_name}" if self.table_name else self.check_name
 
     def message(self) -> str:
         """The failure as part of a one-line message."""

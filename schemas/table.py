@@ -77,7 +77,9 @@ class Column:
 class Table:
     """One published table, built from metrics or kept as a table of the registry.
 
-    `truths`: named expressions over the published columns that hold in every row; NULL counts as holding.
+    `main`: columns without which a row is of little use; the table is described until the last day that has all of
+    them, those left out that nobody states on any day. `truths`: named expressions over the published columns that
+    hold in every row; NULL counts as holding.
     `reads`: derived tables that `frame` needs; they are built before this one. `lineage`: who the figures come from; a
     table without it is refused when it is published. `reference`: the schema of a registry table, which has no metrics.
     """
@@ -86,6 +88,7 @@ class Table:
     description: str
     key: tuple[str, ...]
     metrics: tuple[Metric, ...] = ()
+    main: tuple[str, ...] = ()
     truths: Mapping[str, pl.Expr] = field(default_factory=dict)
     frame: Frame | None = None
     reads: tuple["Table", ...] = ()

@@ -11,7 +11,9 @@ from schemas.check import Check
 from schemas.enforce import enforce
 from schemas.table import Origin, Table, Tables
 from transforms.catalog import TABLES
+from transforms.checks.freshness import check_freshness
 from transforms.derive import NULLS, derive, explain_nulls, published
+from transforms.freshness import freshness
 from transforms.prepare import Inputs, Prepared, prepare
 
 
@@ -19,11 +21,13 @@ from transforms.prepare import Inputs, Prepared, prepare
 class Built:
     """Tables that have passed their schemas, why their values are NULL, and the results of their checks.
 
+    `freshness`: how far behind the day of the run what they are made from is, as `transforms.freshness` states it.
     `chosen`: the supplier of each series; `origins`: that of each origin, without those that have none.
     """
 
     tables: Mapping[str, pl.DataFrame]
     nulls: pl.DataFrame
+    freshness: pl.DataFrame
     checks: tuple[Check, ...]
     chosen: Mapping[str, str]
     origins: Mapping[Origin, str]
@@ -46,10 +50,13 @@ def build(inputs: Inputs) -> Built:
             if table.checks
             for check in table.checks(given, tables)
         ]
+        explained = nulls.result()
+    behind = freshness(given, tables, explained, TABLES.values())
     return Built(
         tables=tables,
-        nulls=nulls.result(),
-        checks=tuple(checks),
+        nulls=explained,
+        freshness=behind,
+        checks=(*checks, *check_freshness(behind, inputs.through)),
         chosen=given.resolved.chosen,
         origins=given.origins,
     )

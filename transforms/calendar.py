@@ -79,14 +79,15 @@ def spine(first: date, last: date) -> pl.DataFrame:
     return pl.DataFrame({"day": pl.date_range(first, last, "1d", eager=True)})
 
 
-def is_final(whole: pl.DataFrame | None, now: datetime) -> pl.Expr:
+def is_final(whole: pl.DataFrame | None, now: datetime, described_until: date | None = None) -> pl.Expr:
     """Whether the day in column `day` may no longer move, as seen at `now`.
 
     A day is final at 02:00 UTC of the next one, and, where blocks are known, when six blocks stand on later days.
-    `whole`: `whole_days` of the blocks, or None where the source states daily totals only.
+    `whole`: `whole_days` of the blocks, or None where the source states daily totals only. After `described_until`
+    something is still to come of every day; None means that days are not judged by that.
     """
     last_by_clock = (now - FINALITY_DELAY).date() - timedelta(days=1)
-    final = pl.col("day") <= last_by_clock
+    final = pl.col("day") <= min(last_by_clock, described_until or last_by_clock)
     if whole is not None:
         buried = whole.filter(pl.col("later_block_count") >= FINALITY_BLOCKS)["day"].max()
         final = final & (pl.col("day") <= pl.lit(buried, pl.Date)).fill_null(False)

@@ -20,6 +20,7 @@ NULLS: Final = pl.Schema(
 
 UNOBSERVED: Final = "no observation of "
 """Begins the reason of a NULL that rests on something no source states."""
+NOT_FINAL: Final = "day is not final"
 
 
 def layers(metrics: Sequence[Metric]) -> Iterator[list[Metric]]:
@@ -153,7 +154,7 @@ def _reason(m: Metric, named: Mapping[str, Metric], known: Mapping[str, pl.Expr]
             if name not in named or name in known
         ]
         if "is_final" in m.inputs:
-            missing.insert(0, pl.when(~pl.col("is_final")).then(pl.lit("day is not final")))
+            missing.insert(0, pl.when(~pl.col("is_final")).then(pl.lit(NOT_FINAL)))
         own = (
             f"too few of {m.history_days} days of {', '.join(m.inputs)}"
             if m.history_days > 1

@@ -25,14 +25,14 @@ def column_sources(
         for column in table.columns:
             suppliers = {
                 chosen[root] if isinstance(root, str) else origins[root]
-                for root in _roots(table, column.name)
+                for root in roots(table, column.name)
                 if root in chosen or root in origins
             }
             found[table.name, column.name] = ",".join(sorted(suppliers))
     return found
 
 
-def _roots(table: Table, name: str) -> Iterator[str | Origin]:
+def roots(table: Table, name: str) -> Iterator[str | Origin]:
     """Series and origins that the column `name` rests on in the end."""
     if table.lineage is None:
         return

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from functools import partial
+from typing import Final
 
 import polars as pl
 
@@ -18,6 +19,9 @@ from transforms.inputs.filings import filing_rows
 from transforms.inputs.resolve import Resolved, resolve
 from transforms.inputs.transfer_days import miner_flow_values, seen_days, seen_flow_days
 
+MAIN_SERIES: Final = ("price_usd", "block_count", "issuance_sat", "fees_sat", "difficulty")
+"""Without one of these, where anybody states it, a day is not described yet and may still move."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
@@ -25,7 +29,8 @@ class Inputs:
 
     `blocks`, `values`, `flows`, `transfers`, `block_flows` and `filings` are the frames of `schemas.observations`,
     `values` with its `source`; `other_blocks` is what sources other than the `block_source` state of blocks. `through`
-    is the last day that is published, `now` the one clock reading of the run.
+    is the last day that is published, `now` the one clock reading of the run. `allowed_lag_days`: by supplier, how far
+    its newest day may lie behind `through`; one that is not in it is not judged.
     """
 
     blocks: pl.DataFrame
@@ -43,6 +48,7 @@ class Inputs:
     precedence: Mapping[Group, Sequence[str]]
     through: date
     now: datetime
+    allowed_lag_days: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,9 +57,10 @@ class Prepared:
 
     `blocks` are dated and `whole` is `whole_days` of them. `transfers` have their `day`, `flow_days` are their sums.
     `values` are all daily values, those summed up from blocks and transfers included; `resolved` picks one source for
-    each series, and `days` are its days with `is_final`. `chain_is_folded`: whether the daily totals of the chain are
-    sums over `blocks`; `flows_are_transfers`: whether flows to exchanges are sums of single transfers and not a
-    vendor's. `origins` maps each origin that has a supplier to it.
+    each series, and `days` are its days with `is_final`. `described_until`: the last day that has every one of
+    `MAIN_SERIES`, those left out that nobody states; None without any. `chain_is_folded`: whether the daily totals of
+    the chain are sums over `blocks`; `flows_are_transfers`: whether flows to exchanges are sums of single transfers and
+    not a vendor's. `origins` maps each origin that has a supplier to it.
     """
 
     inputs: Inputs
@@ -64,6 +71,7 @@ class Prepared:
     values: pl.DataFrame
     resolved: Resolved
     days: pl.DataFrame
+    described_until: date | None
     chain_is_folded: bool
     flows_are_transfers: bool
     origins: Mapping[Origin, str]
@@ -98,6 +106,7 @@ def prepare(inputs: Inputs) -> Prepared:
             f"days up to {inputs.through}: found none in any source of the profile, expected at least one; "
             "check the sources with `hashpivot doctor`"
         )
+    described_until = _described_until(resolved.days)
     chain_is_folded = inputs.block_source is not None and inputs.block_source == resolved.chosen.get("block_count")
     flows_are_transfers = _ranks_transfers_first(inputs)
     stated_flows = inputs.transfer_source if flows_are_transfers else inputs.flow_source
@@ -116,11 +125,20 @@ def prepare(inputs: Inputs) -> Prepared:
         flow_days=flow_days,
         values=values,
         resolved=resolved,
-        days=resolved.days.with_columns(is_final(whole if chain_is_folded else None, inputs.now).alias("is_final")),
+        days=resolved.days.with_columns(
+            is_final(whole if chain_is_folded else None, inputs.now, described_until).alias("is_final")
+        ),
+        described_until=described_until,
         chain_is_folded=chain_is_folded,
         flows_are_transfers=flows_are_transfers,
         origins={origin: supplier for origin, supplier in origins.items() if supplier is not None},
     )
+
+
+def _described_until(days: pl.DataFrame) -> date | None:
+    """The last of the resolved `days` that has each of `MAIN_SERIES`, those left out that have no day at all."""
+    ends = days.select(pl.col("day").filter(pl.col(name).is_not_null()).max().alias(name) for name in MAIN_SERIES)
+    return min((end for end in ends.row(0) if end is not None), default=None)
 
 
 def _ranks_transfers_first(inputs: Inputs) -> bool:

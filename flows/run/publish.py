@@ -22,6 +22,7 @@ from schemas.check import Check, as_frame, failed, from_notices
 from schemas.errors import NothingToPublishError, QualityError
 from schemas.observations import ObservedTable
 from schemas.series import Group
+from schemas.suppliers import REGISTRY
 from transforms.build import Built, build
 from transforms.catalog import PUBLISHED, TABLES
 from transforms.inputs.capex import capex_quarters
@@ -81,7 +82,14 @@ def observed(run: Run, connection: Connection) -> Inputs:
         precedence=ranked,
         through=run.through,
         now=run.now,
+        allowed_lag_days=_allowed_lag_days(ranked),
     )
+
+
+def _allowed_lag_days(ranked: Mapping[Group, Sequence[str]]) -> dict[str, int]:
+    """By supplier that the profile ranks, and the registry, how far behind it may be."""
+    named = map(supplier_named, sorted({name for names in ranked.values() for name in names}))
+    return {supplier.name: supplier.allowed_lag_days for supplier in (*named, REGISTRY) if supplier is not None}
 
 
 def compute(run: Run) -> tuple[Built, Inputs]:
@@ -131,7 +139,7 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         sum(map(len, published.pruned.values())),
     )
     progress(f"published {sum(published.rows.values()):,} rows in {len(published.rows)} tables as {published.version}")
-    warnings = tuple(f"{c.table_name}: {c.check_name}: {c.detail}" for c in of_data if not c.passed)
+    warnings = tuple(f"{check.name}: {check.detail}" for check in of_data if not check.passed)
     return Outcome(
         run=run,
         published=published,
@@ -204,6 +212,7 @@ def _meta(
     return {
         "quality": as_frame(checks),
         "nulls": built.nulls,
+        "freshness": built.freshness,
         "runs": run_history(connection),
         "sources": source_facts(connection, supplier_named, built.chosen, built.origins, costs),
         "revisions": revisions(connection),
@@ -217,14 +226,19 @@ def _publication(
         **built.tables,
         **{table.name: inputs.reference[table.name] for table in PUBLISHED if table.reference},
     }
+    ends = built.freshness.filter(pl.col("subject") == "table")
+    described = dict(ends.select("table_name", "last_day").iter_rows())
     by_column = column_sources(PUBLISHED, built.chosen, built.origins)
-    columns = columns_frame(PUBLISHED, {name: rows.schema for name, rows in tables.items()}, by_column)
+    about = {
+        "columns": columns_frame(PUBLISHED, {name: rows.schema for name, rows in tables.items()}, by_column),
+        "tables": tables_frame(PUBLISHED, tables, by_column, supplier_named, described),
+    }
     return Publication(
         version=run.run_id,
         created_at=created_at,
         tables=tables,
         facts=PUBLISHED,
-        meta=meta | {"columns": columns, "tables": tables_frame(PUBLISHED, tables, by_column, supplier_named)},
+        meta=meta | about,
         about={
             "run_id": run.run_id,
             "profile": run.profile.name,

@@ -1,6 +1,7 @@
 """Rows of `meta.tables`: what each published table holds, who its data comes from and on which terms it may be used."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import date
 
 import polars as pl
 
@@ -14,11 +15,13 @@ def tables_frame(
     frames: Mapping[str, pl.DataFrame],
     sources: Mapping[tuple[str, str], str],
     supplier_named: Callable[[str], Supplier | None],
+    described_until: Mapping[str, date],
 ) -> pl.DataFrame:
     """One row a table; it inherits the terms of everybody whose data is in it.
 
     `frames`: the finished frame of each table; `sources`: supplier names of each (table, column), comma-separated;
-    `supplier_named`: facts of a supplier, None where it is not known. Raises `LicenceError` for a table that names no
+    `supplier_named`: facts of a supplier, None where it is not known; `described_until`: by table with one row
+    a day or more, the last day that has all its main columns. Raises `LicenceError` for a table that names no
     source, has rows of no supplier, or has a supplier whose licence is not stated.
     """
     rows = []
@@ -37,11 +40,13 @@ def tables_frame(
                 "row_count": frame.height,
                 "first_day": days.min(),
                 "last_day": days.max(),
+                "described_until": described_until.get(table.name),
                 "sources": ",".join(names),
                 "licence": "; ".join(f"{name}: {licence}" for name, licence in licences.items()),
             }
         )
-    return pl.DataFrame(rows, schema_overrides={"first_day": pl.Date, "last_day": pl.Date}, infer_schema_length=None)
+    dates = dict.fromkeys(("first_day", "last_day", "described_until"), pl.Date)
+    return pl.DataFrame(rows, schema_overrides=dates, infer_schema_length=None)
 
 
 def _licence(table: str, name: str, supplier: Supplier | None) -> str:

@@ -48,7 +48,7 @@ MONTHLY = Table(
 
 def rows_of(table: Table, frame: pl.DataFrame, chosen: dict[str, str]) -> pl.DataFrame:
     sources = column_sources([table], chosen, {Origin.REGISTRY: REGISTRY.name})
-    return tables_frame([table], {table.name: frame}, sources, supplier_named)
+    return tables_frame([table], {table.name: frame}, sources, supplier_named, {table.name: DAY})
 
 
 ONE_DAY = pl.DataFrame({"day": [DAY], "price_usd": [66_000.0]})
@@ -58,7 +58,7 @@ def test_table_inherits_the_licence_of_its_supplier() -> None:
     row = rows_of(MONTHLY, ONE_DAY, {"price_usd": "coinbase"}).row(0, named=True)
     licence = supplier_named("coinbase").licence
     assert (row["sources"], row["licence"]) == ("coinbase", f"coinbase: {licence}")
-    assert (row["row_count"], row["first_day"], row["last_day"]) == (1, DAY, DAY)
+    assert (row["row_count"], row["first_day"], row["last_day"], row["described_until"]) == (1, DAY, DAY, DAY)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_table_without_source_or_licence_is_refused_in_one_line(
 def test_supplier_with_a_blank_licence_is_refused() -> None:
     sources = {("price_monthly", "price_usd"): "registry"}
     with pytest.raises(LicenceError, match="source 'registry' without a licence"):
-        tables_frame([MONTHLY], {"price_monthly": ONE_DAY}, sources, lambda _: replace(REGISTRY, licence=" "))
+        tables_frame([MONTHLY], {"price_monthly": ONE_DAY}, sources, lambda _: replace(REGISTRY, licence=" "), {})
 
 
 def test_empty_table_needs_its_lineage_and_no_supplier_yet() -> None:

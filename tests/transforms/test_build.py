@@ -151,7 +151,8 @@ def test_missing_day_is_a_row_of_unknowns(with_gap: Built) -> None:
     assert [gap[name] for name in ("price_usd", "block_count", "miner_revenue_usd", "hashrate_ehs")] == [None] * 4
     assert gap["miner_to_exchange_btc"] is None
     assert gap["miner_to_exchange_count"] is None
-    assert gap["is_final"] is True
+    assert gap["is_final"] is None
+    assert (row(with_gap, 69)["is_final"], row(with_gap, 71)["is_final"]) == (True, True)
     assert with_gap.tables["capitulation_daily"].height == 140
 
 

@@ -31,12 +31,14 @@ class Resolved:
 
     `days`: gap-free calendar, one column a series of `schemas.series` (all NULL where nobody states it) and `sources`,
     the comma-separated sources of the day. `chosen`: the source of each series. `conflicts`: one row a series and other
-    source, comparing it with the chosen one.
+    source, comparing it with the chosen one. `last_days`: one row a listed source and series, (`source`, `series`,
+    `last_day`), sorted.
     """
 
     days: pl.DataFrame
     chosen: Mapping[str, str]
     conflicts: pl.DataFrame
+    last_days: pl.DataFrame
 
 
 def resolve(values: pl.DataFrame, precedence: Mapping[Group, Sequence[str]]) -> Resolved:
@@ -61,6 +63,9 @@ def resolve(values: pl.DataFrame, precedence: Mapping[Group, Sequence[str]]) -> 
         days=_by_day(chosen),
         chosen=dict(choice.iter_rows()),
         conflicts=_conflicts(chosen, ranked.join(choice, on=["series", "source"], how="anti")),
+        last_days=ranked.group_by("source", "series")
+        .agg(pl.col("day").max().alias("last_day"))
+        .sort("source", "series"),
     )
 
 

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from schemas.metric import metric
+from schemas.metric import Example, metric
 from schemas.units import Unit
 
 
@@ -21,8 +21,12 @@ def sources() -> pl.Expr:
 @metric(
     unit=Unit.YES_NO,
     error="A re-organisation deeper than six blocks, or a vendor's revision, may still move a final day.",
-    null_rule=None,
+    null_rule="NULL on a day that nobody describes.",
+    examples=[
+        Example(given={"is_final": True, "sources": "node"}, gives=True),
+        Example(given={"is_final": True, "sources": ""}, gives=None),
+    ],
 )
 def is_final() -> pl.Expr:
-    """Whether the day is over by two hours and, where blocks are known, buried under six blocks of later days."""
-    return pl.col("is_final")
+    """Whether the day is over by two hours, has every main figure, and, where blocks are known, six later ones."""
+    return pl.when(pl.col("sources") != "").then(pl.col("is_final"))

@@ -144,6 +144,7 @@ TABLE: Final = Table(
         day.is_final,
         day.sources,
     ),
+    main=("price_usd", "block_count", "issuance_btc", "fees_btc", "difficulty"),
     truths={
         "revenue is issuance plus fees": (
             (pl.col("miner_revenue_btc") - pl.col("issuance_btc") - pl.col("fees_btc")).abs() <= SATOSHI_BTC

@@ -26,12 +26,13 @@ def frame(given: Prepared, tables: Tables) -> pl.DataFrame:
     days = conversion_days(inputs.reference, first, inputs.through)
     costs = known_inputs(days, inputs.reference["fleet_efficiency"], inputs.reference["power_price"])
     sources = pl.concat_str(pl.col("sources").fill_null(""), pl.lit(REGISTRY.name), separator=",")
+    final = is_final(None, inputs.now, given.described_until)
     return (
         days.join(costs, on="day", how="left", validate="1:1", maintain_order="left")
         .join(
             market.select("day", *FROM_MARKET, "sources"), on="day", how="left", validate="1:1", maintain_order="left"
         )
-        .with_columns(is_final(None, inputs.now).alias("is_final"), sources.str.strip_prefix(",").alias("sources"))
+        .with_columns(final.alias("is_final"), sources.str.strip_prefix(",").alias("sources"))
     )
 
 
@@ -40,6 +41,7 @@ TABLE: Final = Table(
     description="How much of the miners' power is promised to AI, point in time by announcement: one row a UTC day.",
     key=("day",),
     metrics=(day.day, *conversion.METRICS, *economics.METRICS, day.is_final, day.sources),
+    main=("contracted_critical_it_mw", "lease_usd_per_mw_year", "mining_usd_per_mw_year"),
     truths={
         "what is unverified only adds": (
             pl.col("contracted_value_usd") <= pl.col("contracted_value_with_unverified_usd") * (1 + EXACT)

@@ -56,6 +56,7 @@ TABLE: Final = Table(
     description="Coins from miners to exchanges: one row a UTC day, exchange and pool, either of them also 'all'.",
     key=("day", "exchange", "pool"),
     metrics=(day.day, *exchange_flows.METRICS, day.is_final, day.sources),
+    main=("miner_to_exchange_btc",),
     truths={
         "the ten largest transfers are no more than all": (
             pl.col("miner_to_exchange_top10_btc") <= pl.col("miner_to_exchange_btc") + SATOSHI_BTC

@@ -24,6 +24,7 @@ TABLE: Final = Table(
     ),
     key=("day",),
     metrics=(day.day, *attributed_flows.METRICS, day.is_final, day.sources),
+    main=("outflow_btc",),
     truths={
         "what went to exchanges is part of the outflow": (
             pl.col("outflow_to_exchange_btc") <= pl.col("outflow_btc") + SATOSHI_BTC

@@ -57,6 +57,7 @@ TABLE: Final = Table(
     description="Blocks and shares of each mining pool: one row a UTC day and pool.",
     key=("day", "pool"),
     metrics=(day.day, *pools.METRICS, day.is_final, day.sources),
+    main=("block_count",),
     truths={
         "a window of 1,008 blocks lies inside one of 4,320": pl.col("block_1008_count") <= pl.col("block_4320_count")
     },

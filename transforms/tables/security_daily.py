@@ -41,6 +41,7 @@ TABLE: Final = Table(
         day.is_final,
         day.sources,
     ),
+    main=("security_budget_of_market_value_pct", "pool_hhi_index"),
     truths={
         "low case of concentration no higher than the high one": (
             pl.col("pool_hhi_index") <= pl.col("pool_hhi_high_index") * (1 + EXACT)

@@ -3,9 +3,9 @@ create schema meta;
 
 create table meta.tables (
     table_name varchar, description varchar, key_columns varchar, row_count bigint,
-    first_day date, last_day date, sources varchar, licence varchar
+    first_day date, last_day date, described_until date, sources varchar, licence varchar
 );
-comment on table meta.tables is 'One row a published table: what a row is, its key, how much there is, from whom, under which terms.';
+comment on table meta.tables is 'One row a published table: what a row is, its key, how much there is, from whom, under which terms. Rows after described_until lack a main column, so that they are not final.';
 
 create table meta.columns (
     table_name varchar, column_name varchar, position integer, data_type varchar, unit varchar,
@@ -19,6 +19,12 @@ create table meta.sources (
     request_count bigint, received_bytes bigint, waited_seconds double
 );
 comment on table meta.sources is 'One row a supplier of data: terms, delay, trust, what this publication took from it, and, where it is hosted, what requesting it cost in this run.';
+
+create table meta.freshness (
+    subject varchar, source varchar, series varchar, table_name varchar, column_name varchar,
+    last_day date, days_behind bigint, allowed_lag_days bigint, is_late boolean
+);
+comment on table meta.freshness is 'One row a supplier (subject source), its series, a published column and a table: the last day it has, how far that is behind the day of the run, and whether that is more than the supplier is allowed. A column or table names the supplier and series that it waits for.';
 
 create table meta.runs (
     run_id varchar, profile varchar, day date, version varchar, started_at timestamp, ended_at timestamp,

@@ -16,6 +16,8 @@ BINANCE: Final = Supplier(
     title="Binance, BTC/USDT daily candles",
     licence="exchange terms: own use, no redistribution",
     delay="none once the UTC day is over",
+    # The close is there when the day is over; a venue that is down for a day is mended the next.
+    allowed_lag_days=1,
     trust="close of one venue in USDT, which is not the US dollar",
     address="https://developers.binance.com/docs/binance-spot-api-docs",
     groups=(Group.PRICE,),

@@ -16,6 +16,8 @@ BITSTAMP: Final = Supplier(
     title="Bitstamp, BTC/USD daily candles",
     licence="exchange terms: own use, no redistribution",
     delay="none once the UTC day is over",
+    # The close is there when the day is over; a venue that is down for a day is mended the next.
+    allowed_lag_days=1,
     trust="close of one venue in USD",
     address="https://www.bitstamp.net/api/",
     groups=(Group.PRICE,),

@@ -16,6 +16,8 @@ COINBASE: Final = Supplier(
     title="Coinbase Exchange, BTC-USD daily candles",
     licence="exchange terms: own use, no redistribution",
     delay="none once the UTC day is over",
+    # The close is there when the day is over; a venue that is down for a day is mended the next.
+    allowed_lag_days=1,
     trust="close of one venue in USD",
     address="https://docs.cdp.coinbase.com/exchange/reference/",
     groups=(Group.PRICE,),

@@ -17,6 +17,8 @@ COINMETRICS: Final = Supplier(
     title="Coin Metrics, daily metrics of the community API",
     licence="CC BY-NC 4.0: attribution, no commercial use",
     delay="1 to 5 hours after the day; flows of recent days are revised",
+    # A run at 02:30 may come before the day is there, and so may the run of the day after a late one.
+    allowed_lag_days=2,
     trust="chain totals exact; exchange flows are lower bounds that move as addresses are tagged",
     address="https://docs.coinmetrics.io/api/v4",
     groups=(Group.PRICE, Group.CHAIN, Group.EXCHANGE_FLOWS),

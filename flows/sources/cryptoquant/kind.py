@@ -16,6 +16,8 @@ CRYPTOQUANT: Final = Supplier(
     title="CryptoQuant API",
     licence="vendor terms: internal use, no redistribution",
     delay="a day; clustering is rewritten every Tuesday, so history moves",
+    # Its status page calls daily data an error once the newest day began more than three days ago.
+    allowed_lag_days=2,
     trust="'miner' means pool participants; levels differ from other vendors by 100 %",
     address="https://docs.cryptoquant.com/",
     groups=(Group.CHAIN, Group.MINER_FLOWS, Group.EXCHANGE_FLOWS),

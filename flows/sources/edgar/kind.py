@@ -16,6 +16,8 @@ EDGAR: Final = Supplier(
     title="SEC EDGAR: company facts and filings",
     licence="public domain",
     delay="minutes to a day after a filing",
+    # Every company files each quarter: three months, and some days for those that file together.
+    allowed_lag_days=100,
     trust="amounts as filed, with the basis of the element; keywords are found by machine and prove nothing",
     address="https://www.sec.gov/search-filings/edgar-application-programming-interfaces",
     groups=(Group.FILINGS,),

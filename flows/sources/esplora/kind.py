@@ -16,6 +16,8 @@ ESPLORA: Final = Supplier(
     title="Esplora, blockstream.info or a server of one's own",
     licence="none stated: no bulk redistribution",
     delay="minutes; the newest blocks can still be replaced",
+    # A day is whole once a block of the next one is there, which a server may get late.
+    allowed_lag_days=1,
     trust="headers prove themselves; pool names by payout address and coinbase tag; fees of small blocks only",
     address="https://github.com/Blockstream/esplora/blob/master/API.md",
     groups=(Group.BLOCKS, Group.CHAIN),

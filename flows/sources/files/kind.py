@@ -18,6 +18,8 @@ COINMETRICS_EXPORT: Final = Supplier(
     title="Coin Metrics community data set, daily CSV",
     licence="CC BY-NC 4.0: attribution, no commercial use",
     delay="a day; recent flow rows are revised",
+    # Somebody downloads files by hand, once a week if they are looked after.
+    allowed_lag_days=7,
     trust="chain totals exact; exchange flows are lower bounds that move as addresses are tagged",
     address="https://docs.coinmetrics.io/",
     groups=(Group.PRICE, Group.CHAIN, Group.EXCHANGE_FLOWS),
@@ -27,6 +29,8 @@ CRYPTOQUANT_EXPORT: Final = Supplier(
     title="CryptoQuant web exports, one metric a CSV file",
     licence="vendor terms: internal use, no redistribution",
     delay="a day; clustering is rewritten every Tuesday, so history moves",
+    # Somebody downloads files by hand, once a week if they are looked after.
+    allowed_lag_days=7,
     trust="'miner' means pool participants; levels differ from other vendors by 100 %",
     address="https://userguide.cryptoquant.com/",
     groups=(Group.CHAIN, Group.MINER_FLOWS, Group.EXCHANGE_FLOWS),
@@ -36,6 +40,8 @@ POOL_BLOCKS_EXPORT: Final = Supplier(
     title="Pool of each block, Parquet file",
     licence="BSD 2-Clause",
     delay="as old as the file",
+    # Somebody downloads files by hand, once a week if they are looked after.
+    allowed_lag_days=7,
     trust="heights and header times exact; pool names by coinbase tag and payout address",
     address="https://github.com/mempool/mining-pools",
     groups=(Group.BLOCKS, Group.CHAIN),

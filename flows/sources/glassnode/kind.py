@@ -16,6 +16,8 @@ GLASSNODE: Final = Supplier(
     title="Glassnode API",
     licence="vendor terms: internal use, no redistribution",
     delay="a day; labels are updated all the time, so history moves",
+    # A day of delay, and one more before it is called late.
+    allowed_lag_days=2,
     trust="miners to exchanges are direct transfers only; levels differ from other vendors by 100 %",
     address="https://docs.glassnode.com/",
     groups=(Group.CHAIN, Group.MINER_FLOWS),

@@ -16,6 +16,8 @@ MEMPOOL: Final = Supplier(
     title="mempool.space, or a mempool server of one's own",
     licence="none stated: no bulk redistribution",
     delay="minutes; the newest blocks can still be replaced",
+    # A day is whole once a block of the next one is there, which a server may get late.
+    allowed_lag_days=1,
     trust="headers prove themselves, amounts are the server's; pools that our list lacks are as the server named them",
     address="https://mempool.space/docs/api/rest",
     groups=(Group.BLOCKS, Group.CHAIN),

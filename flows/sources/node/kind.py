@@ -19,6 +19,8 @@ NODE: Final = Supplier(
     title="Own Bitcoin Core node",
     licence="none: the chain is nobody's",
     delay="minutes; the newest blocks can still be replaced",
+    # A day is whole once a block of the next one is there, which a node may get late.
+    allowed_lag_days=1,
     trust="exact: every amount in satoshi; pool names by payout address and coinbase tag",
     address="https://bitcoincore.org/en/doc/",
     groups=(Group.BLOCKS, Group.CHAIN, Group.MINER_FLOWS),

@@ -16,6 +16,8 @@ SIMULATED: Final = Supplier(
     title="Deterministic chain of our own",
     licence="no restriction",
     delay="none",
+    # A day is whole once a block of the next one is there.
+    allowed_lag_days=1,
     trust="invented: shows the machinery, says nothing about the market",
     address="flows/sources/simulated/",
     groups=(Group.BLOCKS, Group.PRICE, Group.CHAIN, Group.MINER_FLOWS, Group.EXCHANGE_FLOWS),
