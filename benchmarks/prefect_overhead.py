@@ -58,7 +58,7 @@ def main() -> None:
             home = Path(name) / "other" / "data"
             home.parent.mkdir()
             command(home, "--plain")
-            server = {"PREFECT_API_URL": f"{serving.address}/api"}
+            server = serving.client
             plain, warm = [], []
             for _ in range(rounds):
                 plain.append(timed(lambda: command(home, "--plain")))

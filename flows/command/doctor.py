@@ -14,7 +14,8 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flows.run.sources import Sources
-from flows.scheduled.server import LOOPBACK, is_loopback, is_open, kept_address
+from flows.scheduled.own_server import LOGIN_NAME, LOOPBACK, ORIGINS_NAME, is_loopback
+from flows.scheduled.server import admits_pages_of_others, is_open, kept_address
 from flows.settings import Profile, Settings, read_profile, read_settings
 from flows.sources.kinds import kind_of, variable
 from flows.sources.protocol import Probed, Request
@@ -30,7 +31,12 @@ LATE: Final = timedelta(hours=36)
 PROBED_AT_ONCE_COUNT: Final = 4
 WITHOUT_LOGIN: Final = "which others can reach without a login"
 SET_LOGIN: Final = (
-    "set PREFECT_SERVER_API_AUTH_STRING where the server runs and PREFECT_API_AUTH_STRING here, and put TLS in front"
+    f"let `hashpivot serve` start it, or set {LOGIN_NAME} where it runs and PREFECT_API_AUTH_STRING here; "
+    "on another machine put TLS in front"
+)
+RESTRICT: Final = (
+    "let `hashpivot serve` start it, or `uvicorn --factory flows.scheduled.server_program:create_app` "
+    f"with {ORIGINS_NAME} set to its addresses"
 )
 EARLIEST_CLOCK: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -149,7 +155,7 @@ def _scheduler(home: Path, environment: Mapping[str, str]) -> Finding:
         return _server(f"server of {by} at {urlsplit(address).netloc.rpartition('@')[2]}", address)
     host = environment.get("PREFECT_SERVER_API_HOST", LOOPBACK)
     found = f"no server to join; one of our own would listen on {host}"
-    if is_loopback(host) or environment.get("PREFECT_SERVER_API_AUTH_STRING"):
+    if is_loopback(host) or environment.get(LOGIN_NAME):
         return Finding(subject="scheduler", ok=True, found=found)
     return Finding(subject="scheduler", ok=False, found=f"{found}, {WITHOUT_LOGIN}", remedy=SET_LOGIN)
 
@@ -161,16 +167,17 @@ def _server(found: str, address: str) -> Finding:
     if open_to_all is None:
         remedy = "start it, or unset PREFECT_API_URL"
         return Finding(subject="scheduler", ok=False, found=f"{found}, which does not respond", remedy=remedy)
-    login = "" if open_to_all else ", with a login"
-    if is_loopback(parts.hostname or ""):
-        return Finding(subject="scheduler", ok=True, found=f"{found}{login}")
     if open_to_all:
         return Finding(subject="scheduler", ok=False, found=f"{found}, {WITHOUT_LOGIN}", remedy=SET_LOGIN)
-    if parts.scheme == "http":
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
         return Finding(
             subject="scheduler", ok=False, found=f"{found}, login sent in clear text", remedy="reach it by https"
         )
-    return Finding(subject="scheduler", ok=True, found=f"{found}{login}")
+    if admits_pages_of_others(address):
+        return Finding(
+            subject="scheduler", ok=False, found=f"{found}, which responds to pages of others", remedy=RESTRICT
+        )
+    return Finding(subject="scheduler", ok=True, found=f"{found}, with a login")
 
 
 def _sources(profile: Profile, settings: Settings) -> list[Finding]:

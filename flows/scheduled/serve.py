@@ -1,14 +1,13 @@
 """`hashpivot serve`: one command that keeps a scheduler's server and runs what people or schedules request.
 
-With `PREFECT_API_URL` it joins that server; without, it keeps one of its own on this machine, on loopback unless a
-login is set. Schedules are never paused when it stops.
+With `PREFECT_API_URL` it joins that server; without, it keeps one of its own on this machine, with a login, and on
+loopback unless the user has set that login. Schedules are never paused when it stops.
 """
 
 import asyncio
 import logging
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -18,15 +17,9 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
-from flows.scheduled.server import (
-    LOOPBACK,
-    ServerUnreachableError,
-    end,
-    is_loopback,
-    prepare_server,
-    wait_for,
-    write_address,
-)
+from flows.scheduled import login, own_server
+from flows.scheduled.own_server import ANY, LOGIN_NAME, LOOPBACK, is_loopback
+from flows.scheduled.server import ServerUnreachableError, prepare_server, wait_for, write_address
 from flows.settings import Settings, export, read_profile
 from flows.startup import importing
 from schemas.errors import SettingsError, WarehouseBusyError
@@ -61,7 +54,8 @@ def serve(settings: Settings, *, host: str = LOOPBACK, port: int = PORT) -> None
             _serve_deployments(settings, joined)
             return
         refuse_open(host)
-        with _own_server(host, port) as address:
+        secret = _login(settings)
+        with _own_server(host, port, secret) as address:
             os.environ["PREFECT_API_URL"] = address
             address_file = write_address(settings.scheduler_home, address)
             try:
@@ -78,34 +72,42 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 def refuse_open(host: str) -> None:
     """Raise `SettingsError` where the server would be open to other machines without a login."""
-    if not is_loopback(host) and not os.environ.get("PREFECT_SERVER_API_AUTH_STRING"):
+    if not is_loopback(host) and not os.environ.get(LOGIN_NAME):
         raise SettingsError(
             "--host",
             host,
-            f"{LOOPBACK}, or PREFECT_SERVER_API_AUTH_STRING set to user:password",
+            f"{LOOPBACK}, or {LOGIN_NAME} set to user:password",
             "set a login, and put TLS in front",
         )
 
 
+def _login(settings: Settings) -> str:
+    """The login that the user has set, else the one of this home, which a person is shown when it is made."""
+    if given := os.environ.get(LOGIN_NAME):
+        login.use(os.environ.get("PREFECT_API_AUTH_STRING", given))
+        return given
+    kept, is_new = login.keep_login(settings.scheduler_home)
+    login.use(kept)
+    file = settings.scheduler_home / login.LOGIN_NAME
+    logger.info("sign in on the page with the line in %s", file)
+    # Where a file or a journal keeps our output, others may read it.
+    if is_new and sys.stdout.isatty():
+        sys.stdout.write(f"Login of the page, shown once and kept in {file}: {kept}\n")
+        sys.stdout.flush()
+    return kept
+
+
 @contextmanager
-def _own_server(host: str, port: int) -> Iterator[str]:
+def _own_server(host: str, port: int, secret: str) -> Iterator[str]:
     """A server that lives as long as the block, started again should it die; yields the address of its API."""
-    _check_free(host, port)
-    address = f"http://{LOOPBACK if host in ('0.0.0.0', '::') else host}:{port}/api"
-    # A leading dash would end the options, so each value stays with its name.
-    command = [sys.executable, "-P", "-m", "prefect", "server", "start", f"--host={host}", f"--port={port}"]
-    environment = os.environ | {
-        "PREFECT_SERVER_LOGGING_LEVEL": os.environ.get("PREFECT_SERVER_LOGGING_LEVEL", "WARNING")
-    }
-    # The address of a client makes the server's own tasks go out through the network.
-    environment.pop("PREFECT_API_URL", None)
-    environment["PREFECT_UI_API_URL"] = os.environ.get("PREFECT_UI_API_URL", "/api")
+    origins = own_server.origins_of(host, port, os.environ)
+    address = f"{own_server.origin(LOOPBACK if host in ANY else host, port)}/api"
+    listener = own_server.listen(host, port)
     stopping = threading.Event()
     process: subprocess.Popen[bytes] | None = None
 
     def start() -> subprocess.Popen[bytes]:
-        # In a session of its own, so that ctrl-C reaches this process only and runs can still report their end.
-        return subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, start_new_session=True)
+        return own_server.start(listener, login=secret, origins=origins)
 
     def keep() -> None:
         nonlocal process
@@ -127,7 +129,8 @@ def _own_server(host: str, port: int) -> Iterator[str]:
         if keeper.is_alive():
             keeper.join()
         if process is not None:
-            end(process)
+            own_server.end(process)
+        listener.close()
 
 
 @contextmanager
@@ -144,20 +147,6 @@ def _signals_deferred() -> Iterator[None]:
             signal.signal(number, handler)
         if came:
             raise KeyboardInterrupt
-
-
-def _check_free(host: str, port: int) -> None:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise SettingsError(
-                "--port",
-                port,
-                "a port that nobody listens on",
-                f"name another, or set PREFECT_API_URL=http://{host}:{port}/api to join the server there",
-            ) from error
 
 
 def _serve_deployments(settings: Settings, address: str) -> None:

@@ -15,19 +15,22 @@ import urllib.error
 import urllib.request
 from base64 import b64encode
 from importlib.metadata import version
-from ipaddress import ip_address
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
+from urllib.parse import urlsplit
 
+from flows.scheduled import login
+from flows.scheduled.own_server import LOGIN_NAME, LOOPBACK
 from schemas.errors import SettingsError, TransientError
 from warehouse.atomic_files import whole_file, write_whole
 
-LOOPBACK: Final = "127.0.0.1"
 START_SECONDS: Final = 180.0
-STOP_SECONDS: Final = 20.0
 ADDRESS_NAME: Final = "address"
 """File in the scheduler's folder with the address of the server that `hashpivot serve` keeps there."""
+HEALTH: Final = "/health"
+FOREIGN_ORIGIN: Final = "http://another.invalid"
+OK: Final = 200
 REJECTED: Final = (401, 403)
 SERVER_ERROR: Final = 500
 DATABASE_NAME: Final = "prefect.db"
@@ -58,6 +61,9 @@ def prepare(home: Path) -> bool:
     environment = os.environ
     environment.setdefault("PREFECT_LOGGING_EXTRA_LOGGERS", "flows,warehouse")
     _bypass_proxy_on_loopback()
+    address = kept_address(home)
+    if address and environment.get("PREFECT_API_URL") == address:
+        _use_kept_login(home)
     if "PREFECT_API_URL" in environment or "PREFECT_PROFILE" in environment or "PREFECT_HOME" in environment:
         return False
     if (Path.home() / ".prefect" / "profiles.toml").exists():
@@ -65,9 +71,11 @@ def prepare(home: Path) -> bool:
     environment["PREFECT_HOME"] = str(home.resolve())
     environment.setdefault("DO_NOT_TRACK", "1")
     environment.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    if address := served_at(home):
-        environment["PREFECT_API_URL"] = address
-        return False
+    if address:
+        _use_kept_login(home)
+        if _accepts_us(address):
+            environment["PREFECT_API_URL"] = address
+            return False
     environment.setdefault("PREFECT_SERVER_UI_ENABLED", "false")
     for service in SERVICES_OF_A_STANDING_SERVER:
         environment.setdefault(f"PREFECT_SERVER_SERVICES_{service}_ENABLED", "false")
@@ -93,25 +101,17 @@ def prepare_server(home: Path) -> None:
     # Runs, their logs and artifacts older than 90 days go; without this the database grows for ever.
     environment.setdefault("PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED", "true")
     _bypass_proxy_on_loopback()
-    if login := environment.get("PREFECT_SERVER_API_AUTH_STRING"):
-        environment.setdefault("PREFECT_API_AUTH_STRING", login)
+    if given := environment.get(LOGIN_NAME):
+        environment.setdefault("PREFECT_API_AUTH_STRING", given)
     if "PREFECT_API_DATABASE_CONNECTION_URL" not in environment:
         _seed_database(home)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches `host`."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def is_up(address: str) -> bool:
     """Whether the server at `address` responds. Raises `SettingsError` where it rejects our login."""
     headers = {}
-    if login := os.environ.get("PREFECT_API_AUTH_STRING"):
-        headers["Authorization"] = f"Basic {b64encode(login.encode()).decode()}"
+    if ours := os.environ.get("PREFECT_API_AUTH_STRING"):
+        headers["Authorization"] = f"Basic {b64encode(ours.encode()).decode()}"
     elif key := os.environ.get("PREFECT_API_KEY"):
         headers["Authorization"] = f"Bearer {key}"
     status = _status(address, headers)
@@ -131,16 +131,35 @@ def is_open(address: str) -> bool | None:
     return None if status is None or status >= SERVER_ERROR else status not in REJECTED
 
 
+def admits_pages_of_others(address: str) -> bool:
+    """Whether the server at `address` lets pages of another origin read it, or responds to a name that is not its own.
+
+    A name is checked only where no certificate does that.
+    """
+    _, allowed = _response(address, {"Origin": FOREIGN_ORIGIN}, HEALTH)
+    if allowed in ("*", FOREIGN_ORIGIN):
+        return True
+    if not address.startswith("http://"):
+        return False
+    status, _ = _response(address, {"Host": urlsplit(FOREIGN_ORIGIN).netloc}, HEALTH)
+    return status == OK
+
+
 def _status(address: str, headers: dict[str, str]) -> int | None:
     # Not /health, which needs no login on any server.
-    request = urllib.request.Request(f"{address}/admin/version", headers=headers)
+    return _response(address, headers, "/admin/version")[0]
+
+
+def _response(address: str, headers: dict[str, str], path: str) -> tuple[int | None, str | None]:
+    """Status, None where there is no response, and the origins whose pages may read it."""
+    request = urllib.request.Request(f"{address}{path}", headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=5) as response:
-            return int(response.status)
+            return int(response.status), response.headers["Access-Control-Allow-Origin"]
     except urllib.error.HTTPError as error:
-        return error.code
+        return error.code, error.headers["Access-Control-Allow-Origin"]
     except (OSError, ValueError):
-        return None
+        return None, None
 
 
 def wait_for(address: str, process: subprocess.Popen[bytes] | None = None) -> None:
@@ -157,16 +176,6 @@ def wait_for(address: str, process: subprocess.Popen[bytes] | None = None) -> No
                 f"scheduler: found no response from {address}, expected a server; start it, or unset PREFECT_API_URL"
             )
         time.sleep(0.1)
-
-
-def end(server: subprocess.Popen[bytes]) -> None:
-    """End a server of our own; it finishes the requests it has."""
-    server.terminate()
-    try:
-        server.wait(STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        server.kill()
-        server.wait()
 
 
 def write_address(home: Path, address: str) -> Path:
@@ -187,13 +196,17 @@ def kept_address(home: Path) -> str | None:
         return None
 
 
-def served_at(home: Path) -> str | None:
-    """The same, if it accepts our login."""
-    address = kept_address(home)
+def _accepts_us(address: str) -> bool:
     try:
-        return address if address and is_up(address) else None
+        return is_up(address)
     except SettingsError:
-        return None
+        return False
+
+
+def _use_kept_login(home: Path) -> None:
+    kept = login.kept_login(home)
+    if kept and "PREFECT_API_AUTH_STRING" not in os.environ:
+        login.use(kept)
 
 
 def _bypass_proxy_on_loopback() -> None:

@@ -10,7 +10,9 @@ import pytest
 import yaml
 from compose_spec import PyCompose
 
-from tests.invocation import COMMAND, PYTHON
+from flows.scheduled.server import admits_pages_of_others, is_open, template
+from tests.invocation import COMMAND, PYTHON, clean_environment, eventually
+from tests.scheduled.serving import free_port
 
 REPOSITORY = Path(__file__).parents[2]
 DEPLOY = REPOSITORY / "deploy"
@@ -71,3 +73,31 @@ def test_work_pool_file_states_what_serve_states() -> None:
         for one in PREFECT["deployments"]
     ]
     assert stated == yaml.safe_load(done.stdout)
+
+
+def test_server_of_the_compose_file_requires_the_login_and_responds_to_no_pages_of_others(tmp_path: Path) -> None:
+    service = yaml.safe_load(COMPOSE)["services"]["server"]
+    port, (program, *arguments) = free_port(), service["command"]
+    stated = {name: str(value).replace("4200", str(port)) for name, value in service["environment"].items()}
+    ours = {
+        "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{tmp_path}/prefect.db",
+        "PREFECT_SERVER_API_AUTH_STRING": "desk:password",
+        "PREFECT_HOME": str(tmp_path),
+    }
+    if template().exists():
+        shutil.copy(template(), tmp_path / "prefect.db")
+    server = subprocess.Popen(
+        [PYTHON, "-m", program, *(argument.replace("4200", str(port)) for argument in arguments)],
+        cwd=tmp_path,
+        env=clean_environment(HOME=str(tmp_path)) | stated | ours,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    address = f"http://127.0.0.1:{port}/api"
+    try:
+        eventually(lambda: is_open(address) is not None or server.poll() is not None, "its response")
+        assert is_open(address) is False
+        assert not admits_pages_of_others(address)
+    finally:
+        server.terminate()
+        server.wait(60)

@@ -27,6 +27,8 @@ MANY_SHARDS = 300
 """Parts of a backfill that is still at work when something happens to it."""
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 CHROMIUM = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
+REBOUND = "rebound.example"
+"""A name that leads browsers of these tests to this machine."""
 OVER = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 
 
@@ -44,7 +46,17 @@ class Serving:
     environment: dict[str, str] = field(default_factory=dict)
     port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
-    login: str | None = None
+    given_login: str | None = None
+    """Set by the environment; otherwise the server has the one that is kept in the home."""
+
+    @property
+    def login(self) -> str:
+        return self.given_login or (self.home / "prefect/login").read_text(encoding="utf-8").strip()
+
+    @property
+    def client(self) -> dict[str, str]:
+        """What a program needs to reach the server."""
+        return {"PREFECT_API_URL": f"{self.address}/api", "PREFECT_API_AUTH_STRING": self.login}
 
     @property
     def home(self) -> Path:
@@ -65,11 +77,11 @@ class Serving:
         deadline = time.monotonic() + START_SECONDS
         while "serving daily" not in self.output[before:]:
             assert self.process.poll() is None, self.output[-3000:]
-            assert time.monotonic() < deadline, f"did not start: {self.said[-3000:]}"
+            assert time.monotonic() < deadline, f"did not start: {self.output[-3000:]}"
             time.sleep(0.1)
 
     def launch(self, **environment: str) -> int:
-        """Begin to start it; returns where in `said` its words begin."""
+        """Begin to start it; returns where in `output` its words begin."""
         before = len(self.output) if (self.folder / "output.txt").exists() else 0
         with (self.folder / "output.txt").open("ab") as output:
             self.process = subprocess.Popen(
@@ -116,7 +128,7 @@ class Serving:
 
     def server_process(self) -> int:
         assert self.process is not None
-        (pid,) = [pid for pid in children(self.process.pid) if "server start" in command_of(pid)]
+        (pid,) = [pid for pid in children(self.process.pid) if "server_program" in command_of(pid)]
         return pid
 
     def fetch(self, path: str, body: Any = None, method: str | None = None) -> Any:
@@ -126,8 +138,7 @@ class Serving:
             headers={"Content-Type": "application/json"},
             method=method,
         )
-        if self.login:
-            request.add_header("Authorization", f"Basic {b64encode(self.login.encode()).decode()}")
+        request.add_header("Authorization", f"Basic {b64encode(self.login.encode()).decode()}")
         deadline = time.monotonic() + 20
         while True:
             try:
@@ -197,8 +208,8 @@ class Serving:
 
 
 @contextmanager
-def browser_page() -> Iterator["Page"]:
-    """A page of a real browser, which leaves its pictures in `SCREENSHOTS`."""
+def browser_page(served: Serving | None = None) -> Iterator["Page"]:
+    """A page of a real browser, signed in where something is `served`, which leaves its pictures in `SCREENSHOTS`."""
     import pytest  # the benchmark uses this module where there is none
 
     if CHROMIUM is None:
@@ -207,12 +218,26 @@ def browser_page() -> Iterator["Page"]:
 
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1"]
+        )
         page = browser.new_page(viewport={"width": 1300, "height": 1200})
         page.set_default_timeout(30_000)
         expect.set_options(timeout=30_000)
+        if served is not None:
+            sign_in(page, served)
         yield page
         browser.close()
+
+
+def sign_in(page: "Page", served: Serving) -> None:
+    """What a person does first: open the page and enter the login in whole."""
+    from playwright.sync_api import expect
+
+    page.goto(served.address)
+    page.get_by_placeholder("admin:pass").fill(served.login)
+    page.get_by_role("button", name="Login").click()
+    expect(page.get_by_role("link", name="Deployments")).to_be_visible()
 
 
 def pick(opener: "Locator", item: "Locator") -> None:

@@ -6,10 +6,14 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +164,7 @@ def test_daily_brings_its_own_server_keeps_its_files_in_the_home_and_loses_no_wo
 
 def is_temporary_server(process: Path) -> bool:
     try:
-        return b"temporary_server" in (process / "cmdline").read_bytes()
+        return b"server_program" in (process / "cmdline").read_bytes()
     except OSError:
         return False
 
@@ -176,6 +180,15 @@ def test_own_server_ends_with_the_run_however_that_ends(signal_number: int, tmp_
         assert run.poll() is None
     children = Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()
     (server,) = [Path("/proc", pid) for pid in children if is_temporary_server(Path("/proc", pid))]
+    environment = dict(line.split("=", 1) for line in (server / "environ").read_text().split("\0") if line)
+    address = f"{environment['PREFECT_SERVER_CORS_ALLOWED_ORIGINS']}/api"
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        fetch(address, "/deployments/filter", {})
+    secret = environment["PREFECT_SERVER_API_AUTH_STRING"]
+    assert (
+        secret.encode()
+        not in (server / "cmdline").read_bytes() + (Path("/proc", str(run.pid)) / "cmdline").read_bytes()
+    )
     run.send_signal(signal_number)
     assert run.wait(120) != 0
     eventually(lambda: not is_temporary_server(server), "the end of the server")
@@ -202,7 +215,27 @@ def test_missed_days_are_published_in_order_and_no_more_than_a_week_of_them(publ
     assert (body, plain) == ("['2026-11-20']", "1")
 
 
-def test_doctor_warns_of_a_server_that_others_reach_without_a_login(
+class LoginRequired(BaseHTTPRequestHandler):
+    """Responds as Prefect's server does with a login and otherwise as it comes: to any name, for pages of anybody."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/api/health" else 401)
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def requiring_a_login() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), LoginRequired) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/api"
+        server.shutdown()
+
+
+def test_doctor_reports_a_server_that_others_or_their_pages_reach(
     hashpivot: Hashpivot, server: str, tmp_path: Path
 ) -> None:
     def scheduler(**environment: str) -> tuple[str, str, str]:
@@ -210,12 +243,13 @@ def test_doctor_warns_of_a_server_that_others_reach_without_a_login(
         (row,) = [row for row in rows if row["what"] == "scheduler"]
         return row["state"], row["found"], row["what to do"]
 
-    # Leads here, but does not look like it: as good as the name of another machine.
-    exposed = server.replace("127.0.0.1", "2130706433")
-    state, found, do = scheduler(PREFECT_API_URL=exposed)
-    assert (state, "without a login" in found, "PREFECT_SERVER_API_AUTH_STRING" in do) == ("PROBLEM", True, True)
-    state, found, _ = scheduler(PREFECT_API_URL=server)
-    assert (state, "login" in found) == ("ok", False)
+    # The second leads here, but does not look like it: as good as the name of another machine.
+    for address in (server, server.replace("127.0.0.1", "2130706433")):
+        state, found, do = scheduler(PREFECT_API_URL=address)
+        assert (state, "without a login" in found, "hashpivot serve" in do) == ("PROBLEM", True, True)
+    with requiring_a_login() as address:
+        state, found, do = scheduler(PREFECT_API_URL=address)
+    assert (state, "pages of others" in found, "ALLOWED_ORIGINS" in do) == ("PROBLEM", True, True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         state, found, do = scheduler(PREFECT_API_URL=f"http://127.0.0.1:{probe.getsockname()[1]}/api")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.scheduled.server import ADDRESS_NAME, kept_address, prepare, served_at, write_address
+from flows.scheduled.server import ADDRESS_NAME, is_up, kept_address, prepare, write_address
 
 NOBODY = "http://127.0.0.1:1/api"
 
@@ -24,7 +24,7 @@ def test_note_counts_as_long_as_its_process_lives_and_its_server_responds(tmp_pa
     note = write_address(tmp_path, NOBODY)
     assert [entry.name for entry in tmp_path.iterdir()] == [note.name]
     assert kept_address(tmp_path) == NOBODY
-    assert served_at(tmp_path) is None
+    assert not is_up(NOBODY)
 
 
 @pytest.mark.parametrize("note", ["", "http://127.0.0.1:1/api", "http://127.0.0.1:1/api x", f"{NOBODY}\n{{gone}}\n"])

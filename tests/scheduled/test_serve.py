@@ -8,17 +8,22 @@ import json
 import os
 import signal
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.invocation import COMMAND, PYTHON, clean_environment, eventually
+from tests.other_user import as_other_user
 from tests.scheduled.receivers import WEBHOOK_PATH, Received, listening
 from tests.scheduled.serving import (
+    REBOUND,
     SCREENSHOTS,
     Serving,
     backfill_at_work,
@@ -69,6 +74,78 @@ def test_deployments_have_forms_schedules_tags_and_a_text(served: Serving) -> No
         "daily": ["30 2 * * *"],
         "registry-refresh": ["0 5 * * 1"],
     }
+
+
+def test_another_user_can_neither_change_a_deployment_nor_start_it_nor_read_passwords(served: Serving) -> None:
+    deployment = served.deployment("daily")["id"]
+    requests = [
+        ("PATCH", f"/deployments/{deployment}", {"entrypoint": "/tmp/planted.py:planted"}),
+        ("POST", f"/deployments/{deployment}/create_flow_run", {"state": {"type": "SCHEDULED"}}),
+        ("POST", "/block_documents/filter", {"include_secrets": True}),
+        ("GET", "/admin/settings", None),
+    ]
+    login, server = served.home / "prefect/login", Path("/proc", str(served.server_process()), "environ")
+
+    def try_all() -> tuple[list[int], list[str]]:
+        statuses, read = [], []
+        for method, path, body in requests:
+            request = urllib.request.Request(
+                f"{served.address}/api{path}",
+                method=method,
+                data=None if body is None else json.dumps(body).encode(),
+                headers={"Content-Type": "application/json"},
+            )
+            try:
+                statuses.append(urllib.request.urlopen(request, timeout=20).status)
+            except urllib.error.HTTPError as error:
+                statuses.append(error.code)
+        for file in (login, server):
+            try:
+                read.append(file.read_text())
+            except PermissionError:
+                continue
+        return statuses, read
+
+    assert as_other_user(try_all) == ([401] * len(requests), [])
+    assert login.stat().st_mode & 0o777 == 0o600
+    assert served.deployment("daily")["entrypoint"] == "flows.scheduled.flows.daily"
+    assert served.fetch("/block_documents/filter", {"include_secrets": True}) != []
+
+
+FOREIGN = """async ([address, login]) => {
+    const attempt = async (what) => { try { return await what() } catch (error) { return error.name } };
+    const json = {"Content-Type": "application/json", "Authorization": "Basic " + btoa(login)};
+    const planted = new Blob([JSON.stringify({"name": "planted", "value": 1})]);
+    const socket = (login) => new Promise((resolve) => {
+        const opened = new WebSocket(address.replace("http", "ws") + "/api/events/out", ["prefect"]);
+        opened.onerror = () => resolve("refused");
+        opened.onopen = () => resolve("open");
+    });
+    return [
+        await attempt(async () => (await fetch(address + "/api/health")).status),
+        await attempt(async () => (await fetch(
+            address + "/api/deployments/filter", {method: "POST", headers: json, body: "{}"})).status),
+        await attempt(async () => (await fetch(
+            address + "/api/variables/", {method: "POST", mode: "no-cors", body: planted})).type),
+        await socket(),
+    ];
+}"""
+
+
+def test_page_of_another_origin_reaches_nothing_even_with_the_login(served: Serving, tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text(f'<iframe src="{served.address}/v2/login"></iframe>', encoding="utf-8")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as foreign, browser_page() as page:
+        threading.Thread(target=foreign.serve_forever, daemon=True).start()
+        page.goto(f"http://127.0.0.1:{foreign.server_port}/")
+        assert page.evaluate(FOREIGN, [served.address, served.login]) == ["TypeError", "TypeError", "opaque", "refused"]
+        assert "Login" not in page.frames[1].content()
+        # A name of somebody else that leads to this machine, as an attacker's name server gives it out.
+        response = page.goto(f"http://{REBOUND}:{served.port}/")
+        assert response is not None
+        assert (response.status, served.address in page.content()) == (403, True)
+        foreign.shutdown()
+    assert served.fetch("/variables/filter", {}) == []
 
 
 @pytest.mark.parametrize(
@@ -202,8 +279,7 @@ def test_publication_that_is_late_is_reported_once(served: Serving, received: Re
 def test_person_finds_the_form_fills_it_and_sees_the_result_in_a_browser(served: Serving) -> None:
     from playwright.sync_api import expect
 
-    with browser_page() as page:
-        page.goto(served.address)
+    with browser_page(served) as page:
         page.get_by_role("link", name="Deployments").click()
         expect(page.get_by_text("rebuild-as-of").first).to_be_visible()
         page.screenshot(path=SCREENSHOTS / "1-deployments.png")
@@ -282,12 +358,10 @@ def test_after_a_loss_of_power_the_schedule_fires_by_itself_and_goes_on(served: 
     before = published_version(served)
     served.kill()
     assert published_version(served) == before
-    served.login = "desk:loginSecretToken"
+    served.given_login = "desk:loginSecretToken"
     served.start(
-        HASHPIVOT_DAILY_CRON="* * * * *", HASHPIVOT_PROFILE="demo", PREFECT_SERVER_API_AUTH_STRING=served.login
+        HASHPIVOT_DAILY_CRON="* * * * *", HASHPIVOT_PROFILE="demo", PREFECT_SERVER_API_AUTH_STRING=served.given_login
     )
-    with pytest.raises(urllib.error.HTTPError, match="401"):
-        urllib.request.urlopen(f"{served.address}/api/deployments/count", data=b"{}")
     assert served.run(lost)["state"]["type"] == "CRASHED"
     scheduler = doctor_of(served)
     assert scheduler["state"] == "ok"
@@ -304,11 +378,10 @@ def test_after_a_loss_of_power_the_schedule_fires_by_itself_and_goes_on(served: 
 
 def test_work_pool_takes_the_same_deployments(served: Serving) -> None:
     served.fetch("/work_pools/", {"name": "hashpivot", "type": "process"})
-    client = {"PREFECT_API_URL": f"{served.address}/api", "PREFECT_API_AUTH_STRING": served.login or ""}
     done = subprocess.run(
         [PYTHON, "-m", "prefect", "--no-prompt", "deploy", "--all"],
         cwd=REPOSITORY,
-        env=dict(os.environ) | client | {"HOME": str(served.folder), "NO_PROXY": "127.0.0.1"},
+        env=dict(os.environ) | served.client | {"HOME": str(served.folder), "NO_PROXY": "127.0.0.1"},
         capture_output=True,
         text=True,
         timeout=120,

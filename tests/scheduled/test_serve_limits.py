@@ -116,7 +116,7 @@ def limited(served: Serving, limits: dict[str, float], environment: dict[str, st
     ours = {
         "HOME": str(served.folder),
         "HASHPIVOT_HOME": str(served.home),
-        "PREFECT_API_URL": f"{served.address}/api",
+        **served.client,
         "PREFECT_HOME": str(served.folder / "client"),
         "NO_PROXY": "127.0.0.1",
     }
@@ -212,7 +212,7 @@ def test_person_cancels_a_run_in_a_browser(served: Serving) -> None:
     before = published_version(served)
     run_id = backfill_at_work(served)
     (process,) = served.run_processes()
-    with browser_page() as page:
+    with browser_page(served) as page:
         page.goto(f"{served.address}/v2/runs/flow-run/{run_id}")
         expect(page.get_by_text("Running").first).to_be_visible()
         page.locator("button[aria-haspopup=menu]").click()
