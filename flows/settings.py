@@ -104,6 +104,17 @@ class Settings(BaseSettings):
         """Where the scheduler keeps its own state when it has no other place."""
         return self.home / "prefect"
 
+    @property
+    def backed_up(self) -> tuple[Path, ...]:
+        """What of the home cannot be fetched or set up again: no login, key or cookie, nothing of the scheduler.
+
+        Files that the user names by settings are part of it where they lie in the home.
+        """
+        own = [self.working_database.parent, self.published, self.rebuilt, self.alert_state]
+        home, named = self.home.resolve(), [path.resolve() for path in (self.labels_file, Path(self.profile)) if path]
+        inside = [path for path in named if path.is_file() and path.is_relative_to(home)]
+        return (*own, *(self.home / path.relative_to(home) for path in inside))
+
 
 class Profile(BaseModel):
     """Which sources a run uses, and which supplier is preferred for which group of series.

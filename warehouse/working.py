@@ -19,8 +19,8 @@ Connection: TypeAlias = duckdb.DuckDBPyConnection
 
 
 @contextmanager
-def open_working(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the working database at `path`, creating and migrating it as needed.
+def open_working(path: Path, *, migrating: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the working database at `path`, creating and migrating it as needed; without `migrating` it stays as it is.
 
     Raises `WarehouseBusyError` while another process has it open, `WarehouseError` when it is not a database of ours
     or refuses a statement; what was not committed is undone then.
@@ -37,7 +37,8 @@ def open_working(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         ) from error
     try:
         path.chmod(0o600)
-        migrate(connection)
+        if migrating:
+            migrate(connection)
         yield connection
     except duckdb.Error as error:
         raise WarehouseError(
@@ -68,11 +69,7 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
         )
     connection.execute("create table if not exists migration (name varchar primary key, sha256 varchar not null)")
     applied = dict(connection.execute("select name, sha256 from migration").fetchall())
-    known = {
-        entry.name: entry.read_text(encoding="utf-8")
-        for entry in files("warehouse").joinpath("migrations").iterdir()
-        if entry.name.endswith(".sql")
-    }
+    known = known_migrations()
     if unknown := sorted(set(applied) - set(known)):
         raise WarehouseError(
             f"working database: found migration {unknown[0]!r}, expected only those of this version; "
@@ -98,6 +95,15 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:
             raise
         added.append(name)
     return added
+
+
+def known_migrations() -> dict[str, str]:
+    """Text of each migration of this version, by its name."""
+    return {
+        entry.name: entry.read_text(encoding="utf-8")
+        for entry in files("warehouse").joinpath("migrations").iterdir()
+        if entry.name.endswith(".sql")
+    }
 
 
 def _is_locked(path: Path) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import click
 
-from flows.command import read, registry_group, run
+from flows.command import backup, read, registry_group, run
 from flows.command.options import json_option, settings_options
 from schemas.errors import HashpivotError
 
@@ -51,7 +51,17 @@ def dictionary(check: bool) -> None:
     click.echo(f"wrote {PAGE}")
 
 
-for command in (run.daily, run.backfill, run.serve, read.show, read.sql, read.explain, read.whatif):
+for command in (
+    run.daily,
+    run.backfill,
+    run.serve,
+    backup.backup,
+    backup.restore,
+    read.show,
+    read.sql,
+    read.explain,
+    read.whatif,
+):
     cli.add_command(command)
 cli.add_command(registry_group.registry)
 

@@ -19,6 +19,7 @@ from schemas.errors import HashpivotError, SettingsError
 from transforms.calendar import FINALITY_DELAY
 from warehouse import journal
 from warehouse.publication_queries import newest_day
+from warehouse.restore import finish_restore
 from warehouse.targets.files import current_publication
 from warehouse.working import Connection, open_working
 
@@ -132,6 +133,7 @@ def recorded(run: Run) -> Iterator[None]:
     """Record the start of a run and its failure, and close its sources. The lock is the caller's."""
     with closing(run.sources):
         try:
+            finish_restore(run.settings.home)
             record_start(run)
             yield
         except BaseException as error:
