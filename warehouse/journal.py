@@ -12,7 +12,7 @@ import duckdb
 
 from schemas.errors import WarehouseBusyError, WarehouseError
 from schemas.observations import Notice
-from warehouse.statements import statement
+from warehouse.statements import scalar, statement
 from warehouse.vintages import Appended
 
 
@@ -72,6 +72,11 @@ def note_current(connection: duckdb.DuckDBPyConnection, publication: str, publis
         "where run_id = ? and status <> 'published'",
         [published_at.replace(tzinfo=None), publication],
     )
+
+
+def is_known(connection: duckdb.DuckDBPyConnection, run_id: str) -> bool:
+    """Whether there is a record of the run."""
+    return bool(scalar(connection, "select count(*) from ops.run where run_id = ?", run_id))
 
 
 def note(connection: duckdb.DuckDBPyConnection, run_id: str, notice: Notice) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from flows.run.history import REMEDY, history_check, lost
 from flows.run.sources import Sources
 from flows.scheduled.own_server import LOGIN_NAME, LOOPBACK, ORIGINS_NAME, is_loopback
 from flows.scheduled.server import admits_pages_of_others, is_open, kept_address
@@ -23,8 +24,10 @@ from schemas.errors import HashpivotError, SettingsError, SourcePausedError, Tra
 from warehouse.journal import one_run_at_a_time
 from warehouse.publication_queries import newest_run
 from warehouse.reading import open_publication
+from warehouse.targets.files import current_publication
 from warehouse.working import open_working
 
+LOST_REMEDY: Final = f"{REMEDY}; else run `hashpivot daily`"
 LEAST_FREE_BYTES: Final = 2 * 1024**3
 LATE: Final = timedelta(hours=36)
 """A publication made less than this before is on time for a daily schedule."""
@@ -120,14 +123,18 @@ def _lock(settings: Settings) -> Finding:
 
 def _working(settings: Settings) -> Finding:
     path = settings.working_database
+    current, subject = current_publication(settings.published), "working database"
+    lost_history = Finding(subject=subject, ok=False, found=lost(current[0]), remedy=LOST_REMEDY) if current else None
     if not path.exists():
-        return Finding(subject="working database", ok=True, found="none yet, the first run creates it")
+        return lost_history or Finding(subject=subject, ok=True, found="none yet, the first run creates it")
     try:
-        with open_working(path):
+        with open_working(path) as connection:
+            if lost_history and not history_check(settings.published, connection).passed:
+                return lost_history
             size = path.stat().st_size / 1024**2
-            return Finding(subject="working database", ok=True, found=f"{path}, {size:.1f} MiB")
+            return Finding(subject=subject, ok=True, found=f"{path}, {size:.1f} MiB")
     except HashpivotError as error:
-        return Finding(subject="working database", ok=False, found=str(error), remedy="see the message")
+        return Finding(subject=subject, ok=False, found=str(error), remedy="see the message")
 
 
 def _publication(settings: Settings) -> Finding:

@@ -12,6 +12,7 @@ from importlib.metadata import version
 from itertools import pairwise
 from typing import Final
 
+from flows.run.history import history_check
 from flows.run.sources import Sources
 from flows.settings import Profile, Settings
 from flows.sources.protocol import Known, Request
@@ -155,6 +156,8 @@ def record_start(run: Run) -> None:
                 started_at=run.now,
             ),
         )
+        if not (history := history_check(run.settings.published, connection)).passed:
+            logger.warning("working database: %s", history.detail)
 
 
 def _note_current(run: Run, connection: Connection) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from flows.run.coverage import Coverage, Missing, coverage
+from flows.run.history import history_check
 from flows.run.ingest import Ingested, known
 from flows.run.plan import Progress, Run, no_progress
 from flows.run.tables import tables_frame
@@ -121,7 +122,8 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         uncovered = (
             coverage(missing, run.profile.precedence, built.tables, built.nulls, known(connection)) if missing else []
         )
-        of_data = (*built.checks, *from_notices(notices_of(connection, run.run_id)))
+        history = history_check(run.settings.published, connection)
+        of_data = (*built.checks, history, *from_notices(notices_of(connection, run.run_id)))
         checks = (*of_data, *(each.check() for each in uncovered))
         ended = datetime.now(UTC)
         # The publication states the run as published; the working database does so only once that has happened.
