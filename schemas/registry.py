@@ -1,7 +1,6 @@
 """The curated registry: one hand-written schema a table, published with its descriptions as column comments."""
 
-from collections.abc import Callable, Iterator, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from datetime import date
 from functools import cache
 from typing import Final
@@ -9,6 +8,8 @@ from typing import Final
 import pandera.polars as pa
 import polars as pl
 
+from schemas.registry_names import BACKSTOPS, END_CUSTOMERS, MAKERS, SUPPORTERS, TENANT_GROUPS, TENANTS, TICKERS
+from schemas.registry_rules import DEAL_RANGES, ESCALATOR, FILING_KIND, GPU_CLOUD, Rule, address_rules
 from schemas.units import Unit
 
 CUSTOMER_CONTRACT: Final = ("contract", "extension")
@@ -18,7 +19,6 @@ OTHER_ANNOUNCEMENT: Final = ("letter_of_intent", "joint_venture", "acquisition")
 BACKSTOP: Final = ("guarantee", "letter_of_credit")
 """Kinds of credit support by which a third party pays when the tenant does not."""
 OTHER_SUPPORT: Final = ("prepayment", "equity_right")
-GPU_CLOUD: Final = "gpu_cloud"
 LEASE_TYPES: Final = ("nnn", "modified_gross", "colo_other", GPU_CLOUD)
 MINED: Final = "mined"
 PARTLY_MINED: Final = "partly_mined"
@@ -29,6 +29,7 @@ TERMINATED: Final = "terminated"
 UNVERIFIED: Final = "unverified"
 COMPANY_GUIDANCE: Final = "company"
 
+_NAME_EXPECTED: Final = "a name of schemas/registry_names.py, where a new one is a new line"
 _FIRST_DAY: Final = date(2009, 1, 3)
 _LAST_DAY: Final = date(2049, 12, 31)
 _MILLION: Final = 1_000_000
@@ -36,27 +37,6 @@ _TRILLION: Final = 1_000_000 * _MILLION
 _POWER_LIMIT_MW: Final = 20_000
 _EFFICIENCY_TOLERANCE: Final = 0.02
 _POWER_AND_VALUE: Final = ("critical_it_mw", "gross_mw", "contract_value_usd", "with_extensions_value_usd")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """Something that must be true of every row: its statement, and the expression that is false where it is broken.
-
-    A comparison with an unknown cell is NULL and breaks nothing.
-    """
-
-    statement: str
-    holds: pl.Expr
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Columns the rule reads, for the message about a row that breaks it."""
-        return tuple(dict.fromkeys(self.holds.meta.root_names()))
-
-    def check(self) -> pa.Check:
-        """The same rule as a check of the whole frame."""
-        holds = self.holds.fill_null(True)
-        return pa.Check(lambda data: data.lazyframe.select(holds), name=self.statement, error=self.statement)
 
 
 Holds = Callable[[pl.Expr], pl.Expr]
@@ -88,9 +68,21 @@ def _choice(description: str, *values: str, optional: bool = False) -> pa.Column
     return _column(pl.String, description, Unit.LABEL.label, is_one, f"one of {', '.join(values)}", optional=optional)
 
 
-def _day(description: str, *, optional: bool = False) -> pa.Column:
+def _name(description: str, names: Collection[str], *, optional: bool = False) -> pa.Column:
+    def is_one(cell: pl.Expr) -> pl.Expr:
+        return cell.is_in(list(names))
+
+    column = _column(pl.String, description, Unit.LABEL.label, is_one, _NAME_EXPECTED, optional=optional)
+    column.metadata |= {"names": tuple(names)}
+    return column
+
+
+def _day(description: str, *, optional: bool = False, planned: bool = False) -> pa.Column:
+    """A column of days; only a `planned` one may lie in the future."""
     expected = f"a day from {_FIRST_DAY} to {_LAST_DAY}"
-    return _column(pl.Date, description, Unit.DAY.label, _within(_FIRST_DAY, _LAST_DAY), expected, optional=optional)
+    column = _column(pl.Date, description, Unit.DAY.label, _within(_FIRST_DAY, _LAST_DAY), expected, optional=optional)
+    column.metadata |= {"planned": planned}
+    return column
 
 
 def _number(description: str, unit: str, least: float, most: float, *, optional: bool = False) -> pa.Column:
@@ -215,6 +207,17 @@ def _rules_of_shared_columns(columns: Set[str]) -> Iterator[Rule]:
         yield _JUDGED_WITHOUT_SOURCE
     if "url_read" in columns:
         yield from _PROVENANCE_RULES
+    if "source_url" in columns:
+        yield from address_rules()
+    if "ticker" in columns:
+        yield _ticker_of(next(name for name in ("miner", "operator", "company") if name in columns))
+
+
+def _ticker_of(name: str) -> Rule:
+    return Rule(
+        statement=f"the ticker that schemas/registry_names.py has for the {name}",
+        holds=pl.col("ticker").eq_missing(pl.col(name).replace_strict(TICKERS, default=None, return_dtype=pl.String)),
+    )
 
 
 def row_rules(schema: pa.DataFrameSchema) -> tuple[Rule, ...]:
@@ -256,15 +259,19 @@ CONVERSION_DEAL: Final = _schema(
             *LEASE_TYPES,
             optional=True,
         ),
-        "miner": _text("Company that supplies the power and the building"),
+        "miner": _name("Company that supplies the power and the building", TICKERS),
         "ticker": _ticker(),
         "site": _text("Site or building the deal is about"),
         "state_or_country": _text("State of the United States, Canadian province or country"),
-        "tenant": _text("Party that signs the contract; NULL where there is none yet", optional=True),
-        "tenant_group": _text(
-            "One name for the tenants that stand or fall together; NULL where the tenant is not named", optional=True
+        "tenant": _name("Party that signs the contract; NULL where there is none yet", TENANTS, optional=True),
+        "tenant_group": _name(
+            "One name for the tenants that stand or fall together; NULL where the tenant is not named",
+            TENANT_GROUPS,
+            optional=True,
         ),
-        "end_customer": _text("Party that uses the capacity behind the tenant, where stated", optional=True),
+        "end_customer": _name(
+            "Party that uses the capacity behind the tenant, where stated", END_CUSTOMERS, optional=True
+        ),
         "critical_it_mw": _megawatt(
             "Power delivered to servers, storage and network, without cooling and losses; NULL where not stated"
         ),
@@ -291,7 +298,7 @@ CONVERSION_DEAL: Final = _schema(
         ),
         "prior_mining_mw": _megawatt("Power that mined at the site before and that the deal takes; NULL where unknown"),
         "mining_stopped_on": _day("Day the mining stopped there; a month is its last day", optional=True),
-        "backstop_provider": _text("Who supports the credit of the tenant, and how", optional=True),
+        "backstop_provider": _name("Who supports the credit of the tenant, and how", BACKSTOPS, optional=True),
         "backstop_usd": _usd(
             "Guarantees and letters of credit behind this deal whose amount is disclosed, as `credit_support` lists "
             "them; NULL where there is none or no amount is disclosed",
@@ -299,9 +306,9 @@ CONVERSION_DEAL: Final = _schema(
         ),
         "warrants_or_equity_note": _text("Equity that changed hands with the deal", optional=True),
         "expected_start": _day(
-            "First capacity expected or delivered; a quarter is its first or last day", optional=True
+            "First capacity expected or delivered; a quarter is its first or last day", optional=True, planned=True
         ),
-        "expected_full_delivery": _day("Last capacity expected or delivered", optional=True),
+        "expected_full_delivery": _day("Last capacity expected or delivered", optional=True, planned=True),
         "status": _choice(
             "Where the deal stands at the last edit of the registry, not on the day of announcement",
             "announced",
@@ -358,6 +365,9 @@ CONVERSION_DEAL: Final = _schema(
             holds=(pl.col("status") == TERMINATED) == pl.col("ended_on").is_not_null(),
         ),
         _UNVERIFIED_WITHOUT_SOURCE,
+        FILING_KIND,
+        ESCALATOR.rule(),
+        *(each.rule() for each in DEAL_RANGES),
     ],
 )
 
@@ -394,7 +404,7 @@ CREDIT_SUPPORT: Final = _schema(
     "One row a promise by which a party other than the tenant carries the risk of a deal, or money paid up front",
     ["deal_id", "provider", "kind"],
     {
-        "provider": _text("Party that gives the support"),
+        "provider": _name("Party that gives the support", SUPPORTERS),
         "beneficiary": _text("Miner that is supported, and through which contract"),
         "deal_id": _text("Deal it belongs to, in `conversion_deal`"),
         "kind": _choice(
@@ -422,7 +432,7 @@ SITE: Final = _schema(
     ["site", "operator"],
     {
         "site": _text("Name of the site"),
-        "operator": _text("Company that runs it"),
+        "operator": _name("Company that runs it", TICKERS),
         "ticker": _ticker(),
         "location": _text("County or town, state or province"),
         "grid": _text("Grid operator or utility; from the location where the source does not name it", optional=True),
@@ -445,7 +455,7 @@ CAPEX_QUARTER: Final = _schema(
     "One row a company and quarter of capital expenditure actually spent; the basis differs by company, see the notes",
     ["company", "period_end"],
     {
-        "company": _text("Company that spends"),
+        "company": _name("Company that spends", TICKERS),
         "cik": _cik(),
         "fiscal_year": _whole("The company's own fiscal year", "year", 2009, 2049),
         "fiscal_quarter": _choice("The company's own fiscal quarter", "Q1", "Q2", "Q3", "Q4"),
@@ -478,7 +488,7 @@ CAPEX_GUIDANCE: Final = _schema(
     "One row an announcement of what a company means to spend in a year; the latest one stands",
     ["company", "calendar_or_fiscal_year", "basis", "announced_on"],
     {
-        "company": _text("Company the figure is about"),
+        "company": _name("Company the figure is about", TICKERS),
         "calendar_or_fiscal_year": _pattern(
             "Year the figure is about: CY for a calendar year, FY for the company's own fiscal year",
             r"^(CY|FY)20\d\d$",
@@ -503,7 +513,7 @@ MINER_FLEET: Final = _schema(
     "One row a miner and date on which it stated figures of its fleet",
     ["miner", "as_of"],
     {
-        "miner": _text("Company"),
+        "miner": _name("Company", TICKERS),
         "ticker": _ticker(),
         "cik": _cik(),
         "as_of": _day("Day the figures describe"),
@@ -526,7 +536,7 @@ ASIC_MODEL: Final = _schema(
     ["model"],
     {
         "model": _text("Name of the machine, cooling and hash rate variant included"),
-        "maker": _text("Company that makes it"),
+        "maker": _name("Company that makes it", MAKERS),
         "released": _day("First day of the month of release, mostly remembered: take it as three months either way"),
         "ths": _number("Rated hash rate", "TH/s", 1, 10_000),
         "watts": _number("Rated power at the wall", "W", 100, 100_000),
@@ -626,6 +636,7 @@ LEASE_ASSUMPTION: Final = _schema(
     },
     [
         _at_most("guaranteed_discount_pct", "unguaranteed_discount_pct"),
+        ESCALATOR.rule(),
     ],
 )
 
@@ -665,7 +676,7 @@ FILER: Final = _schema(
     ["cik"],
     {
         "cik": _whole("SEC Central Index Key; names and tickers change, this does not", "number", 1, 9_999_999_999),
-        "company": _text("Name at the last edit"),
+        "company": _name("Name at the last edit", TICKERS),
         "ticker": _ticker(),
         "role": _choice("What it is here", "miner", "former_miner", "technology_company"),
     }

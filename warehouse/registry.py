@@ -1,9 +1,11 @@
 """The curated registry from its CSV files: typed by the schemas, every row checked, a bad cell named by its line."""
 
 import csv
+import difflib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from functools import lru_cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -45,6 +47,20 @@ def _load(folder: Traversable | Path, _digest: str) -> dict[str, pl.DataFrame]:
     sheets = {table: checked(read_sheet(folder, table)) for table in REGISTRY}
     check_links(sheets)
     return {table: sheet.rows.sort(REGISTRY[table].unique, nulls_last=True) for table, sheet in sheets.items()}
+
+
+def check_past(folder: Traversable | Path, today: date) -> None:
+    """Raise `BadInputError` for the topmost row of a table with a day after `today` that is no plan.
+
+    The tables are those that `load_registry` takes: it has no clock, so that a past day is computed the same for ever.
+    """
+    for table, schema in REGISTRY.items():
+        sheet = checked(read_sheet(folder, table))
+        days = [n for n, c in schema.columns.items() if c.dtype.type == pl.Date and not (c.metadata or {})["planned"]]
+        for name in days:
+            later = (sheet.rows[name] > today).fill_null(False).arg_true()
+            if later.len():
+                raise sheet.refusal(later[0], (name,), f"a day up to today, {today}: only plans lie in the future")
 
 
 def registry_digest(folder: Traversable | Path = REFERENCE) -> str:
@@ -153,7 +169,7 @@ def readable(table: str, column: str, cell: str) -> str | None:
     try:
         pa.DataFrameSchema({column: facts}).validate(typed, lazy=True)
     except SchemaErrors as error:
-        return f"found {cell!r}, expected {error.failure_cases['check'][0]}"
+        return f"found {cell!r}, expected {error.failure_cases['check'][0]}{_nearest(facts, cell)}"
     return None
 
 
@@ -173,4 +189,16 @@ def _first_failure(sheet: Sheet, schema: pa.DataFrameSchema, failures: pl.DataFr
         return sheet.refusal(first["index"], rules[check], check)
     if check == "multiple_fields_uniqueness":
         return sheet.refusal(first["index"], tuple(schema.unique or ()), "a key that no other row has")
-    return sheet.refusal(first["index"], (first["column"],), "a value" if check == "not_nullable" else check)
+    if check == "not_nullable":
+        return sheet.refusal(first["index"], (first["column"],), "a value")
+    near = _nearest(schema.columns[first["column"]], sheet.rows[first["column"]][first["index"]])
+    return sheet.refusal(first["index"], (first["column"],), check + near)
+
+
+def _nearest(column: pa.Column, cell: object) -> str:
+    """The known names that a mistyped one may stand for, as the end of a sentence; '' in a column without names."""
+    names = {each.lower(): each for each in (column.metadata or {}).get("names", ())}
+    typed = str(cell).strip().lower()
+    close = difflib.get_close_matches(typed, names) or [each for each in names if typed and typed in each]
+    near = [names[each] for each in close]
+    return f"; near it: {', '.join(near)}" if near else ""

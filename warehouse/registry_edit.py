@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Mapping
+from datetime import date
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,14 +12,14 @@ import polars as pl
 from schemas.errors import BadInputError, SettingsError
 from schemas.registry import REGISTRY
 from warehouse.atomic_files import write_whole
-from warehouse.registry import load_registry
+from warehouse.registry import check_past, load_registry
 
 
-def with_row(folder: Path, table: str, cells: Mapping[str, str]) -> dict[str, pl.DataFrame]:
+def with_row(folder: Path, table: str, cells: Mapping[str, str], today: date) -> dict[str, pl.DataFrame]:
     """The registry of `folder` as it would be with one more row of `table`; writes nothing there.
 
     `cells` are texts as in the file, missing ones empty. Raises `SettingsError` for a table or a column that is none of
-    the registry, `BadInputError` where the registry would not be sound.
+    the registry, `BadInputError` where the registry would not be sound or has a day after `today` that is no plan.
     """
     _known(table, cells)
     with TemporaryDirectory() as scratch:
@@ -27,15 +28,17 @@ def with_row(folder: Path, table: str, cells: Mapping[str, str]) -> dict[str, pl
             (copy / f"{name}.csv").write_bytes((folder / f"{name}.csv").read_bytes())
         path = copy / f"{table}.csv"
         path.write_text(_extended(path, cells), encoding="utf-8")
-        return load_registry(copy)
+        registry = load_registry(copy)
+        check_past(copy, today)
+        return registry
 
 
-def add_row(folder: Path, table: str, cells: Mapping[str, str]) -> None:
+def add_row(folder: Path, table: str, cells: Mapping[str, str], today: date) -> None:
     """Add one row to the file of `table` if the registry is sound with it; a reader sees the old file or the new one.
 
     Raises as `with_row` does, and then nothing was written.
     """
-    with_row(folder, table, cells)
+    with_row(folder, table, cells, today)
     path = folder / f"{table}.csv"
     write_whole(path, _extended(path, cells).encode())
 

@@ -2,7 +2,7 @@
 
 import subprocess
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -12,7 +12,7 @@ import polars as pl
 from schemas.errors import SettingsError
 from schemas.registry import REGISTRY
 from transforms.inputs.conversion import conversion_days
-from warehouse.registry import REFERENCE, load_registry
+from warehouse.registry import REFERENCE, check_past, load_registry
 from warehouse.registry_edit import add_row, with_row
 from warehouse.registry_totals import CHANGELOG, check_totals, totals
 
@@ -42,9 +42,10 @@ Row = tuple[str, str, str, str]
 def check(folder: Path = FOLDER, changelog: str | None = None) -> dict[str, str]:
     """Check every row, every link between tables and the totals; return the totals.
 
-    Raises `BadInputError` for the first thing that is wrong.
+    Raises `BadInputError` for the first thing that is wrong, a day after today that is no plan included.
     """
     registry = load_registry(folder)
+    check_past(folder, _today())
     check_totals(registry, CHANGELOG.read_text(encoding="utf-8") if changelog is None else changelog)
     return totals(registry)
 
@@ -102,12 +103,16 @@ def other(against: str) -> dict[str, pl.DataFrame]:
 
 def preview(table: str, cells: Mapping[str, str], folder: Path = FOLDER) -> list[Row]:
     """What adding a row would change; raises where the registry would not be sound with it."""
-    return differences(load_registry(folder), with_row(folder, table, cells))
+    return differences(load_registry(folder), with_row(folder, table, cells, _today()))
 
 
 def add(table: str, cells: Mapping[str, str], folder: Path = FOLDER) -> None:
     """Add the row. Raises, and writes nothing, where the registry would not be sound with it."""
-    add_row(folder, table, cells)
+    add_row(folder, table, cells, _today())
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def _last_known(registry: Mapping[str, pl.DataFrame]) -> date:

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -17,6 +18,7 @@ from warehouse.registry import REFERENCE, load_registry
 from warehouse.registry_edit import add_row
 from warehouse.registry_totals import CHANGELOG, line
 
+TODAY = date(2026, 11, 28)
 PACKAGES = ("flows", "schemas", "transforms", "warehouse")
 DEAL = {
     "deal_id": "RIOT-TEST-2026-11",
@@ -28,12 +30,12 @@ DEAL = {
     "ticker": "RIOT",
     "site": "Corsicana",
     "state_or_country": "Texas",
-    "tenant": "A tenant",
+    "tenant": "Anthropic",
     "critical_it_mw": "100",
     "term_years": "15",
     "contract_value_usd": "2850000000",
     "status": "announced",
-    "source_url": "https://www.sec.gov/Archives/edgar/data/1167419/a.htm",
+    "source_url": "https://www.sec.gov/Archives/edgar/data/1167419/000110465926093406/a.htm",
     "source_kind": "8-K",
     "confidence": "confirmed",
     "notes": "Invented for a test",
@@ -90,7 +92,7 @@ def test_packaged_registry_is_sound_and_its_totals_are_in_the_changelog(hashpivo
 
 
 def test_totals_that_move_need_a_line_in_the_changelog(folder: Path) -> None:
-    add_row(folder, "conversion_deal", DEAL)
+    add_row(folder, "conversion_deal", DEAL, TODAY)
     changelog = CHANGELOG.read_text(encoding="utf-8")
     with pytest.raises(BadInputError, match=r"newest line of registry totals: found .*51 rows") as caught:
         check(folder, changelog)
@@ -136,9 +138,9 @@ def test_row_that_is_wrong_is_reported_and_not_written(
 def test_typed_cell_that_cannot_be_read_is_prompted_for_again(tmp_path: Path, folder: Path) -> None:
     typed = [
         "HUT-FLUID-RB-2025-12",
-        "2027-06-31",
-        "2027-06-30",
-        "2027-07-02",
+        "2026-06-31",
+        "2026-06-30",
+        "2026-07-02",
         "many",
         "80",
         "stated",
@@ -157,7 +159,7 @@ def test_typed_cell_that_cannot_be_read_is_prompted_for_again(tmp_path: Path, fo
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "found '2027-06-31', expected a date like 2026-02-05" in done.stderr
+    assert "found '2026-06-31', expected a date like 2026-02-05" in done.stderr
     assert "found 'many', expected a plain number without separators" in done.stderr
     assert load_registry(folder)["deal_delivery"].height == load_registry()["deal_delivery"].height + 1
 
@@ -165,7 +167,7 @@ def test_typed_cell_that_cannot_be_read_is_prompted_for_again(tmp_path: Path, fo
 def test_difference_to_a_folder_and_to_a_revision_is_shown(tree: Path, folder: Path) -> None:
     same = in_tree(tree, "registry", "diff")
     assert (same.returncode, same.stdout.strip()) == (0, "no difference")
-    add_row(tree / "warehouse" / "reference", "conversion_deal", DEAL)
+    add_row(tree / "warehouse" / "reference", "conversion_deal", DEAL, TODAY)
     try:
         for against in ("HEAD", str(folder)):
             done = in_tree(tree, "registry", "diff", "--against", against, "--json")

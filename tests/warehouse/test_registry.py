@@ -3,6 +3,7 @@
 import csv
 import re
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -10,8 +11,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from schemas.errors import BadInputError
-from schemas.registry import CUSTOMER_CONTRACT, GPU_CLOUD, REGISTRY, UNVERIFIED, row_rules
-from warehouse.registry import REFERENCE, load_registry, registry_digest
+from schemas.registry import CUSTOMER_CONTRACT, REGISTRY, UNVERIFIED, row_rules
+from schemas.registry_rules import DEAL_RANGES, GPU_CLOUD
+from warehouse.registry import REFERENCE, check_past, checked, load_registry, read_sheet, registry_digest
 
 Table = list[list[str]]
 
@@ -143,7 +145,8 @@ BROKEN_CELLS = [
     ("conversion_deal", "RIOT-AMD-2026-01", "confidence", "sure", "sure", "one of confirmed"),
     ("conversion_deal", "RIOT-AMD-2026-01", "source_url", "riot.com", "riot.com", "http"),
     ("conversion_deal", "RIOT-AMD-2026-01", "ticker", "Riot", "Riot", "capital letters"),
-    ("conversion_deal", "RIOT-AMD-2026-01", "miner", " Riot", " Riot", "without blanks"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "miner", " Riot", " Riot", "near it: Riot Platforms"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "site", " Rockdale", " Rockdale", "without blanks"),
     ("conversion_deal", "RIOT-AMD-2026-01", "lease_type", "other", "other", "one of nnn"),
     ("conversion_deal", "RIOT-AMD-2026-01", "known_at", "", "None", "a value"),
     ("conversion_deal", "RIOT-AMD-2026-01", "site_history", "green", "green", "one of mined"),
@@ -238,6 +241,88 @@ def test_broken_row_rule_is_named_with_the_cells_it_reads(
     assert caught.value.place.startswith(f"{table}.csv line {line}, column")
     assert column in caught.value.place
     assert rule in caught.value.expected
+
+
+SEC = "https://www.sec.gov/Archives/edgar/data"
+IMPLAUSIBLE = [
+    # table, a cell that finds the row, column, value written, what was expected
+    ("conversion_deal", "HUT-FLUID-RB-2025-12", "noi_usd", "69000000000", "noi_usd over contract_value_usd from 0.3"),
+    ("conversion_deal", "HUT-FLUID-RB-2025-12", "noi_usd", "690000000", "noi_usd over contract_value_usd from 0.3"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "capex_usd", "89800000000", "capex_usd over megawatts from 1 to 25"),
+    ("conversion_deal", "CORZ-AMD-2026-07", "capex_usd", "600000000000", "capex_usd over megawatts from 1 to 25"),
+    ("conversion_deal", "WULF-FLUID-2025-08A", "gross_mw", "2500", "gross_mw over critical_it_mw from 1 to 2"),
+    ("conversion_deal", "CIFR-AWS-2025-11", "gross_mw", "3000", "megawatts and years of a lease from 0.5"),
+    ("conversion_deal", "CRUSOE-MSFT-2026-03", "gross_mw", "9000", "power of one deal from 1 to 4000 MW"),
+    ("conversion_deal", "BTBT-CEREBRAS-2025-02", "term_years", "1.5", "term_years of a lease from 3"),
+    ("conversion_deal", "HUT-HIGHRISE-2024-09", "term_years", "0.5", "term_years of GPU cloud from 1"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "contract_value_usd", "31100000", "a lease from 0.5 to 6"),
+    ("conversion_deal", "IREN-MSFT-2025-11", "contract_value_usd", "970000000", "of GPU cloud from 3 to 30"),
+    (
+        "conversion_deal",
+        "RIOT-AMD-2026-01",
+        "with_extensions_value_usd",
+        "10000000000",
+        "with_extensions_value_usd over",
+    ),
+    ("conversion_deal", "HUT-FLUID-RB-2025-12", "escalator_pct", "0.03", "escalator_pct, in percent"),
+    ("lease_assumption", "2024-01-01", "escalator_pct", "0.03", "escalator_pct, in percent"),
+    ("conversion_deal", "HUT-FLUID-RB-2025-12", "backstop_provider", "Gooogle", "; near it: Google"),
+    ("credit_support", "HUT-FLUID-RB-2025-12", "provider", "google", "; near it: Google"),
+    ("conversion_deal", "HUT-FLUID-RB-2025-12", "tenant_group", "Fluidstak", "; near it: Fluidstack"),
+    ("conversion_deal", "HUT-FLUID-RB-2025-12", "miner", "Hut-8", "; near it: Hut 8"),
+    ("conversion_deal", "HUT-FLUID-RB-2025-12", "ticker", "HUTT", "the ticker that schemas/registry_names.py has"),
+    ("capex_quarter", "Alphabet", "company", "Alphabeth", "; near it: Alphabet"),
+    ("asic_model", "Antminer S9", "maker", "Bitmian", "; near it: Bitmain"),
+    ("site", "Odessa", "operator", "Cipher Digtal", "; near it: Cipher Digital"),
+    (
+        "conversion_deal",
+        "RIOT-AMD-2026-01",
+        "source_url",
+        f"{SEC}/1167419/riot.htm",
+        "/Archives/edgar/data/CIK/18 digits",
+    ),
+    (
+        "conversion_deal",
+        "RIOT-AMD-2026-01",
+        "source_url",
+        "https://www.cnbc.com/2026/01/16/a.html",
+        "address of a filing",
+    ),
+    ("conversion_deal", "GLXY-CRWV-P1", "source_url", "https://www.prnewswire.com/galaxy", "nine digits"),
+    ("conversion_deal", "APLD-PF2-2025-10", "source_url", "https://www.globenewswire.com/a/b.html", "day and number"),
+]
+
+
+@pytest.mark.parametrize(("table", "key", "column", "written", "expected"), IMPLAUSIBLE)
+def test_figure_name_or_address_that_cannot_be_is_refused(
+    folder: Path, table: str, key: str, column: str, written: str, expected: str
+) -> None:
+    line = set_cell(folder, table, key, column, written)
+    with pytest.raises(BadInputError) as caught:
+        checked(read_sheet(folder, table))
+    assert caught.value.place.startswith(f"{table}.csv line {line}, column")
+    assert column in caught.value.place
+    assert expected in caught.value.expected
+
+
+def test_days_after_today_are_refused_but_for_plans(folder: Path) -> None:
+    last_edit = date(2026, 9, 30)
+    check_past(folder, last_edit)  # deliveries are expected until 2028
+    line = set_cell(folder, "conversion_deal", "RIOT-LAB-2026-08", "known_at", "2027-08-10")
+    expected = rf"^conversion_deal\.csv line {line}, column known_at: found '2027-08-10', expected a day up to today"
+    with pytest.raises(BadInputError, match=expected):
+        check_past(folder, last_edit)
+
+
+@pytest.mark.parametrize("digit", [10, 0.1])
+@pytest.mark.parametrize("plausible", [each for each in DEAL_RANGES if each.unit != "MW"], ids=lambda each: each.what)
+def test_ranges_hold_every_deal_and_few_that_are_off_by_a_digit(plausible, digit: float) -> None:
+    deals = load_registry()["conversion_deal"]
+    known = (deals if plausible.where is None else deals.filter(plausible.where)).select(plausible.ratio).to_series()
+    known = known.drop_nulls()
+    assert known.is_between(plausible.least, plausible.most).all()
+    off = (known * digit).is_between(plausible.least, plausible.most)
+    assert off.sum() == 0 or (plausible.what, digit) == ("capex_usd over megawatts", 0.1)
 
 
 @pytest.mark.parametrize("table", REGISTRY)

@@ -9,13 +9,13 @@ from schemas.metric import Example, Given, metric
 from schemas.registry import (
     BACKSTOP,
     CUSTOMER_CONTRACT,
-    GPU_CLOUD,
     IMPUTED,
     MINED,
     NEVER_MINED,
     PARTLY_MINED,
     UNVERIFIED,
 )
+from schemas.registry_rules import GPU_CLOUD
 from schemas.units import PERCENT, Unit
 from transforms.windows import ratio
 

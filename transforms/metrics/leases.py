@@ -8,7 +8,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from schemas.metric import Example, Scalar, metric
-from schemas.registry import GPU_CLOUD, LEASE_TYPES
+from schemas.registry import LEASE_TYPES
+from schemas.registry_rules import GPU_CLOUD
 from schemas.units import PERCENT, Unit
 from transforms.metrics.economics import HOURS_PER_YEAR
 from transforms.windows import ratio
