@@ -10,6 +10,9 @@ published/
 ```
 A reader that holds the old file open keeps reading it; whoever opens the stable name next gets the new one. A kill at
 any moment leaves either the old version current or the new one, never a mixture.
+
+A copy may have put folders in the place of links (`cp -rL`, `rsync -L`, a zip file). They can be read; the next
+publication makes links of them again.
 """
 
 import json
@@ -49,12 +52,13 @@ class FileTarget:
     name: str = "files"
 
     def prepare(self, publication: Publication) -> None:
-        """Make the folder, and remove drafts that a kill has left."""
+        """Make the folder, remove drafts that a kill has left, and make links of copies."""
         with _as_warehouse_error(publication.version):
             versions = self._versions
             versions.mkdir(parents=True, exist_ok=True)
             for leftover in versions.glob(f"{DRAFT_PREFIX}*"):
                 shutil.rmtree(leftover, ignore_errors=True)
+            _link_copies(self.folder)
 
     def write(self, publication: Publication) -> None:
         """Write the database and the Parquet files of a draft."""
@@ -211,6 +215,45 @@ def _write_manifest(draft: Path, publication: Publication) -> None:
         ],
     }
     (draft / MANIFEST_NAME).write_text(json.dumps(manifest, indent=2, sort_keys=False) + "\n", encoding="utf-8")
+
+
+def _link_copies(folder: Path) -> None:
+    """Replace folders that stand where links should be, if they hold nothing but a copy of the current version.
+
+    Raises `WarehouseError` for one with anything else in it. Between the folder and its link a name is missing for a
+    moment, which a reader of Parquet may meet.
+    """
+    current, versions = folder / "current", folder / "versions"
+    copies = [path for path in (current, *(folder / name for name in STABLE_NAMES)) if _is_folder(path)]
+    if not copies:
+        return
+    found = current_publication(current) or current_publication(folder)
+    if found is None:
+        raise WarehouseError(f"{copies[0]}: found a folder, expected a link; its version is unknown, {_MOVE_AWAY}")
+    version = versions / Path(found[0]).name
+    if _is_folder(current) and not version.exists():
+        current.rename(version)
+        switch_link(current, version.relative_to(folder))
+    for path in filter(_is_folder, copies):
+        original = version if path == current else version / path.name
+        for file in (each for each in sorted(path.rglob("*")) if not each.is_dir()):
+            name = file.relative_to(path)
+            if not (original / name).is_file() or sha256_of(original / name) != sha256_of(file):
+                raise WarehouseError(
+                    f"{path}: found a folder with {name}, expected a link, or a copy of {original}; {_MOVE_AWAY}"
+                )
+        # By the name of a draft, which the next publication removes after a kill.
+        aside = versions / f"{DRAFT_PREFIX}{path.name}"
+        path.rename(aside)
+        switch_link(path, original.relative_to(folder) if path == current else Path("current") / path.name)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+_MOVE_AWAY: Final = "move it away and run again"
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _switch(folder: Path, version: str) -> None:
