@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from http.client import HTTPResponse
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
 
 import requests
@@ -132,6 +133,11 @@ def _keep_deadlines(manager: PoolManager) -> None:
 
 
 class _Session(requests.Session):
+    def __init__(self) -> None:
+        super().__init__()
+        # No source needs cookies, and one with an unusual value could not be sent back.
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+
     def get_redirect_target(self, resp: requests.Response) -> None:
         """None: clients follow redirects themselves, and `requests` would read a whole body and parse its target."""
 
@@ -143,3 +149,10 @@ def http_session(connections_count: int, whole_seconds: float) -> requests.Sessi
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
+
+
+def stated_bytes(response: requests.Response) -> int:
+    """Length of the body as its header states it; 0 where that states none."""
+    stated = response.headers.get("Content-Length", "").lstrip("0")
+    # More digits than these are too long for anyone, and too many for `int`.
+    return int(stated[:18]) if stated.isascii() and stated.isdigit() else 0

@@ -26,7 +26,7 @@ from tenacity import (
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as OverdueError
 
-from flows.sources.http_session import http_session
+from flows.sources.http_session import http_session, stated_bytes
 from flows.sources.node.credentials import Credentials, Pair, Password
 from schemas.errors import BadInputError, RunOverError, SettingsError, TransientError
 
@@ -196,7 +196,7 @@ class Connection:
 
     def _whole(self, place: str, response: requests.Response) -> bytes:
         """The body, read no further than the longest response that we expect."""
-        size_bytes = int(response.headers.get("Content-Length") or 0)
+        size_bytes = stated_bytes(response)
         chunks: list[bytes] = []
         received_bytes = 0
         if size_bytes <= self._largest_response_bytes:

@@ -7,8 +7,6 @@ exception of `requests` holds the address with its key, and would otherwise be a
 import time
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import cache
 from hashlib import sha256
 from typing import Any, Final, Generic, TypeVar, cast
@@ -20,9 +18,10 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as OverdueError
 
-from flows.sources.http_session import http_session
+from flows.sources.http_session import http_session, stated_bytes
 from flows.sources.web.access import Endpoint
 from flows.sources.web.rate_limit import RateLimiter
+from flows.sources.web.required_pause import required_pause_seconds
 from flows.sources.web.responses import CachedResponses
 from flows.sources.web.secrets import redacted
 from flows.sources.web.site import Failure, FailureKind, InHeader, InParameter, RawResponse, Site
@@ -249,9 +248,8 @@ class Client:
     def _whole(self, place: str, response: requests.Response) -> bytes:
         """The body; fails as soon as it is longer than any response should be."""
         most = self.site.largest_response_bytes
-        stated = response.headers.get("Content-Length", "")
         received = bytearray()
-        size_bytes = int(stated) if stated.isascii() and stated.isdigit() else 0
+        size_bytes = stated_bytes(response)
         while size_bytes <= most and len(received) <= most:
             part = response.raw.read1(CHUNK_BYTES, decode_content=True)
             if not part:
@@ -264,9 +262,14 @@ class Client:
 
     def _redirected(self, url: str, reply: RawResponse, place: str) -> str:
         """Target of a redirect, which has to be on the same site."""
-        target = urljoin(url, reply.headers.get("location", ""))
-        if f"{urlsplit(target).scheme}://{urlsplit(target).netloc}" != self._endpoint.origin:
-            found = redacted(f"a redirect to {urlsplit(target).hostname or 'nowhere'}")
+        try:
+            target = urljoin(url, reply.headers.get("location", ""))
+            parts = urlsplit(target)
+            host = parts.hostname
+        except ValueError:
+            target, parts, host = "", urlsplit(""), None
+        if f"{parts.scheme}://{parts.netloc}" != self._endpoint.origin:
+            found = redacted(f"a redirect to {host or 'nowhere'}")
             raise BadInputError(place, found, f"a response of {self._endpoint.origin} itself", self._check_address)
         return target
 
@@ -288,7 +291,7 @@ class Client:
         match failure.kind:
             case FailureKind.TRANSIENT | FailureKind.RATE_LIMITED:
                 limited = failure.kind is FailureKind.RATE_LIMITED
-                pause_seconds = _required_pause_seconds(reply, self.site.reset_header)
+                pause_seconds = required_pause_seconds(reply, self.site.reset_header)
                 if pause_seconds is not None and pause_seconds > self.site.retry_policy.longest_pause_seconds:
                     return self._rate_limiter.pause_site(pause_seconds, found)
                 if pause_seconds is None and limited:
@@ -297,7 +300,7 @@ class Client:
                 return _RetryableError(message, pause_seconds=pause_seconds, rate_limited=limited)
             case FailureKind.BLOCKED:
                 return self._rate_limiter.pause_site(
-                    _required_pause_seconds(reply, None) or self.site.cool_down_seconds, found
+                    required_pause_seconds(reply, None) or self.site.cool_down_seconds, found
                 )
             case FailureKind.KEY:
                 remedy = self.site.key.remedy if self.site.key else "see the source's manual"
@@ -339,26 +342,11 @@ def quoted(body: bytes) -> str:
     return repr(shown + ("..." if len(text) > LONGEST_QUOTE_CHARACTERS else "")) if shown else "with nothing in it"
 
 
-def _required_pause_seconds(reply: RawResponse, reset_header: str | None) -> float | None:
-    """Pause that the site requires, from Retry-After (seconds or a date) or from its own header."""
-    for stated in (reply.headers.get("retry-after"), reset_header and reply.headers.get(reset_header.lower())):
-        if not stated:
-            continue
-        if stated.strip().isascii() and stated.strip().isdigit():
-            return float(stated)
-        try:
-            at = parsedate_to_datetime(stated)
-        except ValueError:
-            continue
-        return max((at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds(), 0.0)
-    return None
-
-
 def _if_changed(kept: RawResponse | None) -> dict[str, str]:
+    """Headers for a response that may be unchanged; a value that could not be sent back is left out."""
     names = {"etag": "If-None-Match", "last-modified": "If-Modified-Since"}
-    return (
-        {} if kept is None else {header: kept.headers[name] for name, header in names.items() if name in kept.headers}
-    )
+    stated = {} if kept is None else {names[name]: text for name, text in kept.headers.items() if name in names}
+    return {header: text for header, text in stated.items() if text.isprintable()}
 
 
 def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:

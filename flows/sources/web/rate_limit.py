@@ -8,6 +8,7 @@ from typing import Final, cast
 
 from pyrate_limiter import Rate, RateItem, SQLiteBucket
 
+from flows.sources.web.required_pause import LONGEST_PAUSE_SECONDS
 from flows.sources.web.site import Site
 from flows.sources.web.state_files import write_state_file
 from schemas.errors import SourcePausedError, TransientError
@@ -58,8 +59,8 @@ class RateLimiter:
             time.sleep(max(pause_ms, 1) / 1000)
 
     def pause_site(self, seconds: float, why: str) -> SourcePausedError:
-        """Let no process of this home request anything for `seconds`; the error that reports it."""
-        until = time.time() + seconds * self._scale
+        """Let no process of this home request anything for `seconds`, at most a day; the error that reports it."""
+        until = time.time() + min(seconds, LONGEST_PAUSE_SECONDS) * self._scale
         write_state_file(self._pause_file, f"{until} {why}".encode())
         return SourcePausedError(self._site.title, why, datetime.fromtimestamp(until, UTC))
 
@@ -71,8 +72,7 @@ class RateLimiter:
         except (OSError, ValueError):
             return
         # A pause that is longer than any we write means that the clock was set back.
-        longest = max(self._site.cool_down_seconds, 86_400) * self._scale
-        if 0 < until - time.time() <= longest:
+        if 0 < until - time.time() <= LONGEST_PAUSE_SECONDS * self._scale:
             raise SourcePausedError(self._site.title, why, datetime.fromtimestamp(until, UTC))
 
     def close(self) -> None:
