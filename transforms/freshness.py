@@ -2,29 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, timedelta
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 
+from schemas.freshness import FRESHNESS
 from schemas.table import Origin, Table, Tables
 from transforms.derive import NOT_FINAL, UNOBSERVED
 from transforms.lineage import roots
 from transforms.prepare import Prepared
-
-FRESHNESS: Final = pl.Schema(
-    {
-        "subject": pl.String,
-        "source": pl.String,
-        "series": pl.String,
-        "table_name": pl.String,
-        "column_name": pl.String,
-        "last_day": pl.Date,
-        "days_behind": pl.Int64,
-        "allowed_lag_days": pl.Int64,
-        "is_late": pl.Boolean,
-    }
-)
-"""Rows of `meta.freshness`; `subject` is 'source', 'series', 'column' or 'table'."""
 
 Stated = Mapping[tuple[str, str], date]
 """By supplier and series, or label of an origin, the last day that it states."""

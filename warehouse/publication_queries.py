@@ -28,12 +28,17 @@ def newest_run(publication: OpenPublication) -> Row:
 
 def newest_day(published: Path, profile: str) -> date | None:
     """The last day that `profile` has published under `published`; None before its first."""
-    sql = "select max(day) as day from meta.runs where status = 'published' and profile = ?"
     try:
         with open_publication(published) as publication:
-            day: date | None = _row(publication, sql, profile)["day"]
+            return newest_day_of(publication, profile)
     except HashpivotError:
         return None
+
+
+def newest_day_of(publication: OpenPublication, profile: str) -> date | None:
+    """The same of an open publication."""
+    sql = "select max(day) as day from meta.runs where status = 'published' and profile = ?"
+    day: date | None = _row(publication, sql, profile)["day"]
     return day
 
 
@@ -48,6 +53,13 @@ def run_that_published(published: Path, profile: str, day: date, since: datetime
             return _row(publication, sql, profile, day, since.astimezone(UTC).replace(tzinfo=None)).get("run_id")
     except HashpivotError:
         return None
+
+
+def freshness(publication: OpenPublication) -> list[Row]:
+    """Rows of `meta.freshness` about tables and series; none in a publication of a version that did not state them."""
+    named = "select 1 from duckdb_tables() where schema_name = 'meta' and table_name = 'freshness'"
+    sql = "select * from meta.freshness where subject in ('table', 'series') order by subject, source, series"
+    return _rows(publication, sql) if _rows(publication, named) else []
 
 
 def newest_scored_day(publication: OpenPublication) -> Row:

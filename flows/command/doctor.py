@@ -21,8 +21,9 @@ from flows.settings import Profile, Settings, read_profile, read_settings
 from flows.sources.kinds import kind_of, variable
 from flows.sources.protocol import Probed, Request
 from schemas.errors import HashpivotError, SettingsError, SourcePausedError, TransientError
+from schemas.freshness import freshness_of
 from warehouse.journal import one_run_at_a_time
-from warehouse.publication_queries import newest_run
+from warehouse.publication_queries import freshness, newest_run
 from warehouse.reading import open_publication
 from warehouse.targets.files import current_publication
 from warehouse.working import open_working
@@ -77,7 +78,7 @@ def examine(given: dict[str, Any]) -> list[Finding]:
         _clock(),
         _lock(settings),
         _working(settings),
-        _publication(settings),
+        *_publication(settings),
         _scheduler(settings.scheduler_home, os.environ),
     ]
     return findings + _sources(profile, settings)
@@ -137,20 +138,34 @@ def _working(settings: Settings) -> Finding:
         return Finding(subject=subject, ok=False, found=str(error), remedy="see the message")
 
 
-def _publication(settings: Settings) -> Finding:
+def _publication(settings: Settings) -> Iterator[Finding]:
+    """Whether there is a publication, made lately, of data that reaches the day of its run."""
     if not (settings.published / "current").exists():
-        return Finding(subject="publication", ok=True, found="none yet", remedy="run `hashpivot daily`")
+        yield Finding(subject="publication", ok=True, found="none yet", remedy="run `hashpivot daily`")
+        return
     try:
         with open_publication(settings.published) as publication:
             run = newest_run(publication)
+            reached = freshness_of(freshness(publication), run["day"])
     except HashpivotError as error:
-        return Finding(subject="publication", ok=False, found=str(error), remedy="run `hashpivot daily`")
+        yield Finding(subject="publication", ok=False, found=str(error), remedy="run `hashpivot daily`")
+        return
     late = datetime.now(UTC) - run["ended_at"].replace(tzinfo=UTC) > LATE
-    return Finding(
+    yield Finding(
         subject="publication",
         ok=not late,
         found=f"{run['run_id']} with days up to {run['day']}, made {run['ended_at']:%Y-%m-%d %H:%M} UTC",
         remedy="run `hashpivot daily`, or mend its schedule" if late else "",
+    )
+    if reached.described_until is None:
+        found = "not stated by the version that made the publication"
+        yield Finding(subject="freshness", ok=True, found=found, remedy="run `hashpivot daily`")
+        return
+    yield Finding(
+        subject="freshness",
+        ok=not reached.late,
+        found=f"data up to {reached.reached()}" + (f"; late: {reached.listed()}" if reached.late else ""),
+        remedy="get newer data from each that is late, or rank another first" if reached.late else "",
     )
 
 

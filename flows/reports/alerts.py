@@ -13,7 +13,8 @@ from uuid import UUID, uuid5
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flows.settings import Settings
-from schemas.errors import QualityError, WarehouseError
+from schemas.errors import HashpivotError, QualityError, WarehouseError
+from schemas.freshness import Freshness, freshness_of
 from transforms.calendar import FINALITY_DELAY
 from transforms.metrics.regime import CAPITULATIONS
 from warehouse import publication_queries
@@ -82,6 +83,8 @@ class Snapshot(BaseModel):
     revision_count: int
     revised_at: datetime | None = None
     """When the newest revision was received."""
+    late: tuple[str, ...] = ()
+    """Suppliers that are further behind the run than each is allowed."""
     deal_texts: dict[str, str] = Field(default_factory=dict, exclude=True)
     """By deal, in its last version, what it is about."""
     revision_texts: tuple[str, ...] = Field((), exclude=True)
@@ -113,6 +116,8 @@ class AlertState(BaseModel):
     stopped: Stopped | None = None
     late: date | None = None
     """The day whose lateness was sent."""
+    late_sources: tuple[str, ...] = ()
+    """Suppliers whose lateness was sent."""
 
 
 class Memory(BaseModel):
@@ -132,6 +137,7 @@ def read_snapshot(published: Path) -> Snapshot:
         deals = publication_queries.standing_deals(publication)
         revision_count, revised_at = publication_queries.revision_total(publication)
         revisions = publication_queries.newest_revisions(publication, MOST_NAMED)
+        reached = freshness_of(publication_queries.freshness(publication), run["day"])
         return Snapshot(
             version=run["publication"],
             profile=run["profile"],
@@ -142,9 +148,25 @@ def read_snapshot(published: Path) -> Snapshot:
             deals=tuple(deal["deal_id"] for deal in deals),
             revision_count=revision_count,
             revised_at=revised_at,
+            late=tuple(each.source for each in reached.late),
             deal_texts={deal["deal_id"]: deal_text(deal) for deal in deals},
             revision_texts=tuple(revision_text(revision) for revision in revisions),
         )
+
+
+def read_reached(published: Path, profile: str) -> Freshness | None:
+    """What the newest publication of `profile` reaches; None before its first.
+
+    How far its suppliers are behind is known only while it is the current one.
+    """
+    try:
+        with open_publication(published) as publication:
+            day = publication_queries.newest_day_of(publication, profile)
+            run = publication_queries.newest_run(publication)
+            rows = publication_queries.freshness(publication) if run["profile"] == profile else []
+    except HashpivotError:
+        return None
+    return None if day is None else freshness_of(rows, day)
 
 
 def deal_text(deal: Row) -> str:
@@ -191,6 +213,7 @@ def state_after(state: AlertState, snapshot: Snapshot) -> AlertState:
         seen=snapshot,
         stopped=None if state.stopped is None or state.stopped.ends_with(shown) else state.stopped,
         late=None if state.late is None or snapshot.last_day >= state.late else state.late,
+        late_sources=tuple(source for source in state.late_sources if source in shown.late),
     )
 
 
@@ -211,6 +234,15 @@ def _recovered(state: AlertState, snapshot: Snapshot) -> Iterator[Alert]:
             subject=str(state.late),
             title="The publication has caught up",
             text=f"The day {state.late}, which was late, is published.",
+        )
+    if caught_up := [source for source in state.late_sources if source not in snapshot.late]:
+        yield Alert(
+            event=AlertEvent.ON_TIME,
+            severity="recovery",
+            subject=f"{snapshot.version} {' '.join(caught_up)}",
+            title="Data has caught up",
+            text=f"In the publication of {snapshot.last_day} these are late no longer: {_listed(caught_up)}. "
+            f"Profile {snapshot.profile}.",
         )
 
 
@@ -297,20 +329,44 @@ def due_day(now: datetime, late_after: timedelta) -> date:
     return (now - max(late_after, FINALITY_DELAY)).date() - timedelta(days=1)
 
 
-def late(state: AlertState, last_day: date, now: datetime, late_after: timedelta) -> list[Alert]:
-    """The alert about a publication that is late, unless it was sent and nothing was published since."""
+def late(state: AlertState, reached: Freshness, now: datetime, late_after: timedelta) -> list[Alert]:
+    """The alerts about a publication that is late, and about suppliers that are late in it, unless they were sent.
+
+    `reached`: what the newest publication reaches. It may have been made in time, and its data be old.
+    """
     due = due_day(now, late_after)
-    if last_day >= due or state.late is not None:
-        return []
-    return [
-        Alert(
-            event=AlertEvent.LATE,
-            severity="alarm",
-            subject=str(last_day),
-            title="The publication is late",
-            text=f"The newest published day is {last_day}, expected {due}. Look at the runs, or at `hashpivot doctor`.",
+    found = []
+    if reached.through < due and state.late is None:
+        found.append(
+            Alert(
+                event=AlertEvent.LATE,
+                severity="alarm",
+                subject=str(reached.through),
+                title="The publication is late",
+                text=f"The newest published day is {reached.through}, expected {due}. "
+                "Look at the runs, or at `hashpivot doctor`.",
+            )
         )
-    ]
+    if new := [each for each in reached.late if each.source not in state.late_sources]:
+        found.append(
+            Alert(
+                event=AlertEvent.LATE,
+                severity="alarm",
+                subject=" ".join(f"{each.source} {each.last_day}" for each in new),
+                title="Data is late",
+                text=f"The publication of {reached.through} has data up to {reached.reached()}. "
+                f"Late: {_listed([str(each) for each in new])}. The table meta.freshness names the columns.",
+            )
+        )
+    return found
+
+
+def state_after_late(state: AlertState, reached: Freshness, now: datetime, late_after: timedelta) -> AlertState:
+    """The state once what `late` gives has been sent."""
+    due = due_day(now, late_after)
+    sources = dict.fromkeys((*state.late_sources, *(each.source for each in reached.late)))
+    is_new = state.late is None and reached.through < due
+    return state.model_copy(update={"late": due if is_new else state.late, "late_sources": tuple(sources)})
 
 
 def _listed(names: Sequence[str], between: str = ", ", count: int | None = None) -> str:

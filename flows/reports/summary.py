@@ -1,7 +1,7 @@
 """The readable summary of a publication: today's state, the score with its parts, the main figures, the conversion."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from io import StringIO
 from pathlib import Path
@@ -11,6 +11,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from schemas.freshness import Freshness, freshness_of
 from schemas.units import PERCENT
 from transforms.metrics import score
 from warehouse import publication_queries
@@ -64,8 +65,11 @@ def summary(published: Path) -> RenderableType:
         before = publication_queries.capitulation_day(publication, newest["day"] - MONTH)
         last_day = publication_queries.last_day(publication)
         conversion = publication_queries.newest_conversion_day(publication)
+        through = publication_queries.newest_run(publication)["day"]
+        reached = freshness_of(publication_queries.freshness(publication), through)
     parts: list[RenderableType] = [
         _headline(newest, last_day),
+        *_freshness(reached),
         _score(newest),
         Text(),
         _figures(newest, before),
@@ -96,6 +100,15 @@ def _headline(day: Row, last_day: date | None) -> Text:
             f"\n{day['day']} is the newest day with a score; rows go on to {last_day} with what is known", "dim"
         )
     return line
+
+
+def _freshness(reached: Freshness) -> Iterator[Text]:
+    """How far the data goes; nothing of a publication that an older version has made without stating it."""
+    if reached.described_until is not None:
+        of_run = f"; the run is of {reached.through}" if reached.days_behind else ", the day of the run"
+        yield Text(f"Data up to {reached.reached()}{of_run}", "yellow" if reached.days_behind else "dim")
+    if reached.late:
+        yield Text(f"Late: {reached.listed()}", "yellow")
 
 
 def _score(day: Row) -> Table:

@@ -21,6 +21,7 @@ from flows.sources.kinds import supplier_named
 from flows.sources.simulated.kind import SIMULATED
 from schemas.check import Check, as_frame, failed, from_notices
 from schemas.errors import NothingToPublishError, QualityError
+from schemas.freshness import Freshness, freshness_of
 from schemas.observations import ObservedTable
 from schemas.series import Group
 from schemas.suppliers import REGISTRY
@@ -53,6 +54,7 @@ class Outcome:
     published: Published
     database: Path
     """The stable name of the published file."""
+    freshness: Freshness
     warnings: tuple[str, ...]
     ingested: tuple[Ingested, ...] = ()
     coverage: tuple[Coverage, ...] = field(default=())
@@ -134,18 +136,21 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         target = FileTarget(folder=run.settings.published, keep=run.settings.keep_publications)
         published = publish(_publication(run, built, inputs, meta, created_at=ended), [target])
         connection.commit()
+    reached = freshness_of(built.freshness.iter_rows(named=True), run.through)
     logger.info(
         "published version=%s %s pruned=%d",
         published.version,
         _counts(published),
         sum(map(len, published.pruned.values())),
     )
+    logger.log(logging.WARNING if reached.late else logging.INFO, "%s", reached.message())
     progress(f"published {sum(published.rows.values()):,} rows in {len(published.rows)} tables as {published.version}")
     warnings = tuple(f"{check.name}: {check.detail}" for check in of_data if not check.passed)
     return Outcome(
         run=run,
         published=published,
         database=target.folder / DATABASE_NAME,
+        freshness=reached,
         warnings=(*warnings, *(f"target {name}: {error}" for name, error in published.failed.items())),
         ingested=tuple(ingested),
         coverage=tuple(uncovered),
@@ -174,7 +179,13 @@ def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
     logger.info("rebuilt as_of=%s %s", run.now.isoformat(), _counts(published))
     progress(f"rebuilt {sum(published.rows.values()):,} rows as of {run.now:%Y-%m-%d %H:%M} UTC")
     warnings = tuple(check.message() for check in built.checks if not check.passed)
-    return Outcome(run=run, published=published, database=target.folder / DATABASE_NAME, warnings=warnings)
+    return Outcome(
+        run=run,
+        published=published,
+        database=target.folder / DATABASE_NAME,
+        freshness=freshness_of(built.freshness.iter_rows(named=True), run.through),
+        warnings=warnings,
+    )
 
 
 def _was_fetched(ingested: Ingested) -> bool:
@@ -261,6 +272,7 @@ def outcome_facts(outcome: Outcome) -> dict[str, Any]:
         "database": str(outcome.database),
         "version": outcome.published.version,
         "rows": dict(outcome.published.rows),
+        "freshness": outcome.freshness.facts(),
         "warnings": list(outcome.warnings),
         "sources": {
             each.source: _source_facts(each) | (uncovered[each.source].facts() if each.source in uncovered else {})

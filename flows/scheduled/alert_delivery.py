@@ -17,12 +17,11 @@ from prefect.types import SecretDict
 from pydantic import SecretStr
 
 from flows.reports import alerts
-from flows.reports.alerts import Alert
+from flows.reports.alerts import Alert, AlertState
 from flows.scheduled.mail_block import SmtpMail
 from flows.settings import Settings, read_profile
 from schemas.errors import QualityError, SettingsError
 from warehouse.journal import one_run_at_a_time
-from warehouse.publication_queries import newest_day
 
 logger = logging.getLogger(__name__)
 
@@ -58,28 +57,29 @@ def deliver_stopped(
 
 
 def deliver_late(settings: Settings, now: datetime) -> list[Alert]:
-    """Send that the publication of the profile of the settings is late, once; return that.
+    """Send that the publication of the profile of the settings, or a supplier in it, is late, once; return that.
 
     Raises `WarehouseBusyError` during a run.
     """
     profile, limit = read_profile(settings.profile).name, timedelta(hours=settings.late_after_hours)
-    if not _late(settings, profile, now, limit):
+    if not _late(settings, profile, now, limit)[0]:
         return []
     with one_run_at_a_time(settings.lock_file):
         pass  # nobody is at work who may catch up; held no longer, or a run that starts now would be refused
     with alerts.state_lock(settings):
-        found = _late(settings, profile, now, limit)
+        found, after = _late(settings, profile, now, limit)
         send(found, None)
         if found:
-            state = alerts.read_state(settings, profile)
-            late = state.model_copy(update={"late": alerts.due_day(now, limit)})
-            alerts.write_state(settings, profile, late)
+            alerts.write_state(settings, profile, after)
     return found
 
 
-def _late(settings: Settings, profile: str, now: datetime, limit: timedelta) -> list[Alert]:
-    last_day = newest_day(settings.published, profile)
-    return [] if last_day is None else alerts.late(alerts.read_state(settings, profile), last_day, now, limit)
+def _late(settings: Settings, profile: str, now: datetime, limit: timedelta) -> tuple[list[Alert], AlertState]:
+    """What is to be sent, and the state once it is."""
+    state, reached = alerts.read_state(settings, profile), alerts.read_reached(settings.published, profile)
+    if reached is None:
+        return [], state
+    return alerts.late(state, reached, now, limit), alerts.state_after_late(state, reached, now, limit)
 
 
 def send(found: Sequence[Alert], flow_run_id: UUID | None) -> None:

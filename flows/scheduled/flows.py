@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from prefect import flow
+from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
@@ -65,7 +66,7 @@ def daily(parameters: DailyParameters) -> Any:
     _show_logs()
     if parameters.catch_up and (done := _published_since_due(parameters)):
         return Completed(message=done)
-    result: dict[str, Any] = {}
+    result: State[dict[str, Any]] | None = None
     for run in parameters.runs():
         with locked_and_recorded(run):
             result = _described(run, fetch_and_publish(run, steps=steps()))
@@ -137,7 +138,8 @@ def rebuild_as_of(parameters: RebuildParameters) -> Any:
     with locked(run):
         outcome = rebuild(run)
         artifacts.leave_rebuilt(outcome.database, run.now)
-        return outcome_facts(outcome)
+        message = f"as of {run.now:%Y-%m-%d %H:%M}: {outcome.freshness.message()}"
+        return Completed(message=message, data=outcome_facts(outcome))
 
 
 def _show_logs() -> None:
@@ -146,8 +148,8 @@ def _show_logs() -> None:
         logging.getLogger(name).setLevel(logging.INFO)
 
 
-def _described(run: Run, outcome: Outcome) -> dict[str, Any]:
-    """Leave artifacts and send alerts where somebody can see them; return the facts of the run for a program."""
+def _described(run: Run, outcome: Outcome) -> State[dict[str, Any]]:
+    """Leave artifacts and send alerts where somebody can see them; return how the run ended, with its facts as data."""
     if has_standing_server():
         from flows.scheduled import artifacts
         from flows.scheduled.alert_delivery import deliver_changes
@@ -157,7 +159,7 @@ def _described(run: Run, outcome: Outcome) -> dict[str, Any]:
             deliver_changes(run.settings, this_flow_run().id)
         except Exception as error:
             logger.warning("alerts wait for the next run: %s: %s", type(error).__name__, error)
-    return outcome_facts(outcome)
+    return Completed(message=outcome.freshness.message(), data=outcome_facts(outcome))
 
 
 def _published_since_due(parameters: DailyParameters) -> str | None:

@@ -20,11 +20,13 @@ from flows.reports.alerts import (
     late,
     read_snapshot,
     state_after,
+    state_after_late,
     state_after_stop,
     stopped,
 )
 from flows.settings import Settings
 from schemas.errors import QualityError
+from schemas.freshness import Freshness, Late
 from transforms.metrics.regime import STATES
 
 DAY = date(2026, 2, 3)
@@ -48,6 +50,13 @@ def seen(day: date = DAY, state: str | None = "normal", **changed: object) -> Sn
 
 def events_of(before: Snapshot, now: Snapshot) -> list[str]:
     return [alert.event for alert in changes(AlertState(seen=before), now)]
+
+
+def reached(day: date, *late_sources: str) -> Freshness:
+    """Of a publication of `day`, in which these suppliers end 60 days before it and may end two."""
+    last_day = day - timedelta(days=60)
+    ends = [Late(source=name, last_day=last_day, days_behind=60, allowed_lag_days=2) for name in late_sources]
+    return Freshness(through=day, described_until=last_day if ends else day, late=tuple(ends))
 
 
 def days_later(count: int) -> date:
@@ -146,16 +155,41 @@ def test_day_is_late_six_hours_after_it_is_over() -> None:
 
 def test_late_publication_is_sent_once_until_it_has_caught_up() -> None:
     now = datetime(2026, 2, 5, 7, tzinfo=UTC)
-    assert late(AlertState(), date(2026, 2, 4), now, LIMIT) == []
-    (alert,) = late(AlertState(), DAY, now, LIMIT)
+    assert late(AlertState(), reached(date(2026, 2, 4)), now, LIMIT) == []
+    (alert,) = late(AlertState(), reached(DAY), now, LIMIT)
     assert (alert.event, alert.severity) == (AlertEvent.LATE, "alarm")
-    state = AlertState(seen=seen(), late=date(2026, 2, 4))
-    assert late(state, DAY, now + timedelta(days=3), LIMIT) == []
+    state = state_after_late(AlertState(seen=seen()), reached(DAY), now, LIMIT)
+    assert state.late == date(2026, 2, 4)
+    assert late(state, reached(DAY), now + timedelta(days=3), LIMIT) == []
     assert changes(state, seen(DAY)) == []
     caught_up = seen(date(2026, 2, 4))
     assert [alert.event for alert in changes(state, caught_up)] == [AlertEvent.ON_TIME]
     assert state_after(state, caught_up).late is None
     assert state_after(state, seen(DAY)).late == date(2026, 2, 4)
+
+
+def test_supplier_that_stopped_is_sent_once_though_every_day_is_published_in_time() -> None:
+    now = datetime(2026, 2, 4, 7, tzinfo=UTC)
+    old = reached(DAY, "coinmetrics")
+    (alert,) = late(AlertState(), old, now, LIMIT)
+    assert (alert.event, alert.severity, alert.title) == (AlertEvent.LATE, "alarm", "Data is late")
+    assert "data up to 2025-12-05, 60 days behind" in alert.text
+    assert "coinmetrics 60 days (2 allowed)" in alert.text
+    state = state_after_late(AlertState(seen=seen()), old, now, LIMIT)
+    assert (state.late, state.late_sources) == (None, ("coinmetrics",))
+    assert late(state, old, now, LIMIT) == []
+
+    (another,) = late(state, reached(DAY, "coinmetrics", "edgar"), now, LIMIT)
+    assert "edgar" in another.text
+    assert "coinmetrics" not in another.text
+
+    still = seen(days_later(1), late=("coinmetrics",))
+    assert changes(state, still) == []
+    assert state_after(state, still).late_sources == ("coinmetrics",)
+    (recovered,) = changes(state, seen(days_later(1)))
+    assert (recovered.event, recovered.severity) == (AlertEvent.ON_TIME, "recovery")
+    assert "coinmetrics" in recovered.text
+    assert state_after(state, seen(days_later(1))).late_sources == ()
 
 
 publications = st.lists(
