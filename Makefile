@@ -15,7 +15,7 @@ install = $(UV) --compile-bytecode --require-hashes --python=$(1)/bin/python --r
 # $(call install_project,ENVIRONMENT): the project itself, in place; its build backend is in the runtime lock.
 install_project = $(UV) --no-build-isolation --python=$(1)/bin/python --editable=.
 
-.PHONY: help setup daily test test-at check lint format picture bench bench-node lock clean
+.PHONY: help setup daily test test-at campaign check lint format picture bench bench-node lock clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -59,6 +59,10 @@ test-at: .venv/.dev .venv/.user .venv/.reader  ## Run tests with the clock set: 
 	@if ! command -v cc >/dev/null; then echo "NOT TESTED at $(WHEN): no C compiler for tests/clock_offset.c" >&2; else \
 		cc -O2 -shared -fPIC -DOFFSET_SECONDS=$(OFFSET_SECONDS) -o .venv/clock_offset.so tests/clock_offset.c && \
 		LD_PRELOAD=$(CURDIR)/.venv/clock_offset.so $(PYTEST) $(TESTS); fi
+
+TRIES ?= 24
+campaign: .venv/.dev .venv/.user  ## Try at random to break runs: TRIES=1000 for all of docs/reliability.md
+	$(BIN)/python -m tests.campaign --tries $(TRIES)
 
 # An old DuckDB in an environment of its own: publications must stay readable by the drivers of BI tools.
 .venv/.reader: tests/warehouse/reader.lock .venv/.runtime
