@@ -18,9 +18,11 @@ def start() -> Iterator[Start]:
     """Start a Python program in a process of its own; whatever still runs after the test is killed."""
     started: list[subprocess.Popen[str]] = []
 
-    def start_program(program: str, *arguments: object, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    def start_program(
+        program: str, *arguments: object, before: tuple[str, ...] = (), python: str = PYTHON
+    ) -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [*before, PYTHON, "-c", program, *map(str, arguments)],
+            [*before, python, "-c", program, *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
