@@ -12,6 +12,7 @@ import duckdb
 
 from schemas.errors import WarehouseBusyError, WarehouseError
 from schemas.observations import Notice
+from warehouse.private import keep_private, make_private_home
 from warehouse.statements import scalar, statement
 from warehouse.vintages import Appended
 
@@ -29,14 +30,14 @@ class RunStart:
 
 @contextmanager
 def one_run_at_a_time(path: Path) -> Iterator[None]:
-    """Hold the lock file at `path` for the length of a run.
+    """Hold the lock file at `path` for the length of a run, in a home that is closed to other users.
 
     The lock belongs to the process, so it is gone with it, however it dies. Raises `WarehouseBusyError` naming the
     process that holds it, `WarehouseError` where there can be no such file.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.touch(exist_ok=True)
+        make_private_home(path.parent)
+        path.touch(mode=0o600, exist_ok=True)
     except OSError as error:
         raise WarehouseError(
             f"{path}: found {error.strerror!r}, expected a folder to write to; name another home or fix permissions"
@@ -47,6 +48,7 @@ def one_run_at_a_time(path: Path) -> Iterator[None]:
         except BlockingIOError as error:
             lock.seek(0)
             raise WarehouseBusyError(str(path), lock.read().strip() or "another process") from error
+        keep_private(path.parent)
         lock.truncate(0)
         lock.write(f"process {os.getpid()}")
         lock.flush()

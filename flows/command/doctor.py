@@ -22,7 +22,9 @@ from flows.sources.kinds import kind_of, variable
 from flows.sources.protocol import Probed, Request
 from schemas.errors import HashpivotError, SettingsError, SourcePausedError, TransientError
 from schemas.freshness import freshness_of
+from warehouse.integrity import changed_files
 from warehouse.journal import one_run_at_a_time
+from warehouse.private import open_to_others
 from warehouse.publication_queries import freshness, newest_run
 from warehouse.reading import open_publication
 from warehouse.targets.files import current_publication
@@ -42,6 +44,8 @@ RESTRICT: Final = (
     "let `hashpivot serve` start it, or `uvicorn --factory flows.scheduled.server_program:create_app` "
     f"with {ORIGINS_NAME} set to its addresses"
 )
+MOST_NAMED_FILES: Final = 3
+PUBLISH_AGAIN: Final = "run `hashpivot daily`, which publishes again"
 EARLIEST_CLOCK: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -77,6 +81,7 @@ def examine(given: dict[str, Any]) -> list[Finding]:
         _disk(settings.home),
         _clock(),
         _lock(settings),
+        _home(settings),
         _working(settings),
         *_publication(settings),
         _scheduler(settings.scheduler_home, os.environ),
@@ -122,6 +127,21 @@ def _lock(settings: Settings) -> Finding:
         return Finding(subject="lock", ok=False, found=str(error), remedy="wait for the run, or end that process")
 
 
+def _home(settings: Settings) -> Finding:
+    """Whether other users can read or write what hashpivot keeps."""
+    home = settings.home
+    open_paths = open_to_others(home) if home.exists() else []
+    if not open_paths:
+        return Finding(subject="home", ok=True, found=f"{home}, closed to other users")
+    more = f" and {len(open_paths) - 1} more" if len(open_paths) > 1 else ""
+    return Finding(
+        subject="home",
+        ok=False,
+        found=f"{open_paths[0]}{more}, open to other users",
+        remedy=f"use a folder of its own as home, or `chmod -R go= {home}`",
+    )
+
+
 def _working(settings: Settings) -> Finding:
     path = settings.working_database
     current, subject = current_publication(settings.published), "working database"
@@ -150,6 +170,9 @@ def _publication(settings: Settings) -> Iterator[Finding]:
     except HashpivotError as error:
         yield Finding(subject="publication", ok=False, found=str(error), remedy="run `hashpivot daily`")
         return
+    if changed := changed_files(settings.published, all_of_them=True):
+        found = f"{', '.join(changed[:MOST_NAMED_FILES])} changed after the publication of {run['run_id']}"
+        yield Finding(subject="published files", ok=False, found=found, remedy=f"find out who did; {PUBLISH_AGAIN}")
     late = datetime.now(UTC) - run["ended_at"].replace(tzinfo=UTC) > LATE
     yield Finding(
         subject="publication",

@@ -11,6 +11,20 @@ from flows.command.options import DAY, json_option, settings_options
 from flows.settings import read_settings
 
 
+def _published(given: dict[str, Any]) -> Path:
+    """The folder of the publications; says on stderr where the file that readers are led to was changed."""
+    from warehouse.integrity import changed_files
+
+    published = read_settings(**given).published
+    if changed := changed_files(published):
+        click.echo(
+            f"warning: {published / changed[0]}: changed after it was published, its figures may be anybody's; "
+            "run `hashpivot doctor`, then `hashpivot daily` to publish again",
+            err=True,
+        )
+    return published
+
+
 @click.command()
 @click.argument("table", required=False)
 @click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="Rows to show, the newest first.")
@@ -24,7 +38,7 @@ def show(
     """Show the newest rows of a published TABLE, or the summary and the list of tables."""
     from flows.reports.tables import print_rows, show_table, show_tables
 
-    published = read_settings(**given).published
+    published = _published(given)
     if svg:
         from flows.reports.summary import picture
 
@@ -54,7 +68,7 @@ def sql(statement: str, as_json: bool, **given: Any) -> None:
     from flows.reports.tables import print_rows
     from warehouse.reading import query
 
-    print_rows(*query(read_settings(**given).published, statement), as_json=as_json)
+    print_rows(*query(_published(given), statement), as_json=as_json)
 
 
 @click.command()
@@ -70,7 +84,7 @@ def explain(table: str, column: str, day: datetime, exchange: str, pool: str, as
     from flows.reports.explain import explain as explained
     from flows.reports.tables import print_rows
 
-    found = explained(read_settings(**given).published, table, column, day.date(), exchange, pool)
+    found = explained(_published(given), table, column, day.date(), exchange, pool)
     if as_json:
         transfers = [dict(zip(found.names, row, strict=True)) for row in found.rows]
         facts = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flows.sources.choose import source_named, web_session_of
 from flows.sources.kinds import kind_of
 from flows.sources.protocol import Closable, Source
+from warehouse.private import create_private
 
 if TYPE_CHECKING:
     from flows.settings import Settings
@@ -22,6 +23,7 @@ class Sources:
     """
 
     def __init__(self, settings: Settings, names: Sequence[str], *, retries: bool = True) -> None:
+        create_private()
         is_hosted = any(kind_of(name).hosted for name in names)
         self.web: WebSession | None = web_session_of(settings, single_attempt=not retries) if is_hosted else None
         """What the hosted sources share: request budget, rate limits, cached responses. None where there are none."""

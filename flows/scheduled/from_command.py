@@ -6,6 +6,7 @@ from flows.scheduled import temporary_server
 from flows.scheduled.server import prepare
 from flows.settings import Settings, export, read_profile
 from flows.startup import importing
+from warehouse.private import make_private_home
 
 
 def run_flow(settings: Settings, name: str, **parameters: Any) -> dict[str, Any]:
@@ -13,6 +14,7 @@ def run_flow(settings: Settings, name: str, **parameters: Any) -> dict[str, Any]
     read_profile(settings.profile)  # a wrong name should not cost a server's start
     # Where a run writes is not for a form to choose, so the flow reads it where every run does.
     export(settings)
+    make_private_home(settings.home)
     server = temporary_server.start() if prepare(settings.scheduler_home) else None
     with importing():
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings

@@ -23,6 +23,7 @@ from flows.scheduled.server import ServerUnreachableError, prepare_server, wait_
 from flows.settings import Settings, export, read_profile
 from flows.startup import importing
 from schemas.errors import SettingsError, WarehouseBusyError
+from warehouse.private import make_private_home
 
 if TYPE_CHECKING:
     from prefect.runner import Runner
@@ -46,6 +47,7 @@ def serve(settings: Settings, *, host: str = LOOPBACK, port: int = PORT) -> None
     """
     read_profile(settings.profile)
     export(settings)
+    make_private_home(settings.home)
     prepare_server(settings.scheduler_home)
     signal.signal(signal.SIGTERM, _interrupt)
     try:

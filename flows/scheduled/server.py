@@ -88,7 +88,7 @@ def prepare_server(home: Path) -> None:
 
     Whatever the user has set stays: another database, a login, a name for proxies.
     """
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.mkdir(parents=True, exist_ok=True)
     environment = os.environ
     environment.setdefault("PREFECT_HOME", str(home.resolve()))
     environment.setdefault("DO_NOT_TRACK", "1")

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from tests.invocation import PYTHON, Hashpivot, clean_environment, eventually, last_final_day
+from warehouse.private import open_to_others
 
 REPOSITORY = Path(__file__).parents[2]
 SERVER_START_SECONDS = 120
@@ -151,6 +152,7 @@ def test_daily_brings_its_own_server_keeps_its_files_in_the_home_and_loses_no_wo
     assert "rror logging" not in done.stderr
     assert "View at" not in done.stderr
     assert {entry.name for entry in tmp_path.iterdir()} == {"data"}
+    assert open_to_others(tmp_path / "data") == []
     with sqlite3.connect(tmp_path / "data/prefect/prefect.db") as database:
         runs = database.execute("select name, state_type from flow_run").fetchall()
         messages = [message for (message,) in database.execute("select message from log")]

@@ -10,6 +10,7 @@ published/
 ```
 A reader that holds the old file open keeps reading it; whoever opens the stable name next gets the new one. A kill at
 any moment leaves either the old version current or the new one, never a mixture.
+Nobody may write a file of a version, and those may read it who may read the folder.
 
 A copy may have put folders in the place of links (`cp -rL`, `rsync -L`, a zip file). They can be read; the next
 publication makes links of them again.
@@ -30,6 +31,7 @@ import polars as pl
 
 from schemas.errors import WarehouseError
 from warehouse.atomic_files import sha256_of, switch_link, sync, sync_tree
+from warehouse.private import PUBLISHED_FILE_MODE, protect_version
 from warehouse.statements import ArrowStream, one_line, quoted, scalar, statement, text
 from warehouse.targets.protocol import Publication
 
@@ -76,6 +78,7 @@ class FileTarget:
         draft = self._draft(publication.version)
         with _as_warehouse_error(publication.version):
             _check(draft / DATABASE_NAME, publication)
+            protect_version(draft, self.folder)
             _write_manifest(draft, publication)
             sync_tree(draft)
 
@@ -200,7 +203,7 @@ def _check(path: Path, publication: Publication) -> None:
 
 
 def _write_manifest(draft: Path, publication: Publication) -> None:
-    """Write what the version holds, with the digest of each file."""
+    """Write what the version holds, with the digest of each file, as the last of its files to change."""
     contents = sorted(path for path in draft.rglob("*") if path.is_file())
     manifest = {
         "version": publication.version,
@@ -214,7 +217,9 @@ def _write_manifest(draft: Path, publication: Publication) -> None:
             for path in contents
         ],
     }
-    (draft / MANIFEST_NAME).write_text(json.dumps(manifest, indent=2, sort_keys=False) + "\n", encoding="utf-8")
+    path = draft / MANIFEST_NAME
+    path.write_text(json.dumps(manifest, indent=2, sort_keys=False) + "\n", encoding="utf-8")
+    path.chmod(PUBLISHED_FILE_MODE)
 
 
 def _link_copies(folder: Path) -> None:
