@@ -86,7 +86,7 @@ class Settings(BaseSettings):
 
     @property
     def rebuilt(self) -> Path:
-        """Folder of publications as they would have been at an earlier moment."""
+        """Folder of publications beside the current one: as of an earlier moment, or of an earlier day."""
         return self.home / "rebuilt"
 
     @property

@@ -24,6 +24,9 @@ class RunStart:
     run_id: str
     profile: str
     day: date
+    """Last day of the publication."""
+    fetched_until: date
+    """Last day that is requested of the sources."""
     version: str
     started_at: datetime
 
@@ -60,7 +63,7 @@ def start(connection: duckdb.DuckDBPyConnection, run: RunStart) -> None:
     connection.execute("update ops.run set status = 'abandoned' where status = 'running' and run_id <> ?", [run.run_id])
     connection.execute(
         statement("start_run"),
-        [run.run_id, run.profile, run.day, run.version, run.started_at.replace(tzinfo=None)],
+        [run.run_id, run.profile, run.day, run.fetched_until, run.version, run.started_at.replace(tzinfo=None)],
     )
 
 

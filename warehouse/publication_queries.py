@@ -27,7 +27,7 @@ def newest_run(publication: OpenPublication) -> Row:
 
 
 def newest_day(published: Path, profile: str) -> date | None:
-    """The last day that `profile` has published under `published`; None before its first."""
+    """The last day that `profile` has fetched and published under `published`; None before its first."""
     try:
         with open_publication(published) as publication:
             return newest_day_of(publication, profile)
@@ -37,16 +37,16 @@ def newest_day(published: Path, profile: str) -> date | None:
 
 def newest_day_of(publication: OpenPublication, profile: str) -> date | None:
     """The same of an open publication."""
-    sql = "select max(day) as day from meta.runs where status = 'published' and profile = ?"
+    sql = "select max(fetched_until) as day from meta.runs where status = 'published' and profile = ?"
     day: date | None = _row(publication, sql, profile)["day"]
     return day
 
 
 def run_that_published(published: Path, profile: str, day: date, since: datetime) -> str | None:
-    """A run of `profile`, started at `since` (UTC) or later, that published `day` or a later one; None without any."""
+    """A run of `profile`, started at `since` (UTC) or later, that fetched and published `day`; None without any."""
     sql = (
         "select run_id from meta.runs "
-        "where status = 'published' and profile = ? and day >= ? and started_at >= ? limit 1"
+        "where status = 'published' and profile = ? and fetched_until >= ? and started_at >= ? limit 1"
     )
     try:
         with open_publication(published) as publication:

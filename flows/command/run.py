@@ -4,6 +4,7 @@ import json
 import logging
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -13,11 +14,16 @@ from flows.command.options import DAY, MOMENT, day_of, json_option, requests_opt
 from flows.settings import MOST_SHARDS, Settings, read_profile, read_settings
 from flows.sources.simulated.kind import SIMULATED
 from flows.startup import importing
+from schemas.errors import SettingsError
 
 if TYPE_CHECKING:
     from flows.run.plan import Run
 
 MOST_NAMED_COLUMNS: Final = 4
+BESIDE: Final = (
+    "It ends with {day} and is beside the current publication, which has later days and is what `hashpivot show` and "
+    "`hashpivot sql` read; with --replace it takes its place."
+)
 REAL_DATA: Final = """\
 The data above is invented. For real data:
   hashpivot daily --profile live                       hosted sources, no key needed
@@ -27,6 +33,12 @@ The data above is invented. For real data:
 
 @click.command()
 @click.option("--day", type=DAY, help="Last UTC day to publish; by default the last that is over.")
+@click.option(
+    "--replace",
+    "replaces",
+    is_flag=True,
+    help="Publish --day in the place of a current publication with later days; by default beside it.",
+)
 @click.option("--catch-up", is_flag=True, help="Publish missed days first, in order; used only without --day.")
 @click.option("--plain", is_flag=True, help="Run without the scheduler.")
 @requests_option
@@ -36,23 +48,33 @@ The data above is invented. For real data:
 @settings_options
 @json_option
 def daily(
-    day: datetime | None, catch_up: bool, plain: bool, as_of: datetime | None, as_json: bool, **given: Any
+    day: datetime | None,
+    replaces: bool,
+    catch_up: bool,
+    plain: bool,
+    as_of: datetime | None,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Fetch from the sources, store what is new, recompute every table, check and publish."""
     settings = read_settings(**given)
+    if replaces and (day is None or as_of is not None):
+        raise SettingsError("--replace", True, "a --day, and no --as-of", "name the day that replaces later ones")
     if as_of is not None:
         _rebuild(settings, as_of=as_of, day=day_of(day), as_json=as_json)
     elif plain:
-        _report(settings, _run_plain(settings, day=day_of(day), catch_up=catch_up), as_json=as_json)
+        result = _run_plain(settings, day=day_of(day), replaces=replaces, catch_up=catch_up)
+        _report(result, as_json=as_json)
     else:
         from flows.scheduled.from_command import run_flow
 
-        _report(settings, run_flow(settings, "daily", day=day_of(day), catch_up=catch_up), as_json=as_json)
+        result = run_flow(settings, "daily", day=day_of(day), replace=replaces, catch_up=catch_up)
+        _report(result, as_json=as_json)
 
 
 @click.command()
 @click.option("--from", "since", type=DAY, required=True, help="First UTC day to fetch from the sources.")
-@click.option("--to", "through", type=DAY, help="Last UTC day to fetch and to publish.")
+@click.option("--to", "through", type=DAY, help="Last UTC day to fetch; by default the last that is over.")
 @click.option(
     "--shards",
     type=click.IntRange(1, MOST_SHARDS),
@@ -68,12 +90,12 @@ def backfill(since: datetime, through: datetime | None, shards: int, plain: bool
     """Fetch a range of days from the sources again, then publish all that is known."""
     settings = read_settings(**given)
     if plain:
-        result = _run_plain(settings, day=day_of(through), since=day_of(since), part_count=shards)
+        result = _run_plain(settings, since=day_of(since), through=day_of(through), part_count=shards)
     else:
         from flows.scheduled.from_command import run_flow
 
         result = run_flow(settings, "backfill", since=day_of(since), through=day_of(through), shards=shards)
-    _report(settings, result, as_json=as_json)
+    _report(result, as_json=as_json)
 
 
 @click.command()
@@ -108,6 +130,8 @@ def _run_plain(
     *,
     day: date | None = None,
     since: date | None = None,
+    through: date | None = None,
+    replaces: bool = False,
     catch_up: bool = False,
     part_count: int = 1,
 ) -> dict[str, Any]:
@@ -124,7 +148,7 @@ def _run_plain(
     if catch_up and day is None:
         runs = plan_catch_up(settings, profile, since=since)
     else:
-        runs = iter([plan(settings, profile, day=day, since=since)])
+        runs = iter([plan(settings, profile, day=day, since=since, through=through, replaces=replaces)])
     result: dict[str, Any] = {}
     with console.status(f"{profile.title}: fetching from the sources") as status:
 
@@ -137,7 +161,7 @@ def _run_plain(
     return result
 
 
-def _report(settings: Settings, result: dict[str, Any], *, as_json: bool) -> None:
+def _report(result: dict[str, Any], *, as_json: bool) -> None:
     """State where the publication is and what it shows."""
     if as_json:
         click.echo(json.dumps(result, indent=2))
@@ -146,14 +170,17 @@ def _report(settings: Settings, result: dict[str, Any], *, as_json: bool) -> Non
     from warehouse.publication_queries import EXAMPLE
 
     out = Console()
-    out.print(summary(settings.published))
+    out.print(summary(Path(result["database"]).parent))
     out.print()
     for warning in result["warnings"]:
         out.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
     for line in _about_sources(result["sources"]):
         out.print(line, highlight=False, soft_wrap=True)
     out.print(f"Publication: {result['database']}", highlight=False, soft_wrap=True)
-    out.print(f'Query it:    hashpivot sql "{EXAMPLE}"', highlight=False, soft_wrap=True)
+    if result["is_current"]:
+        out.print(f'Query it:    hashpivot sql "{EXAMPLE}"', highlight=False, soft_wrap=True)
+    else:
+        out.print(BESIDE.format(day=result["day"]), highlight=False, soft_wrap=True)
     if SIMULATED.name in result["sources"]:
         out.print(f"\n{REAL_DATA}", highlight=False, soft_wrap=True)
 

@@ -45,13 +45,13 @@ def run_all(run: Run, *, part_count: int = 1, progress: Progress = no_progress) 
 
     Raises `WarehouseBusyError` while another run holds the lock.
     """
-    with journal.one_run_at_a_time(run.settings.lock_file), recorded(run):
+    with journal.one_run_at_a_time(run.settings.lock_file), recorded(run) as placed:
 
         def report(done: int, total: int, what: str) -> None:
             progress(f"{done} of {total} parts: {what}")
 
         return fetch_and_publish(
-            run, part_count=part_count, progress=progress, part_progress=report if part_count > 1 else None
+            placed, part_count=part_count, progress=progress, part_progress=report if part_count > 1 else None
         )
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from importlib.metadata import version
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
 from flows.run.history import history_check
@@ -21,7 +22,7 @@ from transforms.calendar import FINALITY_DELAY
 from warehouse import journal
 from warehouse.publication_queries import newest_day
 from warehouse.restore import finish_restore
-from warehouse.targets.files import current_publication
+from warehouse.targets.files import current_publication, published_day
 from warehouse.working import Connection, open_working
 
 logger = logging.getLogger(__name__)
@@ -46,9 +47,22 @@ class Run:
     profile: Profile
     since: date | None
     through: date
+    """Last day to fetch."""
+    day: date
+    """Last day to publish."""
+    day_is_chosen: bool = False
+    """Whether somebody named `day`: then it goes beside a current publication with a later one, unless `replaces`."""
+    replaces: bool = False
+    folder: Path
+    """Where it publishes."""
     now: datetime
     """The one clock reading, UTC."""
     sources: Sources
+
+    @property
+    def is_current(self) -> bool:
+        """Whether readers will find what it publishes, or go on finding what is beside it."""
+        return self.folder == self.settings.published
 
     def request(self, known: Known | None = None) -> Request:
         """The days of the run as a request to a source."""
@@ -78,17 +92,24 @@ def plan(
     *,
     day: date | None = None,
     since: date | None = None,
+    through: date | None = None,
+    replaces: bool = False,
     now: datetime | None = None,
 ) -> Run:
-    """Fix what a run will do: `day` is the last one to publish, by default the last that is over by two hours.
+    """Fix what a run will do.
 
+    `day` is the last one to publish, by default the last that is over by two hours; `since` and `through` are the days
+    to fetch, by default all up to `day`. A day that was named `replaces` the current publication even if that has a
+    later one.
     Raises `SettingsError` for a day that is not over, or a range that ends before it begins.
     """
     now = now or datetime.now(UTC)
     last = last_finished_day(now)
-    through = day or last
-    if through >= now.date():
-        raise SettingsError("day", str(through), f"a UTC day that is over, up to {last}", "name an earlier day")
+    for name, given in (("day", day), ("to", through)):
+        if given is not None and given >= now.date():
+            raise SettingsError(name, str(given), f"a UTC day that is over, up to {last}", "name an earlier day")
+    published = day or max(last, through or last)
+    through = through or published
     if since is not None and since > through:
         raise SettingsError("from", str(since), f"a day up to {through}", "swap or correct the range")
     return Run(
@@ -97,6 +118,10 @@ def plan(
         profile=profile,
         since=since,
         through=through,
+        day=published,
+        day_is_chosen=day is not None,
+        replaces=replaces,
+        folder=settings.published,
         now=now,
         sources=Sources(settings, profile.sources),
     )
@@ -109,7 +134,8 @@ def plan_past(settings: Settings, profile: Profile, moment: datetime, *, day: da
     """
     if moment > datetime.now(UTC):
         raise SettingsError("as of", moment.isoformat(), "a moment in the past", "name an earlier one")
-    return plan(settings, profile, day=day, now=moment)
+    run = plan(settings, profile, day=day, now=moment)
+    return replace(run, folder=settings.rebuilt / f"{moment:%Y%m%dT%H%M%SZ}")
 
 
 def plan_catch_up(settings: Settings, profile: Profile, *, since: date | None = None) -> Iterator[Run]:
@@ -129,14 +155,33 @@ def plan_catch_up(settings: Settings, profile: Profile, *, since: date | None = 
     yield run
 
 
+def placed(run: Run) -> Run:
+    """The run with the day and the folder that it publishes. The lock is the caller's.
+
+    A current publication with a later day stays: a day that somebody chose goes beside it, unless it replaces, and a
+    run without such a day publishes up to that later one. A day that is not over counts for nothing: only a clock that
+    was ahead can have left it.
+    """
+    current = published_day(run.settings.published)
+    if run.replaces or current is None or not run.day < current < run.now.date():
+        return run
+    if run.day_is_chosen:
+        return replace(run, folder=run.settings.rebuilt / run.day.isoformat())
+    return replace(run, day=current)
+
+
 @contextmanager
-def recorded(run: Run) -> Iterator[None]:
-    """Record the start of a run and its failure, and close its sources. The lock is the caller's."""
+def recorded(run: Run) -> Iterator[Run]:
+    """Record the start of a run and its failure, and close its sources; gives the run as `placed`.
+
+    The lock is the caller's.
+    """
     with closing(run.sources):
         try:
             finish_restore(run.settings.home)
+            run = placed(run)
             record_start(run)
-            yield
+            yield run
         except BaseException as error:
             _record_failure(run, error)
             raise
@@ -151,7 +196,8 @@ def record_start(run: Run) -> None:
             journal.RunStart(
                 run_id=run.run_id,
                 profile=run.profile.name,
-                day=run.through,
+                day=run.day,
+                fetched_until=run.through,
                 version=version("hashpivot"),
                 started_at=run.now,
             ),

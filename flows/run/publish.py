@@ -83,7 +83,7 @@ def observed(run: Run, connection: Connection) -> Inputs:
         filing_source=filing_source,
         reference=registry | {"capex_quarter": capex_quarters(registry["capex_quarter"], facts)},
         precedence=ranked,
-        through=run.through,
+        through=run.day,
         now=run.now,
         allowed_lag_days=_allowed_lag_days(ranked),
     )
@@ -103,7 +103,7 @@ def compute(run: Run) -> tuple[Built, Inputs]:
 
 
 def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress = no_progress) -> Outcome:
-    """Compute, check and publish.
+    """Compute, check and publish in `run.folder`.
 
     Raises `QualityError` when a check stops the publication, `NothingToPublishError` when there is no day to publish
     or no source could be fetched.
@@ -118,7 +118,7 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         except NothingToPublishError as error:
             if not missing:
                 raise
-            nothing = f"days up to {run.through}: found none in the sources that could be fetched"
+            nothing = f"days up to {run.day}: found none in the sources that could be fetched"
             raise NothingToPublishError(_nothing(nothing, missing)) from error
         refuse_failed(built.checks)
         uncovered = (
@@ -133,18 +133,21 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         journal.end(connection, run.run_id, status="published", ended_at=ended, publication=run.run_id)
         costs = {each.source: _cost_of(each.used) for each in ingested if each.used}
         meta = _meta(connection, built, checks, costs)
-        target = FileTarget(folder=run.settings.published, keep=run.settings.keep_publications)
+        target = FileTarget(folder=run.folder, keep=run.settings.keep_publications if run.is_current else 1)
         published = publish(_publication(run, built, inputs, meta, created_at=ended), [target])
         connection.commit()
-    reached = freshness_of(built.freshness.iter_rows(named=True), run.through)
+    reached = freshness_of(built.freshness.iter_rows(named=True), run.day)
     logger.info(
-        "published version=%s %s pruned=%d",
+        "published version=%s %s%s pruned=%d",
         published.version,
+        "" if run.is_current else f"beside=current day={run.day} ",
         _counts(published),
         sum(map(len, published.pruned.values())),
     )
     logger.log(logging.WARNING if reached.late else logging.INFO, "%s", reached.message())
-    progress(f"published {sum(published.rows.values()):,} rows in {len(published.rows)} tables as {published.version}")
+    beside = "" if run.is_current else ", beside the current publication"
+    rows = f"{sum(published.rows.values()):,} rows in {len(published.rows)} tables"
+    progress(f"published {rows} as {published.version}{beside}")
     warnings = tuple(f"{check.name}: {check.detail}" for check in of_data if not check.passed)
     return Outcome(
         run=run,
@@ -166,7 +169,7 @@ def refuse_failed(checks: Sequence[Check]) -> None:
 def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
     """Publish, in a folder of its own, what could be known at `run.now`; the publication of today stays as it is.
 
-    `plan_past` has fixed both. Raises as `publish_run`; of the working database nothing is changed.
+    `plan_past` has fixed moment and folder. Raises as `publish_run`; of the working database nothing is changed.
     """
     with open_past(run.settings.working_database, run.now) as connection:
         seen = observed(run, connection)
@@ -174,7 +177,7 @@ def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
         built = build(inputs)
         refuse_failed(built.checks)
         meta = _meta(connection, built, built.checks)
-    target = FileTarget(folder=run.settings.rebuilt / f"{run.now:%Y%m%dT%H%M%SZ}", keep=1)
+    target = FileTarget(folder=run.folder, keep=1)
     published = publish(_publication(run, built, inputs, meta, created_at=datetime.now(UTC)), [target])
     logger.info("rebuilt as_of=%s %s", run.now.isoformat(), _counts(published))
     progress(f"rebuilt {sum(published.rows.values()):,} rows as of {run.now:%Y-%m-%d %H:%M} UTC")
@@ -183,7 +186,7 @@ def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
         run=run,
         published=published,
         database=target.folder / DATABASE_NAME,
-        freshness=freshness_of(built.freshness.iter_rows(named=True), run.through),
+        freshness=freshness_of(built.freshness.iter_rows(named=True), run.day),
         warnings=warnings,
     )
 
@@ -255,7 +258,7 @@ def _publication(
         about={
             "run_id": run.run_id,
             "profile": run.profile.name,
-            "day": run.through.isoformat(),
+            "day": run.day.isoformat(),
             "simulated": SIMULATED.name in set(built.chosen.values()),
             "hashpivot_version": version("hashpivot"),
         },
@@ -268,8 +271,9 @@ def outcome_facts(outcome: Outcome) -> dict[str, Any]:
     return {
         "run_id": outcome.run.run_id,
         "profile": outcome.run.profile.name,
-        "day": outcome.run.through.isoformat(),
+        "day": outcome.run.day.isoformat(),
         "database": str(outcome.database),
+        "is_current": outcome.run.is_current,
         "version": outcome.published.version,
         "rows": dict(outcome.published.rows),
         "freshness": outcome.freshness.facts(),

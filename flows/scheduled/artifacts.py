@@ -3,7 +3,6 @@
 import logging
 from base64 import b64encode
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import Final, cast
 from uuid import UUID
@@ -56,14 +55,14 @@ def leave(published: Path) -> None:
         logger.warning("no artifacts for this run: %s: %s", type(error).__name__, error)
 
 
-def leave_rebuilt(database: Path, moment: datetime) -> None:
-    """Link to a publication of an earlier `moment`; the figures of today stay what people find first."""
+def leave_beside(database: Path, link_text: str, description: str) -> None:
+    """Link to a publication beside the current one, whose figures stay what people find first."""
     try:
         create_link_artifact(
             database.resolve().as_uri(),
-            link_text=f"publication as of {moment:%Y-%m-%d %H:%M} UTC",
+            link_text=link_text,
             key=REBUILT_KEY,
-            description="What could be known at that moment",
+            description=description,
         )
     except Exception as error:
         logger.warning("no artifact for this run: %s: %s", type(error).__name__, error)

@@ -67,8 +67,8 @@ def daily(parameters: DailyParameters) -> Any:
     if parameters.catch_up and (done := _published_since_due(parameters)):
         return Completed(message=done)
     result: State[dict[str, Any]] | None = None
-    for run in parameters.runs():
-        with locked_and_recorded(run):
+    for planned in parameters.runs():
+        with locked_and_recorded(planned) as run:
             result = _described(run, fetch_and_publish(run, steps=steps()))
     return result
 
@@ -85,8 +85,7 @@ def backfill(parameters: BackfillParameters) -> Any:
     from flows.scheduled import artifacts
 
     _show_logs()
-    run = parameters.plan()
-    with locked_and_recorded(run):
+    with locked_and_recorded(parameters.plan()) as run:
         bar = artifacts.progress_bar() if has_standing_server() else None
         return _described(run, fetch_and_publish(run, part_count=parameters.shards, steps=steps(), part_progress=bar))
 
@@ -101,8 +100,7 @@ def backfill(parameters: BackfillParameters) -> Any:
 def registry_refresh(parameters: RefreshParameters) -> Any:
     """Check the registry, fetch new filings where the profile has a source of them, and publish."""
     _show_logs()
-    run = parameters.plan()
-    with locked_and_recorded(run):
+    with locked_and_recorded(parameters.plan()) as run:
         for name in run.profile.sources:
             if name in FILING_SOURCES:
                 fetch(run, name, steps())
@@ -118,8 +116,7 @@ def registry_refresh(parameters: RefreshParameters) -> Any:
 def publish_only(parameters: PublishParameters) -> Any:
     """Recompute, check and publish from what is stored; nothing is fetched."""
     _show_logs()
-    run = parameters.plan()
-    with locked_and_recorded(run):
+    with locked_and_recorded(parameters.plan()) as run:
         return _described(run, publish(run))
 
 
@@ -137,9 +134,9 @@ def rebuild_as_of(parameters: RebuildParameters) -> Any:
     run = parameters.plan()
     with locked(run):
         outcome = rebuild(run)
-        artifacts.leave_rebuilt(outcome.database, run.now)
-        message = f"as of {run.now:%Y-%m-%d %H:%M}: {outcome.freshness.message()}"
-        return Completed(message=message, data=outcome_facts(outcome))
+        as_of = f"as of {run.now:%Y-%m-%d %H:%M}"
+        artifacts.leave_beside(outcome.database, f"publication {as_of} UTC", "What could be known at that moment")
+        return Completed(message=f"{as_of}: {outcome.freshness.message()}", data=outcome_facts(outcome))
 
 
 def _show_logs() -> None:
@@ -150,7 +147,13 @@ def _show_logs() -> None:
 
 def _described(run: Run, outcome: Outcome) -> State[dict[str, Any]]:
     """Leave artifacts and send alerts where somebody can see them; return how the run ended, with its facts as data."""
-    if has_standing_server():
+    if has_standing_server() and not run.is_current:
+        from flows.scheduled import artifacts
+
+        artifacts.leave_beside(
+            outcome.database, f"publication up to {run.day}", "The current publication has later days"
+        )
+    elif has_standing_server():
         from flows.scheduled import artifacts
         from flows.scheduled.alert_delivery import deliver_changes
 
@@ -159,7 +162,8 @@ def _described(run: Run, outcome: Outcome) -> State[dict[str, Any]]:
             deliver_changes(run.settings, this_flow_run().id)
         except Exception as error:
             logger.warning("alerts wait for the next run: %s: %s", type(error).__name__, error)
-    return Completed(message=outcome.freshness.message(), data=outcome_facts(outcome))
+    beside = "" if run.is_current else f"; beside the current publication, in {run.folder}"
+    return Completed(message=f"{outcome.freshness.message()}{beside}", data=outcome_facts(outcome))
 
 
 def _published_since_due(parameters: DailyParameters) -> str | None:

@@ -84,6 +84,11 @@ class DailyParameters(RunParameters):
 
     day: OptionalDay = Field(None, title="Day", description="Last UTC day to publish; the last finished one if empty")
     since: OptionalDay = Field(None, title="From", description="First UTC day to fetch from the sources; all if empty")
+    replace: bool = Field(
+        False,
+        title="Replace",
+        description="Publish the day in the place of a current publication that has later days, instead of beside it",
+    )
     catch_up: bool = Field(
         False,
         title="Catch up",
@@ -95,7 +100,7 @@ class DailyParameters(RunParameters):
         settings, profile = self.read()
         if self.catch_up and self.day is None:
             return plan_catch_up(settings, profile, since=self.since)
-        return iter([plan(settings, profile, day=self.day, since=self.since)])
+        return iter([plan(settings, profile, day=self.day, since=self.since, replaces=self.replace)])
 
     def label(self, now: datetime) -> str:
         """Name of the flow run that starts at `now`."""
@@ -108,7 +113,9 @@ class BackfillParameters(RunParameters):
 
     since: Day = Field(title="From", description="First UTC day to fetch from the sources")
     through: OptionalDay = Field(
-        None, title="To", description="Last UTC day to fetch and to publish; the last finished one if empty"
+        None,
+        title="To",
+        description="Last UTC day to fetch; the last finished one if empty. All that is known is published",
     )
     shards: int = Field(
         1,
@@ -121,7 +128,7 @@ class BackfillParameters(RunParameters):
 
     def plan(self) -> Run:
         """The run these parameters describe. Raises `SettingsError` for a range that cannot be used."""
-        return plan(*self.read(), day=self.through, since=self.since)
+        return plan(*self.read(), since=self.since, through=self.through)
 
     def label(self, now: datetime) -> str:
         """Name of the flow run that starts at `now`."""
@@ -136,10 +143,15 @@ class PublishParameters(RunParameters):
     """What a person may choose about publishing anew."""
 
     day: OptionalDay = Field(None, title="Day", description="Last UTC day to publish; the last finished one if empty")
+    replace: bool = Field(
+        False,
+        title="Replace",
+        description="Publish the day in the place of a current publication that has later days, instead of beside it",
+    )
 
     def plan(self) -> Run:
         """The run these parameters describe. Raises `SettingsError` for a day that is not over."""
-        return plan(*self.read(), day=self.day)
+        return plan(*self.read(), day=self.day, replaces=self.replace)
 
 
 class RebuildParameters(RunParameters):

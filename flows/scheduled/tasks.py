@@ -136,14 +136,17 @@ def locked(run: Run) -> Iterator[None]:
 
 
 @contextmanager
-def locked_and_recorded(run: Run) -> Iterator[None]:
-    """Hold the lock until the end, record the run, and alert people to checks that stop its publication."""
-    with locked(run), recorded(run), _flow_limit_named():
+def locked_and_recorded(run: Run) -> Iterator[Run]:
+    """Hold the lock until the end, record the run, and alert people to checks that stop its publication.
+
+    Gives the run as `recorded` does.
+    """
+    with locked(run), recorded(run) as placed, _flow_limit_named():
         try:
-            yield
+            yield placed
         except QualityError as error:
             if has_standing_server():
-                _alert_stopped(run, error)
+                _alert_stopped(placed, error)
             raise
 
 
@@ -164,7 +167,7 @@ def _alert_stopped(run: Run, error: QualityError) -> None:
     from flows.scheduled.alert_delivery import deliver_stopped
 
     try:
-        deliver_stopped(run.settings, error, run.profile.name, run.through, this_flow_run().id)
+        deliver_stopped(run.settings, error, run.profile.name, run.day, this_flow_run().id)
     except Exception as failure:
         logger.warning("the alert waits for the next run: %s: %s", type(failure).__name__, failure)
 

@@ -125,6 +125,16 @@ def test_backfill_in_parts_gives_the_same_tables(hashpivot: Hashpivot, tmp_path:
     assert tables[0] == tables[1]
 
 
+def test_past_day_is_published_beside_later_ones_and_the_command_states_it(demo: Path) -> None:
+    done = invoke(demo, "daily", "--plain", "--day", "2026-01-16")
+    assert done.returncode == 0, done.stderr
+    assert "Bitcoin miners on 2026-01-16" in done.stdout
+    assert "Publication: data/rebuilt/2026-01-16/hashpivot.duckdb" in done.stdout
+    assert "beside the current publication, which has later days" in " ".join(done.stdout.split())
+    assert "--replace" in done.stdout
+    assert "Bitcoin miners on 2026-11-20" in invoke(demo, "show").stdout
+
+
 def test_catch_up_publishes_missed_days_in_order(hashpivot: Hashpivot) -> None:
     last = (datetime.now(UTC) - timedelta(hours=2)).date() - timedelta(days=1)
     first = last - timedelta(days=3)
@@ -150,6 +160,7 @@ def test_summary_of_invented_data_states_the_commands_for_real_data(demo: Path) 
     [
         (("daily", "--plain", "--profile", "nowhere"), 2, "expected one of demo, files, live, node or a TOML file"),
         (("daily", "--plain", "--day", "2999-01-01"), 2, "a UTC day that is over"),
+        (("daily", "--plain", "--replace"), 2, "--replace: found True, expected a --day"),
         (("backfill", "--plain", "--from", "2026-02-01", "--to", "2026-01-01"), 2, "a day up to 2026-01-01"),
         (("daily", "--plain", "--profile", "files"), 2, "HASHPIVOT_FILES_DIR"),
         (("daily", "--plain", "--profile", "files", "--files-dir", "missing"), 3, "missing"),

@@ -12,6 +12,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from datetime import date
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -235,7 +236,11 @@ def test_alerts_reach_webhook_slack_and_mail_once_and_recovery_is_sent(served: S
     assert any("2026-01-18" in text for _, text in received.mail)
 
     served.finish("daily", profile="demo", day="2026-01-18")
-    served.finish("publish-only", profile="demo", day="2026-01-16")
+    # Beside the current publication nothing has changed for anybody; in its place the old state comes back.
+    run_id = served.finish("publish-only", profile="demo", day="2026-01-16")
+    assert set(served.artifacts(run_id)) == {"hashpivot-rebuilt"}
+    assert served.published("select max(day) from capitulation_daily") == [(date(2026, 1, 18),)]
+    served.finish("publish-only", profile="demo", day="2026-01-16", replace=True)
     served.finish("daily", profile="demo", day="2026-02-05")
     entered = "[alarm] hashpivot: Miners entered capitulation"
     eventually(lambda: entered in subjects(received), "the alarm")

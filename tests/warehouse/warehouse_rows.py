@@ -126,7 +126,14 @@ def block_flows(*rows: dict[str, Any], source: str = ONE, observed_at: datetime 
 
 
 def run(run_id: str = "run-1", **facts: Any) -> RunStart:
-    usual = {"run_id": run_id, "profile": "demo", "day": DAY, "version": "2024.6.1", "started_at": NOW}
+    usual = {
+        "run_id": run_id,
+        "profile": "demo",
+        "day": DAY,
+        "fetched_until": DAY,
+        "version": "2024.6.1",
+        "started_at": NOW,
+    }
     return RunStart(**usual | facts)
 
 

@@ -27,10 +27,10 @@ create table meta.freshness (
 comment on table meta.freshness is 'One row a supplier (subject source), its series, a published column and a table: the last day it has, how far that is behind the day of the run, and whether that is more than the supplier is allowed. A column or table names the supplier and series that it waits for.';
 
 create table meta.runs (
-    run_id varchar, profile varchar, day date, version varchar, started_at timestamp, ended_at timestamp,
-    status varchar, error varchar, observed_count bigint, new_count bigint, revised_count bigint, publication varchar
+    run_id varchar, profile varchar, day date, fetched_until date, version varchar, started_at timestamp,
+    ended_at timestamp, status varchar, error varchar, observed_count bigint, new_count bigint, revised_count bigint, publication varchar
 );
-comment on table meta.runs is 'One row a run that led up to this publication, the newest last.';
+comment on table meta.runs is 'One row a run that led up to this publication, the newest last: day is the last one of its publication, fetched_until the last one requested of the sources.';
 
 create table meta.quality (
     check_name varchar, table_name varchar, severity varchar, passed boolean,

@@ -1,5 +1,5 @@
 select
-    run_id, profile, day, version, started_at, ended_at,
+    run_id, profile, day, fetched_until, version, started_at, ended_at,
     status, error, observed_count, new_count, revised_count, publication
 from ops.run
 order by started_at, run_id;

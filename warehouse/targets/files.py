@@ -22,9 +22,9 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
 import polars as pl
@@ -124,12 +124,29 @@ def current_version(folder: Path) -> str | None:
     return link.readlink().name if link.is_symlink() else None
 
 
+def manifest(folder: Path) -> Mapping[str, Any]:
+    """What the manifest of the publication that readers see under `folder` states; empty where none can be read."""
+    try:
+        stated = json.loads((folder / MANIFEST_NAME).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return stated if isinstance(stated, dict) else {}
+
+
 def current_publication(folder: Path) -> tuple[str, datetime] | None:
     """Version that readers see under `folder`, and when it was made, by its manifest; None where none can be read."""
     try:
-        manifest = json.loads((folder / MANIFEST_NAME).read_bytes())
-        return str(manifest["version"]), datetime.fromisoformat(manifest["created_at"])
-    except (OSError, ValueError, KeyError, TypeError):
+        stated = manifest(folder)
+        return str(stated["version"]), datetime.fromisoformat(stated["created_at"])
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def published_day(folder: Path) -> date | None:
+    """The last day of that publication; None where none can be read."""
+    try:
+        return date.fromisoformat(manifest(folder)["day"])
+    except (ValueError, KeyError, TypeError):
         return None
 
 
@@ -205,7 +222,7 @@ def _check(path: Path, publication: Publication) -> None:
 def _write_manifest(draft: Path, publication: Publication) -> None:
     """Write what the version holds, with the digest of each file, as the last of its files to change."""
     contents = sorted(path for path in draft.rglob("*") if path.is_file())
-    manifest = {
+    stated = {
         "version": publication.version,
         "created_at": publication.created_at.isoformat(),
         **publication.about,
@@ -218,7 +235,7 @@ def _write_manifest(draft: Path, publication: Publication) -> None:
         ],
     }
     path = draft / MANIFEST_NAME
-    path.write_text(json.dumps(manifest, indent=2, sort_keys=False) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(stated, indent=2, sort_keys=False) + "\n", encoding="utf-8")
     path.chmod(PUBLISHED_FILE_MODE)
 
 
