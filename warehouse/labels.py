@@ -151,15 +151,20 @@ def read_defillama(path: Path | Traversable) -> Labels:
 def read_labels(path: Path) -> Labels:
     """Labels of a file in any of these shapes, recognised by its suffix and its header.
 
-    Labels without a date count as the oldest, so that the version of a set depends on rows only.
+    Labels without a date count as the oldest, so that the version of a set depends on rows only. Raises
+    `BadInputError` for a file without a row too: what is cut after its header has the form of a list of nobody.
     """
     if path.suffix in (".yaml", ".yml"):
-        return read_tagpack(path)
-    if path.suffix == ".parquet":
-        return read_tagpack_table(path)
-    header = _header(path)
-    is_defillama = "file" in header and not {"known_at", "source"} <= set(header)
-    return read_defillama(path) if is_defillama else read_csv(path)
+        labels = read_tagpack(path)
+    elif path.suffix == ".parquet":
+        labels = read_tagpack_table(path)
+    else:
+        header = _header(path)
+        is_defillama = "file" in header and not {"known_at", "source"} <= set(header)
+        labels = read_defillama(path) if is_defillama else read_csv(path)
+    if labels.rows.is_empty() and not labels.dropped:
+        raise BadInputError(str(path), "no label", "one row a label", "get the file again, or unset the setting")
+    return labels
 
 
 def label_set(parts: Iterable[Labels]) -> tuple[str, pl.DataFrame]:

@@ -19,6 +19,7 @@ from warehouse.labels import (
     label_set,
     read_csv,
     read_defillama,
+    read_labels,
     read_tagpack,
     read_tagpack_table,
 )
@@ -125,6 +126,14 @@ tags:
     label: elsewhere
     currency: ETH
 """
+
+
+@pytest.mark.parametrize("header", ["address,entity,kind\n", "entity,address,file\n"])
+def test_a_file_that_ends_after_its_header_is_an_error(tmp_path, header):
+    file = tmp_path / "labels.csv"
+    file.write_text(header)
+    with pytest.raises(BadInputError, match="found 'no label', expected one row a label"):
+        read_labels(file)
 
 
 def test_tags_take_missing_fields_from_the_head_of_the_tagpack(tmp_path):

@@ -17,7 +17,7 @@ from shutil import rmtree
 from time import monotonic
 from typing import Final
 
-from tests.campaign import clocks, command, disks, kills, mutants, source_faults, users
+from tests.campaign import clocks, command, disks, kills, mutants, readers, source_faults, users
 from tests.campaign.tries import Area, Outcome, Verdict, Workshop
 from tests.invocation import REPOSITORY
 
@@ -28,6 +28,7 @@ AREAS: Final[dict[str, tuple[Area, int]]] = {
     "node fails": (source_faults.try_node_fault, 8),
     "exports change": (mutants.try_export, 20),
     "registry changes": (mutants.try_registry, 20),
+    "other files change": (readers.try_reader, 10),
     "clock": (clocks.try_clock, 6),
     "full disk": (disks.try_full_disk, 8),
     "damaged home": (disks.try_damage, 10),

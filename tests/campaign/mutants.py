@@ -45,7 +45,7 @@ def try_export(workshop: Workshop, name: str, random: Random) -> Outcome:
     changed = folder / path.parent.name / path.name
     content = path.read_bytes()
     if random.random() < 0.3 or path.suffix == ".json":
-        fault, content = _bytes_changed(content, random)
+        fault, content = bytes_changed(content, random)
     elif path.suffix == ".csv":
         fault, content = _csv_changed(content, random)
     else:
@@ -77,7 +77,7 @@ def try_registry(workshop: Workshop, name: str, random: Random) -> Outcome:
     return Outcome(Verdict.REFUSED, fault, finished.stderr.strip()[-160:])
 
 
-def _bytes_changed(content: bytes, random: Random) -> tuple[str, bytes]:
+def bytes_changed(content: bytes, random: Random) -> tuple[str, bytes]:
     """A change that no program meant to make: of bytes, whatever they mean."""
     at = random.randrange(len(content))
     length = random.choice([1, 64, 4096])
