@@ -1,0 +1,250 @@
+"""Change one thing of the code at a time and count what the tests notice: `python -m tests.mutation transforms`.
+
+Each mutant is one comparison, operator, constant, condition or returned value of a module, chosen at random; a copy of
+the tree holds it while the tests of its folder run, those that import the module first, until one fails. Prints each
+mutant that all tests passed, and the share that was noticed. A survivor is equivalent, or a test is missing.
+"""
+
+import argparse
+import ast
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Queue
+from typing import Final
+
+from tests.invocation import REPOSITORY
+
+TESTS_OF: Final = {
+    "schemas": ("tests/house", "tests/examples", "tests/transforms", "tests/warehouse"),
+    "transforms/attribution": ("tests/attribution", "tests/node/test_profile.py"),
+    "transforms": ("tests/examples", "tests/transforms", "tests/attribution", "tests/run/test_files_profile.py"),
+    "warehouse": ("tests/warehouse", "tests/attribution", "tests/command", "tests/run/test_rebuild.py"),
+    "flows/sources/node": ("tests/node",),
+    "flows/sources/files": ("tests/sources",),
+    "flows/sources/simulated": ("tests/sources", "tests/command"),
+    "flows/sources": ("tests/live", "tests/sources"),
+    "flows/run": ("tests/run", "tests/command", "tests/node/test_profile.py"),
+    "flows/reports": ("tests/reports", "tests/command", "tests/scheduled/test_serve_alerts.py"),
+    "flows/command": ("tests/command", "tests/scheduled/test_daily_flow.py", "tests/docs/test_page_commands.py"),
+    "flows/scheduled": ("tests/scheduled",),
+    "flows": ("tests/run", "tests/command"),
+}
+"""Where the tests of a folder stand; the longest name counts."""
+LEFT_OUT: Final = ("flows/scheduled/warm_modules.py",)
+TESTS_IN_CODE: Final = ("Example", "example")
+"""What stands in the code and is a test of it."""
+LONGEST_SECONDS: Final = 600
+COMPARED: Final = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
+}  # fmt: skip
+OPERATED: Final = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult,
+    ast.Mod: ast.Mult, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd, ast.Pow: ast.Mult,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change: which node of the module's tree, in the order of a walk, and what it reads like."""
+
+    path: str
+    line: int
+    position: int
+    change: str
+
+
+class _Mutator(ast.NodeTransformer):
+    """Makes the change at one position, or with None lists all that could be made."""
+
+    def __init__(self, wanted: int | None = None) -> None:
+        self.wanted, self.position = wanted, -1
+        self.found: list[tuple[int, int, str]] = []
+
+    def _offer(self, node: ast.AST, other: ast.AST) -> ast.AST:
+        self.position += 1
+        change = f"{' '.join(ast.unparse(node).split())[:60]} -> {' '.join(ast.unparse(other).split())[:60]}"
+        self.found.append((self.position, getattr(node, "lineno", 0), change))
+        return ast.copy_location(other, node) if self.position == self.wanted else node
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        self.generic_visit(node)
+        changed = COMPARED.get(type(node.ops[0]))
+        return (
+            self._offer(node, ast.Compare(node.left, [changed(), *node.ops[1:]], node.comparators)) if changed else node
+        )
+
+    def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
+        if _is_text(node.left) or _is_text(node.right):
+            return node
+        self.generic_visit(node)
+        changed = OPERATED.get(type(node.op))
+        return self._offer(node, ast.BinOp(node.left, changed(), node.right)) if changed else node
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.AST:
+        self.generic_visit(node)
+        return self._offer(node, ast.BoolOp(ast.Or() if isinstance(node.op, ast.And) else ast.And(), node.values))
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.AST:
+        self.generic_visit(node)
+        return self._offer(node, node.operand) if isinstance(node.op, (ast.Not, ast.Invert)) else node
+
+    def visit_If(self, node: ast.If) -> ast.AST:
+        if "TYPE_CHECKING" in ast.unparse(node.test) or "__name__" in ast.unparse(node.test):
+            return node
+        self.generic_visit(node)
+        return node
+
+    def visit_Return(self, node: ast.Return) -> ast.AST:
+        self.generic_visit(node)
+        if node.value is None or isinstance(node.value, ast.Constant):
+            return node
+        return self._offer(node, ast.Return(ast.Constant(None)))
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        if isinstance(node.value, bool):
+            return self._offer(node, ast.Constant(not node.value))
+        if isinstance(node.value, (int, float)):
+            return self._offer(node, ast.Constant(node.value + 1))
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        if node.value is not None:
+            node.value = self.visit(node.value)
+        return node
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.body = [self.visit(each) for each in node.body]
+        node.decorator_list = [self.visit(each) for each in node.decorator_list]
+        node.args.defaults = [self.visit(each) for each in node.args.defaults]
+        node.args.kw_defaults = [each and self.visit(each) for each in node.args.kw_defaults]
+        return node
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        if isinstance(node.func, ast.Name) and node.func.id in TESTS_IN_CODE:
+            return node
+        self.generic_visit(node)
+        return node
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        return node
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+def mutants(folder: str) -> Iterator[Mutant]:
+    """Every mutant of the modules below `folder`, in one order."""
+    for path in sorted((REPOSITORY / folder).rglob("*.py")):
+        name = path.relative_to(REPOSITORY).as_posix()
+        if name in LEFT_OUT:
+            continue
+        mutator = _Mutator()
+        mutator.visit(ast.parse(path.read_text("utf-8")))
+        for position, line, change in mutator.found:
+            yield Mutant(name, line, position, change)
+
+
+def is_noticed(mutant: Mutant, tree: Path) -> bool:
+    """Whether a test fails, or does not end, while the copy of the project in `tree` holds the mutant."""
+    path = tree / mutant.path
+    original = path.read_text("utf-8")
+    changed = _Mutator(mutant.position).visit(ast.parse(original))
+    path.write_text(ast.unparse(ast.fix_missing_locations(changed)), "utf-8")
+    try:
+        return any(_fails(tests, tree) for tests in _tests_of(mutant.path))
+    finally:
+        path.write_text(original, "utf-8")
+
+
+def _tests_of(path: str) -> list[list[str]]:
+    """Test files for a module, in steps: those that import it and are about its folder, then all of the folder."""
+    folder = max((each for each in TESTS_OF if path.startswith(f"{each}/")), key=len)
+    module = path.removesuffix(".py").replace("/", ".")
+    parent, _, name = module.rpartition(".")
+    files = [file for each in TESTS_OF[folder] for file in _files(REPOSITORY / each)]
+    first = [file for file in files if _imports(file, module, parent, name)]
+    rest = [file for file in files if file not in first]
+    return [[file.relative_to(REPOSITORY).as_posix() for file in part] for part in (first, rest) if part]
+
+
+def _files(place: Path) -> list[Path]:
+    return sorted(place.rglob("test_*.py"), key=lambda file: file.stat().st_size) if place.is_dir() else [place]
+
+
+def _imports(file: Path, module: str, parent: str, name: str) -> bool:
+    text = file.read_text("utf-8")
+    return f"{module} import" in text or f"import {module}" in text or f"from {parent} import {name}" in text
+
+
+def _fails(tests: list[str], tree: Path) -> bool:
+    environment = os.environ | {
+        "PYTHONPATH": str(tree),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "HASHPIVOT_TEST_DATA": str(REPOSITORY.parent / "shared" / "data"),
+    }
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", *tests]
+    run = subprocess.Popen(
+        command, cwd=tree, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        return run.wait(LONGEST_SECONDS) != 0
+    except subprocess.TimeoutExpired:
+        os.killpg(run.pid, 9)
+        run.wait()
+        return True
+
+
+def main() -> int:
+    """Try mutants of the folders that the arguments name; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
+    parser.add_argument("folders", nargs="+", metavar="FOLDER", help="transforms, warehouse, flows/run ...")
+    parser.add_argument("--mutants", type=int, default=100, help="how many a folder (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of the choice (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=2, help="mutants at once (%(default)s)")
+    options = parser.parse_args()
+    trees: Queue[Path] = Queue()
+    with tempfile.TemporaryDirectory(prefix="mutation-") as place:
+        for n in range(options.jobs):
+            trees.put(_copied(Path(place, str(n))))
+
+        def one(mutant: Mutant) -> bool:
+            tree = trees.get()
+            try:
+                return is_noticed(mutant, tree)
+            finally:
+                trees.put(tree)
+
+        print("| folder | mutants | noticed | share |\n|---|---|---|---|")
+        for folder in options.folders:
+            every = list(mutants(folder))
+            chosen = random.Random(options.seed).sample(every, min(options.mutants, len(every)))
+            noticed = 0
+            with ThreadPoolExecutor(options.jobs) as executor:
+                for mutant, is_seen in zip(chosen, executor.map(one, chosen), strict=True):
+                    noticed += is_seen
+                    if not is_seen:
+                        print(f"{mutant.path}:{mutant.line}: {mutant.change}", file=sys.stderr, flush=True)
+            print(f"| {folder} | {len(chosen)} of {len(every)} | {noticed} | {noticed / len(chosen):.0%} |", flush=True)
+    return 0
+
+
+def _copied(tree: Path) -> Path:
+    """A copy of the project without its environment; `import` finds it before the installed one."""
+    shutil.copytree(
+        REPOSITORY, tree, symlinks=True, ignore=shutil.ignore_patterns(".venv", ".git", "__pycache__", "build")
+    )
+    return tree
+
+
+if __name__ == "__main__":
+    sys.exit(main())
