@@ -154,19 +154,20 @@ def _found(home: Path, parts: Sequence[Path]) -> tuple[tuple[File, ...], dict[st
 def _write(draft: Path, home: Path, contents: Contents) -> None:
     with tarfile.open(draft, "w") as tar:
         listed = msgspec.json.format(msgspec.json.encode(contents))
-        _add(tar, _name_of(listed), len(listed), BytesIO(listed))
+        _add(tar, _name_of(listed), len(listed), BytesIO(listed), contents.made_at.timestamp())
         for file in contents.files:
             with (home / file.path).open("rb") as source:
-                _add(tar, file.path, file.bytes, source)
+                _add(tar, file.path, file.bytes, source, file.modified_ns / 1e9)
 
 
 def _name_of(listed: bytes) -> str:
     return f"backup-{hashlib.sha256(listed).hexdigest()}.json"
 
 
-def _add(tar: tarfile.TarFile, name: str, size_bytes: int, source: IO[bytes]) -> None:
+def _add(tar: tarfile.TarFile, name: str, size_bytes: int, source: IO[bytes], modified_at: float) -> None:
+    """Add a member; size, permissions and time are for those who look at the file with another program."""
     member = tarfile.TarInfo(name)
-    member.size, member.mode = size_bytes, 0o600
+    member.size, member.mode, member.mtime = size_bytes, 0o600, int(modified_at)
     tar.addfile(member, source)
 
 

@@ -24,11 +24,13 @@ def backup(destination: Path, as_json: bool, **given: Any) -> None:
     """Copy what cannot be fetched again to DESTINATION, a new file or a folder: observations, runs, publications."""
     from warehouse.backup import write_backup
     from warehouse.journal import one_run_at_a_time
+    from warehouse.restore import finish_restore
 
     settings = read_settings(**given)
     if not settings.home.is_dir():
         raise WarehouseError(f"{settings.home}: found no folder, expected the home of a run; name another with --home")
     with one_run_at_a_time(settings.lock_file):
+        finish_restore(settings.home)
         path, contents = write_backup(
             settings.home,
             settings.backed_up,

@@ -207,9 +207,10 @@ def record_start(run: Run) -> None:
 
 
 def _note_current(run: Run, connection: Connection) -> None:
-    """Record the publication that readers see as published, which a run that died right after it could not."""
-    if current := current_publication(run.settings.published):
-        journal.note_current(connection, *current)
+    """Record the publications that readers see as published, which a run that died right after it could not."""
+    for folder in (run.settings.published, *sorted(run.settings.rebuilt.glob("*"))):
+        if current := current_publication(folder):
+            journal.note_current(connection, *current)
 
 
 def _record_failure(run: Run, error: BaseException) -> None:

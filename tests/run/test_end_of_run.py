@@ -14,7 +14,9 @@ import pytest
 from flows.run import plan, publish
 from flows.settings import Settings, read_profile
 from tests.invocation import REPOSITORY
-from warehouse.targets.files import current_version
+from tests.warehouse.warehouse_rows import publication
+from warehouse.publish import publish as put
+from warehouse.targets.files import FileTarget, current_version
 from warehouse.working import open_working
 
 DAY = date(2026, 11, 18)
@@ -77,3 +79,15 @@ def test_run_that_ends_right_after_its_publication_is_recorded_as_published(
     assert [row[:3] for row in found] == [(run, "published", run) for run in (first, following.run_id)]
     assert found[:1] == stated
     assert runs(settings.published / "hashpivot.duckdb", "meta.runs") == found
+
+
+def test_publication_beside_the_current_one_is_recorded_too(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path)
+    died, following = (plan.plan(settings, read_profile("demo"), day=DAY) for _ in range(2))
+    plan.record_start(died)
+    put(publication(died.run_id), [FileTarget(folder=settings.rebuilt / "2026-11-18", keep=1)])
+    plan.record_start(following)
+    assert [row[:3] for row in runs(settings.working_database, "ops.run")] == [
+        (died.run_id, "published", died.run_id),
+        (following.run_id, "running", None),
+    ]
