@@ -26,6 +26,7 @@ from flows.settings import Settings, read_profile
 from schemas.errors import WarehouseError
 from tests.invocation import REPOSITORY, Hashpivot
 from warehouse.backup import Contents, read_backup, write_backup
+from warehouse.integrity import changed_files
 from warehouse.restore import DRAFT_NAME, READY_NAME, restore_backup
 from warehouse.targets.files import current_version
 from warehouse.working import known_migrations
@@ -126,6 +127,7 @@ def test_everything_deleted_comes_back_and_the_next_run_goes_on_from_there(home:
     assert tree(home) == {name: before[name] for name in kept}
     assert {*(file.path for file in restored.files), *restored.links} == kept
     assert read_state(settings, "demo").late == DAY
+    assert changed_files(settings.published, all_of_them=True) == []
     observed = rows(settings.working_database, "select count(*) from raw.daily_value")
 
     pipeline.run_all(following := plan.plan(Settings(home=home), read_profile("demo"), day=LATER_DAY))
@@ -322,7 +324,7 @@ for limit in map(int, sys.argv[4:]):
     try:
         restore(archive, home) if sys.argv[3] == "restore" else back_up(home, archive)
     except WarehouseError as error:
-        print(error)
+        print(error, file=sys.stderr)
 """
 
 
@@ -337,7 +339,7 @@ def test_full_disk_is_one_line_of_error_and_nothing_half_written(
         [sys.executable, "-c", LIMITED, home, written if command == "backup" else archive, command, *map(str, limits)],
         capture_output=True, text=True, check=True, cwd=REPOSITORY,
     )  # fmt: skip
-    lines = done.stdout.splitlines()
+    lines = done.stderr.splitlines()
     assert len(lines) == len(limits)
     assert all("File too large" in line for line in lines), lines
     assert not written.exists()
