@@ -1,21 +1,26 @@
 """What is stored of each supplier, so that a source requests only what is new."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
+from typing import Final
 
 import duckdb
 
 from warehouse.statements import statement
 
+HEADER_SLACK: Final = timedelta(hours=2)
+"""Consensus accepts header times up to two hours ahead."""
 
-def newest_days(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], date]:
-    """By (supplier, series), the last day that has a value."""
-    rows = connection.execute(statement("newest_days")).fetchall()
+
+def newest_days(connection: duckdb.DuckDBPyConnection, now: datetime) -> dict[tuple[str, str], date]:
+    """By (supplier, series), the last day up to `now` (UTC) that has a value."""
+    rows = connection.execute(statement("newest_days"), [now.date()]).fetchall()
     return {(source, series): day for source, series, day in rows}
 
 
-def newest_heights(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
-    """By supplier, its highest block."""
-    return dict(connection.execute("select source, max(height) from raw.block group by source").fetchall())
+def newest_heights(connection: duckdb.DuckDBPyConnection, now: datetime) -> dict[str, int]:
+    """By supplier, its highest block of those that may have been found by `now` (UTC)."""
+    sql = "select source, max(height) from raw.block where block_at <= ? group by source"
+    return dict(connection.execute(sql, [(now + HEADER_SLACK).replace(tzinfo=None)]).fetchall())
 
 
 def filings(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[tuple[int, str], date]]:
@@ -33,7 +38,8 @@ def newest_filing_days(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str,
     return {(source, cik): day for source, cik, day in rows}
 
 
-def received_at(connection: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
-    """By supplier, when its newest batch was received; one without anything new counts too."""
-    rows = connection.execute("select source, max(observed_at) from raw.batch group by source").fetchall()
+def received_at(connection: duckdb.DuckDBPyConnection, now: datetime) -> dict[str, datetime]:
+    """By supplier, when its newest batch up to `now` (UTC) was received; one without anything new counts too."""
+    sql = "select source, max(observed_at) from raw.batch where observed_at <= ? group by source"
+    rows = connection.execute(sql, [now.replace(tzinfo=None)]).fetchall()
     return {source: at.replace(tzinfo=UTC) for source, at in rows}

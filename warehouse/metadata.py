@@ -1,6 +1,7 @@
 """What the working database knows about runs, suppliers and revisions, as rows of the meta schema."""
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Final
 
 import duckdb
@@ -11,9 +12,9 @@ from schemas.table import Origin
 from warehouse.statements import frame, statement, without_zone
 
 
-def run_history(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """Every run so far, the oldest first: rows of `meta.runs`."""
-    return without_zone(frame(connection.sql(statement("run_history"))))
+def run_history(connection: duckdb.DuckDBPyConnection, publishing: str = "") -> pl.DataFrame:
+    """Every run so far, the oldest first: rows of `meta.runs`; last, whenever it was, the one that is `publishing`."""
+    return without_zone(frame(connection.sql(statement("run_history"), params=[publishing])))
 
 
 def revisions(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
@@ -46,17 +47,17 @@ def source_facts(
     supplier_named: Callable[[str], Supplier | None],
     chosen: Mapping[str, str],
     origins: Mapping[Origin, str],
+    now: datetime,
     costs: Mapping[str, Mapping[str, float]] | None = None,
 ) -> pl.DataFrame:
     """One row a supplier that has stated anything, and the registry: rows of `meta.sources`.
 
-    `chosen`: the supplier of each series; `origins`: that of each origin, without those that have none. `costs`: by
+    `chosen`: the supplier of each series; `origins`: that of each origin, without those that have none. What is
+    dated after `now` (UTC) is left out, as only a clock that was ahead can have stored it. `costs`: by
     hosted source of this run, its `request_count`, `received_bytes` and `waited_seconds`.
     """
-    observed = {
-        row["source"]: row
-        for row in without_zone(frame(connection.sql(statement("source_facts")))).iter_rows(named=True)
-    }
+    stated = frame(connection.sql(statement("source_facts"), params={"now": now.replace(tzinfo=None)}))
+    observed = {row["source"]: row for row in without_zone(stated).iter_rows(named=True)}
     uses: dict[str, list[str]] = {}
     for series, source in chosen.items():
         uses.setdefault(source, []).append(series)

@@ -22,37 +22,51 @@ EXAMPLE: Final = "select day, capitulation_state, capitulation_score from capitu
 
 
 def newest_run(publication: OpenPublication) -> Row:
-    """The run that published last, of any profile: a row of `meta.runs`."""
-    return _row(publication, "select * from meta.runs where status = 'published' order by ended_at desc limit 1")
+    """The run that made the publication: a row of `meta.runs`, which has it last, whatever the clock showed."""
+    return _row(publication, "select * from meta.runs where status = 'published' order by rowid desc limit 1")
 
 
-def newest_day(published: Path, profile: str) -> date | None:
-    """The last day that `profile` has fetched and published under `published`; None before its first."""
+def newest_day(published: Path, profile: str, now: datetime) -> date | None:
+    """The last day that `profile` has fetched and published under `published` by `now`; None before its first.
+
+    Days and runs after that are those of a clock that was ahead, and count for nothing.
+    """
     try:
         with open_publication(published) as publication:
-            return newest_day_of(publication, profile)
+            return newest_day_of(publication, profile, now)
     except HashpivotError:
         return None
 
 
-def newest_day_of(publication: OpenPublication, profile: str) -> date | None:
+def newest_day_of(publication: OpenPublication, profile: str, now: datetime) -> date | None:
     """The same of an open publication."""
-    sql = "select max(fetched_until) as day from meta.runs where status = 'published' and profile = ?"
-    day: date | None = _row(publication, sql, profile)["day"]
+    sql = (
+        "select max(fetched_until) as day from meta.runs "
+        "where status = 'published' and profile = ? and fetched_until < ?::date and started_at <= ?"
+    )
+    day: date | None = _row(publication, sql, profile, *[_naive(now)] * 2)["day"]
     return day
 
 
-def run_that_published(published: Path, profile: str, day: date, since: datetime) -> str | None:
-    """A run of `profile`, started at `since` (UTC) or later, that fetched and published `day`; None without any."""
+def run_that_published(published: Path, profile: str, day: date, since: datetime, now: datetime) -> str | None:
+    """A run of `profile`, started from `since` to `now` (UTC), that fetched and published `day`; None without any.
+
+    A day that is not over at `now` was published by a clock that was ahead, and counts for nothing.
+    """
     sql = (
-        "select run_id from meta.runs "
-        "where status = 'published' and profile = ? and fetched_until >= ? and started_at >= ? limit 1"
+        "select run_id from meta.runs where status = 'published' and profile = ? and fetched_until >= ? "
+        "and fetched_until < ?::date and started_at between ? and ? limit 1"
     )
     try:
         with open_publication(published) as publication:
-            return _row(publication, sql, profile, day, since.astimezone(UTC).replace(tzinfo=None)).get("run_id")
+            return _row(publication, sql, profile, day, _naive(now), _naive(since), _naive(now)).get("run_id")
     except HashpivotError:
         return None
+
+
+def _naive(moment: datetime) -> datetime:
+    """As times are published: UTC without a zone."""
+    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def freshness(publication: OpenPublication) -> list[Row]:
@@ -124,23 +138,25 @@ def revision_total(publication: OpenPublication) -> tuple[int, datetime | None]:
     return row["revision_count"], row["observed_at"]
 
 
-def newest_revisions(publication: OpenPublication, limit: int) -> list[Row]:
-    """The `limit` newest rows of `meta.revisions`, of those observed together the largest first."""
+def newest_revisions(publication: OpenPublication, until: datetime, limit: int) -> list[Row]:
+    """The `limit` newest rows of `meta.revisions` up to `until`, of those observed together the largest first."""
     return _rows(
         publication,
-        "select * from meta.revisions "
+        "select * from meta.revisions where observed_at <= ? "
         "order by observed_at desc, abs(difference_pct) desc nulls last, source, item, day limit ?",
+        until,
         limit,
     )
 
 
-def revisions_since(publication: OpenPublication, observed_at: datetime) -> list[Row]:
-    """By source `revised_count`, `first_day` and `last_day` of what it revised at `observed_at` or later."""
+def revisions_between(publication: OpenPublication, first: datetime, last: datetime) -> list[Row]:
+    """By source `revised_count`, `first_day` and `last_day` of what it revised from `first` to `last`."""
     return _rows(
         publication,
         "select source, count(*) as revised_count, min(day) as first_day, max(day) as last_day "
-        "from meta.revisions where observed_at >= ? group by source order by source",
-        observed_at,
+        "from meta.revisions where observed_at between ? and ? group by source order by source",
+        first,
+        last,
     )
 
 

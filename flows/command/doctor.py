@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from flows.run.clock import clock_check, reading
 from flows.run.history import REMEDY, history_check, lost
 from flows.run.sources import Sources
 from flows.scheduled.own_server import LOGIN_NAME, LOOPBACK, ORIGINS_NAME, is_loopback
@@ -79,7 +80,7 @@ def examine(given: dict[str, Any]) -> list[Finding]:
     findings += [
         Finding(subject="profile", ok=True, found=f"{profile.name}: {profile.title}"),
         _disk(settings.home),
-        _clock(),
+        _clock(settings.home),
         _lock(settings),
         _home(settings),
         _working(settings),
@@ -109,11 +110,18 @@ def _disk(home: Path) -> Finding:
     )
 
 
-def _clock() -> Finding:
+def _clock(home: Path) -> Finding:
+    """Whether the clock is of our time, and was not set since the last run."""
     now = datetime.now(UTC)
-    ok = now >= EARLIEST_CLOCK
+    found, remedy = f"{now:%Y-%m-%d %H:%M} UTC", "set the system clock"
+    if now < EARLIEST_CLOCK:
+        return Finding(subject="clock", ok=False, found=found, remedy=remedy)
+    check = clock_check(home, reading("", now))
     return Finding(
-        subject="clock", ok=ok, found=f"{now:%Y-%m-%d %H:%M} UTC", remedy="" if ok else "set the system clock"
+        subject="clock",
+        ok=check.passed,
+        found=found if check.passed else f"{found}, {check.detail}",
+        remedy="" if check.passed else f"{remedy} where it is wrong, then run `hashpivot daily`",
     )
 
 
@@ -173,12 +181,18 @@ def _publication(settings: Settings) -> Iterator[Finding]:
     if changed := changed_files(settings.published, all_of_them=True):
         found = f"{', '.join(changed[:MOST_NAMED_FILES])} changed after the publication of {run['run_id']}"
         yield Finding(subject="published files", ok=False, found=found, remedy=f"find out who did; {PUBLISH_AGAIN}")
-    late = datetime.now(UTC) - run["ended_at"].replace(tzinfo=UTC) > LATE
+    age = datetime.now(UTC) - run["ended_at"].replace(tzinfo=UTC)
+    is_ahead = age < -timedelta(days=1)
     yield Finding(
         subject="publication",
-        ok=not late,
-        found=f"{run['run_id']} with days up to {run['day']}, made {run['ended_at']:%Y-%m-%d %H:%M} UTC",
-        remedy="run `hashpivot daily`, or mend its schedule" if late else "",
+        ok=age <= LATE and not is_ahead,
+        found=f"{run['run_id']} with days up to {run['day']}, made {run['ended_at']:%Y-%m-%d %H:%M} UTC"
+        + (", which is in the future" if is_ahead else ""),
+        remedy="run `hashpivot daily`, with the clock right"
+        if is_ahead
+        else "run `hashpivot daily`, or mend its schedule"
+        if age > LATE
+        else "",
     )
     if reached.described_until is None:
         found = "not stated by the version that made the publication"

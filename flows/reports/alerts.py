@@ -136,7 +136,7 @@ def read_snapshot(published: Path) -> Snapshot:
         bursts_from = run["day"] - timedelta(days=LONGEST_BURST_DAYS)
         deals = publication_queries.standing_deals(publication)
         revision_count, revised_at = publication_queries.revision_total(publication)
-        revisions = publication_queries.newest_revisions(publication, MOST_NAMED)
+        revisions = publication_queries.newest_revisions(publication, run["ended_at"], MOST_NAMED)
         reached = freshness_of(publication_queries.freshness(publication), run["day"])
         return Snapshot(
             version=run["publication"],
@@ -154,14 +154,31 @@ def read_snapshot(published: Path) -> Snapshot:
         )
 
 
-def read_reached(published: Path, profile: str) -> Freshness | None:
-    """What the newest publication of `profile` reaches; None before its first.
+def by_now(state: AlertState, now: datetime) -> AlertState:
+    """`state` without days after the last that is over at `now`, which a clock that was ahead has left.
+
+    They become that day. If they stayed, nothing would be sent until they have come.
+    """
+    last = now.date() - timedelta(days=1)
+    seen, stopped_, late_ = state.seen, state.stopped, state.late
+    if seen is not None and seen.last_day > last:
+        days = {"last_day": last, "state_day": min(seen.state_day, last) if seen.state_day else None}
+        seen = seen.model_copy(update=days)
+    if stopped_ is not None and stopped_.day > last:
+        stopped_ = stopped_.model_copy(update={"day": last})
+    if late_ is not None and late_ > last:
+        late_ = last
+    return state.model_copy(update={"seen": seen, "stopped": stopped_, "late": late_})
+
+
+def read_reached(published: Path, profile: str, now: datetime) -> Freshness | None:
+    """What the newest publication of `profile` by `now` reaches; None before its first.
 
     How far its suppliers are behind is known only while it is the current one.
     """
     try:
         with open_publication(published) as publication:
-            day = publication_queries.newest_day_of(publication, profile)
+            day = publication_queries.newest_day_of(publication, profile, now)
             run = publication_queries.newest_run(publication)
             rows = publication_queries.freshness(publication) if run["profile"] == profile else []
     except HashpivotError:

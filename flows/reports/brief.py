@@ -56,7 +56,7 @@ def read(published: Path) -> Brief:
             day_before=publication_queries.capitulation_day(publication, newest["day"] - timedelta(days=1)),
             month_before=publication_queries.capitulation_day(publication, newest["day"] - MONTH),
             checks=publication_queries.checks(publication),
-            revisions=publication_queries.revisions_since(publication, run["started_at"]),
+            revisions=publication_queries.revisions_between(publication, run["started_at"], run["ended_at"]),
             sources=publication_queries.used_sources(publication),
             unknown=tuple(name for name, value in newest.items() if value is None),
         )

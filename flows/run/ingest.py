@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from flows.run.coverage import Missing
@@ -41,7 +42,7 @@ def estimate(run: Run, progress: Progress = no_progress) -> dict[str, Estimate]:
     if run.sources.web is None:
         return {}
     with open_working(run.settings.working_database) as connection:
-        request = run.request(known(connection))
+        request = run.request(known(connection, run.now))
 
     def report(line: str) -> None:
         logger.info(line)
@@ -84,7 +85,7 @@ def ingest(run: Run, source_name: str, progress: Progress = no_progress) -> Inge
     before = run.sources.web.usage.by_site if run.sources.web else {}
     suppliers = [supplier.name for supplier in suppliers_of(source_name)]
     with open_working(run.settings.working_database) as connection:
-        for item in _fetched(run, source_name, run.request(known(connection))):
+        for item in _fetched(run, source_name, run.request(known(connection, run.now))):
             if isinstance(item, Missing):
                 missing = item
                 progress(f"{source_name}: missing, the run goes on without it: {item.why}")
@@ -175,12 +176,12 @@ def read_shard(run: Run, source_name: str, shard: Shard) -> Shard:
     return shard
 
 
-def known(connection: Connection) -> Known:
-    """What is stored, in the form that sources need."""
+def known(connection: Connection, now: datetime) -> Known:
+    """What is stored, in the form that sources need; what is dated after `now`, by a clock that was ahead, left out."""
     return Known(
-        newest_day=newest_days(connection),
-        newest_height=newest_heights(connection),
-        received_at=received_at(connection),
+        newest_day=newest_days(connection, now),
+        newest_height=newest_heights(connection, now),
+        received_at=received_at(connection, now),
         filings=filings(connection),
         newest_filing_day=newest_filing_days(connection),
     )

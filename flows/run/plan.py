@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
+from flows.run.clock import clock_check, note_clock, reading
 from flows.run.history import history_check
 from flows.run.sources import Sources
 from flows.settings import Profile, Settings
@@ -144,7 +145,7 @@ def plan_catch_up(settings: Settings, profile: Profile, *, since: date | None = 
     Each is planned when it is taken, which is after the one before has ended. Raises as `plan`.
     """
     run = plan(settings, profile, since=since)
-    newest = newest_day(settings.published, profile.name)
+    newest = newest_day(settings.published, profile.name, run.now)
     missed_count = 1 if newest is None else max(1, (run.through - newest).days)
     if missed_count > 1:
         first = run.through - timedelta(days=missed_count - 1)
@@ -189,6 +190,10 @@ def recorded(run: Run) -> Iterator[Run]:
 
 def record_start(run: Run) -> None:
     """Record the run in the working database, after what became of the runs before."""
+    present = reading(run.run_id, run.now)
+    note_clock(run.settings.home, present)
+    if not (clock := clock_check(run.settings.home, present)).passed:
+        logger.warning("%s: %s", clock.name, clock.detail)
     with open_working(run.settings.working_database) as connection:
         _note_current(run, connection)
         journal.start(

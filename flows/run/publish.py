@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from flows.run.clock import clock_check, reading
 from flows.run.coverage import Coverage, Missing, coverage
 from flows.run.history import history_check
 from flows.run.ingest import Ingested, known
@@ -122,17 +123,20 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
             raise NothingToPublishError(_nothing(nothing, missing)) from error
         refuse_failed(built.checks)
         uncovered = (
-            coverage(missing, run.profile.precedence, built.tables, built.nulls, known(connection)) if missing else []
+            coverage(missing, run.profile.precedence, built.tables, built.nulls, known(connection, run.now))
+            if missing
+            else []
         )
         history = history_check(run.settings.published, connection)
-        of_data = (*built.checks, history, *from_notices(notices_of(connection, run.run_id)))
+        clock = clock_check(run.settings.home, reading(run.run_id, run.now))
+        of_data = (*built.checks, history, clock, *from_notices(notices_of(connection, run.run_id)))
         checks = (*of_data, *(each.check() for each in uncovered))
         ended = datetime.now(UTC)
         # The publication states the run as published; the working database does so only once that has happened.
         connection.begin()
         journal.end(connection, run.run_id, status="published", ended_at=ended, publication=run.run_id)
         costs = {each.source: _cost_of(each.used) for each in ingested if each.used}
-        meta = _meta(connection, built, checks, costs)
+        meta = _meta(run, connection, built, checks, costs)
         target = FileTarget(folder=run.folder, keep=run.settings.keep_publications if run.is_current else 1)
         published = publish(_publication(run, built, inputs, meta, created_at=ended), [target])
         connection.commit()
@@ -176,7 +180,7 @@ def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
         inputs = replace(seen, reference=known_by(seen.reference, run.now.date()))
         built = build(inputs)
         refuse_failed(built.checks)
-        meta = _meta(connection, built, built.checks)
+        meta = _meta(run, connection, built, built.checks)
     target = FileTarget(folder=run.folder, keep=1)
     published = publish(_publication(run, built, inputs, meta, created_at=datetime.now(UTC)), [target])
     logger.info("rebuilt as_of=%s %s", run.now.isoformat(), _counts(published))
@@ -219,6 +223,7 @@ def _counts(published: Published) -> str:
 
 
 def _meta(
+    run: Run,
     connection: Connection,
     built: Built,
     checks: Sequence[Check],
@@ -229,8 +234,8 @@ def _meta(
         "quality": as_frame(checks),
         "nulls": built.nulls,
         "freshness": built.freshness,
-        "runs": run_history(connection),
-        "sources": source_facts(connection, supplier_named, built.chosen, built.origins, costs),
+        "runs": run_history(connection, run.run_id),
+        "sources": source_facts(connection, supplier_named, built.chosen, built.origins, run.now, costs),
         "revisions": revisions(connection),
     }
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final, cast
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -36,7 +36,7 @@ def deliver_changes(settings: Settings, flow_run_id: UUID | None) -> list[Alert]
     """Send what the current publication shows that was not sent before; return that."""
     snapshot = alerts.read_snapshot(settings.published)
     with alerts.state_lock(settings):
-        state = alerts.read_state(settings, snapshot.profile)
+        state = _state(settings, snapshot.profile, datetime.now(UTC))
         found = alerts.changes(state, snapshot)
         send(found, flow_run_id)
         # Only what reached the scheduler counts as sent. A kill in between sends it once more, as the same event.
@@ -49,7 +49,7 @@ def deliver_stopped(
 ) -> list[Alert]:
     """Send that checks have stopped a publication, unless the same ones did before; return that."""
     with alerts.state_lock(settings):
-        state = alerts.read_state(settings, profile)
+        state = _state(settings, profile, datetime.now(UTC))
         found = alerts.stopped(state, error, profile, run_day)
         send(found, flow_run_id)
         alerts.write_state(settings, profile, alerts.state_after_stop(state, error, run_day))
@@ -74,9 +74,13 @@ def deliver_late(settings: Settings, now: datetime) -> list[Alert]:
     return found
 
 
+def _state(settings: Settings, profile: str, now: datetime) -> AlertState:
+    return alerts.by_now(alerts.read_state(settings, profile), now)
+
+
 def _late(settings: Settings, profile: str, now: datetime, limit: timedelta) -> tuple[list[Alert], AlertState]:
     """What is to be sent, and the state once it is."""
-    state, reached = alerts.read_state(settings, profile), alerts.read_reached(settings.published, profile)
+    state, reached = _state(settings, profile, now), alerts.read_reached(settings.published, profile, now)
     if reached is None:
         return [], state
     return alerts.late(state, reached, now, limit), alerts.state_after_late(state, reached, now, limit)

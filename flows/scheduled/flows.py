@@ -177,5 +177,5 @@ def _published_since_due(parameters: DailyParameters) -> str | None:
     settings, profile = parameters.read()
     due = this.expected_start_time.astimezone(UTC)
     day = last_finished_day(due)
-    run_id = run_that_published(settings.published, profile.name, day, due)
+    run_id = run_that_published(settings.published, profile.name, day, due, datetime.now(UTC))
     return None if run_id is None else f"nothing left to do: {day} was published by run {run_id}"

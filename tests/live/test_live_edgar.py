@@ -652,4 +652,5 @@ def test_damaged_notes_of_what_was_unread_count_as_none(tmp_path: Path, content:
     (tmp_path / "unread.json").write_bytes(content)
     notes = Unread(tmp_path)
     notes.add("x", date(2026, 1, 1))
-    assert Unread(tmp_path).days_count("x") == 1
+    notes.add("x", date(2026, 12, 31))
+    assert Unread(tmp_path).days_count("x", date(2026, 11, 20)) == 1

@@ -168,6 +168,21 @@ def test_late_publication_is_sent_once_until_it_has_caught_up() -> None:
     assert state_after(state, seen(DAY)).late == date(2026, 2, 4)
 
 
+def test_state_of_a_clock_that_was_ahead_holds_nothing_back() -> None:
+    now = datetime(2026, 2, 5, 7, tzinfo=UTC)
+    ahead = date(2026, 12, 30)
+    error = QualityError(["blocks of a day"])
+    left = state_after_stop(AlertState(seen=seen(ahead), late=ahead), error, ahead)
+    today = seen(date(2026, 2, 4), "capitulation")
+    assert changes(left, today) == []
+    state = alerts.by_now(left, now)
+    events = {alert.event for alert in changes(state, today)}
+    assert events == {AlertEvent.ENTERED, AlertEvent.ON_TIME, AlertEvent.QUALITY_RECOVERED}
+    after = state_after(state, today)
+    assert (after.seen and after.seen.last_day, after.stopped, after.late) == (date(2026, 2, 4), None, None)
+    assert alerts.by_now(after, now) == after
+
+
 def test_supplier_that_stopped_is_sent_once_though_every_day_is_published_in_time() -> None:
     now = datetime(2026, 2, 4, 7, tzinfo=UTC)
     old = reached(DAY, "coinmetrics")

@@ -109,9 +109,9 @@ def test_doctor_and_a_program_that_reads_the_result_are_given_it(stopped: Stoppe
 
 
 def test_alert_looks_at_the_data_and_not_at_the_day_of_the_run(stopped: Stopped) -> None:
-    reached = alerts.read_reached(stopped.folder / "data" / "published", "mine")
-    assert reached is not None
     now, limit = datetime.now(UTC), timedelta(hours=240)
+    reached = alerts.read_reached(stopped.folder / "data" / "published", "mine", now)
+    assert reached is not None
     (alert,) = alerts.late(alerts.AlertState(), reached, now, limit)
     assert alert.title == "Data is late"
     assert f"data up to {stopped.last_day}" in alert.text

@@ -1,7 +1,7 @@
 """What companies file is kept as stated, revision by revision, and read back from the source that is preferred."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +86,7 @@ def test_facts_of_a_supplier_count_what_was_filed(tmp_path: Path) -> None:
     with open_working(tmp_path / "w.duckdb") as connection:
         for table, row in ROWS.items():
             vintages.append(connection, stated(table, row), "run-1")
-        facts = source_facts(connection, supplier_named, {}, {})
+        facts = source_facts(connection, supplier_named, {}, {}, datetime(2026, 1, 1, tzinfo=UTC))
     edgar = facts.row(by_predicate=pl.col("source") == EDGAR.name, named=True)
     assert (edgar["row_count"], edgar["first_day"], edgar["last_day"]) == (2, date(2025, 3, 31), date(2025, 12, 17))
 

@@ -10,7 +10,7 @@ from polars.testing import assert_frame_equal
 from flows.sources.kinds import supplier_named
 from schemas.table import Origin
 from tests.warehouse.warehouse_rows import DAY, NOW, ONE, OTHER, block, blocks, flow, flows, price, run
-from warehouse import journal, metadata, vintages
+from warehouse import journal, known, metadata, vintages
 from warehouse.working import open_working
 
 LATER = NOW + timedelta(days=1)
@@ -91,7 +91,7 @@ def test_each_source_has_its_rows_days_and_last_batch_without_counting_revisions
         vintages.append(connection, flows(flow(day=date(2024, 5, 1)), flow("b", day=date(2024, 5, 1))), "r")
         vintages.append(connection, blocks(block(1), block(1_000), source=OTHER), "r")
         chosen, origins = {"price_usd": ONE, "fees_sat": ONE}, {Origin.BLOCKS: OTHER, Origin.REGISTRY: "registry"}
-        rows = metadata.source_facts(connection, supplier_named, chosen, origins)
+        rows = metadata.source_facts(connection, supplier_named, chosen, origins, LATER)
     assert rows.select("source", "row_count", "first_day", "last_day", "last_observed_at", "used_for").rows() == [
         (OTHER, 2, DAY, DAY + timedelta(days=6), naive(NOW), "blocks"),
         (ONE, 4, date(2024, 5, 1), DAY + timedelta(days=1), naive(LATER), "price_usd, fees_sat"),
@@ -105,16 +105,36 @@ def test_each_source_has_its_rows_days_and_last_batch_without_counting_revisions
 def test_a_source_that_is_not_used_is_listed_with_no_use(working: Path) -> None:
     with open_working(working) as connection:
         vintages.append(connection, price(10.0, source=OTHER), "r")
-        rows = metadata.source_facts(connection, supplier_named, {}, {})
+        rows = metadata.source_facts(connection, supplier_named, {}, {}, LATER)
     assert rows.filter(source=OTHER)["used_for"].to_list() == [""]
+
+
+def test_what_a_clock_ahead_has_dated_in_the_future_counts_for_nothing(working: Path) -> None:
+    ahead = NOW + timedelta(days=33)
+    with open_working(working) as connection:
+        vintages.append(connection, price(10.0, observed_at=NOW), "r")
+        vintages.append(connection, price(*[11.0] * 1_000, observed_at=ahead), "r")
+        vintages.append(connection, blocks(block(1), block(10**6), source=OTHER, observed_at=ahead), "r")
+        for now, day in ((NOW, NOW.date()), (ahead, ahead.date())):
+            newest = known.newest_days(connection, now)[ONE, "price_usd"]
+            assert newest == min(day, DAY + timedelta(days=999))
+        assert known.received_at(connection, NOW) == {ONE: NOW}
+        assert known.received_at(connection, ahead) == {ONE: ahead, OTHER: ahead}
+        assert known.newest_heights(connection, NOW - timedelta(days=9_000)) == {}
+        rows = metadata.source_facts(connection, supplier_named, {}, {}, NOW)
+        (row,) = rows.filter(source=ONE).iter_rows(named=True)
+        assert (row["last_day"], row["last_observed_at"]) == (NOW.date(), naive(NOW))
+        journal.start(connection, run("mine", started_at=NOW))
+        journal.start(connection, run("ahead", started_at=ahead))
+        assert metadata.run_history(connection, "mine")["run_id"].to_list() == ["ahead", "mine"]
 
 
 def test_an_empty_database_gives_nothing_but_the_registry_in_the_same_types(working: Path, tmp_path: Path) -> None:
     with open_working(working) as connection:
-        empty = metadata.source_facts(connection, supplier_named, {}, {})
+        empty = metadata.source_facts(connection, supplier_named, {}, {}, LATER)
         assert empty["source"].to_list() == ["registry"]
         assert metadata.run_history(connection).height == metadata.revisions(connection).height == 0
     with open_working(tmp_path / "full.duckdb") as connection:
         vintages.append(connection, price(10.0), "r")
-        full = metadata.source_facts(connection, supplier_named, {"price_usd": ONE}, {})
+        full = metadata.source_facts(connection, supplier_named, {"price_usd": ONE}, {}, LATER)
     assert_frame_equal(full.clear(), empty.clear())

@@ -182,6 +182,12 @@ def test_the_newest_versions_are_kept_and_older_ones_pruned(published: Path, kee
     assert check_whole(published) == "v5"
 
 
+def test_version_of_a_clock_that_was_ahead_is_the_first_to_go(published: Path) -> None:
+    for version in ("v1", "v9", "v2"):
+        put(published, version, rows=1)
+    assert put(published, "v3", rows=1, keep=2).pruned["files"] == ("v1", "v9")
+
+
 def test_the_current_version_is_never_pruned_though_others_sort_after_it(published: Path) -> None:
     put(published, "v8", rows=1, keep=9)
     put(published, "v9", rows=1, keep=9)

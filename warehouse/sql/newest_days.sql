@@ -1,3 +1,4 @@
 select source, series, max(day) as newest_day
 from raw.daily_value
+where day <= ?
 group by source, series;

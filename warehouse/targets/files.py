@@ -97,10 +97,12 @@ class FileTarget:
                 raise
 
     def prune(self, publication: Publication) -> tuple[str, ...]:
-        """Remove all but the newest `keep` versions, never the current one; names sort by time."""
-        names = sorted(
-            (path.name for path in self._versions.iterdir() if path.name != publication.version), reverse=True
-        )
+        """Remove all but the newest `keep` versions, never the current one; names sort by time.
+
+        What was made after the current one was made by a clock that was ahead, and is the first to go.
+        """
+        others = (path.name for path in self._versions.iterdir() if path.name != publication.version)
+        names = sorted(others, key=lambda name: (name < publication.version, name), reverse=True)
         dropped = names[max(self.keep - 1, 0) :]
         for name in dropped:
             shutil.rmtree(self._versions / name, ignore_errors=True)

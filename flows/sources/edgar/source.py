@@ -157,12 +157,12 @@ class Edgar:
 
     def _documents(self, waiting: Sequence[Filing], request: Request) -> Iterator[Batch | Notice]:
         pages = [each for each in waiting if each.document is not None]
-        left = [each for each in pages if request.since is None and self._failed_days(each) >= MOST_DAYS_COUNT]
+        left = [each for each in pages if request.since is None and self._failed_days(each, request) >= MOST_DAYS_COUNT]
         yield from self._about_left(left, [each for each in waiting if each.document is None])
         # One that could not be read before comes last, so that it holds up no other.
         ordered = sorted(
             (each for each in pages if each not in left),
-            key=lambda each: (self._failed_days(each), each.filed_on, each.cik, each.accession),
+            key=lambda each: (self._failed_days(each, request), each.filed_on, each.cik, each.accession),
         )
         rejected_count = 0
         for filing in ordered[:MOST_DOCUMENTS_COUNT]:
@@ -190,8 +190,8 @@ class Edgar:
                 f"the next runs do, {MOST_DOCUMENTS_COUNT} at a time",
             )
 
-    def _failed_days(self, filing: Filing) -> int:
-        return self._unread.days_count(filing.accession)
+    def _failed_days(self, filing: Filing, request: Request) -> int:
+        return self._unread.days_count(filing.accession, request.now.date())
 
     def _about_left(self, unread: Sequence[Filing], no_pages: Sequence[Filing]) -> Iterator[Notice]:
         for filings, why in (

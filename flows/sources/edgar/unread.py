@@ -24,9 +24,9 @@ class Unread:
         with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
             self._days = _DECODER.decode(self._file.read_bytes())
 
-    def days_count(self, accession: str) -> int:
-        """On how many days the document of this filing could not be read."""
-        return len(self._days.get(accession, ()))
+    def days_count(self, accession: str, until: date) -> int:
+        """On how many days up to `until` the document of this filing could not be read."""
+        return sum(day <= until for day in self._days.get(accession, ()))
 
     def add(self, accession: str, day: date) -> None:
         """It could not be read on this day either."""

@@ -14,6 +14,8 @@ from flows.sources.web.state_files import write_state_file
 from schemas.errors import SourcePausedError, TransientError
 
 NOTICEABLE_SECONDS: Final = 4
+CLOCK_SLACK_MS: Final = 1_000
+"""By as much a clock may be put right at any time."""
 
 
 class RateLimiter:
@@ -27,11 +29,14 @@ class RateLimiter:
         """Open the queue in `folder`, shared by all requests to this site. Raises `TransientError` where it cannot."""
         self._site, self._scale = site, time_scale
         self._pause_file = folder / f"{site.name}.closed"
-        spacing_ms = max(round(site.spacing_seconds * time_scale * 1000), 1)
+        self._spacing_ms = max(round(site.spacing_seconds * time_scale * 1000), 1)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._bucket = SQLiteBucket.init_from_file(
-                [Rate(1, spacing_ms)], table="request", db_path=str(folder / f"{site.name}.sqlite"), use_file_lock=True
+                [Rate(1, self._spacing_ms)],
+                table="request",
+                db_path=str(folder / f"{site.name}.sqlite"),
+                use_file_lock=True,
             )
         except Exception as error:
             raise TransientError(
@@ -53,6 +58,11 @@ class RateLimiter:
                 if self._bucket.put(item):
                     return time.monotonic() - began
                 pause_ms = cast(int, self._bucket.waiting(item))
+                if pause_ms > self._spacing_ms + CLOCK_SLACK_MS:
+                    # Requests are one spacing apart, so that only one dated in the future, by a clock that was ahead,
+                    # makes the next wait longer. How long ago it was sent is not known: a spacing is enough.
+                    self._bucket.flush()
+                    pause_ms = self._spacing_ms
             if not reported and pause_ms > NOTICEABLE_SECONDS * 1000 * self._scale:
                 reported = True
                 progress(f"{self._site.title}: waiting {pause_ms / 1000:.0f} s for its rate limit")

@@ -1,5 +1,6 @@
 """The last response to each conditional request, cached so that it can be revalidated instead of fetched again."""
 
+import time
 from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
@@ -22,7 +23,7 @@ class _Kept(msgspec.Struct):
 
 
 class CachedResponses:
-    """One file an address in `folder`. Whatever is wrong with a file, it counts as not cached."""
+    """One file an address in `folder`. Whatever is wrong with a file, or dated in the future, counts as not cached."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -30,8 +31,9 @@ class CachedResponses:
     def get(self, place: str) -> RawResponse | None:
         """The cached response of the address `place`."""
         with suppress(OSError, msgspec.DecodeError):
-            kept = msgspec.msgpack.decode(self._path(place).read_bytes(), type=_Kept)
-            if kept.place == place:
+            path = self._path(place)
+            kept = msgspec.msgpack.decode(path.read_bytes(), type=_Kept)
+            if kept.place == place and _written_at(path) > 0:
                 return RawResponse(200, kept.headers, kept.body)
         return None
 
@@ -44,9 +46,15 @@ class CachedResponses:
             return
         write_state_file(self._path(place), msgspec.msgpack.encode(_Kept(place, headers, reply.body)))
         with suppress(OSError):
-            oldest_first = sorted(self._folder.glob("*.response"), key=lambda each: each.stat().st_mtime)
+            oldest_first = sorted(self._folder.glob("*.response"), key=_written_at)
             for each in oldest_first[:-MOST_RESPONSES_COUNT]:
                 each.unlink(missing_ok=True)
 
     def _path(self, place: str) -> Path:
         return self._folder / f"{sha256(place.encode()).hexdigest()}.response"
+
+
+def _written_at(path: Path) -> float:
+    """Unix time of the file in seconds; 0 where that is still to come, by a clock that was ahead."""
+    written_at = path.stat().st_mtime
+    return written_at if written_at <= time.time() else 0.0
