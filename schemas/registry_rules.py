@@ -155,7 +155,7 @@ _FORMS: Final = (
     # site, the form of its addresses, an example or what it is called
     (
         r"^https?://([\w-]+\.)*sec\.gov(/|$)",
-        r"^https://www\.sec\.gov/(Archives/edgar/data/\d{1,10}/\d{18}/\S+|cgi-bin/browse-edgar\?action=getcompany&CIK=\d{10})$",
+        r"^https://www\.sec\.gov/(Archives/edgar/data/\d{1,10}/\d{18}/\S*|cgi-bin/browse-edgar\?action=getcompany&CIK=\d{10})$",
         "an address of sec.gov names filer and filing: /Archives/edgar/data/CIK/18 digits/file",
     ),
     (
