@@ -143,12 +143,25 @@ def read_settings(**given: Any) -> Settings:
         settings = Settings(**own)
     except ValidationError as error:
         raise _unusable("HASHPIVOT", error) from error
+    _check_home(settings.home)
     of_sources = {f"HASHPIVOT_{name}".upper(): str(value) for name, value in options.items() if name not in own}
     settings._variables.update(of_sources)
     refuse_unknown(settings._variables, Settings.model_fields)
     for name in kinds():
         settings.of_source(name)
     return settings
+
+
+def _check_home(home: Path) -> None:
+    """Raise `SettingsError` for a folder that DuckDB and the scheduler could not name."""
+    whole = str(home.resolve())
+    if "?" in whole or not whole.isprintable():
+        raise SettingsError(
+            "HASHPIVOT_HOME",
+            whole,
+            "a path of characters that can be printed and without ?, where DuckDB ends the name of a file",
+            "name another folder",
+        )
 
 
 def _unusable(prefix: str, error: ValidationError) -> SettingsError:
@@ -182,7 +195,7 @@ def read_profile(name: str) -> Profile:
     if name in known:
         text = files("flows").joinpath("profiles", f"{name}.toml").read_text(encoding="utf-8")
     elif own.suffix == ".toml" and own.is_file():
-        text = own.read_text(encoding="utf-8")
+        text = _text_of(name)
     else:
         raise SettingsError(
             "profile", name, f"one of {', '.join(known)} or a TOML file", "name another or write the file"
@@ -201,6 +214,17 @@ def read_profile(name: str) -> Profile:
     for group in Group:
         _check_order(f"profile {name}, precedence.{group}", profile, group)
     return profile
+
+
+def _text_of(name: str) -> str:
+    """The content of a file with a profile. Raises `SettingsError` where it cannot be read as text."""
+    try:
+        return Path(name).read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError("profile", f"{name}: {error.strerror}", "a readable file", "grant access to it") from error
+    except UnicodeDecodeError as error:
+        found = f"{name} with byte 0x{error.object[error.start]:02x} at position {error.start:,}"
+        raise SettingsError("profile", found, "text in UTF-8, as TOML has to be", "save it in UTF-8") from error
 
 
 def _check_sources(name: str, profile: Profile) -> None:

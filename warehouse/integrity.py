@@ -13,7 +13,7 @@ def changed_files(folder: Path, *, all_of_them: bool = False) -> list[str]:
     """Files of the current publication under `folder` that were changed, removed or added after it was made.
 
     By default only the database, and its digest only where its size or its time differs; `all_of_them` takes the digest
-    of every file. Empty where there is no publication.
+    of every file. Empty where there is no publication. Raises `PermissionError` where it may not be read.
     """
     manifest = folder / MANIFEST_NAME
     try:
@@ -22,6 +22,8 @@ def changed_files(folder: Path, *, all_of_them: bool = False) -> list[str]:
         made_ns = manifest.stat().st_ctime_ns
     except FileNotFoundError:
         return []
+    except PermissionError:
+        raise
     except (OSError, ValueError, LookupError, TypeError):
         return [MANIFEST_NAME]
     names = sorted(described) if all_of_them else [DATABASE_NAME]

@@ -41,11 +41,12 @@ def one_run_at_a_time(path: Path) -> Iterator[None]:
     try:
         make_private_home(path.parent)
         path.touch(mode=0o600, exist_ok=True)
+        lock = path.open("a+", encoding="utf-8")
     except OSError as error:
         raise WarehouseError(
             f"{path}: found {error.strerror!r}, expected a folder to write to; name another home or fix permissions"
         ) from error
-    with path.open("a+", encoding="utf-8") as lock:
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

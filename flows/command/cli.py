@@ -1,19 +1,16 @@
 """The `hashpivot` command: one line of error and an exit code for each failure, JSON where a program reads it."""
 
-import os
 import sys
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from flows.command import backup, read, registry_group, run
+from flows.command.failures import StoppableGroup, exit_code_of, verbose_everywhere
 from flows.command.options import json_option, settings_options
-from schemas.errors import HashpivotError
-
-INTERRUPTED: Final = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(cls=StoppableGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(package_name="hashpivot")
 def cli() -> None:
     """How hard Bitcoin's miners are squeezed, and how much of their power leaves for AI."""
@@ -66,19 +63,12 @@ for command in (
 cli.add_command(registry_group.registry)
 
 
+verbose_everywhere(cli)
+
+
 def main() -> None:
-    """Entry point: errors of ours become one line and their exit code."""
-    try:
-        cli()
-    except HashpivotError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output has closed it; without this the interpreter complains at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        click.echo("interrupted: nothing half-written; run again to continue", err=True)
-        sys.exit(INTERRUPTED)
+    """Entry point: every failure becomes one line and an exit code."""
+    sys.exit(exit_code_of(cli))
 
 
 if __name__ == "__main__":

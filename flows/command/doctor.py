@@ -79,15 +79,26 @@ def examine(given: dict[str, Any]) -> list[Finding]:
         return [*findings, Finding(subject="settings", ok=False, found=str(error), remedy="correct the setting")]
     findings += [
         Finding(subject="profile", ok=True, found=f"{profile.name}: {profile.title}"),
-        _disk(settings.home),
-        _clock(settings.home),
-        _lock(settings),
-        _home(settings),
-        _working(settings),
-        *_publication(settings),
-        _scheduler(settings.scheduler_home, os.environ),
+        *_of_home(settings),
     ]
     return findings + _sources(profile, settings)
+
+
+def _of_home(settings: Settings) -> list[Finding]:
+    """What the folder of the settings holds, or why that cannot be known."""
+    try:
+        return [
+            _disk(settings.home),
+            _clock(settings.home),
+            _lock(settings),
+            _home(settings),
+            _working(settings),
+            *_publication(settings),
+            _scheduler(settings.scheduler_home, os.environ),
+        ]
+    except OSError as error:
+        remedy = "name another home, or grant access to this one"
+        return [Finding(subject="home", ok=False, found=f"{error.filename}: {error.strerror}", remedy=remedy)]
 
 
 def _versions() -> Iterator[Finding]:

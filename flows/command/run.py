@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 from rich.console import Console
 
+from flows.command.failures import is_verbose
 from flows.command.options import DAY, MOMENT, day_of, json_option, requests_option, settings_options
 from flows.settings import MOST_SHARDS, Settings, read_profile, read_settings
 from flows.sources.simulated.kind import SIMULATED
@@ -68,7 +69,7 @@ def daily(
     else:
         from flows.scheduled.from_command import run_flow
 
-        result = run_flow(settings, "daily", day=day_of(day), replace=replaces, catch_up=catch_up)
+        result = run_flow(settings, "daily", verbose=is_verbose(), day=day_of(day), replace=replaces, catch_up=catch_up)
         _report(result, as_json=as_json)
 
 
@@ -94,7 +95,9 @@ def backfill(since: datetime, through: datetime | None, shards: int, plain: bool
     else:
         from flows.scheduled.from_command import run_flow
 
-        result = run_flow(settings, "backfill", since=day_of(since), through=day_of(through), shards=shards)
+        result = run_flow(
+            settings, "backfill", verbose=is_verbose(), since=day_of(since), through=day_of(through), shards=shards
+        )
     _report(result, as_json=as_json)
 
 

@@ -192,7 +192,9 @@ def test_own_server_ends_with_the_run_however_that_ends(signal_number: int, tmp_
         not in (server / "cmdline").read_bytes() + (Path("/proc", str(run.pid)) / "cmdline").read_bytes()
     )
     run.send_signal(signal_number)
-    assert run.wait(120) != 0
+    assert run.wait(120) == (-signal_number if signal_number == signal.SIGKILL else 128 + signal_number)
+    if signal_number == signal.SIGINT:
+        assert run.stderr.read() == "interrupted: nothing is half-written; run again to go on\n"
     eventually(lambda: not is_temporary_server(server), "the end of the server")
 
 
