@@ -675,7 +675,8 @@ FILER: Final = _schema(
     "One row a company whose filings are looked through",
     ["cik"],
     {
-        "cik": _whole("SEC Central Index Key; names and tickers change, this does not", "number", 1, 9_999_999_999),
+        # The form has ten digits, but the numbers that are given out had seven in 2026.
+        "cik": _whole("SEC Central Index Key; names and tickers change, this does not", "number", 1, 9_999_999),
         "company": _name("Name at the last edit", TICKERS),
         "ticker": _ticker(),
         "role": _choice("What it is here", "miner", "former_miner", "technology_company"),

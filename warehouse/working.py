@@ -12,6 +12,7 @@ from typing import TypeAlias
 import duckdb
 
 from schemas.errors import WarehouseBusyError, WarehouseError
+from warehouse.atomic_files import whole_file
 from warehouse.statements import one_line, scalar
 
 Connection: TypeAlias = duckdb.DuckDBPyConnection
@@ -27,6 +28,8 @@ def open_working(path: Path, *, migrating: bool = True) -> Iterator[duckdb.DuckD
     """
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if migrating and not path.exists():
+            _create(path)
         connection = duckdb.connect(str(path))
     except (OSError, duckdb.Error) as error:
         if isinstance(error, duckdb.IOException) and _is_locked(path):
@@ -53,6 +56,15 @@ def open_working(path: Path, *, migrating: bool = True) -> Iterator[duckdb.DuckD
         raise error.__cause__ from None
     finally:
         connection.close()
+
+
+def _create(path: Path) -> None:
+    """Make a migrated database under its name in one step: DuckDB cannot open one that it was killed while making."""
+    with whole_file(path) as draft:
+        for left in (draft, draft.with_name(f"{draft.name}.wal")):
+            left.unlink(missing_ok=True)
+        with duckdb.connect(str(draft)) as connection:
+            migrate(connection)
 
 
 def migrate(connection: duckdb.DuckDBPyConnection) -> list[str]:

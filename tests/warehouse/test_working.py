@@ -3,6 +3,8 @@
 import os
 import signal
 import stat
+import subprocess
+import sys
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -96,8 +98,10 @@ def test_a_migration_that_fails_half_way_leaves_nothing_of_itself(
 ) -> None:
     (tmp_path / "migrations").mkdir()
     (tmp_path / "migrations" / "0001_good.sql").write_text("create table first (id integer);")
-    (tmp_path / "migrations" / "0002_bad.sql").write_text("create schema extra; insert into first values ('x');")
     monkeypatch.setattr("warehouse.working.files", lambda _: tmp_path)
+    with open_working(working):
+        pass
+    (tmp_path / "migrations" / "0002_bad.sql").write_text("create schema extra; insert into first values ('x');")
     for _ in range(2):
         assert "Could not convert string 'x'" in refusal(working)
     with duckdb.connect(str(working)) as connection:
@@ -241,3 +245,23 @@ def test_stop_in_the_middle_of_a_statement_is_not_taken_for_a_fault(tmp_path: Pa
         signal.signal(signal.SIGALRM, before)
     with open_working(path) as connection:
         assert connection.execute("select count(*) from ops.run").fetchall() == [(0,)]
+
+
+NO_ROOM = """
+import resource, sys
+from pathlib import Path
+from warehouse.working import open_working
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]), int(sys.argv[2])))
+with open_working(Path(sys.argv[1])):
+    pass
+"""
+
+
+@pytest.mark.parametrize("limit_bytes", [0, 3_000, 12_000])
+def test_a_disk_that_is_full_at_the_first_opening_leaves_nothing_in_the_way(working: Path, limit_bytes: int) -> None:
+    run = subprocess.run([sys.executable, "-c", NO_ROOM, working, str(limit_bytes)], capture_output=True, check=False)
+    assert b"WarehouseError" in run.stderr
+    assert not working.exists()
+    with open_working(working) as connection:
+        assert connection.execute("select count(*) from migration").fetchall() == [(len(MIGRATIONS),)]
