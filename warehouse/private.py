@@ -13,7 +13,9 @@ from typing import Final
 
 PUBLISHED_NAMES: Final = frozenset({"published", "rebuilt"})
 """Entries of a home that readers are led to."""
-OWN_NAMES: Final = PUBLISHED_NAMES | {"alerts.json", "alerts.lock", "prefect", "run.lock", "warehouse", "web"}
+OWN_NAMES: Final = PUBLISHED_NAMES | {
+    *("alerts.json", "alerts.lock", "clock.json", "prefect", "run.lock", "warehouse", "web")
+}
 """Entries of a home that hashpivot writes."""
 UMASK: Final = 0o077
 FOLDER_MODE: Final = 0o700
