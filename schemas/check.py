@@ -39,6 +39,26 @@ class Check:
         return f"{self.name} ({self.detail}; expected {self.expected})"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckFacts:
+    """What the catalogue states of a check: `docs/quality.md` is written from these.
+
+    `name`: the name of its results, after the series or source that a result is about. `window`: the days it looks at.
+    `reason`: why the limit is where it is and has this severity: what no chain or market can make stops, what is
+    unlikely warns. `fault`: what it was made for.
+    """
+
+    name: str
+    severity: Severity
+    window: str
+    reason: str
+    fault: str
+
+    def of(self, subject: str) -> str:
+        """The name of the result about one series, source or pair."""
+        return f"{subject}: {self.name}"
+
+
 QUALITY = pl.Schema(
     {
         "check_name": pl.String,

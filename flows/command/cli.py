@@ -34,18 +34,19 @@ def doctor(as_json: bool, **given: Any) -> None:
 @cli.command()
 @click.option("--check", is_flag=True, help="Only check whether the page is fresh.")
 def dictionary(check: bool) -> None:
-    """Write the data dictionary, warehouse/DICTIONARY.md, from the catalogue."""
+    """Write the generated pages: warehouse/DICTIONARY.md from the columns, docs/quality.md from the checks."""
     from transforms.catalog import PUBLISHED
-    from warehouse.dictionary import PAGE, page
+    from transforms.checks.catalogue import CATALOGUE
+    from warehouse.dictionary import PAGE, QUALITY_PAGE, page, quality_page
 
-    text = page(PUBLISHED)
-    if check:
-        if not PAGE.exists() or PAGE.read_text(encoding="utf-8") != text:
-            raise click.ClickException(f"{PAGE.name} is stale; run `hashpivot dictionary` and commit it")
-        click.echo(f"{PAGE.name} is fresh")
-        return
-    PAGE.write_text(text, encoding="utf-8")
-    click.echo(f"wrote {PAGE}")
+    for path, text in ((PAGE, page(PUBLISHED)), (QUALITY_PAGE, quality_page(CATALOGUE))):
+        if not check:
+            path.write_text(text, encoding="utf-8")
+            click.echo(f"wrote {path}")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            raise click.ClickException(f"{path.name} is stale; run `hashpivot dictionary` and commit it")
+        else:
+            click.echo(f"{path.name} is fresh")
 
 
 for command in (

@@ -39,9 +39,22 @@ def bits_of(difficulty: float) -> int:
 
 @cache
 def bits_of_epoch(epoch: int) -> int:
+    """The least at first, then four times as hard each time until some mine, then what consensus has by the times."""
     if epoch < 8:
         return 0x1D00FFFF
-    return bits_of(1.07 ** (epoch - 7) * (1 + 0.05 * noise(HALVINGS[0], f"epoch {epoch}")))
+    before = difficulty_of(bits_of_epoch(epoch - 1))
+    if epoch < 18:
+        return bits_of(3.99 * before)
+    first, last = ((epoch - 1) * EPOCH_BLOCKS, epoch * EPOCH_BLOCKS - 1)
+    return bits_of(before * 14 * DAY_S / (header_time(mainlike_slot, last) - header_time(mainlike_slot, first)))
+
+
+def header_time(slot_of: Callable[[int], "Slot"], height: int, branch: int = 0) -> int:
+    """It steps backward now and then, but never over midnight."""
+    slot = slot_of(height)
+    jitter = 1_200 * (noise(slot.day, f"{height} {branch}") - 0.5)
+    into = (slot.number + 0.5) * DAY_S / slot.count + jitter
+    return int(datetime.combine(slot.day, time(), UTC).timestamp()) + int(min(max(into, 0), DAY_S - 1))
 
 
 def difficulty_of(bits: int) -> float:
@@ -93,11 +106,7 @@ class Chain:
         return sum(first <= height for first in self.replaced_from)
 
     def time(self, height: int) -> int:
-        """Header time: it steps backward now and then, but never over midnight."""
-        slot = self.slot(height)
-        jitter = 1_200 * (noise(slot.day, f"{height} {self.branch(height)}") - 0.5)
-        into = (slot.number + 0.5) * DAY_S / slot.count + jitter
-        return int(datetime.combine(slot.day, time(), UTC).timestamp()) + int(min(max(into, 0), DAY_S - 1))
+        return header_time(self.slot, height, self.branch(height))
 
     def median_time(self, height: int) -> int:
         times = sorted(self.time(each) for each in range(max(height - 10, 0), height + 1))

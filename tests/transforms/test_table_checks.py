@@ -227,9 +227,18 @@ def test_second_source_may_differ_on_a_twentieth_of_the_days(conflicts: int, pas
 @pytest.mark.parametrize(("reported", "passed"), [(600.0, True), (600.05, True), (600.07, False)])
 def test_hash_rate_follows_the_reported_one_within_a_hundredth_of_a_percent(reported: float, passed: bool) -> None:
     resolved = sound().select("day", reported_hashrate_ehs=pl.lit(reported))
-    (check,) = check_reported_hashrate(resolved, sound())
+    check, lately = check_reported_hashrate(resolved, sound())
+    assert lately.passed
     assert check.passed is passed
     assert check.severity == "warning"
+
+
+def test_hash_rate_that_is_wrong_in_the_last_month_is_not_hidden_by_years() -> None:
+    years = pl.DataFrame({"day": pl.date_range(FIRST, FIRST + timedelta(days=699), eager=True)})
+    wrong = pl.when(pl.col("day") > FIRST + timedelta(days=679)).then(900.0).otherwise(600.0)
+    reported = years.with_columns(reported_hashrate_ehs=wrong)
+    check, lately = check_reported_hashrate(reported, years.with_columns(hashrate_ehs=pl.lit(600.0)))
+    assert (check.passed, lately.passed) == (True, False)
 
 
 def test_hash_rate_is_not_compared_where_nobody_reports_one() -> None:

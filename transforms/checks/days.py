@@ -9,6 +9,12 @@ from schemas.check import Check, Severity
 
 NORMAL_TIMES: Final = date(2013, 1, 1)
 """Before that blocks came in bursts that no later bound fits."""
+MINING_TIMES: Final = date(2011, 1, 1)
+"""Before that so few mined that the difficulty stood at its least or followed single machines."""
+LABELLED_TIMES: Final = date(2014, 1, 1)
+"""Before that vendors knew few wallets of miners and exchanges, and their flows jump by factors of ten thousand."""
+RECENT_DAYS: Final = 30
+"""The last known days of a series, which a publication is judged by."""
 MOST_NAMED: Final = 3
 
 
@@ -18,8 +24,13 @@ def none_broken(
     severity: Severity,
     holds: pl.Expr,
     expected: str,
+    *,
+    counted: str = "days",
 ) -> Check:
-    """Count the days on which `holds` is false, and name what was judged on the first; unknown breaks nothing."""
+    """Count the rows on which `holds` is false, and name what was judged on the first; unknown breaks nothing.
+
+    `frame` has one row a day, or one a week from its `day` on: `counted` is what the rows are called.
+    """
     broken = frame.filter(~holds.fill_null(True)).unique("day", keep="first").sort("day")
     judged = [column for column in holds.meta.root_names() if column != "day"]
     first = broken.head(MOST_NAMED).select("day", *dict.fromkeys(judged)).iter_rows(named=True)
@@ -31,7 +42,7 @@ def none_broken(
         passed=broken.is_empty(),
         value=float(broken.height),
         expected=expected,
-        detail=f"{broken.height} of {frame.height} days broken" + (f": {named}{more}" if named else ""),
+        detail=f"{broken.height} of {frame.height} {counted} broken" + (f": {named}{more}" if named else ""),
     )
 
 

@@ -8,8 +8,13 @@ import polars as pl
 from schemas.check import Check, Severity
 from schemas.series import Group
 from schemas.table import Lineage, Origin, Table, Tables
-from transforms.checks.between_sources import PRICE, check_conflicts, check_issuance, check_prices
-from transforms.checks.days import NORMAL_TIMES, none_broken
+from transforms.checks.between_sources import PRICE, check_conflicts, check_issuance, check_prices, counted_days
+from transforms.checks.days import NORMAL_TIMES, RECENT_DAYS, none_broken
+from transforms.checks.difficulty import check_difficulty_by_count, check_difficulty_by_times
+from transforms.checks.holes import check_gaps, check_pools_named
+from transforms.checks.identities import check_identities
+from transforms.checks.own_scale import check_own_scale
+from transforms.checks.recent_sources import check_recent_sources
 from transforms.checks.reported import check_reported, check_reported_hashrate
 from transforms.inputs.cost import known_inputs
 from transforms.metrics import (
@@ -56,6 +61,21 @@ def checks(given: Prepared, tables: Tables) -> Iterator[Check]:
     ranked = given.inputs.precedence.get(Group.PRICE, ())
     yield from check_prices(given.values, ranked, resolved.chosen.get(PRICE), given.inputs.through)
     yield from check_issuance(resolved.days)
+    yield from check_series(given)
+
+
+def check_series(given: Prepared) -> Iterator[Check]:
+    """Check the series that were chosen, before anything is made of them: against their own past, and each other."""
+    days, chosen = given.resolved.days, given.resolved.chosen
+    yield from check_own_scale(days)
+    yield from check_identities(days, chosen)
+    yield from check_recent_sources(given.values, given.inputs.precedence, chosen)
+    yield from check_gaps(days)
+    counted = counted_days(days)
+    if counted is not None:
+        yield from check_difficulty_by_count(counted)
+    yield from check_difficulty_by_times(given.blocks, days)
+    yield from check_pools_named(given.blocks)
 
 
 def check_days(days: pl.DataFrame) -> Iterator[Check]:
@@ -71,18 +91,14 @@ def check_days(days: pl.DataFrame) -> Iterator[Check]:
         "is_final never returns to true",
     )
     modern = days.filter(pl.col("day") >= NORMAL_TIMES)
-    limits: tuple[tuple[Severity, tuple[int, int]], ...] = (
-        ("error", BLOCKS_PER_DAY_HARD),
-        ("warning", BLOCKS_PER_DAY_USUAL),
+    counted = modern.drop_nulls("block_count")
+    limits: tuple[tuple[Severity, pl.DataFrame, tuple[int, int], str], ...] = (
+        ("error", counted, BLOCKS_PER_DAY_HARD, "since 2013"),
+        ("warning", counted.tail(RECENT_DAYS), BLOCKS_PER_DAY_USUAL, f"on the last {RECENT_DAYS} days"),
     )
-    for severity, (low, high) in limits:
-        yield none_broken(
-            modern,
-            "blocks of a day",
-            severity,
-            pl.col("block_count").is_between(low, high),
-            f"{low} to {high} since 2013",
-        )
+    for severity, judged, (low, high), when in limits:
+        inside = pl.col("block_count").is_between(low, high)
+        yield none_broken(judged, "blocks of a day", severity, inside, f"{low} to {high} {when}")
     step = pl.col("difficulty") / pl.col("difficulty").shift()
     least, greatest = RETARGET_RATIO
     yield none_broken(

@@ -1,0 +1,85 @@
+"""What is missing amid what is known: days inside a series, names of pools."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+import polars as pl
+
+from schemas.check import Check, CheckFacts
+from schemas.labels import UNKNOWN_POOL
+from schemas.series import SERIES
+from transforms.checks.days import MOST_NAMED, NORMAL_TIMES, RECENT_DAYS
+
+NO_GAP: Final = CheckFacts(
+    name="no series has a gap",
+    severity="warning",
+    window="each day since 2013 between the first and the last of a series",
+    reason="A window over a gap is NULL or rests on fewer days; a source may never fill it, so that it does not stop.",
+    fault="40-day holes",
+)
+POOLS_NAMED: Final = CheckFacts(
+    name="most blocks have a pool",
+    severity="warning",
+    window="last 30 days of blocks, and each year since 2017",
+    reason=(
+        "Pools mark their blocks; the recorded lists name every block since 2021, and an unknown miner of a quarter of "
+        "all blocks would be news."
+    ),
+    fault="half of the pool names NULL",
+)
+CATALOGUE: Final = (NO_GAP, POOLS_NAMED)
+
+MOST_UNKNOWN: Final = 0.25
+LEAST_BLOCKS: Final = 1_008
+NAMED_SINCE: Final = 2017
+
+
+def check_gaps(days: pl.DataFrame) -> Iterator[Check]:
+    """Name the gaps of every series of the resolved `days`, one column a series, with their days."""
+    named, count = [], 0
+    for name in SERIES:
+        known = days.select("day", name).drop_nulls().filter(pl.col("day") >= NORMAL_TIMES)
+        gaps = known.select("day", before=pl.col("day").shift()).filter(pl.col("day") - pl.col("before") > timedelta(1))
+        if gaps.is_empty():
+            continue
+        count += gaps.height
+        ranges = [
+            f"{before + timedelta(1)} to {day - timedelta(1)}" for day, before in gaps.head(MOST_NAMED).iter_rows()
+        ]
+        more = f" and {gaps.height - MOST_NAMED} more" if gaps.height > MOST_NAMED else ""
+        named.append(f"{name}: {', '.join(ranges)}{more}")
+    yield Check(
+        check_name=NO_GAP.name,
+        severity=NO_GAP.severity,
+        passed=count == 0,
+        value=float(count),
+        expected="a value on each day between the first and the last",
+        detail="; ".join(named) or "0 gaps",
+    )
+
+
+def check_pools_named(blocks: pl.DataFrame) -> Iterator[Check]:
+    """Check the share of dated `blocks` whose pool is known, where there are blocks of a week at least."""
+    unknown = (pl.col("pool") == UNKNOWN_POOL).fill_null(True)
+    if blocks.height < LEAST_BLOCKS:
+        return
+    since = pl.col("day") > pl.col("day").max() - pl.duration(days=RECENT_DAYS)
+    recent = blocks.filter(since).select(pl.lit("last 30 days").alias("span"), unknown.mean().alias("share"))
+    years = (
+        blocks.filter(pl.col("day").dt.year() >= NAMED_SINCE)
+        .group_by(pl.col("day").dt.year().cast(pl.String).alias("span"))
+        .agg(unknown.mean().alias("share"))
+        .sort("span")
+    )
+    broken = pl.concat([recent, years]).filter(pl.col("share") > MOST_UNKNOWN)
+    share = float(recent["share"][0] or 0)
+    yield Check(
+        check_name=POOLS_NAMED.name,
+        severity=POOLS_NAMED.severity,
+        passed=broken.is_empty(),
+        value=share * 100,
+        expected=f"at most {MOST_UNKNOWN:.0%} of blocks without a pool",
+        detail="; ".join(f"{part:.1%} unknown in {span}" for span, part in broken.iter_rows())
+        or f"{share:.1%} unknown in the last {RECENT_DAYS} days",
+    )
