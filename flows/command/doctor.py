@@ -14,6 +14,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flows.run.clock import clock_check, reading
+from flows.run.family import refuse_other_family
 from flows.run.history import REMEDY, history_check, lost
 from flows.run.sources import Sources
 from flows.scheduled.own_server import LOGIN_NAME, LOOPBACK, ORIGINS_NAME, is_loopback
@@ -26,7 +27,7 @@ from schemas.freshness import freshness_of
 from warehouse.integrity import changed_files
 from warehouse.journal import one_run_at_a_time
 from warehouse.private import open_to_others
-from warehouse.publication_queries import freshness, newest_run
+from warehouse.publication_queries import freshness, newest_run, used_sources
 from warehouse.reading import open_publication
 from warehouse.targets.files import current_publication
 from warehouse.working import open_working
@@ -78,7 +79,7 @@ def examine(given: dict[str, Any]) -> list[Finding]:
     except HashpivotError as error:
         return [*findings, Finding(subject="settings", ok=False, found=str(error), remedy="correct the setting")]
     findings += [
-        Finding(subject="profile", ok=True, found=f"{profile.name}: {profile.title}"),
+        _profile(profile, settings),
         *_of_home(settings),
     ]
     return findings + _sources(profile, settings)
@@ -110,6 +111,17 @@ def _versions() -> Iterator[Finding]:
             yield Finding(subject=package, ok=True, found=version(package))
         except PackageNotFoundError:
             yield Finding(subject=package, ok=False, found="not installed", remedy="run `make setup`")
+
+
+def _profile(profile: Profile, settings: Settings) -> Finding:
+    """Whether a run with this profile may publish in this home."""
+    try:
+        refuse_other_family(settings, profile)
+    except SettingsError as error:
+        return Finding(
+            subject="profile", ok=False, found=str(error), remedy="name the home or the profile that is meant"
+        )
+    return Finding(subject="profile", ok=True, found=f"{profile.name}: {profile.title}")
 
 
 def _disk(home: Path) -> Finding:
@@ -186,6 +198,7 @@ def _publication(settings: Settings) -> Iterator[Finding]:
         with open_publication(settings.published) as publication:
             run = newest_run(publication)
             reached = freshness_of(freshness(publication), run["day"])
+            sources = ", ".join(source["source"] for source in used_sources(publication))
     except HashpivotError as error:
         yield Finding(subject="publication", ok=False, found=str(error), remedy="run `hashpivot daily`")
         return
@@ -197,8 +210,8 @@ def _publication(settings: Settings) -> Iterator[Finding]:
     yield Finding(
         subject="publication",
         ok=age <= LATE and not is_ahead,
-        found=f"{run['run_id']} with days up to {run['day']}, made {run['ended_at']:%Y-%m-%d %H:%M} UTC"
-        + (", which is in the future" if is_ahead else ""),
+        found=f"{run['run_id']} of profile {run['profile']} from {sources}, with days up to {run['day']}, "
+        f"made {run['ended_at']:%Y-%m-%d %H:%M} UTC" + (", which is in the future" if is_ahead else ""),
         remedy="run `hashpivot daily`, with the clock right"
         if is_ahead
         else "run `hashpivot daily`, or mend its schedule"

@@ -42,6 +42,15 @@ def requests_option(command: Command) -> Command:
     )(command)
 
 
+def switch_option(command: Command) -> Command:
+    """The option that lets a run publish where the home holds other data."""
+    return click.option(
+        "--switch-profile",
+        is_flag=True,
+        help="Publish even if the home holds data of another kind: real, simulated, or of another chain.",
+    )(command)
+
+
 def json_option(command: Command) -> Command:
     """The option that makes a command print for a program."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON for a program to read.")(command)

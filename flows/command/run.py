@@ -11,7 +11,15 @@ import click
 from rich.console import Console
 
 from flows.command.failures import is_verbose
-from flows.command.options import DAY, MOMENT, day_of, json_option, requests_option, settings_options
+from flows.command.options import (
+    DAY,
+    MOMENT,
+    day_of,
+    json_option,
+    requests_option,
+    settings_options,
+    switch_option,
+)
 from flows.settings import MOST_SHARDS, Settings, read_profile, read_settings
 from flows.sources.simulated.kind import SIMULATED
 from flows.startup import importing
@@ -26,7 +34,7 @@ BESIDE: Final = (
     "`hashpivot sql` read; with --replace it takes its place."
 )
 REAL_DATA: Final = """\
-The data above is invented. For real data:
+The data above is invented. For real data add --home with another folder, or --switch-profile to replace it here:
   hashpivot daily --profile live                       hosted sources, no key needed
   hashpivot daily --profile files --files-dir FOLDER   vendor exports from a folder
   hashpivot daily --profile node                       own Bitcoin Core node, set HASHPIVOT_NODE_URL"""
@@ -42,6 +50,7 @@ The data above is invented. For real data:
 )
 @click.option("--catch-up", is_flag=True, help="Publish missed days first, in order; used only without --day.")
 @click.option("--plain", is_flag=True, help="Run without the scheduler.")
+@switch_option
 @requests_option
 @click.option(
     "--as-of", type=MOMENT, help="Publish, beside today's, what was known at this UTC moment; nothing is fetched."
@@ -53,6 +62,7 @@ def daily(
     replaces: bool,
     catch_up: bool,
     plain: bool,
+    switch_profile: bool,
     as_of: datetime | None,
     as_json: bool,
     **given: Any,
@@ -64,12 +74,22 @@ def daily(
     if as_of is not None:
         _rebuild(settings, as_of=as_of, day=day_of(day), as_json=as_json)
     elif plain:
-        result = _run_plain(settings, day=day_of(day), replaces=replaces, catch_up=catch_up)
+        result = _run_plain(
+            settings, day=day_of(day), replaces=replaces, catch_up=catch_up, switches_profile=switch_profile
+        )
         _report(result, as_json=as_json)
     else:
         from flows.scheduled.from_command import run_flow
 
-        result = run_flow(settings, "daily", verbose=is_verbose(), day=day_of(day), replace=replaces, catch_up=catch_up)
+        result = run_flow(
+            settings,
+            "daily",
+            verbose=is_verbose(),
+            day=day_of(day),
+            replace=replaces,
+            catch_up=catch_up,
+            switch_profile=switch_profile,
+        )
         _report(result, as_json=as_json)
 
 
@@ -84,19 +104,40 @@ def daily(
     help="Parts the range is fetched in, the oldest first; each is stored once it is there.",
 )
 @click.option("--plain", is_flag=True, help="Run without the scheduler.")
+@switch_option
 @requests_option
 @settings_options
 @json_option
-def backfill(since: datetime, through: datetime | None, shards: int, plain: bool, as_json: bool, **given: Any) -> None:
+def backfill(
+    since: datetime,
+    through: datetime | None,
+    shards: int,
+    plain: bool,
+    switch_profile: bool,
+    as_json: bool,
+    **given: Any,
+) -> None:
     """Fetch a range of days from the sources again, then publish all that is known."""
     settings = read_settings(**given)
     if plain:
-        result = _run_plain(settings, since=day_of(since), through=day_of(through), part_count=shards)
+        result = _run_plain(
+            settings,
+            since=day_of(since),
+            through=day_of(through),
+            switches_profile=switch_profile,
+            part_count=shards,
+        )
     else:
         from flows.scheduled.from_command import run_flow
 
         result = run_flow(
-            settings, "backfill", verbose=is_verbose(), since=day_of(since), through=day_of(through), shards=shards
+            settings,
+            "backfill",
+            verbose=is_verbose(),
+            since=day_of(since),
+            through=day_of(through),
+            switch_profile=switch_profile,
+            shards=shards,
         )
     _report(result, as_json=as_json)
 
@@ -132,13 +173,13 @@ def _run_plain(
     settings: Settings,
     *,
     day: date | None = None,
-    since: date | None = None,
-    through: date | None = None,
-    replaces: bool = False,
     catch_up: bool = False,
     part_count: int = 1,
+    since: date | None = None,
+    switches_profile: bool,
+    **chosen: Any,
 ) -> dict[str, Any]:
-    """Run in this process and show its progress; return the facts of the last run."""
+    """Run in this process and show its progress; return the facts of the last run. `chosen`: more of `plan`."""
     with importing():
         from flows.run.pipeline import run_all
         from flows.run.plan import plan, plan_catch_up
@@ -149,9 +190,9 @@ def _run_plain(
     profile = read_profile(settings.profile)
     runs: Iterator[Run]
     if catch_up and day is None:
-        runs = plan_catch_up(settings, profile, since=since)
+        runs = plan_catch_up(settings, profile, since=since, switches_profile=switches_profile)
     else:
-        runs = iter([plan(settings, profile, day=day, since=since, through=through, replaces=replaces)])
+        runs = iter([plan(settings, profile, day=day, since=since, switches_profile=switches_profile, **chosen)])
     result: dict[str, Any] = {}
     with console.status(f"{profile.title}: fetching from the sources") as status:
 

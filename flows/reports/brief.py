@@ -100,7 +100,10 @@ def _state(brief: Brief) -> Iterator[str]:
     score = newest["capitulation_score"]
     stated = "The score is unknown" if score is None else f"The score is **{score:.1f} of 100**"
     zone = words(newest["sustainability_zone"])
-    yield f"{stated}; revenue against 30 days before: {zone}. Profile `{brief.profile}`, publication `{brief.version}`."
+    yield f"{stated}; revenue against 30 days before: {zone}."
+    yield ""
+    sources = ", ".join(source["source"] for source in brief.sources)
+    yield f"Profile `{brief.profile}` from {sources}; publication `{brief.version}`."
     if newest["sources"] == "simulated":
         yield ""
         yield "**Simulated data**: the chain is invented, only the registry of AI leases is real."

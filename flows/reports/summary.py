@@ -65,10 +65,12 @@ def summary(published: Path) -> RenderableType:
         before = publication_queries.capitulation_day(publication, newest["day"] - MONTH)
         last_day = publication_queries.last_day(publication)
         conversion = publication_queries.newest_conversion_day(publication)
-        through = publication_queries.newest_run(publication)["day"]
-        reached = freshness_of(publication_queries.freshness(publication), through)
+        run = publication_queries.newest_run(publication)
+        reached = freshness_of(publication_queries.freshness(publication), run["day"])
+        sources = [source["source"] for source in publication_queries.used_sources(publication)]
     parts: list[RenderableType] = [
         _headline(newest, last_day),
+        Text(f"Profile {run['profile']}, from {', '.join(sources)}", "dim"),
         *_freshness(reached),
         _score(newest),
         Text(),

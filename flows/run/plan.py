@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 from flows.run.clock import clock_check, note_clock, reading
+from flows.run.family import family_of, held, refuse_other_family
 from flows.run.history import history_check
 from flows.run.sources import Sources
 from flows.settings import Profile, Settings
@@ -56,6 +58,8 @@ class Run:
     replaces: bool = False
     folder: Path
     """Where it publishes."""
+    switches_profile: bool = False
+    """Whether it may publish where the home holds data of another family, see `flows.run.family`."""
     now: datetime
     """The one clock reading, UTC."""
     sources: Sources
@@ -95,13 +99,14 @@ def plan(
     since: date | None = None,
     through: date | None = None,
     replaces: bool = False,
+    switches_profile: bool = False,
     now: datetime | None = None,
 ) -> Run:
     """Fix what a run will do.
 
     `day` is the last one to publish, by default the last that is over by two hours; `since` and `through` are the days
     to fetch, by default all up to `day`. A day that was named `replaces` the current publication even if that has a
-    later one.
+    later one; a run that `switches_profile` publishes also where the home holds data of another family.
     Raises `SettingsError` for a day that is not over, or a range that ends before it begins.
     """
     now = now or datetime.now(UTC)
@@ -123,6 +128,7 @@ def plan(
         day_is_chosen=day is not None,
         replaces=replaces,
         folder=settings.published,
+        switches_profile=switches_profile,
         now=now,
         sources=Sources(settings, profile.sources),
     )
@@ -139,20 +145,23 @@ def plan_past(settings: Settings, profile: Profile, moment: datetime, *, day: da
     return replace(run, folder=settings.rebuilt / f"{moment:%Y%m%dT%H%M%SZ}")
 
 
-def plan_catch_up(settings: Settings, profile: Profile, *, since: date | None = None) -> Iterator[Run]:
+def plan_catch_up(
+    settings: Settings, profile: Profile, *, since: date | None = None, switches_profile: bool = False
+) -> Iterator[Run]:
     """Runs for the days that were missed, up to `CATCH_UP_DAYS`, the oldest first; the last finished day at least.
 
     Each is planned when it is taken, which is after the one before has ended. Raises as `plan`.
     """
-    run = plan(settings, profile, since=since)
+    planned = partial(plan, settings, profile, since=since, switches_profile=switches_profile)
+    run = planned()
     newest = newest_day(settings.published, profile.name, run.now)
     missed_count = 1 if newest is None else max(1, (run.through - newest).days)
     if missed_count > 1:
         first = run.through - timedelta(days=missed_count - 1)
         logger.info("catching up: days %s to %s were not published", first, run.through)
         for back in reversed(range(1, min(missed_count, CATCH_UP_DAYS))):
-            yield plan(settings, profile, day=run.through - timedelta(days=back), since=since)
-        run = plan(settings, profile, day=run.through, since=since)
+            yield planned(day=run.through - timedelta(days=back))
+        run = planned(day=run.through)
     yield run
 
 
@@ -161,8 +170,12 @@ def placed(run: Run) -> Run:
 
     A current publication with a later day stays: a day that somebody chose goes beside it, unless it replaces, and a
     run without such a day publishes up to that later one. A day that is not over counts for nothing: only a clock that
-    was ahead can have left it.
+    was ahead can have left it. Data of another family makes room. Raises `SettingsError` where the run may not do that.
     """
+    if not run.switches_profile:
+        refuse_other_family(run.settings, run.profile)
+    elif (there := held(run.settings)) is not None and there.family != family_of(run.settings, run.profile):
+        return run
     current = published_day(run.settings.published)
     if run.replaces or current is None or not run.day < current < run.now.date():
         return run

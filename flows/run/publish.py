@@ -14,6 +14,7 @@ import polars as pl
 
 from flows.run.clock import clock_check, reading
 from flows.run.coverage import Coverage, Missing, coverage
+from flows.run.family import family_of
 from flows.run.history import history_check
 from flows.run.ingest import Ingested, known
 from flows.run.plan import Progress, Run, no_progress
@@ -263,6 +264,8 @@ def _publication(
         about={
             "run_id": run.run_id,
             "profile": run.profile.name,
+            "family": family_of(run.settings, run.profile),
+            "sources": sorted({*built.chosen.values(), *built.origins.values()}),
             "day": run.day.isoformat(),
             "simulated": SIMULATED.name in set(built.chosen.values()),
             "hashpivot_version": version("hashpivot"),

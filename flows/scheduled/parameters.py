@@ -70,16 +70,30 @@ class RunParameters(BaseModel):
         settings = read_settings(profile=self.profile_file or self.profile, max_requests=self.max_requests)
         return settings, read_profile(settings.profile)
 
-    def plan(self) -> Run:
-        """The run these parameters describe. Raises `SettingsError` for parameters that cannot be used."""
-        return plan(*self.read())
-
     def label(self, now: datetime) -> str:
         """Name of the flow run that starts at `now`."""
         return f"{self.read()[1].name} {now:%Y-%m-%d}"
 
 
-class DailyParameters(RunParameters):
+class PublishingParameters(RunParameters):
+    """What a person may choose about a run that publishes in the place of the current publication."""
+
+    switch_profile: bool = Field(
+        False,
+        title="Switch profile",
+        description="Publish even if the home holds data of another kind: real, simulated, or of another chain",
+    )
+
+    def plan(self) -> Run:
+        """The run these parameters describe. Raises `SettingsError` for parameters that cannot be used."""
+        return self.planned()
+
+    def planned(self, **days: Any) -> Run:
+        """The same with the `days` of `flows.run.plan.plan`."""
+        return plan(*self.read(), switches_profile=self.switch_profile, **days)
+
+
+class DailyParameters(PublishingParameters):
     """What a person may choose about the daily run."""
 
     day: OptionalDay = Field(None, title="Day", description="Last UTC day to publish; the last finished one if empty")
@@ -97,10 +111,9 @@ class DailyParameters(RunParameters):
 
     def runs(self) -> Iterator[Run]:
         """The run of the day, after those of missed days if that is chosen; each is planned when it is taken."""
-        settings, profile = self.read()
         if self.catch_up and self.day is None:
-            return plan_catch_up(settings, profile, since=self.since)
-        return iter([plan(settings, profile, day=self.day, since=self.since, replaces=self.replace)])
+            return plan_catch_up(*self.read(), since=self.since, switches_profile=self.switch_profile)
+        return iter([self.planned(day=self.day, since=self.since, replaces=self.replace)])
 
     def label(self, now: datetime) -> str:
         """Name of the flow run that starts at `now`."""
@@ -108,7 +121,7 @@ class DailyParameters(RunParameters):
         return f"{self.read()[1].name} {f'{self.since} to ' if self.since else ''}{through}"
 
 
-class BackfillParameters(RunParameters):
+class BackfillParameters(PublishingParameters):
     """What a person may choose about a backfill."""
 
     since: Day = Field(title="From", description="First UTC day to fetch from the sources")
@@ -128,18 +141,18 @@ class BackfillParameters(RunParameters):
 
     def plan(self) -> Run:
         """The run these parameters describe. Raises `SettingsError` for a range that cannot be used."""
-        return plan(*self.read(), since=self.since, through=self.through)
+        return self.planned(since=self.since, through=self.through)
 
     def label(self, now: datetime) -> str:
         """Name of the flow run that starts at `now`."""
         return f"{self.read()[1].name} {self.since} to {self.through or last_finished_day(now)}"
 
 
-class RefreshParameters(RunParameters):
+class RefreshParameters(PublishingParameters):
     """What a person may choose about a refresh of the registry."""
 
 
-class PublishParameters(RunParameters):
+class PublishParameters(PublishingParameters):
     """What a person may choose about publishing anew."""
 
     day: OptionalDay = Field(None, title="Day", description="Last UTC day to publish; the last finished one if empty")
@@ -151,7 +164,7 @@ class PublishParameters(RunParameters):
 
     def plan(self) -> Run:
         """The run these parameters describe. Raises `SettingsError` for a day that is not over."""
-        return plan(*self.read(), day=self.day, replaces=self.replace)
+        return self.planned(day=self.day, replaces=self.replace)
 
 
 class RebuildParameters(RunParameters):

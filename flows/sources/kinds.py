@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from flows.sources.web.session import WebSession
     from flows.sources.web.site import Site
 
+MAIN: Final = "main"
+"""Family of the sources that state facts of Bitcoin's main chain."""
 _INSTANCE: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -72,6 +74,10 @@ class SourceContext(Generic[S]):
         return value.get_secret_value() if isinstance(value, SecretStr) else value
 
 
+def _main(_settings: SourceSettings) -> str:
+    return MAIN
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceKind(Generic[S]):
     """One kind of source.
@@ -80,6 +86,7 @@ class SourceKind(Generic[S]):
     when it is called, so that a run loads only the sources of its profile; it raises `SettingsError` where a setting is
     missing.
     `sharded`: part of the work can be done at once and in any order.
+    `family`: what its values are of, by its settings: `main`, or another chain, or `simulated`. A home holds one.
     """
 
     suppliers: tuple[Supplier, ...]
@@ -87,6 +94,7 @@ class SourceKind(Generic[S]):
     make: Callable[[SourceContext[S]], Source]
     hosted: bool = False
     sharded: bool = False
+    family: Callable[[S], str] = _main
 
 
 @cache

@@ -46,7 +46,7 @@ def test_range_that_is_fetched_again_leaves_every_day_in_the_publication(home: P
     assert days_of(outcome) == before
     runs = query(home / "published", "select day, fetched_until from meta.runs order by started_at, ended_at")[1]
     assert runs == [(LAST, LAST), (LAST, date(2026, 1, 31))]
-    assert newest_day(home / "published", "demo") == LAST
+    assert newest_day(home / "published", "demo", NOW) == LAST
 
 
 def test_in_an_empty_home_days_after_the_range_are_published_where_they_are_known_and_still_count_as_missed(
@@ -57,7 +57,7 @@ def test_in_an_empty_home_days_after_the_range_are_published_where_they_are_know
     assert known == (date(2026, 1, 31),)
     # The source states blocks beyond the range, and nothing of what it has stated is left out.
     assert days_of(outcome)[1] == LAST
-    assert newest_day(tmp_path / "published", "demo") == date(2026, 1, 31)
+    assert newest_day(tmp_path / "published", "demo", NOW) == date(2026, 1, 31)
 
 
 def test_past_day_goes_beside_later_ones_unless_it_replaces_them(home: Path) -> None:

@@ -120,6 +120,7 @@ def limited(served: Serving, limits: dict[str, float], environment: dict[str, st
         "PREFECT_HOME": str(served.folder / "client"),
         "NO_PROXY": "127.0.0.1",
     }
+    parameters["switch_profile"] = True  # the home holds what the demo has published
     before = {run["id"] for run in served.fetch("/flow_runs/filter", {})}
     began = time.monotonic()
     done = subprocess.run(
@@ -253,7 +254,7 @@ def test_run_after_them_completes_and_lists_what_became_of_them(served: Serving)
 
 def test_error_that_passes_is_tried_again_and_the_run_completes(served: Serving, node: ReplayNode) -> None:
     node.facts = {"initialblockdownload": True}
-    run_id = served.click("daily", profile="node", since=SINCE)
+    run_id = served.click("daily", profile="node", since=SINCE, switch_profile=True)
     eventually(lambda: "AwaitingRetry" in {state for state, _ in tasks(served, run_id).values()}, "the first try")
     node.facts = {}
     assert served.wait(run_id)["type"] == "COMPLETED", served.logs(run_id)
@@ -266,7 +267,7 @@ def test_error_that_stays_is_not_tried_again(served: Serving, node: ReplayNode) 
     before = published_version(served)
     node.password = "changed since"
     node.seen.clear()
-    run_id = served.click("daily", profile="node")
+    run_id = served.click("daily", profile="node", switch_profile=True)
     assert served.wait(run_id)["type"] == "FAILED"
     node.password = PASSWORD
     assert tasks(served, run_id) == {"plan node": ("Completed", 1), "ingest node": ("Failed", 1)}

@@ -79,4 +79,8 @@ def _make(context: SourceContext[NodeSettings]) -> "Source":
     )
 
 
-SOURCE: Final = SourceKind(suppliers=(NODE,), settings=NodeSettings, make=_make, sharded=True)
+def _family(settings: NodeSettings) -> str:
+    return settings.chain
+
+
+SOURCE: Final = SourceKind(suppliers=(NODE,), settings=NodeSettings, make=_make, sharded=True, family=_family)

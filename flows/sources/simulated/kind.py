@@ -36,4 +36,8 @@ def _make(context: SourceContext[SimulatedSettings]) -> "Source":
     return Simulated(seed=context.settings.seed)
 
 
-SOURCE: Final = SourceKind(suppliers=(SIMULATED,), settings=SimulatedSettings, make=_make)
+def _family(_settings: SimulatedSettings) -> str:
+    return SIMULATED.name
+
+
+SOURCE: Final = SourceKind(suppliers=(SIMULATED,), settings=SimulatedSettings, make=_make, family=_family)
