@@ -26,6 +26,8 @@ def freshness(given: Prepared, published: Tables, nulls: pl.DataFrame, tables: I
     behind = _Behind(given.inputs.through, given.inputs.allowed_lag_days)
     rows = [behind.row("source", source, None, day) for source, day in _by_source(stated).items()]
     rows += [behind.row("series", source, series, day) for (source, series), day in stated.items()]
+    chosen = [(source, series) for series, source in given.resolved.chosen.items()]
+    calendar_ends_with = max(chosen, key=lambda each: stated[each], default=None)
     columns: list[dict[str, Any]] = []
     ends: list[dict[str, Any]] = []
     for table in tables:
@@ -34,7 +36,10 @@ def freshness(given: Prepared, published: Tables, nulls: pl.DataFrame, tables: I
         last_days = _last_days(table, published[table.name], nulls)
         of_table = []
         for name, last_day in last_days.items():
-            if waits_for := _first_to_end(given, table, name, stated):
+            waits_for = _first_to_end(given, table, name, stated)
+            if waits_for and waits_for[1] == Origin.REGISTRY.label and last_day and last_day < given.inputs.through:
+                waits_for = calendar_ends_with  # a row of the registry stands on every later day that has a row
+            if waits_for:
                 of_table.append(behind.row("column", *waits_for, last_day, table.name, name))
         columns += of_table
         main = [row for row in of_table if row["column_name"] in table.main and row["last_day"]]

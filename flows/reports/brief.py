@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from flows.reports.summary import FIGURES, MONTH, PARTS, number, words
+from schemas.freshness import Freshness, freshness_of
 from warehouse import publication_queries
 from warehouse.publication_queries import Row
 from warehouse.reading import open_publication
@@ -33,6 +34,7 @@ class Brief:
     version: str
     profile: str
     last_day: date
+    reached: Freshness
     newest: Row
     day_before: Row
     month_before: Row
@@ -52,6 +54,7 @@ def read(published: Path) -> Brief:
             version=run["publication"],
             profile=run["profile"],
             last_day=run["day"],
+            reached=freshness_of(publication_queries.freshness(publication), run["day"]),
             newest=newest,
             day_before=publication_queries.capitulation_day(publication, newest["day"] - timedelta(days=1)),
             month_before=publication_queries.capitulation_day(publication, newest["day"] - MONTH),
@@ -163,6 +166,10 @@ def _revisions(brief: Brief) -> Iterator[str]:
 
 def _coverage(brief: Brief) -> Iterator[str]:
     yield "## Coverage"
+    yield ""
+    yield f"Data up to {brief.reached.reached()}, for the run of {brief.last_day}."
+    if brief.reached.late:
+        yield f"**Late**: {brief.reached.listed()}."
     yield ""
     for row in brief.sources:
         if row["last_day"] is None:

@@ -9,6 +9,7 @@ import duckdb
 
 from flows.reports import brief
 from flows.reports.chart import chart
+from schemas.freshness import Freshness, Late
 
 
 def test_brief_has_state_move_quality_revisions_and_coverage(published_demo: Path) -> None:
@@ -54,6 +55,12 @@ def test_source_that_is_behind_is_named(published_demo: Path) -> None:
     report = brief.read(published_demo)
     sources = [dict(row) | {"last_day": date(2026, 11, 1)} for row in report.sources if row["last_day"]]
     assert "**6 days behind**" in brief.markdown(dataclasses.replace(report, sources=sources))
+    assert "Data up to 2026-11-07, for the run of 2026-11-07." in brief.markdown(report)
+    late = Late(source="simulated", last_day=date(2026, 11, 1), days_behind=6, allowed_lag_days=1)
+    reached = Freshness(through=date(2026, 11, 7), described_until=late.last_day, late=(late,))
+    page = brief.markdown(dataclasses.replace(report, reached=reached))
+    assert "Data up to 2026-11-01, 6 days behind, for the run of 2026-11-07." in page
+    assert "**Late**: simulated 6 days (1 allowed)." in page
 
 
 def test_chart_is_a_small_picture_of_a_year(published_demo: Path) -> None:

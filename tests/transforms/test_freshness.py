@@ -121,6 +121,13 @@ def test_days_without_a_main_figure_are_not_final_and_the_table_states_where_the
     assert (table["last_day"], table["days_behind"], table["source"], table["is_late"]) == (last, 60, "simulated", True)
 
 
+def test_column_of_the_registry_waits_for_the_days_of_its_table_and_not_for_the_registry(inputs: Inputs) -> None:
+    series = tuple(inputs.values["series"].unique())
+    columns = {row["column_name"]: row for row in rows(build_without(inputs, series, 60), "column")}
+    assert columns["fleet_efficiency_j_per_th"]["source"] == "simulated"
+    assert columns["deal_count"]["source"] == "registry"
+
+
 def test_day_that_nobody_describes_is_neither_final_nor_not(inputs: Inputs) -> None:
     hole = FIRST + timedelta(days=40)
     built = build(replace(inputs, values=inputs.values.filter(pl.col("day") != hole)))
