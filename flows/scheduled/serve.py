@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
+from flows.run.clock import LARGEST_STEP, reading, step
 from flows.scheduled import login, own_server
 from flows.scheduled.own_server import ANY, LOGIN_NAME, LOOPBACK, is_loopback
 from flows.scheduled.server import ServerUnreachableError, prepare_server, wait_for, write_address
@@ -250,11 +251,48 @@ def mark_crashed_runs(settings: Settings) -> int:
     return len(dead)
 
 
+def forget_planned_runs() -> int:
+    """Delete runs of ours that the scheduler has planned, so that it plans them anew; return how many.
+
+    It plans some ahead, and no more while these are to come. Those that it planned by a clock that was ahead would be
+    the next, weeks from now.
+    """
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import (
+        DeploymentFilter,
+        DeploymentFilterTags,
+        FlowRunFilter,
+        FlowRunFilterState,
+        FlowRunFilterStateName,
+    )
+
+    from flows.scheduled.deployments import TAG
+
+    with get_client(sync_client=True) as client:
+        planned = client.read_flow_runs(
+            deployment_filter=DeploymentFilter(tags=DeploymentFilterTags(all_=[TAG])),
+            flow_run_filter=FlowRunFilter(state=FlowRunFilterState(name=FlowRunFilterStateName(any_=["Scheduled"]))),
+        )
+        forgotten = [run for run in planned if run.auto_scheduled]
+        for run in forgotten:
+            client.delete_flow_run(run.id)
+    return len(forgotten)
+
+
 def _watch(settings: Settings, stopping: threading.Event) -> None:
-    """Alert people when a day is late, which no run could: none may have started."""
+    """Alert people when a day is late, which no run could: none may have started. Notice a clock that was set."""
     from flows.scheduled.alert_delivery import deliver_late
 
+    noticed = reading("", datetime.now(UTC))
     while True:
+        present = reading("", datetime.now(UTC))
+        if abs(moved := step(noticed, present)) > LARGEST_STEP:
+            try:
+                count = forget_planned_runs()
+                noticed = present
+                logger.warning("the clock was set by %s: %d planned runs are planned anew", moved, count)
+            except Exception as error:
+                logger.warning("runs are planned anew soon, as the clock was set: %s: %s", type(error).__name__, error)
         try:
             deliver_late(settings, datetime.now(UTC))
         except WarehouseBusyError:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from flows.run.plan import CATCH_UP_DAYS
+from flows.scheduled.serve import forget_planned_runs
 from tests.invocation import eventually, last_final_day
 from tests.scheduled.serving import Serving, published_version
 
@@ -127,3 +128,30 @@ def move(database: sqlite3.Connection, run_id: str, due: datetime) -> None:
         "where id = (select state_id from flow_run where id = ?)",
         [due.isoformat(), run_id],
     )
+
+
+def test_runs_that_were_planned_by_a_clock_that_was_ahead_are_planned_anew(
+    served: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in served.client.items():
+        monkeypatch.setenv(name, value)
+    file, now = served.home / "prefect" / "prefect.db", datetime.now(UTC)
+
+    def next_due() -> list[datetime]:
+        with sqlite3.connect(file) as database:
+            found = database.execute(
+                "select min(next_scheduled_start_time) from flow_run where auto_scheduled and state_type = 'SCHEDULED' "
+                "group by deployment_id"
+            ).fetchall()
+        return [datetime.fromisoformat(due).replace(tzinfo=UTC) for (due,) in found]
+
+    eventually(lambda: len(next_due()) == 2, "runs of both schedules")
+    with sqlite3.connect(file, timeout=60) as database:
+        database.execute(
+            "update flow_run set next_scheduled_start_time = datetime(next_scheduled_start_time, '+33 days'), "
+            "expected_start_time = datetime(expected_start_time, '+33 days') "
+            "where auto_scheduled and state_type = 'SCHEDULED'"
+        )
+    assert min(next_due()) > now + 30 * DAY
+    assert forget_planned_runs() > LATE_RUNS
+    eventually(lambda: len(next_due()) == 2 and max(next_due()) < now + 8 * DAY, "runs of this week")
