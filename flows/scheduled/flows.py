@@ -3,12 +3,13 @@
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import wraps
+from typing import Any, Final, TypeVar
 
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
 from flows.run.pipeline import fetch, fetch_and_publish
 from flows.run.plan import Run, last_finished_day
@@ -20,6 +21,8 @@ from flows.scheduled.parameters import (
     RebuildParameters,
     RefreshParameters,
     RunParameters,
+    checked,
+    run_label,
 )
 from flows.scheduled.tasks import (
     LOCK_TIMEOUT_SECONDS,
@@ -33,9 +36,12 @@ from flows.scheduled.tasks import (
     task_threads,
     this_flow_run,
 )
+from schemas.errors import HashpivotError
 from warehouse.publication_queries import run_that_published
 
 logger = logging.getLogger(__name__)
+
+Parameters = TypeVar("Parameters", bound=RunParameters)
 
 FLOW_TIMEOUT_SECONDS: Final = 24 * 3600.0
 """A first run of an own node may take most of a day."""
@@ -49,18 +55,40 @@ def _label(kind: type[RunParameters]) -> Callable[[], str]:
     """What names the flow runs that take parameters of `kind`."""
 
     def label() -> str:
-        return kind.model_validate(flow_run.get_parameters().get("parameters") or {}).label(datetime.now(UTC))
+        return run_label(kind, flow_run.get_parameters().get("parameters"), datetime.now(UTC))
 
     return label
+
+
+def _reported(kind: type[Parameters]) -> Callable[[Callable[[Parameters], Any]], Callable[[Parameters], Any]]:
+    """Let a flow end, after an error of ours, as failed with its one line as the message of the state.
+
+    The scheduler would put its own words around that line, and several lines for parameters of a form that do not fit
+    `kind`, which therefore are checked here.
+    """
+
+    def decorated(body: Callable[[Parameters], Any]) -> Callable[[Parameters], Any]:
+        @wraps(body)
+        def reported(parameters: Parameters) -> Any:
+            try:
+                return body(checked(kind, parameters))
+            except HashpivotError as error:
+                return Failed(message=str(error), data=error)
+
+        return reported
+
+    return decorated
 
 
 @flow(
     name="daily",
     flow_run_name=_label(DailyParameters),
+    validate_parameters=False,
     timeout_seconds=FLOW_TIMEOUT_SECONDS,
     persist_result=False,
     task_runner=task_threads(),
 )
+@_reported(DailyParameters)
 def daily(parameters: DailyParameters) -> Any:
     """Fetch every source of the profile, store what is new, recompute all tables, check them and publish."""
     _show_logs()
@@ -76,10 +104,12 @@ def daily(parameters: DailyParameters) -> Any:
 @flow(
     name="backfill",
     flow_run_name=_label(BackfillParameters),
+    validate_parameters=False,
     timeout_seconds=BACKFILL_TIMEOUT_SECONDS,
     persist_result=False,
     task_runner=task_threads(),
 )
+@_reported(BackfillParameters)
 def backfill(parameters: BackfillParameters) -> Any:
     """Fetch a range of days from the sources again, part by part, then publish all that is known."""
     from flows.scheduled import artifacts
@@ -93,10 +123,12 @@ def backfill(parameters: BackfillParameters) -> Any:
 @flow(
     name="registry-refresh",
     flow_run_name=_label(RefreshParameters),
+    validate_parameters=False,
     timeout_seconds=FLOW_TIMEOUT_SECONDS,
     persist_result=False,
     task_runner=task_threads(),
 )
+@_reported(RefreshParameters)
 def registry_refresh(parameters: RefreshParameters) -> Any:
     """Check the registry, fetch new filings where the profile has a source of them, and publish."""
     _show_logs()
@@ -110,9 +142,11 @@ def registry_refresh(parameters: RefreshParameters) -> Any:
 @flow(
     name="publish-only",
     flow_run_name=_label(PublishParameters),
+    validate_parameters=False,
     timeout_seconds=PUBLISH_FLOW_TIMEOUT_SECONDS,
     persist_result=False,
 )
+@_reported(PublishParameters)
 def publish_only(parameters: PublishParameters) -> Any:
     """Recompute, check and publish from what is stored; nothing is fetched."""
     _show_logs()
@@ -123,9 +157,11 @@ def publish_only(parameters: PublishParameters) -> Any:
 @flow(
     name="rebuild-as-of",
     flow_run_name=_label(RebuildParameters),
+    validate_parameters=False,
     timeout_seconds=PUBLISH_FLOW_TIMEOUT_SECONDS,
     persist_result=False,
 )
+@_reported(RebuildParameters)
 def rebuild_as_of(parameters: RebuildParameters) -> Any:
     """Publish, beside the publication of today, what could be known at a moment in the past."""
     from flows.scheduled import artifacts

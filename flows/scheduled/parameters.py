@@ -1,13 +1,16 @@
 """What a person may choose about each flow: the fields of its form, and what the server refuses."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Final
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from flows.run.plan import CATCH_UP_DAYS, Run, last_finished_day, plan, plan_catch_up, plan_past
 from flows.settings import MOST_MAX_REQUESTS, MOST_SHARDS, Profile, Settings, profile_names, read_profile, read_settings
+from schemas.errors import HashpivotError, SettingsError
 
 
 def _known_profile(name: str | None) -> str | None:
@@ -26,9 +29,16 @@ ProfileFile = Annotated[
     Field(pattern=r"\.toml$", max_length=500),
     WithJsonSchema({"type": "string", "pattern": r"\.toml$", "maxLength": 500}),
 ]
-DAY_SCHEMA: Final = {"type": "string", "format": "date", "pattern": r"^\d{4}-\d{2}-\d{2}$"}
+_DAY: Final = (
+    r"20(09|[1-9]\d)-((0[13578]|1[02])-(0[1-9]|[12]\d|3[01])|(0[469]|11)-(0[1-9]|[12]\d|30)|02-(0[1-9]|[12]\d))"
+)
+"""A day since the first block. A schema can compare a day neither with today nor with another field."""
+DAY_SCHEMA: Final = {"type": "string", "format": "date", "pattern": f"^{_DAY}$"}
 Day = Annotated[date, WithJsonSchema(DAY_SCHEMA)]
 OptionalDay = Annotated[date | None, WithJsonSchema(DAY_SCHEMA)]
+Moment = Annotated[
+    datetime, WithJsonSchema({"type": "string", "format": "date-time", "pattern": rf"^{_DAY}([T ][0-2]\d:[0-5]\d.*)?$"})
+]
 RequestBudget = Annotated[
     int | None,
     Field(ge=0, le=MOST_MAX_REQUESTS),
@@ -170,7 +180,7 @@ class PublishParameters(PublishingParameters):
 class RebuildParameters(RunParameters):
     """What a person may choose about a rebuild."""
 
-    as_of: datetime = Field(title="As of", description="Moment in the past: nothing received later is used (UTC)")
+    as_of: Moment = Field(title="As of", description="Moment in the past: nothing received later is used (UTC)")
     day: OptionalDay = Field(
         None, title="Day", description="Last UTC day to publish; the last that was finished at that moment if empty"
     )
@@ -183,3 +193,27 @@ class RebuildParameters(RunParameters):
     def label(self, now: datetime) -> str:
         """Name of the flow run."""
         return f"{self.read()[1].name} as of {self.as_of}"
+
+
+Parameters = TypeVar("Parameters", bound=RunParameters)
+
+
+def checked(kind: type[Parameters], given: object) -> Parameters:
+    """What a form, a program or the command has given, as parameters. Raises `SettingsError` for what does not fit."""
+    try:
+        return kind.model_validate(given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "parameters"
+        expected = first["msg"].removeprefix("Input should be ")
+        raise SettingsError(where, first["input"], expected, "correct the form") from error
+
+
+def run_label(kind: type[RunParameters], given: object, now: datetime) -> str:
+    """Name of the flow run that starts at `now`, also for parameters that cannot be used."""
+    try:
+        return checked(kind, given or {}).label(now)
+    except HashpivotError:
+        chosen = given if isinstance(given, Mapping) else {}
+        profile = chosen.get("profile_file") or chosen.get("profile") or os.environ.get("HASHPIVOT_PROFILE", "run")
+        return f"{Path(str(profile)).stem} {now:%Y-%m-%d}"

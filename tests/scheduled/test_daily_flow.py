@@ -97,6 +97,7 @@ def test_failed_run_shows_as_failed_and_is_not_retried_when_retrying_cannot_help
     assert sum(line.startswith("error: ") for line in done.stderr.splitlines()) == 1
     failed = [run for run in fetch(server, "/flow_runs/filter", {}) if run["name"].startswith("files ")]
     assert [run["state_type"] for run in failed] == ["FAILED"]
+    assert f"error: {failed[0]['state']['message']}\n" in done.stderr
     tasks = fetch(server, "/task_runs/filter", {"flow_runs": {"id": {"any_": [failed[0]["id"]]}}})
     assert [(task["name"], task["run_count"]) for task in tasks] == [("ingest files", 1)]
 
@@ -111,7 +112,7 @@ def test_parameters_that_cannot_be_used_stop_before_anything_runs(server: str) -
     done = subprocess.run(
         [PYTHON, "-c", code], env=environment, capture_output=True, text=True, timeout=120, check=True
     )
-    assert done.stdout.startswith("ParameterTypeError")
+    assert done.stdout.startswith("SettingsError")
 
 
 def test_only_transient_errors_are_retried(server: str) -> None:

@@ -12,7 +12,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -155,6 +155,10 @@ def test_page_of_another_origin_reaches_nothing_even_with_the_login(served: Serv
     [
         ("daily", {"profile": "nonsense"}),
         ("daily", {"day": "yesterday"}),
+        ("daily", {"day": "2026-02-30"}),
+        ("daily", {"day": "2999-01-01"}),
+        ("backfill", {"since": "2008-12-31"}),
+        ("rebuild-as-of", {"as_of": "2026-13-01T00:00:00Z"}),
         ("daily", {"home": "/etc"}),
         ("backfill", {}),
         ("backfill", {"since": "2026-01-01", "shards": 0}),
@@ -164,6 +168,46 @@ def test_page_of_another_origin_reaches_nothing_even_with_the_login(served: Serv
 )
 def test_nonsense_is_refused_before_there_is_a_run(served: Serving, name: str, parameters: dict[str, Any]) -> None:
     assert "detail" in json.loads(served.refusal(name, **parameters))
+
+
+def test_form_that_cannot_be_used_fails_with_one_line_and_a_proper_name(served: Serving) -> None:
+    tomorrow = f"{datetime.now(UTC) + timedelta(days=1):%Y-%m-%d}"
+    (served.folder / "latin.toml").write_bytes(b'title = "M\xe9"\n')
+    forms: list[tuple[str, dict[str, Any], str, str]] = [
+        (
+            "daily",
+            {"profile_file": "/nowhere.toml"},
+            "nowhere 20",
+            "profile: found '/nowhere.toml', expected one of ",
+        ),
+        ("daily", {"profile_file": "latin.toml"}, "latin 20", "profile: found 'latin.toml with byte 0xe9 at "),
+        ("daily", {"day": tomorrow}, f"demo {tomorrow}", f"day: found '{tomorrow}', expected a UTC day that is over"),
+        (
+            "daily",
+            {"day": "2025-02-29"},
+            "demo 20",
+            "day: found '2025-02-29', expected a valid date",
+        ),
+        (
+            "backfill",
+            {"since": "2026-03-01", "through": "2026-01-01"},
+            "demo 2026-03-01 to 2026-01-01",
+            "from: found '2026-03-01', expected a day up to 2026-01-01; swap or correct the range",
+        ),
+        (
+            "rebuild-as-of",
+            {"as_of": "2090-01-01T00:00:00Z"},
+            "demo as of 2090-01-01 00:00:00+00:00",
+            "as of: found '2090",
+        ),
+    ]
+    runs = [served.click(name, **parameters) for name, parameters, _, _ in forms]
+    for run_id, (_, _, run_name, message) in zip(runs, forms, strict=True):
+        state = served.wait(run_id)
+        assert state["type"] == "FAILED"
+        assert state["message"].startswith(message)
+        assert "\n" not in state["message"]
+        assert served.run(run_id)["name"].startswith(run_name)
 
 
 def test_run_leaves_figures_a_brief_a_chart_and_a_link_and_the_first_one_alarms_nobody(
