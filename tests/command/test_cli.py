@@ -46,6 +46,7 @@ def test_daily_shows_state_score_figures_conversion_and_where_it_published(
     for expected in (
         "Bitcoin miners on 2026-11-20",
         "simulated data",
+        "Profile demo, from registry, simulated",
         "Capitulation score",
         "income level",
         "income change",
@@ -276,7 +277,7 @@ def test_doctor_finds_a_healthy_installation_healthy(demo: Path) -> None:
 
 
 def test_doctor_names_which_setting_is_missing(demo: Path) -> None:
-    done = invoke(demo, "doctor", "--profile", "files", "--json")
+    done = invoke(demo, "doctor", "--profile", "files", "--home", "other", "--json")
     assert done.returncode == 1
     problem = next(row for row in json.loads(done.stdout) if row["state"] != "ok")
     assert "HASHPIVOT_FILES_DIR" in problem["found"]
