@@ -42,6 +42,9 @@ class Settings(BaseSettings):
         1, gt=0, le=1, description="Shrinks pauses, time-outs and rate windows; for servers on loopback only"
     )
     labels_file: Path | None = Field(None, description="File that says who holds which address")
+    accept: str = Field(
+        "", description="Names of checks that may fail without stopping the run, separated by semicolons"
+    )
     keep_publications: int = Field(3, ge=1, le=1000, description="Versions of the publication that are kept")
     daily_cron: str = Field("30 2 * * *", description="When `serve` starts the daily run, in UTC")
     weekly_cron: str = Field("0 5 * * 1", description="When `serve` refreshes registry and filings, in UTC")
@@ -68,6 +71,11 @@ class Settings(BaseSettings):
         except ValidationError as error:
             raise _unusable(f"HASHPIVOT_{name}", error) from error
         return settings
+
+    @property
+    def accepted(self) -> tuple[str, ...]:
+        """Names of the checks that do not stop a run."""
+        return tuple(name for part in self.accept.split(";") if (name := part.strip()))
 
     @property
     def working_database(self) -> Path:

@@ -81,7 +81,8 @@ class QualityError(TerminalError):
     def __init__(self, failed: Sequence[str], names: Sequence[str] = ()) -> None:
         self.failed, self.names = tuple(failed), tuple(names) or tuple(failed)
         super().__init__(
-            f"publication stopped by {len(failed)} failed check(s): {'; '.join(failed)}; the last publication stays"
+            f"publication stopped by {len(failed)} failed check(s): {'; '.join(failed)}; the last publication stays; "
+            "correct the source, or accept what is right by its name in HASHPIVOT_ACCEPT"
         )
 
 

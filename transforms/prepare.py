@@ -28,9 +28,10 @@ class Inputs:
     """The newest observations and the reference tables of a run.
 
     `blocks`, `values`, `flows`, `transfers`, `block_flows` and `filings` are the frames of `schemas.observations`,
-    `values` with its `source`; `other_blocks` is what sources other than the `block_source` state of blocks. `through`
-    is the last day that is published, `now` the one clock reading of the run. `allowed_lag_days`: by supplier, how far
-    its newest day may lie behind `through`; one that is not in it is not judged.
+    `values` with its `source`; `other_blocks` is what sources other than the `block_source` state of blocks.
+    `published` is what readers have of the daily table by the same profile, None before its first publication.
+    `through` is the last day that is published, `now` the one clock reading of the run.
+    `allowed_lag_days`: by supplier, how far its newest day may lie behind `through`; others are not judged.
     """
 
     blocks: pl.DataFrame
@@ -46,6 +47,7 @@ class Inputs:
     filing_source: str | None = None
     reference: Mapping[str, pl.DataFrame]
     precedence: Mapping[Group, Sequence[str]]
+    published: pl.DataFrame | None = None
     through: date
     now: datetime
     allowed_lag_days: Mapping[str, int] = field(default_factory=dict)

@@ -29,16 +29,18 @@ from schemas.series import Group
 from schemas.suppliers import REGISTRY
 from transforms.build import Built, build
 from transforms.catalog import PUBLISHED, TABLES
+from transforms.checks.last_publication import COLUMNS as COMPARED
 from transforms.inputs.capex import capex_quarters
 from transforms.lineage import column_sources
 from transforms.prepare import Inputs
+from transforms.tables.capitulation_daily import TABLE as DAILY_TABLE
 from warehouse import journal, vintages
 from warehouse.dictionary import columns_frame
 from warehouse.metadata import notices_of, revisions, run_history, source_facts
 from warehouse.past import known_by, open_past
 from warehouse.publish import Published, publish
 from warehouse.registry import load_registry
-from warehouse.targets.files import DATABASE_NAME, FileTarget
+from warehouse.targets.files import DATABASE_NAME, FileTarget, published_columns
 from warehouse.targets.protocol import Publication
 from warehouse.working import Connection, open_working
 
@@ -114,7 +116,7 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
     if missing and not any(map(_was_fetched, ingested)):
         raise NothingToPublishError(_nothing("sources of the profile: found none that could be fetched", missing))
     with open_working(run.settings.working_database) as connection:
-        inputs = observed(run, connection)
+        inputs = replace(observed(run, connection), published=_published(run))
         try:
             built = build(inputs)
         except NothingToPublishError as error:
@@ -122,7 +124,7 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
                 raise
             nothing = f"days up to {run.day}: found none in the sources that could be fetched"
             raise NothingToPublishError(_nothing(nothing, missing)) from error
-        refuse_failed(built.checks)
+        built = replace(built, checks=judged(built.checks, run.settings.accepted))
         uncovered = (
             coverage(missing, run.profile.precedence, built.tables, built.nulls, known(connection, run.now))
             if missing
@@ -165,10 +167,27 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
     )
 
 
-def refuse_failed(checks: Sequence[Check]) -> None:
-    """Raise `QualityError` where a check stops the publication."""
-    if stopped := failed(checks):
-        raise QualityError(stopped, [check.name for check in checks if check.stops])
+def judged(checks: Sequence[Check], accepted: Sequence[str]) -> tuple[Check, ...]:
+    """The checks, each that would stop the publication and is `accepted` by its name turned into a warning.
+
+    Raises `QualityError` where another one stops it.
+    """
+    kept = tuple(
+        replace(check, severity="warning", detail=f"{check.detail}; accepted by HASHPIVOT_ACCEPT")
+        if check.stops and {check.name, check.check_name} & set(accepted)
+        else check
+        for check in checks
+    )
+    if stopped := failed(kept):
+        raise QualityError(stopped, [check.name for check in kept if check.stops])
+    return kept
+
+
+def _published(run: Run) -> pl.DataFrame | None:
+    """What readers have of the daily table; None for a view of a past day, which is no successor of it."""
+    if not run.is_current:
+        return None
+    return published_columns(run.settings.published, run.profile.name, DAILY_TABLE.name, COMPARED)
 
 
 def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
@@ -180,7 +199,7 @@ def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
         seen = observed(run, connection)
         inputs = replace(seen, reference=known_by(seen.reference, run.now.date()))
         built = build(inputs)
-        refuse_failed(built.checks)
+        built = replace(built, checks=judged(built.checks, run.settings.accepted))
         meta = _meta(run, connection, built, built.checks)
     target = FileTarget(folder=run.folder, keep=1)
     published = publish(_publication(run, built, inputs, meta, created_at=datetime.now(UTC)), [target])

@@ -18,7 +18,7 @@ from schemas.labels import UNKNOWN_POOL
 from schemas.observations import EXCHANGE_FLOW, Batch, ObservedTable
 from schemas.series import Group
 from transforms.build import build
-from transforms.checks import difficulty, holes, identities, own_scale, recent_sources
+from transforms.checks import difficulty, holes, identities, last_publication, own_scale, recent_sources
 from transforms.checks.catalogue import CATALOGUE
 from transforms.prepare import Inputs, prepare
 from transforms.tables.capitulation_daily import check_series
@@ -204,6 +204,54 @@ def test_every_result_is_in_the_catalogue_with_its_severity(sound: Inputs) -> No
 def pattern(name: str) -> re.Pattern[str]:
     """A name of the catalogue, in which words in angle brackets stand for a name, after any subject."""
     return re.compile("(.+: )?" + re.sub(r"<\w+>", ".+", re.escape(name)))
+
+
+@pytest.fixture(scope="module")
+def published(sound: Inputs) -> pl.DataFrame:
+    return build(sound).tables["capitulation_daily"].select(last_publication.COLUMNS)
+
+
+def times(column: str, factor: float, days: int) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """The last `days` days on which the column is known, times the factor."""
+    return lambda frame: frame.with_columns(
+        pl.when(pl.col("day") > frame.drop_nulls(column)["day"][-1] - timedelta(days=days))
+        .then(pl.col(column) * factor)
+        .otherwise(column)
+        .cast(frame.schema[column])
+        .alias(column)
+    )
+
+
+def without(column: str, days: int) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """All but the first `days` days unknown."""
+    known = pl.when(pl.int_range(pl.len()) < days).then(pl.col(column))
+    return lambda frame: frame.with_columns(known.alias(column))
+
+
+REWRITTEN: list[tuple[str, Callable[[pl.DataFrame], pl.DataFrame], list[str]]] = [
+    ("as it was", lambda frame: frame, []),
+    ("two newest days revised", times("miner_outflow_btc", 1.4, 2), []),
+    ("a vendor that finds wallets", times("miner_outflow_btc", 1.6, 2_000), [last_publication.REWRITTEN.name]),
+    ("flow x0.001 on 20 days", times("miner_to_exchange_btc", 0.001, 20), [last_publication.RESCALED.name]),
+    (
+        "outflow x10 on all days",
+        times("miner_outflow_btc", 10, 9_999),
+        [last_publication.REWRITTEN.name, last_publication.RESCALED.name],
+    ),
+    ("last rows 0", times("miner_to_exchange_count", 0, 6), [last_publication.RESCALED.name]),
+    ("difficulty x1.6 for 20 days", times("difficulty", 1.6, 20), [last_publication.RESCALED.name]),
+    ("history cut to 100 days", without("price_usd", 700), [last_publication.COVERED.name, last_publication.LOST.name]),
+]
+
+
+@pytest.mark.parametrize(("change", "names"), [each[1:] for each in REWRITTEN], ids=[each[0] for each in REWRITTEN])
+def test_published_history_that_changes_is_found(
+    published: pl.DataFrame, change: Callable[[pl.DataFrame], pl.DataFrame], names: list[str]
+) -> None:
+    # Which days are final is not the point here: the vendors' files end long before the clock of the run.
+    finished = published.with_columns(is_final=pl.lit(True))
+    checks = list(last_publication.check_last_publication(change(finished), finished))
+    assert [check.check_name for check in checks if not check.passed] == names
 
 
 def test_gap_is_named_with_its_days(sound: Inputs) -> None:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from schemas.check import CheckFacts
-from transforms.checks import difficulty, holes, identities, own_scale, recent_sources
+from transforms.checks import difficulty, holes, identities, last_publication, own_scale, recent_sources
 from transforms.checks.freshness import IN_TIME
 
 OF_TABLES: Final = (
@@ -198,6 +198,7 @@ CATALOGUE: Final = (
     *difficulty.CATALOGUE,
     *holes.CATALOGUE,
     *recent_sources.CATALOGUE,
+    *last_publication.CATALOGUE,
     *BETWEEN_SOURCES,
     *OF_TABLES,
 )

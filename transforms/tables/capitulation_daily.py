@@ -13,6 +13,7 @@ from transforms.checks.days import NORMAL_TIMES, RECENT_DAYS, none_broken
 from transforms.checks.difficulty import check_difficulty_by_count, check_difficulty_by_times
 from transforms.checks.holes import check_gaps, check_pools_named
 from transforms.checks.identities import check_identities
+from transforms.checks.last_publication import check_last_publication
 from transforms.checks.own_scale import check_own_scale
 from transforms.checks.recent_sources import check_recent_sources
 from transforms.checks.reported import check_reported, check_reported_hashrate
@@ -62,6 +63,8 @@ def checks(given: Prepared, tables: Tables) -> Iterator[Check]:
     yield from check_prices(given.values, ranked, resolved.chosen.get(PRICE), given.inputs.through)
     yield from check_issuance(resolved.days)
     yield from check_series(given)
+    if given.inputs.published is not None:
+        yield from check_last_publication(days, given.inputs.published)
 
 
 def check_series(given: Prepared) -> Iterator[Check]:

@@ -18,7 +18,7 @@ publication makes links of them again.
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -149,6 +149,16 @@ def published_day(folder: Path) -> date | None:
     try:
         return date.fromisoformat(manifest(folder)["day"])
     except (ValueError, KeyError, TypeError):
+        return None
+
+
+def published_columns(folder: Path, profile: str, table: str, columns: Sequence[str]) -> pl.DataFrame | None:
+    """`columns` of `table` as readers see it under `folder`; None where another profile published, or without them."""
+    if manifest(folder).get("profile") != profile:
+        return None
+    try:
+        return pl.read_parquet(folder / "parquet" / f"{table}.parquet", columns=list(columns))
+    except (OSError, pl.exceptions.PolarsError):
         return None
 
 
