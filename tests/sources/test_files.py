@@ -219,6 +219,44 @@ class TestCryptoQuant:
         assert [notice.origin for notice in observed(tmp_path)[1]] == ["b.csv", "c.csv"]
 
 
+RENAMED = [
+    # header, row, what is named, what was expected
+    ("time,PriceUSD,blkcnt,IssTotNtv", "2024-06-01,5,144,450", "blkcnt", "column BlkCnt"),
+    ("time,priceusd,blkcnt,isstotntv", "2024-06-01,5,144,450", "priceusd", "column PriceUSD"),
+    ("Time,PriceUSD,BlkCnt,IssTotNtv", "2024-06-01,5,144,450", "Time", "column time"),
+    ("date,miner outflow (total)", "2024-06-01,5", "miner outflow (total)", "column Miner Outflow (Total)"),
+    (
+        "date,Miner to exchange flow (Total)",
+        "2024-06-01,5",
+        "Miner to exchange",
+        "column Miner to Exchange Flow (Total)",
+    ),
+]
+
+
+class TestRenamedColumn:
+    """A column in another case would be missing: its series would end with the file before, without a word."""
+
+    @pytest.mark.parametrize(("header", "row", "named", "expected"), RENAMED)
+    def test_another_case_is_rejected_by_name(self, tmp_path, header, row, named, expected):
+        put(tmp_path, "sound.csv", "date,Blocks Mined", "2024-06-01,5")
+        put(tmp_path, "x.csv", header, row, row.replace("06-01", "06-02"))
+        error = error_of(tmp_path)
+        assert error.place == "x.csv row 1"
+        assert named in str(error)
+        assert error.expected == expected
+
+    def test_another_case_of_a_parquet_column_is_rejected_by_name(self, tmp_path):
+        path = put_blocks(tmp_path)
+        pl.read_parquet(path).rename({"pool_slug": "Pool_Slug"}).write_parquet(path)
+        assert error_of(tmp_path).expected == "a column pool_slug"
+
+    def test_common_word_of_another_file_is_skipped(self, tmp_path):
+        put(tmp_path, "a.csv", "date,Blocks Mined", "2024-06-01,5")
+        put(tmp_path, "b.csv", "date,difficulty", "2024-06-01,5")
+        assert [notice.origin for notice in observed(tmp_path)[1]] == ["b.csv"]
+
+
 class TestCsv:
     @pytest.mark.parametrize(
         ("cell", "expected"),

@@ -10,7 +10,7 @@ from typing import Final
 
 from flows.sources.coinmetrics.metrics import METRICS, without_chain_metrics
 from flows.sources.daily_cells import DailyCells
-from flows.sources.files.daily_csv import read_daily_values
+from flows.sources.files.daily_csv import read_daily_values, reject_other_case
 from flows.sources.files.kind import COINMETRICS_EXPORT
 from flows.sources.files.reading import Reading
 
@@ -19,9 +19,10 @@ _OWN_COLUMNS: Final = frozenset(column.header for column in METRICS) - {"HashRat
 
 
 def recognised(header: Sequence[str]) -> bool:
-    """Whether these are the columns of a Coin Metrics file."""
-    own = _OWN_COLUMNS.intersection(header)
-    return len(own) > 1 or (bool(own) and "time" in header)
+    """Whether these are the columns of a Coin Metrics file, in whatever case: `read` rejects all but the vendor's."""
+    written = {name.lower() for name in header}
+    own = {name.lower() for name in _OWN_COLUMNS} & written
+    return len(own) > 1 or (bool(own) and "time" in written)
 
 
 def read(origin: str, content: bytes, header: Sequence[str], today: date) -> Reading:
@@ -29,6 +30,7 @@ def read(origin: str, content: bytes, header: Sequence[str], today: date) -> Rea
 
     Raises `BadInputError` at the topmost invalid row.
     """
+    reject_other_case(origin, header, ["time", *(column.header for column in METRICS)])
     columns = tuple(column for column in METRICS if column.header in header)
     absent = [column.header for column in METRICS if column.header not in header]
     kind = DailyCells(

@@ -12,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from flows.sources.daily_cells import AS_STORED, BTC, GIGAHASH_PER_SECOND, Column, DailyCells
-from flows.sources.files.daily_csv import read_daily_values
+from flows.sources.files.daily_csv import read_daily_values, reject_other_case
 from flows.sources.files.kind import CRYPTOQUANT_EXPORT
 from flows.sources.files.reading import Reading
 from schemas.series import SERIES, Group
@@ -57,9 +57,12 @@ def _column(header: str) -> Column:
 def recognised(header: Sequence[str]) -> bool:
     """Whether these are the columns of a CryptoQuant export of a metric that is a series here, hourly ones included.
 
-    Some metrics have common names, so the first column has to be a date as well.
+    Some metrics have common names, so the first column has to be a date as well. A name of several words in another
+    case counts too, so that `read` rejects it instead of skipping the file.
     """
-    return len(header) > 1 and header[1] in _SERIES and header[0].lower().startswith("date")
+    if len(header) < 2 or not header[0].lower().startswith("date"):
+        return False
+    return header[1] in _SERIES or header[1].lower() in {name.lower() for name in _SERIES if " " in name}
 
 
 def of_one_entity(origin: str) -> bool:
@@ -81,6 +84,7 @@ def read(origin: str, content: bytes, header: Sequence[str], today: date) -> Rea
     looks like any other: nothing proves that a last row is complete, so the last row of a flow is always dropped.
     Raises `BadInputError` at the topmost invalid row.
     """
+    reject_other_case(origin, header[1:2], _SERIES)
     column = _column(header[1])
     is_flow = SERIES[column.series].group in _FLOWS
     kind = DailyCells(day_header="date", columns=(column,), partial=_day_of_download if is_flow else _complete)

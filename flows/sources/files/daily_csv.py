@@ -4,7 +4,7 @@ Polars' own CSV reader fills short rows with NULL and does not count lines, so r
 `daily_cells`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from hashlib import sha256
 from typing import Final
@@ -48,6 +48,20 @@ def read_daily_values(
         rows=rows,
         notices=(*notices, *([notice] if notice else [])),
     )
+
+
+def reject_other_case(origin: str, header: Sequence[str], known: Iterable[str]) -> None:
+    """Raise `BadInputError` for a name of the header that differs from a `known` one by case only.
+
+    Without this its column would be missing, and the series would end with the file before.
+    """
+    by_small_letters = {name.lower(): name for name in known}
+    for name in header:
+        meant = by_small_letters.get(name.lower(), name)
+        if name != meant and meant not in header:
+            raise BadInputError(
+                f"{origin} row 1", shortened(name), f"column {meant}", "write it as the vendor does, or download again"
+            )
 
 
 def _unquoted(cell: str) -> str:

@@ -50,9 +50,9 @@ def is_parquet(head: bytes, tail: bytes) -> bool:
 def recognised(origin: str, content: bytes) -> bool:
     """Whether this Parquet file is about pools of blocks. Raises `BadInputError` where its schema cannot be read.
 
-    A file with `pool_slug` but without height or date counts too, so that a renamed column is reported.
+    A file with `pool_slug` in whatever case, or without height or date, counts too: a renamed column is rejected.
     """
-    return "pool_slug" in _schema(origin, content)
+    return "pool_slug" in {name.lower() for name in _schema(origin, content)}
 
 
 def read(origin: str, content: bytes, now: datetime) -> Reading:
