@@ -4,11 +4,19 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar
 
+from schemas.text import cell
+
 
 class HashpivotError(Exception):
-    """Base of all our errors. The message is one line: what was found, what was expected, what to do."""
+    """Base of all our errors. The message is one line: what was found, what was expected, what to do.
+
+    It may hold what others wrote, and goes to terminals, tables and pages, so that what is not seen in it is escaped.
+    """
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(cell(message))
 
 
 class TransientError(HashpivotError):

@@ -1,6 +1,7 @@
 """Observations: the frames that a source yields, before anything is derived from them."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -10,6 +11,7 @@ import polars as pl
 
 from schemas.enforce import enforce
 from schemas.series import SERIES
+from schemas.text import NAME_EXPECTED, PLAIN_EXPECTED, cell, is_name, is_plain
 
 UTC_TIME = pl.Datetime("us", "UTC")
 _ACCESSION = r"^\d{10}-\d{2}-\d{6}$"
@@ -46,6 +48,14 @@ def _within_bounds(data: pa.PolarsData) -> pl.LazyFrame:
     return data.lazyframe.join(bounds, on="series", how="left", maintain_order="left").select(inside.fill_null(False))
 
 
+def _text(holds: Callable[[pl.Expr], pl.Expr], expected: str) -> pa.Check:
+    return pa.Check(lambda data: data.lazyframe.select(holds(pl.col(data.key)).fill_null(True)), error=expected)
+
+
+_NAME = _text(is_name, NAME_EXPECTED)
+_PLAIN = _text(is_plain, PLAIN_EXPECTED)
+
+
 BLOCK = pa.DataFrameSchema(
     {
         "height": pa.Column(pl.Int64, pa.Check.ge(0), unique=True, description="Height of the block in the chain"),
@@ -55,7 +65,9 @@ BLOCK = pa.DataFrameSchema(
             pl.Int64, pa.Check.ge(0), nullable=True, description="Coinbase outputs less fees"
         ),
         "fees_sat": pa.Column(pl.Int64, pa.Check.ge(0), nullable=True, description="Fees of the block's transactions"),
-        "pool": pa.Column(pl.String, nullable=True, description="Pool that made the block, 'unknown' if not known"),
+        "pool": pa.Column(
+            pl.String, _NAME, nullable=True, description="Pool that made the block, 'unknown' if not known"
+        ),
     },
     strict=True,
     ordered=True,
@@ -80,8 +92,8 @@ DAILY_VALUE = pa.DataFrameSchema(
 EXCHANGE_FLOW = pa.DataFrameSchema(
     {
         "day": pa.Column(pl.Date, description="UTC day of the transfers"),
-        "exchange": pa.Column(pl.String, description="Exchange that received the coins, or 'all' for their sum"),
-        "pool": pa.Column(pl.String, description="Pool whose wallets sent them, or 'all' for their sum"),
+        "exchange": pa.Column(pl.String, _NAME, description="Exchange that received the coins, or 'all' for their sum"),
+        "pool": pa.Column(pl.String, _NAME, description="Pool whose wallets sent them, or 'all' for their sum"),
         "transfer_sat": pa.Column(pl.Int64, pa.Check.ge(0), description="Coins transferred"),
         "transfer_count": pa.Column(
             pl.Int64, pa.Check.ge(0), nullable=True, description="Transactions that carried them"
@@ -104,10 +116,12 @@ not state on a day is not known. NULL means that the source does not state it.
 MINER_TRANSFER = pa.DataFrameSchema(
     {
         "height": pa.Column(pl.Int64, pa.Check.ge(0), description="Height of the block"),
-        "block_hash": pa.Column(pl.String, description="Hash of the block; distinguishes branches of the chain"),
-        "txid": pa.Column(pl.String, description="Transaction"),
-        "exchange": pa.Column(pl.String, description="Exchange that received the coins"),
-        "pool": pa.Column(pl.String, description="Pool whose scripts put in the most"),
+        "block_hash": pa.Column(
+            pl.String, _PLAIN, description="Hash of the block; distinguishes branches of the chain"
+        ),
+        "txid": pa.Column(pl.String, _PLAIN, description="Transaction"),
+        "exchange": pa.Column(pl.String, _NAME, description="Exchange that received the coins"),
+        "pool": pa.Column(pl.String, _NAME, description="Pool whose scripts put in the most"),
         "hop": pa.Column(
             pl.Int64, pa.Check.isin([0, 1]), description="0: paid by a coinbase; 1: paid by such a script"
         ),
@@ -118,7 +132,7 @@ MINER_TRANSFER = pa.DataFrameSchema(
         "miner_input_sat": pa.Column(pl.Int64, pa.Check.gt(0), description="What the miners' scripts put in"),
         "total_input_sat": pa.Column(pl.Int64, pa.Check.gt(0), description="All inputs of the transaction"),
         "quality": pa.Column(pl.String, pa.Check.isin(["A", "B", "C"]), description="How sure the sender is"),
-        "label_set": pa.Column(pl.String, description="Version of the labels that named the exchange"),
+        "label_set": pa.Column(pl.String, _PLAIN, description="Version of the labels that named the exchange"),
     },
     strict=True,
     ordered=True,
@@ -130,8 +144,8 @@ MINER_TRANSFER = pa.DataFrameSchema(
 MINER_BLOCK_FLOW = pa.DataFrameSchema(
     {
         "height": pa.Column(pl.Int64, pa.Check.ge(0), unique=True, description="Height of the block"),
-        "block_hash": pa.Column(pl.String, description="Hash of the block"),
-        "pool": pa.Column(pl.String, description="Pool that made the block, 'unknown' if not known"),
+        "block_hash": pa.Column(pl.String, _PLAIN, description="Hash of the block"),
+        "pool": pa.Column(pl.String, _NAME, description="Pool that made the block, 'unknown' if not known"),
         "outflow_sat": pa.Column(pl.Int64, pa.Check.ge(0), description="Coins that left miners' scripts"),
         "outflow_tx_count": pa.Column(pl.Int64, pa.Check.ge(0), description="Transactions that carried them"),
         "largest_outflows_sat": pa.Column(pl.List(pl.Int64), description="Up to ten largest of these, descending"),
@@ -141,7 +155,7 @@ MINER_BLOCK_FLOW = pa.DataFrameSchema(
         "coinbase_direct_to_exchange_sat": pa.Column(
             pl.Int64, pa.Check.ge(0), description="What the coinbase pays to exchanges"
         ),
-        "label_set": pa.Column(pl.String, description="Version of the labels that were used"),
+        "label_set": pa.Column(pl.String, _PLAIN, description="Version of the labels that were used"),
     },
     strict=True,
     ordered=True,
@@ -152,13 +166,11 @@ MINER_BLOCK_FLOW = pa.DataFrameSchema(
 FILING_FACT = pa.DataFrameSchema(
     {
         "cik": pa.Column(pl.Int64, pa.Check.in_range(1, 9_999_999_999), description="Central Index Key of the filer"),
-        "tag": pa.Column(pl.String, pa.Check.str_length(min_value=1), description="Element, without its taxonomy"),
+        "tag": pa.Column(pl.String, _PLAIN, description="Element, without its taxonomy"),
         "period_start": pa.Column(pl.Date, description="First day of the period"),
         "period_end": pa.Column(pl.Date, description="Last day of the period"),
         "value_usd": pa.Column(pl.Int64, description="Whole US dollars, over the whole period"),
-        "form": pa.Column(
-            pl.String, pa.Check.str_length(min_value=1), description="Form of the filing: 10-Q, 10-K ..."
-        ),
+        "form": pa.Column(pl.String, _PLAIN, description="Form of the filing: 10-Q, 10-K ..."),
         "filed_on": pa.Column(pl.Date, description="Day the filing was made public"),
         "accession": pa.Column(pl.String, pa.Check.str_matches(_ACCESSION), description="Number of the filing"),
     },
@@ -179,16 +191,19 @@ FILING = pa.DataFrameSchema(
     {
         "cik": pa.Column(pl.Int64, pa.Check.in_range(1, 9_999_999_999), description="Central Index Key of the filer"),
         "accession": pa.Column(pl.String, pa.Check.str_matches(_ACCESSION), description="Number of the filing"),
-        "company": pa.Column(pl.String, pa.Check.str_length(min_value=1), description="Name of the filer, as filed"),
-        "form": pa.Column(pl.String, pa.Check.str_length(min_value=1), description="Form: 8-K, 10-Q, 10-K, 6-K ..."),
+        "company": pa.Column(pl.String, _PLAIN, description="Name of the filer, as filed"),
+        "form": pa.Column(pl.String, _PLAIN, description="Form: 8-K, 10-Q, 10-K, 6-K ..."),
         "filed_on": pa.Column(pl.Date, description="Day the filing was made public"),
-        "items": pa.Column(pl.String, nullable=True, description="Items of an 8-K, comma-separated"),
+        "items": pa.Column(pl.String, _PLAIN, nullable=True, description="Items of an 8-K, comma-separated"),
         "document_url": pa.Column(
-            pl.String, pa.Check.str_matches(r"^https?://\S+$"), description="Document that was looked at"
+            pl.String, [_PLAIN, pa.Check.str_matches(r"^https?://\S+$")], description="Document that was looked at"
         ),
         "keywords": pa.Column(pl.String, description="Keywords found, sorted, comma-separated; '' where none is"),
         "excerpt": pa.Column(
-            pl.String, pa.Check.str_length(max_value=400), nullable=True, description="Text around the first of them"
+            pl.String,
+            [_PLAIN, pa.Check.str_length(max_value=400)],
+            nullable=True,
+            description="Text around the first of them",
         ),
     },
     checks=pa.Check(
@@ -237,8 +252,15 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something that is not an error but that the reader of the tables should know."""
+    """Something that is not an error but that the reader of the tables should know.
+
+    `origin` and `message` may hold what others wrote; what is not seen in it is escaped.
+    """
 
     source: str
     origin: str
     message: str
+
+    def __post_init__(self) -> None:
+        for name in ("origin", "message"):
+            object.__setattr__(self, name, cell(getattr(self, name)))

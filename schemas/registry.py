@@ -10,6 +10,7 @@ import polars as pl
 
 from schemas.registry_names import BACKSTOPS, END_CUSTOMERS, MAKERS, SUPPORTERS, TENANT_GROUPS, TENANTS, TICKERS
 from schemas.registry_rules import DEAL_RANGES, ESCALATOR, FILING_KIND, GPU_CLOUD, Rule, address_rules
+from schemas.text import PLAIN_EXPECTED, is_plain
 from schemas.units import Unit
 
 CUSTOMER_CONTRACT: Final = ("contract", "extension")
@@ -51,12 +52,12 @@ def _column(
 
 def _text(description: str, *, optional: bool = False) -> pa.Column:
     # A stray blank would make two names of one company, and the sums by company would split in silence.
-    return _pattern(description, r"^\S(.*\S)?$", "text without blanks at its ends", optional=optional)
+    return _pattern(description, r"^\S(.*\S)?$", f"{PLAIN_EXPECTED}, without blanks at its ends", optional=optional)
 
 
 def _pattern(description: str, pattern: str, expected: str, *, optional: bool = False) -> pa.Column:
     def matches(cell: pl.Expr) -> pl.Expr:
-        return cell.str.contains(pattern)
+        return cell.str.contains(pattern) & is_plain(cell)
 
     return _column(pl.String, description, Unit.LABEL.label, matches, expected, optional=optional)
 

@@ -20,6 +20,7 @@ from flows.command.options import (
     settings_options,
     switch_option,
 )
+from flows.reports.terminal import log_to_terminal, shown
 from flows.settings import MOST_SHARDS, Settings, read_profile, read_settings
 from flows.sources.simulated.kind import SIMULATED
 from flows.startup import importing
@@ -163,7 +164,7 @@ def serve(host: str, port: int, **given: Any) -> None:
     """Serve the deployments with their schedules: under PREFECT_API_URL, or with a server of its own."""
     from flows.scheduled.serve import serve as serve_deployments
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_terminal(logging.INFO, "%(asctime)s %(levelname)s %(name)s: %(message)s")
     for name in ("httpx", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     serve_deployments(read_settings(**given), host=host, port=port)
@@ -185,7 +186,7 @@ def _run_plain(
         from flows.run.plan import plan, plan_catch_up
         from flows.run.publish import outcome_facts
 
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    log_to_terminal(logging.WARNING, "%(levelname)s %(name)s: %(message)s")
     console = Console(stderr=True)
     profile = read_profile(settings.profile)
     runs: Iterator[Run]
@@ -194,11 +195,11 @@ def _run_plain(
     else:
         runs = iter([plan(settings, profile, day=day, since=since, switches_profile=switches_profile, **chosen)])
     result: dict[str, Any] = {}
-    with console.status(f"{profile.title}: fetching from the sources") as status:
+    with console.status(shown(f"{profile.title}: fetching from the sources")) as status:
 
         def progress(line: str) -> None:
-            console.print(line, style="dim", highlight=False, soft_wrap=True)
-            status.update(f"{profile.title}: working")
+            console.print(shown(line, "dim"), soft_wrap=True)
+            status.update(shown(f"{profile.title}: working"))
 
         for run in runs:
             result = outcome_facts(run_all(run, part_count=part_count, progress=progress))
@@ -217,10 +218,10 @@ def _report(result: dict[str, Any], *, as_json: bool) -> None:
     out.print(summary(Path(result["database"]).parent))
     out.print()
     for warning in result["warnings"]:
-        out.print(f"warning: {warning}", style="yellow", highlight=False, soft_wrap=True)
+        out.print(shown(f"warning: {warning}", "yellow"), soft_wrap=True)
     for line in _about_sources(result["sources"]):
-        out.print(line, highlight=False, soft_wrap=True)
-    out.print(f"Publication: {result['database']}", highlight=False, soft_wrap=True)
+        out.print(shown(line), soft_wrap=True)
+    out.print(shown(f"Publication: {result['database']}"), soft_wrap=True)
     if result["is_current"]:
         out.print(f'Query it:    hashpivot sql "{EXAMPLE}"', highlight=False, soft_wrap=True)
     else:

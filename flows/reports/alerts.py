@@ -7,14 +7,15 @@ from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 from uuid import UUID, uuid5
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from flows.settings import Settings
 from schemas.errors import HashpivotError, QualityError, WarehouseError
 from schemas.freshness import Freshness, freshness_of
+from schemas.text import visible
 from transforms.calendar import FINALITY_DELAY
 from transforms.metrics.regime import CAPITULATIONS
 from warehouse import publication_queries
@@ -48,6 +49,10 @@ class AlertEvent(StrEnum):
     ON_TIME = "hashpivot.publication.recovered"
 
 
+Line = Annotated[str, AfterValidator(visible)]
+"""What others wrote may be part of it."""
+
+
 class Alert(BaseModel):
     """One message, sent once. `subject` names what it is about, so that the same thing has the same `event_id`."""
 
@@ -56,8 +61,8 @@ class Alert(BaseModel):
     event: AlertEvent
     severity: Severity
     subject: str
-    title: str
-    text: str
+    title: Line
+    text: Line
 
     @property
     def event_id(self) -> UUID:

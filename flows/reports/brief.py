@@ -8,6 +8,7 @@ from typing import Final
 
 from flows.reports.summary import FIGURES, MONTH, PARTS, number, words
 from schemas.freshness import Freshness, freshness_of
+from schemas.text import markdown as foreign
 from warehouse import publication_queries
 from warehouse.publication_queries import Row
 from warehouse.reading import open_publication
@@ -105,8 +106,8 @@ def _state(brief: Brief) -> Iterator[str]:
     zone = words(newest["sustainability_zone"])
     yield f"{stated}; revenue against 30 days before: {zone}."
     yield ""
-    sources = ", ".join(source["source"] for source in brief.sources)
-    yield f"Profile `{brief.profile}` from {sources}; publication `{brief.version}`."
+    sources = ", ".join(foreign(source["source"]) for source in brief.sources)
+    yield f"Profile {foreign(brief.profile)} from {sources}; publication `{brief.version}`."
     if newest["sources"] == "simulated":
         yield ""
         yield "**Simulated data**: the chain is invented, only the registry of AI leases is real."
@@ -146,7 +147,8 @@ def _quality(brief: Brief) -> Iterator[str]:
     if failed:
         yield ""
         yield from (
-            f"- {check['table_name']}: {check['check_name']}: {check['detail']}" for check in failed[:MOST_NAMED]
+            f"- {check['table_name']}: {foreign(check['check_name'])}: {foreign(check['detail'])}"
+            for check in failed[:MOST_NAMED]
         )
     if len(failed) > MOST_NAMED:
         yield f"- and {len(failed) - MOST_NAMED} more in `meta.quality`"
@@ -161,23 +163,23 @@ def _revisions(brief: Brief) -> Iterator[str]:
         days = (
             f"{row['first_day']}" if row["first_day"] == row["last_day"] else f"{row['first_day']} to {row['last_day']}"
         )
-        yield f"- {row['source']} changed {row['revised_count']:,} values of {days}"
+        yield f"- {foreign(row['source'])} changed {row['revised_count']:,} values of {days}"
 
 
 def _coverage(brief: Brief) -> Iterator[str]:
     yield "## Coverage"
     yield ""
-    yield f"Data up to {brief.reached.reached()}, for the run of {brief.last_day}."
+    yield f"Data up to {foreign(brief.reached.reached())}, for the run of {brief.last_day}."
     if brief.reached.late:
-        yield f"**Late**: {brief.reached.listed()}."
+        yield f"**Late**: {foreign(brief.reached.listed())}."
     yield ""
     for row in brief.sources:
         if row["last_day"] is None:
-            yield f"- {row['source']}: curated"
+            yield f"- {foreign(row['source'])}: curated"
             continue
         behind = (brief.last_day - row["last_day"]).days
         late = f", **{behind} days behind**" if behind > 1 else ""
-        yield f"- {row['source']}: {row['row_count']:,} values up to {row['last_day']}{late}"
+        yield f"- {foreign(row['source'])}: {row['row_count']:,} values up to {row['last_day']}{late}"
     if (behind := (brief.last_day - brief.newest["day"]).days) > 0:
         yield f"- the score is {behind} days behind {brief.last_day}"
     if brief.unknown:

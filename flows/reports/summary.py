@@ -11,7 +11,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from flows.reports.terminal import shown
 from schemas.freshness import Freshness, freshness_of
+from schemas.text import visible
 from schemas.units import PERCENT
 from transforms.metrics import score
 from warehouse import publication_queries
@@ -110,7 +112,7 @@ def _freshness(reached: Freshness) -> Iterator[Text]:
         of_run = f"; the run is of {reached.through}" if reached.days_behind else ", the day of the run"
         yield Text(f"Data up to {reached.reached()}{of_run}", "yellow" if reached.days_behind else "dim")
     if reached.late:
-        yield Text(f"Late: {reached.listed()}", "yellow")
+        yield shown(f"Late: {reached.listed()}", "yellow")
 
 
 def _score(day: Row) -> Table:
@@ -158,7 +160,7 @@ def _list(row: Row, lines: Sequence[tuple[str, str, float, str]]) -> Table:
 
 def words(label: str | None) -> str:
     """A label as published, such as `deep_capitulation`, as words of a sentence."""
-    return (label or "unknown").replace("_", " ")
+    return visible((label or "unknown").replace("_", " "))
 
 
 def number(value: float | None, shape: str, unit: float = 1) -> str:

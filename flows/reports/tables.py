@@ -9,8 +9,9 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
+from flows.reports.terminal import shown
 from schemas.errors import TerminalError
 from warehouse import publication_queries
 from warehouse.reading import Rows, open_publication
@@ -51,13 +52,13 @@ def print_rows(names: Sequence[str], rows: Sequence[tuple[Any, ...]], *, as_json
         for row in rows:
             table = Table.grid(padding=(0, 2))
             for name, value in zip(names, row, strict=True):
-                table.add_row(name, _cell(value))
+                table.add_row(shown(name), shown(_cell(value)))
             console.print(table)
             console.print()
         return
-    table = Table(*names, box=None, pad_edge=False, header_style="bold")
+    table = Table(*(Column(shown(name)) for name in names), box=None, pad_edge=False, header_style="bold")
     for row in rows:
-        table.add_row(*(_cell(value) for value in row))
+        table.add_row(*(shown(_cell(value)) for value in row))
     console.print(table)
 
 

@@ -21,6 +21,7 @@ from flows.run.sources import Sources
 from flows.settings import Profile, Settings
 from flows.sources.protocol import Known, Request
 from schemas.errors import HashpivotError, SettingsError
+from schemas.text import cell
 from transforms.calendar import FINALITY_DELAY
 from warehouse import journal
 from warehouse.publication_queries import newest_day
@@ -235,7 +236,7 @@ def _record_failure(run: Run, error: BaseException) -> None:
     if isinstance(error, HashpivotError):
         message = str(error)
     elif isinstance(error, Exception):
-        message = f"{type(error).__name__}: {error}"
+        message = cell(f"{type(error).__name__}: {error}")
     else:
         message = f"interrupted ({type(error).__name__})"
     # Where the database itself is what failed, the first error is the one to report.

@@ -30,6 +30,8 @@ AUTOMATION: Final = "hashpivot alerts by {channel}"
 CHANNELS: Final = ("webhook", "slack", "mail")
 SUBJECT: Final = "[{{ event.payload.severity }}] hashpivot: {{ event.payload.title }}"
 BODY: Final = "{{ event.payload.text }}"
+SLACK_BODY: Final = "{{ event.payload.text | replace('<', '(') | replace('>', ')') }}"
+"""Slack takes what is between these signs for a link, or for a mention of everybody."""
 
 
 def deliver_changes(settings: Settings, flow_run_id: UUID | None) -> list[Alert]:
@@ -170,7 +172,11 @@ def _apply(client: SyncPrefectClient, channel: str, block: NotificationBlock | N
             threshold=1,
             within=timedelta(0),
         ),
-        actions=[SendNotification(block_document_id=block_id, subject=SUBJECT, body=BODY)],
+        actions=[
+            SendNotification(
+                block_document_id=block_id, subject=SUBJECT, body=SLACK_BODY if channel == "slack" else BODY
+            )
+        ],
     )
     for automation in present[1:]:
         client.delete_automation(automation.id)

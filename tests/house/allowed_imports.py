@@ -8,7 +8,8 @@ from importlinter.domain.helpers import module_expressions_to_modules
 
 _COMPUTING = """
 __future__ abc array base64 bisect collections contextlib dataclasses datetime decimal difflib enum fractions functools
-graphlib hashlib heapq html inspect itertools json math numbers operator re statistics string struct types typing zlib
+graphlib hashlib heapq html inspect itertools json math numbers operator re statistics string struct types typing
+unicodedata zlib
 """
 COMPUTING: Final = frozenset(_COMPUTING.split())
 """Parts of the standard library that read nothing but their arguments; every folder may import them."""

@@ -447,6 +447,15 @@ class TestPoolBlocks:
         put_blocks(tmp_path, **columns)
         assert error_of(tmp_path).place == f"blocks.parquet {place}"
 
+    @pytest.mark.parametrize(
+        "slug", ["\x1b[2Jdeep", "de\x00ep", "=cmd|' /C calc'!A0", "<script>", "a|b", "\u202epeed", "[a](b:c)", "x" * 65]
+    )
+    def test_name_that_is_none_is_rejected_and_shown_without_its_effect(self, tmp_path, slug):
+        put_blocks(tmp_path, pool_slug=["deep", slug, "west", ""])
+        error = error_of(tmp_path)
+        assert error.place == "blocks.parquet row 2, column pool_slug"
+        assert str(error).isprintable()
+
     @pytest.mark.parametrize("heights", [[1, 2, 3, 4], [1, 1, 2, 3]])
     def test_times_beyond_the_calendar_are_rejected(self, tmp_path, heights):
         far = pl.Series([0, 2**62, -(2**62), 0]).cast(pl.Datetime("us", "UTC"))

@@ -202,6 +202,15 @@ CONTRADICTED = [
 ]
 
 
+@pytest.mark.parametrize("written", ["=cmd|' /C calc'!A0", "-1+1", "\x1b[2Jnotes", "no\x00tes", "\u202eseton"])
+def test_cell_that_a_terminal_or_a_spreadsheet_would_carry_out_is_refused(folder: Path, written: str) -> None:
+    set_cell(folder, "asic_model", "Antminer S9", "notes", written)
+    with pytest.raises(BadInputError, match="notes") as refused:
+        load_registry(folder)
+    assert str(refused.value).isprintable()
+    assert "begins with none of" in str(refused.value)
+
+
 @pytest.mark.parametrize(("table", "key", "column", "written", "below", "message"), CONTRADICTED)
 def test_row_that_contradicts_another_is_rejected_by_its_line(
     folder: Path, table: str, key: str, column: str, written: str, below: int, message: str

@@ -8,6 +8,8 @@ import re
 from html import unescape
 from typing import Final
 
+from schemas.text import visible
+
 HIDDEN: Final = frozenset({"head", "ix:header", "ix:hidden", "script", "style"})
 """Elements that no reader sees. The facts in `ix:header` would be words of no sentence."""
 INSIDE_A_LINE: Final = frozenset(
@@ -27,7 +29,7 @@ _AS_TYPED: Final = str.maketrans({"\u2010": "-", "\u2011": "-", "\u00ad": None, 
 
 
 def plain_text(html: str) -> str:
-    """The words of the page `html`, broken or not, with single spaces between them."""
+    """The words of the page `html`, broken or not, with single spaces between them; marks of direction are escaped."""
     first, *pieces = html.split("<")
     words = [first]
     hidden_by: str | None = None
@@ -64,4 +66,4 @@ def plain_text(html: str) -> str:
             # A sign and no tag: "3 < 4".
             words += ["<", piece]
     seen = unescape(_CONTROL.sub(" ", "".join(words)))
-    return " ".join(_CONTROL.sub(" ", seen).translate(_AS_TYPED).split())
+    return visible(" ".join(_CONTROL.sub(" ", seen).translate(_AS_TYPED).split()))

@@ -14,7 +14,8 @@ from flows.sources.protocol import Estimate, Request
 from flows.sources.web.client import Client
 from schemas.errors import BadInputError, RequestBudgetError, RequestRejectedError, SourcePausedError, TransientError
 from schemas.observations import Batch, Notice, ObservedTable
-from transforms.inputs.filings import CANDIDATE_FORMS, evidence, filing_rows
+from schemas.text import cell
+from transforms.inputs.filings import CANDIDATE_FORMS, EXCERPT_CHARACTERS, evidence, filing_rows
 
 FETCH_INTERVAL: Final = timedelta(days=3)
 """Filings need a person's review anyway, so that a list a company every day would be wasted."""
@@ -214,14 +215,14 @@ class Edgar:
         row = {
             "cik": filing.cik,
             "accession": filing.accession,
-            "company": filing.company,
+            "company": cell(filing.company),
             "form": filing.form,
             "filed_on": filing.filed_on,
-            "items": filing.items,
+            "items": cell(filing.items) if filing.items else None,
             # For readers: the Commission's own address, whoever it was that served the page.
             "document_url": f"{ARCHIVE.address}{filing.path}",
             "keywords": ",".join(found.keywords),
-            "excerpt": found.excerpt,
+            "excerpt": cell(found.excerpt)[:EXCERPT_CHARACTERS] if found.excerpt else None,
         }
         return Batch(
             source=self.name,

@@ -19,6 +19,7 @@ from flows.sources.files.reading import Reading
 from schemas.errors import BadInputError
 from schemas.labels import UNKNOWN_POOL
 from schemas.observations import BLOCK, UTC_TIME, ObservedTable
+from schemas.text import NAME_EXPECTED, is_name
 
 COLUMNS: Final = ("height", "pool_slug", "date")
 HIGHEST_HEIGHT: Final = 10_000_000
@@ -176,6 +177,7 @@ def _check_rows(origin: str, stated: pl.DataFrame, now: datetime) -> None:
     height, block_at = pl.col("height"), pl.col("block_at")
     limits = [
         (height.alias("height"), height.is_between(0, HIGHEST_HEIGHT), f"a height from 0 to {HIGHEST_HEIGHT}"),
+        (pl.col("slug").alias("pool_slug"), _is_blank_or_name(pl.col("slug")), NAME_EXPECTED),
         (block_at.alias("date"), block_at.is_between(first, latest), f"a header time from {first} to {latest}"),
     ]
     faults = []
@@ -203,6 +205,10 @@ def _check_rows(origin: str, stated: pl.DataFrame, now: datetime) -> None:
         .iter_rows(named=True)
     ]
     raise_first(origin, faults)
+
+
+def _is_blank_or_name(slug: pl.Expr) -> pl.Expr:
+    return slug.is_null() | (slug == "") | is_name(slug)
 
 
 def _as_text(column: pl.Expr) -> pl.Expr:
