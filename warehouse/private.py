@@ -13,10 +13,9 @@ from typing import Final
 
 PUBLISHED_NAMES: Final = frozenset({"published", "rebuilt"})
 """Entries of a home that readers are led to."""
-OWN_NAMES: Final = PUBLISHED_NAMES | {
-    *("alerts.json", "alerts.lock", "clock.json", "prefect", "run.lock", "warehouse", "web")
-}
-"""Entries of a home that hashpivot writes."""
+OWN_FOLDERS: Final = PUBLISHED_NAMES | {"prefect", "warehouse", "web"}
+"""Folders of a home that hashpivot writes. In a home with others, its own files are these:"""
+OWN_FILES: Final = frozenset({"alerts.json", "alerts.lock", "clock.json", "run.lock"})
 UMASK: Final = 0o077
 FOLDER_MODE: Final = 0o700
 PUBLISHED_FILE_MODE: Final = 0o444
@@ -47,8 +46,7 @@ def make_private_home(home: Path) -> None:
     create_private()
     home.mkdir(parents=True, exist_ok=True)
     (entry,) = _home_entry(home)
-    names = {folder.name for folder in home.iterdir() if folder.is_dir() and not folder.name.startswith(".")}
-    if names <= OWN_NAMES and not entry.mode & stat.S_ISVTX:
+    if not _is_shared(entry):
         _restrict(entry)
 
 
@@ -80,13 +78,20 @@ def _home_entry(home: Path) -> Iterator[_Entry]:
     yield _Entry(home, mode, mode if mode == OPENED_HOME_MODE else FOLDER_MODE)
 
 
+def _is_shared(home: _Entry) -> bool:
+    folders = {each.name for each in home.path.iterdir() if each.is_dir() and not each.name.startswith(".")}
+    return bool(home.mode & stat.S_ISVTX) or not folders <= OWN_FOLDERS
+
+
 def _entries(home: Path) -> Iterator[_Entry]:
     """Everything of ours below `home`; drafts belong to whoever writes them now."""
     facts = home.stat()
     readers_gid = facts.st_gid if stat.S_IMODE(facts.st_mode) == OPENED_HOME_MODE else None
-    for name in sorted(OWN_NAMES):
-        if (home / name).exists():
-            yield from _below(home / name, readers_gid, is_published=name in PUBLISHED_NAMES)
+    (itself,) = _home_entry(home)
+    is_shared = _is_shared(itself)
+    for path in sorted(home.iterdir()):
+        if path.name in OWN_FOLDERS | OWN_FILES or (not is_shared and path.is_file()):
+            yield from _below(path, readers_gid, is_published=path.name in PUBLISHED_NAMES)
 
 
 def _below(path: Path, readers_gid: int | None, *, is_published: bool) -> Iterator[_Entry]:

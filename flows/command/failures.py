@@ -14,6 +14,7 @@ import click
 
 from flows.sources.web.secrets import redacted
 from schemas.errors import HashpivotError
+from schemas.text import visible
 
 FAULT: Final = 70  # EX_SOFTWARE of sysexits.h
 SYSTEM_REFUSED: Final = 74  # EX_IOERR
@@ -92,12 +93,13 @@ def exit_code_of(group: click.Group) -> int:
         return error.code if isinstance(error.code, int) else 1
     except (Exception, KeyboardInterrupt, StoppedError) as error:
         if reporting.verbose:
-            click.echo(redacted("".join(traceback.format_exception(error))), err=True, nl=False)
+            lines = redacted("".join(traceback.format_exception(error))).splitlines()
+            click.echo("\n".join(visible(each) for each in lines), err=True)
         # A library whose call a signal ends raises an error of its own.
         line, code = _of_signal(stops[0]) if stops else _of_error(error)
         _drop_unwritten()
         if line:
-            click.echo(line, err=True)
+            click.echo(visible(line), err=True)
         return code
 
 

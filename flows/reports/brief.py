@@ -169,9 +169,9 @@ def _revisions(brief: Brief) -> Iterator[str]:
 def _coverage(brief: Brief) -> Iterator[str]:
     yield "## Coverage"
     yield ""
-    yield f"Data up to {foreign(brief.reached.reached())}, for the run of {brief.last_day}."
+    yield f"Data up to {brief.reached.reached()}, for the run of {brief.last_day}."
     if brief.reached.late:
-        yield f"**Late**: {foreign(brief.reached.listed())}."
+        yield f"**Late**: {brief.reached.listed()}."
     yield ""
     for row in brief.sources:
         if row["last_day"] is None:

@@ -14,7 +14,7 @@ from flows.run.clock import Reading, clock_check, note_clock, reading, step
 from flows.run.plan import plan_catch_up
 from flows.settings import Settings, read_profile
 from tests.invocation import invoke, last_final_day
-from warehouse.private import OWN_NAMES
+from warehouse.private import OWN_FILES, OWN_FOLDERS
 from warehouse.publication_queries import newest_day, run_that_published
 
 SOURCE = Path(__file__).parents[1] / "clock_offset.c"
@@ -73,7 +73,7 @@ def test_check_compares_with_the_run_before_however_often_it_is_made(tmp_path: P
 
 def test_reading_is_kept_among_the_files_of_the_home_that_nobody_else_reads(tmp_path: Path) -> None:
     note_clock(tmp_path, at(0))
-    assert {entry.name for entry in tmp_path.iterdir()} <= OWN_NAMES
+    assert {entry.name for entry in tmp_path.iterdir()} <= OWN_FILES | OWN_FOLDERS
 
 
 def test_two_readings_of_this_machine_show_no_step() -> None:
