@@ -34,7 +34,9 @@ CATALOGUE: Final = (CONSTANT, BY_COUNT, BY_TIMES)
 
 CONSTANT_TOLERANCE: Final = 0.01
 COUNT_TOLERANCE: Final = 0.05
-TIMES_TOLERANCE: Final = 0.001
+TIMES_TOLERANCE: Final = 0.01
+LEAST_DIFFICULTY: Final = 1
+"""Of the main chain; a test chain below it need not adjust."""
 RETARGET_DAYS: Final = RETARGET_TIMESPAN_S / 86_400
 
 
@@ -78,7 +80,8 @@ def check_difficulty_by_times(blocks: pl.DataFrame, days: pl.DataFrame) -> Itera
     spans = firsts.join(lasts, on="epoch", suffix="_last").select(
         (pl.col("epoch") + 1).alias("epoch"), (pl.col("time_s_last") - pl.col("time_s")).alias("span_s")
     )
-    factors = days.select("day", (pl.col("difficulty").shift(-1) / pl.col("difficulty").shift()).alias("factor"))
+    judged = days.with_columns(pl.when(pl.col("difficulty") >= LEAST_DIFFICULTY).then("difficulty"))
+    factors = judged.select("day", (pl.col("difficulty").shift(-1) / pl.col("difficulty").shift()).alias("factor"))
     retargets = (
         firsts.join(spans, on="epoch")
         .join(factors, on="day")

@@ -59,7 +59,7 @@ RESERVE: Final = CheckFacts(
 BALANCE: Final = CheckFacts(
     name="out is within five times of in over 30 days",
     severity="error",
-    window="each 30 days since 2014",
+    window="each 30 days since 2014, from the second year of a series on",
     reason=(
         "Coins that leave must have come. Recorded ratios of 30 days are 0.66 to 2.1 for miners and 0.31 to 1.7 for "
         "exchanges; outside of 0.2 to 5 one side is another unit."
@@ -92,6 +92,7 @@ MEAN_TOLERANCE: Final = 1e-3
 ROUNDING: Final = 1e-6
 KEPT_SHARE: Final = 0.9
 BALANCE_DAYS: Final = 30
+LEARNING_DAYS: Final = 365
 MOST_BALANCE: Final = 5
 USUAL_BALANCE: Final = (0.5, 2.5)
 FEE_DAYS: Final = 7
@@ -168,7 +169,8 @@ def _balance(days: pl.DataFrame, who: str, out: str, into: str) -> Iterator[Chec
     sums = (pl.col(name).rolling_sum(BALANCE_DAYS) for name in (out, into))
     ratio = next(sums) / next(sums)
     ratios = days.select("day", ratio.alias("out_over_in")).filter(pl.col("out_over_in").is_not_null())
-    ratios = ratios.filter(pl.col("day") >= LABELLED_TIMES)
+    # Wallets become known in the first year of a series: coins leave that nobody saw come, or the other way round.
+    ratios = ratios.slice(LEARNING_DAYS).filter(pl.col("day") >= LABELLED_TIMES)
     inside = pl.col("out_over_in").is_between(1 / MOST_BALANCE, MOST_BALANCE)
     yield none_broken(ratios, BALANCE.of(who), BALANCE.severity, inside, f"{1 / MOST_BALANCE:g} to {MOST_BALANCE}")
     low, high = USUAL_BALANCE
