@@ -160,7 +160,7 @@ def _blocks_changed(content: bytes, random: Random) -> tuple[str, bytes]:
             pl.when(pl.int_range(pl.len()) < rows.height - 4320).then(slug)
         ),
         "one pool for all": lambda: rows.with_columns(pl.lit("foundryusa").alias("pool_slug")),
-        "heights from 1 too high": lambda: rows.with_columns(pl.col("height") + 1),
+        "heights downwards": lambda: rows.with_columns(pl.col("height").reverse()),
         "times a day late": lambda: rows.with_columns(pl.col("date").dt.offset_by("1d")),
         "reversed": lambda: rows.reverse(),
         f"{count} rows twice": lambda: pl.concat([rows, rows[start : start + count]]),

@@ -18,8 +18,8 @@ import duckdb
 from tests.campaign.command import TIMED_OUT, Command, Finished
 from tests.invocation import last_final_day
 
-ERROR: Final = "error: "
-INTERRUPTED: Final = "interrupted: "
+LAST_LINES: Final = ("error: ", "interrupted: ", "terminated: ")
+"""How the one line begins with which a command ends."""
 OWN_PORT: Final = re.compile(r"(?<=127\.0\.0\.1):\d+")
 """Of servers of the campaign, another one in each try."""
 
@@ -101,7 +101,7 @@ def reports_of(finished: Finished) -> frozenset[str]:
 
 def one_line(finished: Finished) -> str | None:
     """What is wrong with how a command failed: None where it is one line and an exit code."""
-    lines = [line for line in finished.stderr.splitlines() if line.startswith((ERROR, INTERRUPTED))]
+    lines = [line for line in finished.stderr.splitlines() if line.startswith(LAST_LINES)]
     if finished.code == TIMED_OUT:
         return "it did not end"
     if "Traceback" in finished.stderr:
@@ -180,7 +180,7 @@ def judged(finished: Finished, home: Path, normal: Publication, before: Publicat
         return Outcome(Verdict.BROKEN, fault, wrong)
     if before is not None and (now is None or now.digests != before.digests):
         return Outcome(Verdict.BROKEN, fault, "the last publication is gone")
-    error = next(line for line in finished.stderr.splitlines() if line.startswith((ERROR, INTERRUPTED)))
+    error = next(line for line in finished.stderr.splitlines() if line.startswith(LAST_LINES))
     return Outcome(Verdict.REFUSED, fault, f"{finished.code}: {error[:160]}")
 
 
