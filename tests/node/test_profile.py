@@ -228,7 +228,7 @@ def test_other_labels_apply_from_the_next_block_on_and_are_reported(
     whole, node.chain = node.chain, node.chain[:MIDDLE]
     assert hashpivot(node, home, *DAILY).returncode == 0
     fewer = tmp_path / "fewer.csv"
-    fewer.write_text("address,entity,kind\n")
+    fewer.write_text("address,entity,kind\n2MyPejWtC8ZVuN5TkbEztE39DfT5dXvYePE,user,user\n")
     node.chain = whole
     assert hashpivot(node, home, *DAILY, HASHPIVOT_LABELS_FILE=str(fewer)).returncode == 0
     before = f"from miner_transfer where height < {MIDDLE} order by all"
