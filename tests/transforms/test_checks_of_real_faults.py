@@ -14,7 +14,6 @@ from flows.settings import read_profile
 from flows.sources.files.folder import Files
 from flows.sources.protocol import Request
 from schemas.check import Check
-from schemas.labels import UNKNOWN_POOL
 from schemas.observations import EXCHANGE_FLOW, Batch, ObservedTable
 from schemas.series import Group
 from transforms.build import build
@@ -79,7 +78,8 @@ def hole(source: str, series: str, first: date, days: int) -> Change:
 
 
 def every_second_pool_unknown(inputs: Inputs) -> Inputs:
-    pool = pl.when(pl.col("height") % 2 == 0).then(pl.lit(UNKNOWN_POOL)).otherwise("pool")
+    """As the reader makes it of a NULL, with the display name of the list that lies beside the file."""
+    pool = pl.when(pl.col("height") % 2 == 0).then(pl.lit("Unknown")).otherwise("pool")
     return replace(inputs, blocks=inputs.blocks.with_columns(pool.alias("pool")))
 
 

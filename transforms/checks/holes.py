@@ -23,8 +23,8 @@ POOLS_NAMED: Final = CheckFacts(
     severity="warning",
     window="last 30 days of blocks, and each year since 2017",
     reason=(
-        "Pools mark their blocks; the recorded lists name every block since 2021, and an unknown miner of a quarter of "
-        "all blocks would be news."
+        "Pools mark their blocks: a recorded list leaves 10 % unnamed in 2021 and 0.1 % in 2026, at most 22 % over 30 "
+        "days. An unknown miner of a quarter of all blocks would be news."
     ),
     fault="half of the pool names NULL",
 )
@@ -61,7 +61,8 @@ def check_gaps(days: pl.DataFrame) -> Iterator[Check]:
 
 def check_pools_named(blocks: pl.DataFrame) -> Iterator[Check]:
     """Check the share of dated `blocks` whose pool is known, where there are blocks of a week at least."""
-    unknown = (pl.col("pool") == UNKNOWN_POOL).fill_null(True)
+    # A list of display names writes it with a capital.
+    unknown = (pl.col("pool").str.to_lowercase() == UNKNOWN_POOL).fill_null(True)
     if blocks.height < LEAST_BLOCKS:
         return
     since = pl.col("day") > pl.col("day").max() - pl.duration(days=RECENT_DAYS)
