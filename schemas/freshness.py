@@ -7,6 +7,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from schemas.suppliers import REGISTRY
+
 FRESHNESS: Final = pl.Schema(
     {
         "subject": pl.String,
@@ -81,13 +83,16 @@ class Freshness:
 
 
 def freshness_of(rows: Iterable[Mapping[str, Any]], through: date) -> Freshness:
-    """From rows of `meta.freshness` of a run up to `through`; none of them where an older version has published."""
+    """From rows of `meta.freshness` of a run up to `through`; none of them where an older version has published.
+
+    The registry is not among the late: it comes with the code, so that no run can get a newer one.
+    """
     described_until = None
     worst: dict[str, Late] = {}
     for row in rows:
         if row["subject"] == "table" and row["table_name"] == HEADLINE_TABLE:
             described_until = row["last_day"]
-        if row["subject"] == "series" and row["is_late"]:
+        if row["subject"] == "series" and row["is_late"] and row["source"] != REGISTRY.name:
             late = Late(**{name: row[name] for name in ("source", "last_day", "days_behind", "allowed_lag_days")})
             if late.source not in worst or late.last_day < worst[late.source].last_day:
                 worst[late.source] = late

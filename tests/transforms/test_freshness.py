@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from schemas.check import Check
+from schemas.freshness import freshness_of
 from schemas.series import Group
 from transforms.build import Built, build
 from transforms.prepare import Inputs
@@ -158,8 +159,13 @@ def test_only_some_days_of_long_ago_are_thousands_of_days_behind(inputs: Inputs)
     assert rows(built, "table", table_name="capitulation_daily")[0]["days_behind"] == check.value
 
 
-def test_registry_that_nobody_keeps_up_is_late(inputs: Inputs) -> None:
-    assert not checks_of(build(replace(inputs, allowed_lag_days={"registry": 100})))["registry"].passed
+def test_registry_that_nobody_keeps_up_is_a_notice_as_no_run_can_get_a_newer_one(inputs: Inputs) -> None:
+    built = build(replace(inputs, allowed_lag_days={"registry": 100}))
+    check = checks_of(built)["registry"]
+    assert (check.severity, check.passed) == ("notice", True)
+    assert "days behind" in check.detail
+    assert rows(built, "source", source="registry")[0]["is_late"]
+    assert freshness_of(built.freshness.iter_rows(named=True), THROUGH).late == ()
 
 
 def test_supplier_of_whom_no_lag_is_known_is_listed_and_not_judged(inputs: Inputs) -> None:
