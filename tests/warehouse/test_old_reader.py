@@ -72,6 +72,7 @@ def test_an_old_driver_sees_the_comment_of_every_table_and_column(seen: dict[str
 def test_an_old_driver_reads_the_meta_tables(seen: dict[str, Any]) -> None:
     assert seen["meta"] == {
         "columns": sum(len(facts.columns) for facts in FACTS),
+        "freshness": 0,
         "nulls": 0,
         "quality": 0,
         "revisions": 0,
