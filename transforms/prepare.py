@@ -119,6 +119,7 @@ def prepare(inputs: Inputs) -> Prepared:
         Origin.FILINGS: inputs.filing_source,
         Origin.REGISTRY: REGISTRY.name,
     }
+    final = is_final(whole if chain_is_folded else None, inputs.now, described_until)
     return Prepared(
         inputs=inputs,
         blocks=blocks,
@@ -127,9 +128,7 @@ def prepare(inputs: Inputs) -> Prepared:
         flow_days=flow_days,
         values=values,
         resolved=resolved,
-        days=resolved.days.with_columns(
-            is_final(whole if chain_is_folded else None, inputs.now, described_until).alias("is_final")
-        ),
+        days=resolved.days.with_columns(pl.when(pl.col("sources") != "").then(final).alias("is_final")),
         described_until=described_until,
         chain_is_folded=chain_is_folded,
         flows_are_transfers=flows_are_transfers,

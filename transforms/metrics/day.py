@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from schemas.metric import Example, metric
+from schemas.metric import metric
 from schemas.units import Unit
 
 
@@ -22,11 +22,7 @@ def sources() -> pl.Expr:
     unit=Unit.YES_NO,
     error="A re-organisation deeper than six blocks, or a vendor's revision, may still move a final day.",
     null_rule="NULL on a day that nobody describes.",
-    examples=[
-        Example(given={"is_final": True, "sources": "node"}, gives=True),
-        Example(given={"is_final": True, "sources": ""}, gives=None),
-    ],
 )
 def is_final() -> pl.Expr:
     """Whether the day is over by two hours, has every main figure, and, where blocks are known, six later ones."""
-    return pl.when(pl.col("sources") != "").then(pl.col("is_final"))
+    return pl.col("is_final")
