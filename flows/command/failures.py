@@ -46,25 +46,25 @@ class StoppableGroup(click.Group):
             raise StoppedError from error
 
 
-def verbose_everywhere(group: click.Group) -> None:
-    """Let the group and every command in it take `--verbose`."""
+def verbose_everywhere(command: click.Command) -> None:
+    """Let the command take `--verbose`, and each command in it where it is a group."""
 
     def be_verbose(context: click.Context, _option: click.Parameter, given: bool) -> None:
         context.ensure_object(Reporting).verbose |= given
 
-    for command in (group, *group.commands.values()):
-        command.params.append(
-            click.Option(
-                ["--verbose"],
-                is_flag=True,
-                is_eager=True,
-                expose_value=False,
-                callback=be_verbose,
-                help="Show the traceback of a failure.",
-            )
+    command.params.append(
+        click.Option(
+            ["--verbose"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=be_verbose,
+            help="Show the traceback of a failure.",
         )
-        if isinstance(command, click.Group) and command is not group:
-            verbose_everywhere(command)
+    )
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            verbose_everywhere(each)
 
 
 def is_verbose() -> bool:

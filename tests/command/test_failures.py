@@ -15,6 +15,7 @@ import click
 import duckdb
 import pytest
 
+from flows.command.cli import cli
 from flows.command.failures import STOP_WORDS, StoppableGroup, exit_code_of, verbose_everywhere
 from schemas.errors import TransientError
 from tests.invocation import COMMAND, clean_environment, eventually
@@ -249,3 +250,15 @@ def test_any_error_is_one_line_and_its_traceback_is_shown_where_it_is_wanted(
     assert errors.splitlines()[-1].startswith(line)
     assert ("Traceback" in errors) == bool(verbose)
     assert verbose or errors.count("\n") == 1
+
+
+def every_command(command: click.Command) -> Iterator[click.Command]:
+    yield command
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            yield from every_command(each)
+
+
+def test_every_command_takes_the_option_once() -> None:
+    for command in every_command(cli):
+        assert [param.name for param in command.params].count("verbose") == 1, command.name
