@@ -21,7 +21,7 @@ def changed_files(folder: Path, *, all_of_them: bool = False) -> list[str]:
         # The time of its last change of any kind, which no program can set. It was the last file to be written.
         made_ns = manifest.stat().st_ctime_ns
     except FileNotFoundError:
-        return []
+        return [MANIFEST_NAME] if (folder / "current").exists() else []
     except PermissionError:
         raise
     except (OSError, ValueError, LookupError, TypeError):

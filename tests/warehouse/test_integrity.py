@@ -57,6 +57,10 @@ def break_manifest(published: Path) -> None:
     path.write_text("{}")
 
 
+def remove_manifest(published: Path) -> None:
+    (published / "manifest.json").resolve().unlink()
+
+
 def test_publication_that_nobody_touched_is_unchanged(published: Path, tmp_path: Path) -> None:
     assert changed_files(published) == []
     assert changed_files(published, all_of_them=True) == []
@@ -82,6 +86,7 @@ def test_digest_is_taken_only_where_size_or_time_differ(published: Path) -> None
         (add_log, ["hashpivot.duckdb.wal"], ["hashpivot.duckdb.wal"]),
         (flip_last_byte, [], [PARQUET]),
         (break_manifest, ["manifest.json"], ["manifest.json"]),
+        (remove_manifest, ["manifest.json"], ["manifest.json"]),
     ],
 )
 def test_change_after_the_publication_is_found(
