@@ -22,20 +22,20 @@ from tests.campaign.tries import Area, Outcome, Verdict, Workshop
 from tests.invocation import REPOSITORY
 
 AREAS: Final[dict[str, tuple[Area, int]]] = {
-    "kills": (kills.try_kill, 15),
-    "hosted sources fail": (source_faults.try_hosted_fault, 15),
-    "hosted figures change": (source_faults.try_changed_response, 15),
-    "node fails": (source_faults.try_node_fault, 8),
-    "exports change": (mutants.try_export, 20),
-    "registry changes": (mutants.try_registry, 20),
-    "other files change": (readers.try_reader, 10),
-    "clock": (clocks.try_clock, 6),
-    "full disk": (disks.try_full_disk, 8),
-    "damaged home": (disks.try_damage, 10),
-    "another user": (users.try_other_user, 15),
-    "processes at once": (users.try_several_processes, 3),
+    "kills": (kills.try_kill, 10),
+    "hosted sources fail": (source_faults.try_hosted_fault, 8),
+    "hosted figures change": (source_faults.try_changed_response, 8),
+    "node fails": (source_faults.try_node_fault, 5),
+    "exports change": (mutants.try_export, 15),
+    "registry changes": (mutants.try_registry, 30),
+    "other files change": (readers.try_reader, 25),
+    "clock": (clocks.try_clock, 3),
+    "full disk": (disks.try_full_disk, 4),
+    "damaged home": (disks.try_damage, 6),
+    "another user": (users.try_other_user, 25),
+    "processes at once": (users.try_several_processes, 2),
 }
-"""By name, one try and the share of the tries that the area gets."""
+"""By name, one try and the share of the tries that the area gets: more where a try takes a moment."""
 QUICK_TRIES: Final = 24
 
 
