@@ -37,6 +37,8 @@ AREAS: Final[dict[str, tuple[Area, int]]] = {
 }
 """By name, one try and the share of the tries that the area gets: more where a try takes a moment."""
 QUICK_TRIES: Final = 24
+NEED_DATA: Final = ("kills", "exports change", "other files change", "clock")
+"""Areas that start from real data, which the project holds no copy of."""
 
 
 def main() -> int:
@@ -51,9 +53,9 @@ def main() -> int:
     parser.add_argument("--verbose", action="store_true", help="print every try")
     parser.add_argument("--data", type=Path, default=REPOSITORY.parent / "shared" / "data", help="folder of real data")
     options = parser.parse_args()
-    names = (
-        [options.only] if options.only else list(_names(options.area, QUICK_TRIES if options.quick else options.tries))
-    )
+    tries = QUICK_TRIES if options.quick else options.tries
+    areas = _possible(options.area or list(AREAS), options.data)
+    names = [options.only] if options.only else list(_names(areas, tries))
 
     command.prepare()
     folder = Path(tempfile.mkdtemp(prefix="campaign-"))
@@ -67,9 +69,22 @@ def main() -> int:
             rmtree(folder, ignore_errors=True)
 
 
-def _names(areas: list[str] | None, tries: int) -> Iterator[str]:
+def _possible(areas: list[str], data: Path) -> list[str]:
+    """The areas that this machine allows; each of the others is named with the reason."""
+    reasons = dict.fromkeys(NEED_DATA, f"no real data at {data}") if not data.is_dir() else {}
+    if not clocks.is_possible():
+        reasons["clock"] = "no C compiler"
+    if not users.is_possible():
+        reasons["another user"] = "not root"
+    for area in areas:
+        if area in reasons:
+            print(f"left out: {area}: {reasons[area]}", file=sys.stderr)
+    return [area for area in areas if area not in reasons]
+
+
+def _names(areas: list[str], tries: int) -> Iterator[str]:
     """Names of the tries, of all areas in turn so that a campaign that is ended early has tried a little of each."""
-    chosen = {area: AREAS[area][1] for area in areas or AREAS}
+    chosen = {area: AREAS[area][1] for area in areas}
     left = {area: max(1, round(tries * share / sum(chosen.values()))) for area, share in chosen.items()}
     numbered: Counter[str] = Counter()
     while any(left.values()):
