@@ -119,7 +119,7 @@ def _ticker() -> pa.Column:
 
 
 def _cik() -> pa.Column:
-    return _whole("SEC Central Index Key; NULL where not known", "number", 1, 9_999_999_999, optional=True)
+    return _whole("SEC Central Index Key; NULL where not known", "number", 1, 9_999_999, optional=True)
 
 
 def _source_url() -> pa.Column:

@@ -253,6 +253,11 @@ def test_gap_is_named_with_its_days(sound: Inputs) -> None:
     assert "miner_outflow_sat: 2025-05-01 to 2025-06-09" in broken[holes.NO_GAP.name].detail
 
 
+def test_long_gap_of_early_years_is_named(sound: Inputs) -> None:
+    broken = found(hole(VENDOR, "difficulty", date(2012, 5, 1), 40)(sound))
+    assert "difficulty: 2012-05-01 to 2012-06-09" in broken[holes.NO_GAP.name].detail
+
+
 def test_series_that_is_wrong_is_named_with_its_weeks(sound: Inputs) -> None:
     broken = found(scaled(VENDOR, OUTFLOW, 1e3, last(VENDOR, 322))(sound))
     detail = broken[own_scale.LEVEL.name].detail

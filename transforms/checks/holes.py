@@ -14,7 +14,7 @@ from transforms.checks.days import MOST_NAMED, NORMAL_TIMES, RECENT_DAYS
 NO_GAP: Final = CheckFacts(
     name="no series has a gap",
     severity="warning",
-    window="each day since 2013 between the first and the last of a series",
+    window="each day since 2013 between the first and the last of a series; before, gaps of more than 30 days",
     reason="A window over a gap is NULL or rests on fewer days; a source may never fill it, so that it does not stop.",
     fault="40-day holes",
 )
@@ -30,6 +30,8 @@ POOLS_NAMED: Final = CheckFacts(
 )
 CATALOGUE: Final = (NO_GAP, POOLS_NAMED)
 
+EARLY_GAP: Final = timedelta(30)
+"""Before `NORMAL_TIMES` there were days without a flow, and weeks without a price."""
 MOST_UNKNOWN: Final = 0.25
 LEAST_BLOCKS: Final = 1_008
 NAMED_SINCE: Final = 2017
@@ -39,8 +41,10 @@ def check_gaps(days: pl.DataFrame) -> Iterator[Check]:
     """Name the gaps of every series of the resolved `days`, one column a series, with their days."""
     named, count = [], 0
     for name in SERIES:
-        known = days.select("day", name).drop_nulls().filter(pl.col("day") >= NORMAL_TIMES)
-        gaps = known.select("day", before=pl.col("day").shift()).filter(pl.col("day") - pl.col("before") > timedelta(1))
+        known = days.select("day", name).drop_nulls().select("day", before=pl.col("day").shift())
+        missing = pl.col("day") - pl.col("before") - timedelta(1)
+        is_normal = pl.col("before") >= NORMAL_TIMES
+        gaps = known.filter(missing > pl.when(is_normal).then(timedelta(0)).otherwise(EARLY_GAP))
         if gaps.is_empty():
             continue
         count += gaps.height
