@@ -36,6 +36,8 @@ _LAST_DAY: Final = date(2049, 12, 31)
 _MILLION: Final = 1_000_000
 _TRILLION: Final = 1_000_000 * _MILLION
 _POWER_LIMIT_MW: Final = 20_000
+_SITE_LIMIT_MW: Final = 5_000
+"""Of one site that has its power: a judgement, at more than twice the largest that anybody plans to have in 2026."""
 _EFFICIENCY_TOLERANCE: Final = 0.02
 _POWER_AND_VALUE: Final = ("critical_it_mw", "gross_mw", "contract_value_usd", "with_extensions_value_usd")
 
@@ -437,7 +439,13 @@ SITE: Final = _schema(
         "ticker": _ticker(),
         "location": _text("County or town, state or province"),
         "grid": _text("Grid operator or utility; from the location where the source does not name it", optional=True),
-        "energized_mw": _megawatt("Power available today; for some sites generation or mere access, see the notes"),
+        "energized_mw": _number(
+            "Power available today; for some sites generation or mere access, see the notes",
+            Unit.MEGAWATT.label,
+            0.1,
+            _SITE_LIMIT_MW,
+            optional=True,
+        ),
         "pipeline_mw": _megawatt("Power planned or approved, the energised part included where the notes say so"),
         "current_use": _choice(
             "What the power does: 'mining', 'converting' to AI, 'hpc' already, or 'pipeline' with no load yet",

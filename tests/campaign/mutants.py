@@ -188,7 +188,7 @@ def _registry_changed(content: bytes, table: str, random: Random) -> tuple[str, 
         if types[header[column]] == pl.Date:
             row[column] = f"{int(old[:4]) + random.choice([-30, 30])}{old[4:]}"
         else:
-            factor = random.choice([100, 1000, -1])
+            factor = random.choice([1000, -1])
             row[column] = f"{float(old) * factor:.10g}" if "." in old else f"{round(float(old) * factor)}"
         fault = f"{header[column]} of {row[0]} {old} as {row[column]}"
     elif kind == "row twice" and rows:

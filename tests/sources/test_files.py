@@ -388,7 +388,8 @@ class TestPoolBlocks:
         (tmp_path / "names.json").write_text(json.dumps({"deep": "Deep Pool", "north": "North"}))
         batches, notices = observed(tmp_path)
         assert batches[0].rows["pool"][0] == "deep"
-        assert [notice.origin for notice in notices] == ["names.json"]
+        assert [notice.origin for notice in notices] == ["names.json", "sub/blocks.parquet"]
+        assert "pools are called by their slugs" in notices[1].message
 
     def test_slug_without_a_name_stays_and_is_reported(self, tmp_path):
         put_blocks(tmp_path, pool_slug=["deep", "north", "west", ""])
@@ -405,10 +406,12 @@ class TestPoolBlocks:
         (tmp_path / "x.json").write_text(content)
         batches, notices = observed(tmp_path)
         assert batches[0].rows["pool"][0] == "deep"
-        assert [notice.origin for notice in notices] == ["x.json"]
+        assert [notice.origin for notice in notices] == ["x.json", "blocks.parquet"]
 
     def test_gaps_in_heights_are_accepted_and_order_does_not_matter(self, tmp_path):
-        put_blocks(tmp_path, height=[905, 3, 901, 80])
+        at = datetime(2024, 6, 1, 0, 5, tzinfo=UTC)
+        hours = [timedelta(hours=n) for n in (9, 0, 3, 1)]
+        put_blocks(tmp_path, height=[905, 3, 901, 80], date=[at + each for each in hours])
         assert observed(tmp_path)[0][0].rows["height"].to_list() == [3, 80, 901, 905]
 
     def test_repeated_rows_are_dropped_and_counted(self, tmp_path):
@@ -441,6 +444,7 @@ class TestPoolBlocks:
             ({"date": [datetime(1970, 1, 1, tzinfo=UTC)] * 4}, "row 1, column date"),
             ({"date": [NOW, NOW, NOW + timedelta(hours=3), NOW]}, "row 3, column date"),
             ({"date": [NOW, None, NOW, NOW]}, "row 2, column date"),
+            ({"date": [NOW, NOW, NOW - timedelta(hours=7), NOW]}, "row 3, column date"),
         ],
     )
     def test_impossible_block_is_rejected(self, tmp_path, columns, place):
@@ -477,7 +481,7 @@ class TestPoolBlocks:
     def test_other_parquet_is_skipped(self, tmp_path):
         put_blocks(tmp_path)
         pl.DataFrame({"address": ["x"]}).write_parquet(tmp_path / "labels.parquet")
-        assert [notice.origin for notice in observed(tmp_path)[1]] == ["labels.parquet"]
+        assert [notice.origin for notice in observed(tmp_path)[1]] == ["labels.parquet", "blocks.parquet"]
 
     def test_damage_that_would_end_the_process_is_rejected(self, tmp_path):
         path = put_blocks(tmp_path)
@@ -544,7 +548,7 @@ class TestOverlap:
             ("old.parquet", [900, 901]),
             ("new.parquet", [902, 903, 904, 905]),
         ]
-        assert "2 of its rows are also in new.parquet" in notices[0].message
+        assert any("2 of its rows are also in new.parquet" in notice.message for notice in notices)
 
 
 class TestFolder:

@@ -263,3 +263,10 @@ def test_series_that_is_wrong_is_named_with_its_weeks(sound: Inputs) -> None:
     detail = broken[own_scale.LEVEL.name].detail
     assert detail.startswith("1 of 22 series broken: miner_outflow_sat: ")
     assert "26 of 640 weeks broken: 2025-05-25" in detail
+
+
+def test_missing_blocks_are_named_with_their_heights_and_days(sound: Inputs) -> None:
+    first, last = 700_000, 700_999
+    without = replace(sound, blocks=sound.blocks.filter(~pl.col("height").is_between(first, last)))
+    detail = found(without)[holes.NO_BLOCK_MISSING.name].detail
+    assert detail == "700,000 to 700,999 (2021-09-11 to 2021-09-17)"

@@ -28,7 +28,14 @@ POOLS_NAMED: Final = CheckFacts(
     ),
     fault="half of the pool names NULL",
 )
-CATALOGUE: Final = (NO_GAP, POOLS_NAMED)
+NO_BLOCK_MISSING: Final = CheckFacts(
+    name="no block is missing",
+    severity="warning",
+    window="each height between the first and the last block",
+    reason="A day that lacks a block has no totals and no shares of pools, and another source may hide that of totals.",
+    fault="40 days of blocks missing",
+)
+CATALOGUE: Final = (NO_GAP, POOLS_NAMED, NO_BLOCK_MISSING)
 
 EARLY_GAP: Final = timedelta(30)
 """Before `NORMAL_TIMES` there were days without a flow, and weeks without a price."""
@@ -60,6 +67,25 @@ def check_gaps(days: pl.DataFrame) -> Iterator[Check]:
         value=float(count),
         expected="a value on each day between the first and the last",
         detail="; ".join(named) or "0 gaps",
+    )
+
+
+def check_missing_blocks(blocks: pl.DataFrame) -> Iterator[Check]:
+    """Name the heights that are missing between dated `blocks`, which are sorted, with the days around them."""
+    before = blocks.select("height", "day", after=pl.col("height").shift(), since=pl.col("day").shift())
+    gaps = before.filter(pl.col("height") - pl.col("after") > 1)
+    ranges = [
+        f"{after + 1:,} to {height - 1:,} ({since} to {day})"
+        for height, day, after, since in gaps.head(MOST_NAMED).iter_rows()
+    ]
+    more = f" and {gaps.height - MOST_NAMED} more" if gaps.height > MOST_NAMED else ""
+    yield Check(
+        check_name=NO_BLOCK_MISSING.name,
+        severity=NO_BLOCK_MISSING.severity,
+        passed=gaps.is_empty(),
+        value=float((gaps["height"] - gaps["after"] - 1).sum()),
+        expected="a block at each height between the first and the last",
+        detail=f"{', '.join(ranges)}{more}" or "0 gaps",
     )
 
 

@@ -11,7 +11,7 @@ from schemas.table import Lineage, Origin, Table, Tables
 from transforms.checks.between_sources import PRICE, check_conflicts, check_issuance, check_prices, counted_days
 from transforms.checks.days import NORMAL_TIMES, RECENT_DAYS, none_broken
 from transforms.checks.difficulty import check_difficulty_by_count, check_difficulty_by_times
-from transforms.checks.holes import check_gaps, check_pools_named
+from transforms.checks.holes import check_gaps, check_missing_blocks, check_pools_named
 from transforms.checks.identities import check_identities
 from transforms.checks.last_publication import check_last_publication
 from transforms.checks.own_scale import check_own_scale
@@ -79,6 +79,7 @@ def check_series(given: Prepared) -> Iterator[Check]:
         yield from check_difficulty_by_count(counted)
     yield from check_difficulty_by_times(given.blocks, days)
     yield from check_pools_named(given.blocks)
+    yield from check_missing_blocks(given.blocks)
 
 
 def check_days(days: pl.DataFrame) -> Iterator[Check]:

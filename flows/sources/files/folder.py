@@ -163,8 +163,7 @@ def _with_pool_names(readings: list[Reading], skipped: dict[str, _Skipped]) -> l
             ]
             origin, names = pool_blocks.pick_names(reading, candidates)
             used.add(origin)
-            if names:
-                reading = pool_blocks.with_names(reading, names)
+            reading = pool_blocks.with_names(reading, names) if names else pool_blocks.without_names(reading)
         named.append(reading)
     for origin in used:
         skipped.pop(origin, None)

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -26,6 +26,9 @@ HIGHEST_HEIGHT: Final = 10_000_000
 """Some 150 years of blocks; above it lie times and hashes that were taken for heights."""
 HEADER_LEAD_HOURS: Final = 2
 """Nodes accept a header time up to this far ahead of their clock, so such a block is not an error."""
+MOST_HOURS_BACK: Final = 6
+"""A block may be some three hours older than one before it: later than the median of the last eleven, of which each
+may be two hours ahead."""
 NAMED_SLUGS_RATIO: Final = 0.5
 """A JSON object that names more than this part of the slugs is their list of names; other JSON names none."""
 
@@ -60,8 +63,8 @@ def read(origin: str, content: bytes, now: datetime) -> Reading:
     """What the file states, slugs as pool names; blank slugs become `unknown`.
 
     Shape: the columns of `schemas.observations.BLOCK`, sorted by height, gaps left as they are; header times as they
-    are, so they may step backward. Difficulty, subsidy and fees are NULL: the file does not state them. Rows that
-    repeat another are dropped with a notice. Raises `BadInputError` on anything else that is invalid.
+    are, so they may step backward by hours. Difficulty, subsidy and fees are NULL: the file does not state them. Rows
+    that repeat another are dropped with a notice. Raises `BadInputError` on anything else that is invalid.
     """
     schema = _schema(origin, content)
     for name in COLUMNS:
@@ -137,6 +140,12 @@ def with_names(reading: Reading, names: Mapping[str, str]) -> Reading:
     return replace(reading, rows=reading.rows.with_columns(named), notices=(*reading.notices, *notices))
 
 
+def without_names(reading: Reading) -> Reading:
+    """`reading` as it is, with a notice that no list of names lies beside the file."""
+    message = "no list of display names beside it; pools are called by their slugs"
+    return replace(reading, notices=(*reading.notices, message))
+
+
 def _damaged(origin: str, error: BaseException) -> BadInputError:
     first_line = (str(error).splitlines() or [""])[0]
     return BadInputError(origin, first_line, "a whole Parquet file", "the file is damaged, fetch it again")
@@ -204,7 +213,18 @@ def _check_rows(origin: str, stated: pl.DataFrame, now: datetime) -> None:
         .select("row", "height", "row_first", "slug_first", _as_text(pl.col("block_at_first")))
         .iter_rows(named=True)
     ]
+    if not faults:  # in order of height, which must be one
+        faults += _backwards(stated)
     raise_first(origin, faults)
+
+
+def _backwards(stated: pl.DataFrame) -> Iterator[Fault]:
+    """The first block that is older than one before it by more than consensus allows."""
+    newest = stated.sort("height").with_columns(newest=pl.col("block_at").cum_max())
+    older = newest.filter(pl.col("newest") - pl.col("block_at") > timedelta(hours=MOST_HOURS_BACK)).head(1)
+    for row, found, before in older.select("row", _as_text(pl.col("block_at")), _as_text(pl.col("newest"))).iter_rows():
+        expected = f"a time up to {MOST_HOURS_BACK} hours before {before}, which a lower block has"
+        yield Fault(row=row, column="date", value=found, expected=expected)
 
 
 def _is_blank_or_name(slug: pl.Expr) -> pl.Expr:
