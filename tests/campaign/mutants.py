@@ -21,6 +21,7 @@ Rows = list[list[str]]
 FEWEST_ROWS: Final = 400
 FACTORS: Final = {"x1000": 1000.0, "x100": 100.0, "x0.01": 0.01, "x0.001": 0.001}
 WINDOWS_DAYS: Final = (1, 7, 20, 60, 322)
+CHECKED: Final = ("source_url", "known_at")
 USED: Final = frozenset(column.header for column in METRICS) | {"time"}
 
 
@@ -200,7 +201,9 @@ def _registry_changed(content: bytes, table: str, random: Random) -> tuple[str, 
         column = random.randrange(len(header))
         header[column], fault = header[column].upper(), f"{header[column]} in capitals"
     elif kind == "swapped":
-        header[0], header[-1], fault = header[-1], header[0], "first and last column swapped"
+        # Two columns of prose could be swapped, and nobody but a reader would know.
+        column = figures[-1] if figures and figures[-1] else next(n for n, name in enumerate(header) if name in CHECKED)
+        header[0], header[column], fault = header[column], header[0], f"{header[0]} and {header[column]} swapped"
     elif kind == "cut":
         return "cut in half", content[: len(content) // 2]
     else:

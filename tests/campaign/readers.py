@@ -56,6 +56,11 @@ def try_reader(workshop: Workshop, name: str, random: Random) -> Outcome:
         found = READERS[pattern](damaged)
     except REFUSALS as error:
         return Outcome(Verdict.REFUSED, fault, " ".join(str(error).split())[:160])
-    if found == _undamaged(READERS[pattern], path):
+    undamaged = _undamaged(READERS[pattern], path)
+    if found == undamaged:
         return Outcome(Verdict.UNCHANGED, fault)
+    if isinstance(found, set) and found < undamaged:
+        return Outcome(
+            Verdict.REPORTED, fault, "a list cut at the end of a line: a run reports that the labels changed"
+        )
     return Outcome(Verdict.SILENT, fault, "read as something else")
