@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import traceback
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -232,6 +233,18 @@ def _note_current(run: Run, connection: Connection) -> None:
             journal.note_current(connection, *current)
 
 
+def _chain(error: BaseException) -> list[BaseException]:
+    """The error, and those it was raised from or while another was handled; they may name each other in a circle."""
+    found: list[BaseException] = []
+    pending: list[BaseException | None] = [error]
+    while pending:
+        each = pending.pop()
+        if each is not None and each not in found:
+            found.append(each)
+            pending += [each.__cause__, each.__context__]
+    return found
+
+
 def _record_failure(run: Run, error: BaseException) -> None:
     if isinstance(error, HashpivotError):
         message = str(error)
@@ -239,6 +252,9 @@ def _record_failure(run: Run, error: BaseException) -> None:
         message = cell(f"{type(error).__name__}: {error}")
     else:
         message = f"interrupted ({type(error).__name__})"
+    # DuckDB waits without an end for a database of which the frames of the error still hold a result.
+    for each in _chain(error):
+        traceback.clear_frames(each.__traceback__)
     # Where the database itself is what failed, the first error is the one to report.
     with suppress(HashpivotError), open_working(run.settings.working_database) as connection:
         journal.end(connection, run.run_id, status="failed", ended_at=datetime.now(UTC), error=message)

@@ -200,7 +200,7 @@ def _registry_changed(content: bytes, table: str, random: Random) -> tuple[str, 
     elif kind == "renamed":
         column = random.randrange(len(header))
         header[column], fault = header[column].upper(), f"{header[column]} in capitals"
-    elif kind == "swapped":
+    elif kind == "swapped" and rows:
         # Two columns of prose could be swapped, and nobody but a reader would know.
         column = figures[-1] if figures and figures[-1] else next(n for n, name in enumerate(header) if name in CHECKED)
         header[0], header[column], fault = header[column], header[0], f"{header[0]} and {header[column]} swapped"
