@@ -12,17 +12,27 @@ T = TypeVar("T")
 OTHER_USER = "nobody"
 
 
+def can_become_other_user() -> bool:
+    """Whether this process may give up its user for another."""
+    return os.geteuid() == 0
+
+
+def become_other_user() -> None:
+    """Give up the rights of root in this process for good."""
+    user = pwd.getpwnam(OTHER_USER)
+    os.setgroups([])
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+
+
 def as_other_user(work: Callable[[], T]) -> T:
     """The result of `work` in a process of the user `nobody`, or the exception that it raised there."""
-    if os.geteuid() != 0:
+    if not can_become_other_user():
         pytest.skip("only root can become another user")
-    user = pwd.getpwnam(OTHER_USER)
     reader, writer = os.pipe()
     if (child := os.fork()) == 0:
         try:
-            os.setgroups([])
-            os.setgid(user.pw_gid)
-            os.setuid(user.pw_uid)
+            become_other_user()
             done: tuple[bool, object] = (True, work())
         except BaseException as error:
             done = (False, error)

@@ -17,9 +17,11 @@ from shutil import rmtree
 from time import monotonic
 from typing import Final
 
+from tests import clock
 from tests.campaign import clocks, command, disks, kills, mutants, readers, source_faults, users
 from tests.campaign.tries import Area, Outcome, Verdict, Workshop
 from tests.invocation import REPOSITORY
+from tests.other_user import can_become_other_user
 
 AREAS: Final[dict[str, tuple[Area, int]]] = {
     "kills": (kills.try_kill, 10),
@@ -72,9 +74,9 @@ def main() -> int:
 def _possible(areas: list[str], data: Path) -> list[str]:
     """The areas that this machine allows; each of the others is named with the reason."""
     reasons = dict.fromkeys(NEED_DATA, f"no real data at {data}") if not data.is_dir() else {}
-    if not clocks.is_possible():
+    if not clock.can_be_set():
         reasons["clock"] = "no C compiler"
-    if not users.is_possible():
+    if not can_become_other_user():
         reasons["another user"] = "not root"
     for area in areas:
         if area in reasons:

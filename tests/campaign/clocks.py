@@ -1,15 +1,14 @@
 """Runs while the clock is wrong, and runs after it was set right."""
 
-import shutil
 import subprocess
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Final
 
-from tests.campaign.command import TIMED_OUT, Finished
+from tests import clock
+from tests.campaign.command import LONGEST_SECONDS, TIMED_OUT, Finished
 from tests.campaign.tries import NotWholeError, Outcome, Verdict, Workshop, healed, one_line, reports_of, whole
 from tests.invocation import COMMAND, clean_environment
 
@@ -26,36 +25,25 @@ OFFSETS: Final = (
     timedelta(days=400),
     timedelta(days=5000),
 )
-LIBRARY: Final = Path(__file__).parents[1] / "clock_offset.c"
 
 
-@dataclass(frozen=True)
-class _Clock:
-    library: Path
-
-    def run(self, *arguments: str, folder: Path) -> Finished:
-        environment = clean_environment(HOME=str(folder), LD_PRELOAD=str(self.library))
-        try:
-            done = subprocess.run(
-                [COMMAND, *arguments],
-                cwd=folder,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=300,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            return Finished(TIMED_OUT, "", "")
-        return Finished(done.returncode, done.stdout, done.stderr)
+_preloaded: Final = cache(clock.preloaded)
 
 
-@cache
-def _clock(folder: Path, offset: timedelta) -> _Clock:
-    library = folder / f"clock-{round(offset.total_seconds())}.so"
-    seconds = f"-DOFFSET_SECONDS=({round(offset.total_seconds())}L)"
-    subprocess.run(["cc", "-O2", "-shared", "-fPIC", seconds, "-o", library, LIBRARY], check=True)
-    return _Clock(library)
+def _run(preload: str, *arguments: str, folder: Path) -> Finished:
+    try:
+        done = subprocess.run(
+            [COMMAND, *arguments],
+            cwd=folder,
+            env=clean_environment(HOME=str(folder), LD_PRELOAD=preload),
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Finished(TIMED_OUT, "", "")
+    return Finished(done.returncode, done.stdout, done.stderr)
 
 
 def try_clock(workshop: Workshop, name: str, random: Random) -> Outcome:
@@ -66,8 +54,8 @@ def try_clock(workshop: Workshop, name: str, random: Random) -> Outcome:
     is_empty = random.random() < 0.5
     home = workshop.place(name, None if is_empty else start)
     fault = f"clock {offset / timedelta(days=1):+.1f} days, {'empty home' if is_empty else 'published home'}"
-    clock = _clock(workshop.folder, offset)
-    finished = clock.run("daily", "--plain", "--json", "--home", str(home), *files, folder=home.parent)
+    preload = _preloaded(workshop.folder, offset)
+    finished = _run(preload, "daily", "--plain", "--json", "--home", str(home), *files, folder=home.parent)
     try:
         published = whole(home)
     except NotWholeError as error:
@@ -85,8 +73,3 @@ def try_clock(workshop: Workshop, name: str, random: Random) -> Outcome:
     return healed(workshop, workshop.daily(home, *files), home, normal, fault) or Outcome(
         Verdict.REPORTED if finished.code == 0 else Verdict.REFUSED, fault, "the next run is right"
     )
-
-
-def is_possible() -> bool:
-    """Whether there is a C compiler for the clock."""
-    return shutil.which("cc") is not None

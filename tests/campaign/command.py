@@ -29,7 +29,6 @@ PRELOADED: Final = [
 ]
 LONGEST_SECONDS: Final = 300.0
 TIMED_OUT: Final = -1000
-NOBODY: Final = 65534
 
 
 @dataclass(frozen=True)
@@ -106,13 +105,6 @@ def in_process(work: Callable[..., Any], *arguments: Any) -> None:
     process.join()
     if process.exitcode:
         raise RuntimeError(f"{work.__name__} ended with {process.exitcode}")
-
-
-def become_nobody() -> None:
-    """Give up the rights of root for good."""
-    os.setgroups([])
-    os.setgid(NOBODY)
-    os.setuid(NOBODY)
 
 
 def _command(command: Command, stdout: str, stderr: str) -> None:

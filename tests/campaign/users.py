@@ -1,7 +1,6 @@
 """Another user of the machine at the files of a home, and several processes of one user at once."""
 
 import fcntl
-import os
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -9,15 +8,11 @@ from typing import Final
 
 import duckdb
 
-from tests.campaign.command import become_nobody, in_process
+from tests.campaign.command import in_process
 from tests.campaign.tries import NotWholeError, Outcome, Verdict, Workshop, healed, judged, one_line, whole
+from tests.other_user import become_other_user
 
 BUSY: Final = 75
-
-
-def is_possible() -> bool:
-    """Whether we may become another user."""
-    return os.getuid() == 0
 
 
 def try_other_user(workshop: Workshop, name: str, random: Random) -> Outcome:
@@ -117,7 +112,7 @@ ATTEMPTS: Final[dict[str, Callable[[Path], None]]] = {
 
 
 def _attempt(kind: str, path: Path, report: Path) -> None:
-    become_nobody()
+    become_other_user()
     try:
         ATTEMPTS[kind](path)
     except (OSError, duckdb.Error):

@@ -1,8 +1,6 @@
 """A run with the clock ahead ends nothing: what it dated in the future counts for nothing, and the step is reported."""
 
 import json
-import os
-import shutil
 import subprocess
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,11 +12,11 @@ import pytest
 from flows.run.clock import Reading, clock_check, note_clock, reading, step
 from flows.run.plan import plan_catch_up
 from flows.settings import Settings, read_profile
+from tests import clock
 from tests.invocation import invoke, last_final_day
 from warehouse.private import OWN_FILES, OWN_FOLDERS
 from warehouse.publication_queries import newest_day, run_that_published
 
-SOURCE = Path(__file__).parents[1] / "clock_offset.c"
 AHEAD_DAYS = 33
 DAY = timedelta(days=1)
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -101,13 +99,9 @@ class Stepped:
 @pytest.fixture(scope="module")
 def clock_ahead(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A library that sets the clock of a process ahead."""
-    if shutil.which("cc") is None:
+    if not clock.can_be_set():
         pytest.skip("no C compiler for tests/clock_offset.c")
-    library = tmp_path_factory.mktemp("clock") / "clock_offset.so"
-    offset = f"-DOFFSET_SECONDS={AHEAD_DAYS * 86_400}"
-    subprocess.run(["cc", "-O2", "-shared", "-fPIC", offset, "-o", str(library), str(SOURCE)], check=True)
-    # The tests themselves may run with another clock, see `make test-at`.
-    return f"{library} {os.environ.get('LD_PRELOAD', '')}".strip()
+    return clock.preloaded(tmp_path_factory.mktemp("clock"), AHEAD_DAYS * DAY)
 
 
 @pytest.fixture(scope="module")

@@ -13,18 +13,9 @@ import pytest
 from flows.reports import alerts
 from tests.invocation import invoke, last_final_day
 from tests.replay import ReplayServer
-from tests.replay.sites.coinmetrics import FIRST_DAY, CoinMetricsReplay
+from tests.replay.sites.coinmetrics import FIRST_DAY, ONLY_COINMETRICS, CoinMetricsReplay
 
 TIME_SCALE = 0.1
-PROFILE = """
-title = "Coin Metrics and nothing else"
-degrades = true
-sources = ["coinmetrics"]
-[precedence]
-price = ["coinmetrics"]
-chain = ["coinmetrics"]
-exchange_flows = ["coinmetrics"]
-"""
 
 
 @dataclass(frozen=True)
@@ -56,7 +47,7 @@ def stopped(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     site = CoinMetricsReplay()
     site.through = last_day = LAST_DAYS[request.param]
     folder = tmp_path_factory.mktemp("stopped")
-    (folder / "mine.toml").write_text(PROFILE, encoding="utf-8")
+    (folder / "mine.toml").write_text(ONLY_COINMETRICS, encoding="utf-8")
     with ReplayServer([site], time_scale=TIME_SCALE) as server:
         settings = server.settings() | {"HASHPIVOT_PROFILE": "mine.toml"}
         yield Stopped(folder, invoke(folder, "daily", **settings), last_day, settings)

@@ -20,6 +20,7 @@ from flows.scheduled.tasks import LOCK_TIMEOUT_SECONDS, PUBLISH_TIMEOUT_SECONDS
 from flows.settings import Settings
 from tests.invocation import PYTHON, clean_environment, eventually
 from tests.node.replay_node import Fault, ReplayNode, recorded
+from tests.replay.sites.coinmetrics import ONLY_COINMETRICS
 from tests.scheduled.serving import (
     SCREENSHOTS,
     Serving,
@@ -37,15 +38,6 @@ SLACK_SECONDS = 12
 START_SLACK_SECONDS = 60
 """The same for a process, whose imports alone take long on such a machine."""
 OUR_THREADS = ("node", "shard", "ThreadPoolExecutor", "timeout-watcher")
-WEB_PROFILE = """
-title = "One hosted source"
-degrades = true
-sources = ["coinmetrics"]
-[precedence]
-price = ["coinmetrics"]
-chain = ["coinmetrics"]
-exchange_flows = ["coinmetrics"]
-"""
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +164,7 @@ def test_limit_of_a_run_ends_it_in_the_middle_of_a_call(served: Serving, silent:
 def test_limit_of_a_task_holds_as_soon_as_the_client_lets_go_of_one_response(served: Serving, silent: str) -> None:
     before = published_version(served)
     profile = served.folder / "web.toml"
-    profile.write_text(WEB_PROFILE, encoding="utf-8")
+    profile.write_text(ONLY_COINMETRICS, encoding="utf-8")
     # The client waits 30 s for a response, here 0.9 s; four of them would take longer than the task may.
     response_seconds = 0.9
     short_waits = {"HASHPIVOT_COINMETRICS_URL": f"{silent}/v4", "HASHPIVOT_WEB_TIME_SCALE": str(response_seconds / 30)}

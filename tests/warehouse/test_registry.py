@@ -240,6 +240,12 @@ BROKEN_RULES = [
 ]
 
 
+def assert_names(error: BadInputError, table: str, line: int, column: str, expected: str) -> None:
+    assert error.place.startswith(f"{table}.csv line {line}, column")
+    assert column in error.place
+    assert expected in error.expected
+
+
 @pytest.mark.parametrize(("table", "key", "column", "written", "rule"), BROKEN_RULES)
 def test_broken_row_rule_is_named_with_the_cells_it_reads(
     folder: Path, table: str, key: str, column: str, written: str, rule: str
@@ -247,9 +253,7 @@ def test_broken_row_rule_is_named_with_the_cells_it_reads(
     line = set_cell(folder, table, key, column, written)
     with pytest.raises(BadInputError) as caught:
         load_registry(folder)
-    assert caught.value.place.startswith(f"{table}.csv line {line}, column")
-    assert column in caught.value.place
-    assert rule in caught.value.expected
+    assert_names(caught.value, table, line, column, rule)
 
 
 SEC = "https://www.sec.gov/Archives/edgar/data"
@@ -309,9 +313,7 @@ def test_figure_name_or_address_that_cannot_be_is_refused(
     line = set_cell(folder, table, key, column, written)
     with pytest.raises(BadInputError) as caught:
         checked(read_sheet(folder, table))
-    assert caught.value.place.startswith(f"{table}.csv line {line}, column")
-    assert column in caught.value.place
-    assert expected in caught.value.expected
+    assert_names(caught.value, table, line, column, expected)
 
 
 def test_days_after_today_are_refused_but_for_plans(folder: Path) -> None:

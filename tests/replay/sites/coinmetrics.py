@@ -14,6 +14,16 @@ from urllib.parse import urlencode
 
 from tests.replay.site import Limit, ReplayRequest, ReplayResponse, ReplaySite, json_response
 
+ONLY_COINMETRICS = """
+title = "Coin Metrics and nothing else"
+degrades = true
+sources = ["coinmetrics"]
+[precedence]
+price = ["coinmetrics"]
+chain = ["coinmetrics"]
+exchange_flows = ["coinmetrics"]
+"""
+"""A profile of this source alone."""
 FIRST_DAY = date(2009, 1, 3)
 FIRST_PRICE_DAY = date(2010, 7, 18)
 HALVINGS = (FIRST_DAY, date(2012, 11, 28), date(2016, 7, 9), date(2020, 5, 11), date(2024, 4, 20), date(2028, 4, 1))
