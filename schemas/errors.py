@@ -7,6 +7,18 @@ from typing import ClassVar
 from schemas.text import cell
 
 
+def chain(error: BaseException | None) -> list[BaseException]:
+    """The error, and those it was raised from or while another was handled; they may name each other in a circle."""
+    found: list[BaseException] = []
+    pending = [error]
+    while pending:
+        each = pending.pop()
+        if each is not None and each not in found:
+            found.append(each)
+            pending += [each.__cause__, each.__context__]
+    return found
+
+
 class HashpivotError(Exception):
     """Base of all our errors. The message is one line: what was found, what was expected, what to do.
 

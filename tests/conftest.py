@@ -1,6 +1,7 @@
 """Hypothesis profiles, the folder of real data, and builders that fill in the rest of a valid row."""
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
@@ -11,6 +12,8 @@ from typing import Any
 import polars as pl
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from flows.run import pipeline, plan
 from flows.settings import Settings, read_profile
@@ -25,7 +28,7 @@ settings.register_profile("night", max_examples=2_000, deadline=None)
 settings.load_profile("ci")
 """`pytest --hypothesis-profile=night` looks longer, and elsewhere each time."""
 
-LONGEST_FIRST = ("scheduled", "live", "node", "run", "command", "benchmarks")
+LONGEST_FIRST = ("scheduled", "live", "docs", "node", "run", "command", "benchmarks")
 """Folders whose files take minutes; started last, one of them would run while the other processes have no work."""
 
 
@@ -38,6 +41,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
 
     items.sort(key=rank)
+
+
+class FileAtATime(LoadFileScheduling):
+    """Gives a process whole files, whose tests share what is slow to make; of the matrix of faults, one source."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        if not file.endswith("/test_fault_matrix.py"):
+            return file
+        return f"{file} {re.split(r'[][-]', test)[1]}"
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileAtATime | None:
+    """Give tests to processes in our way where the command line names the nearest."""
+    return FileAtATime(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 SOURCE = "simulated"

@@ -2,9 +2,10 @@
 
 import fcntl
 import hashlib
+import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeAlias
@@ -56,6 +57,21 @@ def open_working(path: Path, *, migrating: bool = True) -> Iterator[duckdb.DuckD
         raise error.__cause__ from None
     finally:
         connection.close()
+
+
+def is_let_go(path: Path) -> bool:
+    """Whether there is a working database at `path` that no part of this process has open.
+
+    A lock does not show that: to DuckDB's, which is one of POSIX, all parts of a process are the same holder.
+    """
+    if not path.exists():
+        return False
+    database = path.stat()
+    for each in Path("/dev/fd").iterdir():
+        with suppress(OSError):  # the listing itself is closed by now
+            if os.path.samestat(os.fstat(int(each.name)), database):
+                return False
+    return True
 
 
 def _create(path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from flows.sources.web.secrets import redacted
-from schemas.errors import HashpivotError
+from schemas.errors import HashpivotError, chain
 from schemas.text import visible
 
 FAULT: Final = 70  # EX_SOFTWARE of sysexits.h
@@ -21,6 +21,8 @@ SYSTEM_REFUSED: Final = 74  # EX_IOERR
 BY_SIGNAL: Final = 128
 """What shells add to the number of a signal that ended a process."""
 STOP_WORDS: Final = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+STOP_AGAIN_SECONDS: Final = 0.5
+"""A stop that is not handled by then was dropped: finalisers, callbacks and DuckDB drop what is raised in them."""
 LONGEST_TEXT_CHARACTERS: Final = 300
 
 
@@ -79,7 +81,13 @@ def exit_code_of(group: click.Group) -> int:
 
     def stop(number: int, _frame: FrameType | None) -> NoReturn:
         stops.append(number)
+        signal.signal(signal.SIGALRM, stop_again)
+        signal.setitimer(signal.ITIMER_REAL, STOP_AGAIN_SECONDS, STOP_AGAIN_SECONDS)
         raise KeyboardInterrupt
+
+    def stop_again(_number: int, _frame: FrameType | None) -> None:
+        if not _stops(sys.exception()):
+            raise KeyboardInterrupt
 
     for number in STOP_WORDS:
         # A shell that starts us in the background lets ctrl-C end only what is in front.
@@ -101,6 +109,13 @@ def exit_code_of(group: click.Group) -> int:
         if line:
             click.echo(visible(line), err=True)
         return code
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _stops(error: BaseException | None) -> bool:
+    """Whether the error, or one that it was raised from, ends the command for a signal."""
+    return any(isinstance(each, KeyboardInterrupt | StoppedError) for each in chain(error))
 
 
 def _of_signal(number: int) -> tuple[str, int]:

@@ -21,14 +21,14 @@ from flows.run.history import history_check
 from flows.run.sources import Sources
 from flows.settings import Profile, Settings
 from flows.sources.protocol import Known, Request
-from schemas.errors import HashpivotError, SettingsError
+from schemas.errors import HashpivotError, SettingsError, chain
 from schemas.text import cell
 from transforms.calendar import FINALITY_DELAY
 from warehouse import journal
 from warehouse.publication_queries import newest_day
 from warehouse.restore import finish_restore
 from warehouse.targets.files import current_publication, published_day
-from warehouse.working import Connection, open_working
+from warehouse.working import Connection, is_let_go, open_working
 
 logger = logging.getLogger(__name__)
 
@@ -233,18 +233,6 @@ def _note_current(run: Run, connection: Connection) -> None:
             journal.note_current(connection, *current)
 
 
-def _chain(error: BaseException) -> list[BaseException]:
-    """The error, and those it was raised from or while another was handled; they may name each other in a circle."""
-    found: list[BaseException] = []
-    pending: list[BaseException | None] = [error]
-    while pending:
-        each = pending.pop()
-        if each is not None and each not in found:
-            found.append(each)
-            pending += [each.__cause__, each.__context__]
-    return found
-
-
 def _record_failure(run: Run, error: BaseException) -> None:
     if isinstance(error, HashpivotError):
         message = str(error)
@@ -252,9 +240,12 @@ def _record_failure(run: Run, error: BaseException) -> None:
         message = cell(f"{type(error).__name__}: {error}")
     else:
         message = f"interrupted ({type(error).__name__})"
-    # DuckDB waits without an end for a database of which the frames of the error still hold a result.
-    for each in _chain(error):
+    # DuckDB waits without an end for a database that this process still holds: through results in the frames of the
+    # error, and now and then after a statement that a signal ended. The next run then records that this one ended.
+    for each in chain(error):
         traceback.clear_frames(each.__traceback__)
+    if not is_let_go(run.settings.working_database):
+        return
     # Where the database itself is what failed, the first error is the one to report.
     with suppress(HashpivotError), open_working(run.settings.working_database) as connection:
         journal.end(connection, run.run_id, status="failed", ended_at=datetime.now(UTC), error=message)

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,9 +17,9 @@ import duckdb
 import pytest
 
 from flows.command.cli import cli
-from flows.command.failures import STOP_WORDS, StoppableGroup, exit_code_of, verbose_everywhere
+from flows.command.failures import STOP_AGAIN_SECONDS, STOP_WORDS, StoppableGroup, exit_code_of, verbose_everywhere
 from schemas.errors import TransientError
-from tests.invocation import COMMAND, clean_environment, eventually
+from tests.invocation import COMMAND, PYTHON, clean_environment, eventually
 from warehouse.working import open_working
 
 DAY = "2026-11-07"
@@ -211,6 +212,58 @@ def signals() -> Iterator[None]:
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
+
+
+class Finaliser:
+    """Python reports what is raised while it finalises an object, and goes on."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_stop_that_was_dropped_where_it_came_stops_the_command_a_moment_later(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, signals: None
+) -> None:
+    group, after_seconds = StoppableGroup("hashpivot"), [0.0]
+
+    @group.command()
+    def wait() -> None:
+        Finaliser()
+        began = time.monotonic()
+        try:
+            time.sleep(60)
+        finally:
+            after_seconds.append(time.monotonic() - began)
+            time.sleep(2 * STOP_AGAIN_SECONDS)  # is not stopped again while it tidies up
+            after_seconds.append(time.monotonic() - began)
+
+    monkeypatch.setattr(sys, "argv", ["hashpivot", "wait"])
+    assert exit_code_of(group) == 143
+    assert capsys.readouterr().err == "terminated: nothing is half-written; run again to go on\n"
+    _, stopped, ended = after_seconds
+    assert stopped < 30
+    assert ended - stopped >= 2 * STOP_AGAIN_SECONDS
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+STOP_WHILE_IMPORTING = """
+import os, signal, sys
+from flows.command import entry
+
+class Stop:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Stop())
+entry.main()
+"""
+
+
+def test_ctrl_c_while_the_command_is_imported_ends_it_without_a_traceback() -> None:
+    done = subprocess.run([PYTHON, "-c", STOP_WHILE_IMPORTING], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
 @pytest.mark.parametrize("verbose", [(), ("--verbose",)])

@@ -122,6 +122,7 @@ def test_blocks_that_are_not_run_are_few_and_known() -> None:
     known = {
         "docs/live-sources.md": "-m tests.replay",
         "docs/own-node.md": "hashpivot explain",
+        "docs/reliability.md": "-m tests.campaign",
         "docs/scheduling.md": "hashpivot serve",
     }
     for block in blocks("text"):

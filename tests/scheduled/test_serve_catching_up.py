@@ -3,8 +3,10 @@
 The tests of this file share one home and each has a profile of its own: days are missed by profile.
 """
 
+import os
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -13,8 +15,7 @@ from pathlib import Path
 import pytest
 
 from flows.run.plan import CATCH_UP_DAYS
-from flows.scheduled.serve import forget_planned_runs
-from tests.invocation import eventually, last_final_day
+from tests.invocation import PYTHON, eventually, last_final_day
 from tests.scheduled.serving import Serving, published_version
 
 DEMO = Path(__file__).parents[2] / "flows" / "profiles" / "demo.toml"
@@ -130,11 +131,10 @@ def move(database: sqlite3.Connection, run_id: str, due: datetime) -> None:
     )
 
 
-def test_runs_that_were_planned_by_a_clock_that_was_ahead_are_planned_anew(
-    served: Serving, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in served.client.items():
-        monkeypatch.setenv(name, value)
+FORGET_PLANNED_RUNS = "from flows.scheduled.serve import forget_planned_runs; print(forget_planned_runs())"
+
+
+def test_runs_that_were_planned_by_a_clock_that_was_ahead_are_planned_anew(served: Serving) -> None:
     file, now = served.home / "prefect" / "prefect.db", datetime.now(UTC)
 
     def next_due() -> list[datetime]:
@@ -153,5 +153,12 @@ def test_runs_that_were_planned_by_a_clock_that_was_ahead_are_planned_anew(
             "where auto_scheduled and state_type = 'SCHEDULED'"
         )
     assert min(next_due()) > now + 30 * DAY
-    assert forget_planned_runs() > LATE_RUNS
+    done = subprocess.run(
+        [PYTHON, "-c", FORGET_PLANNED_RUNS],
+        env={**os.environ, **served.client},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) > LATE_RUNS
     eventually(lambda: len(next_due()) == 2 and max(next_due()) < now + 8 * DAY, "runs of this week")

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from schemas.errors import WarehouseBusyError, WarehouseError
-from warehouse.working import migrate, open_working
+from warehouse.working import is_let_go, migrate, open_working
 
 MIGRATIONS = sorted(f.name for f in files("warehouse").joinpath("migrations").iterdir() if f.name.endswith(".sql"))
 
@@ -265,3 +265,21 @@ def test_a_disk_that_is_full_at_the_first_opening_leaves_nothing_in_the_way(work
     assert not working.exists()
     with open_working(working) as connection:
         assert connection.execute("select count(*) from migration").fetchall() == [(len(MIGRATIONS),)]
+
+
+def test_a_database_is_let_go_when_no_part_of_this_process_has_it_open(tmp_path: Path) -> None:
+    path = tmp_path / "working.duckdb"
+    assert not is_let_go(path), "there is none"
+    with open_working(path):
+        assert not is_let_go(path)
+        with subprocess.Popen(
+            [sys.executable, "-c", "import sys; file = open(sys.argv[1]); print(); sys.stdin.readline()", path],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as other:
+            assert other.stdout is not None
+            other.stdout.readline()
+            assert not is_let_go(path)
+            other.communicate("\n")
+    assert is_let_go(path)
