@@ -201,9 +201,11 @@ def test_folder_without_files_is_one_line_through_the_scheduler_too(tmp_path: Pa
     (tmp_path / "empty").mkdir()
     code, output, errors = ended(tmp_path, "daily", "--profile", "files", "--files-dir", files)
     assert (code, output) == (3, "")
-    *progress, error = errors.splitlines(keepends=True)
-    assert_one_line(error, message)
-    assert all("| INFO" in line and "Failed" not in line for line in progress), errors
+    lines = errors.splitlines(keepends=True)
+    # On a busy machine the scheduler's client may log, after the end, that it is still sending its events.
+    log = [line for line in lines if "| INFO" in line or "| WARNING | EventsWorker" in line]
+    assert_one_line("".join(line for line in lines if line not in log), message)
+    assert not any("Failed" in line for line in log), errors
 
 
 @pytest.fixture

@@ -114,16 +114,17 @@ def test_connection_that_nobody_accepts_ends_in_time() -> None:
 
 
 def test_wait_for_a_free_connection_does_not_count() -> None:
-    after_half = chain.from_iterable([repeat(b"", 6), [HEAD, b"Content-Length: 2\r\nConnection: close\r\n\r\n{}"]])
-    pieces = list(after_half)
-    with listening(lambda: iter(pieces)) as port, http_session(1, WHOLE_SECONDS) as session:
+    whole_seconds, waits_count = 2.0, 3
+    silence = [b""] * round(whole_seconds / 2 / DRIP_SECONDS)
+    pieces = [*silence, HEAD, b"Content-Length: 2\r\nConnection: close\r\n\r\n{}"]
+    with listening(lambda: iter(pieces)) as port, http_session(1, whole_seconds) as session:
 
         def body(_: int) -> bytes:
-            with session.get(f"http://127.0.0.1:{port}/", timeout=WHOLE_SECONDS, stream=True) as response:
+            with session.get(f"http://127.0.0.1:{port}/", timeout=whole_seconds, stream=True) as response:
                 return b"".join(response.raw.stream(1024))
 
-        with ThreadPoolExecutor(3) as executor:
-            assert list(executor.map(body, range(3))) == [b"{}"] * 3
+        with ThreadPoolExecutor(waits_count) as executor:
+            assert list(executor.map(body, range(waits_count))) == [b"{}"] * waits_count
 
 
 @pytest.mark.parametrize("kind", ["header", "100 Continue", "body"])
