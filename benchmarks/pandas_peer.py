@@ -118,8 +118,10 @@ def _inputs(chain: pd.DataFrame, values: pd.DataFrame, facts: Facts) -> pd.DataF
     d["is_final"] = d.index <= _last_final_day(chain, facts)
 
     fleets = pd.read_csv(REFERENCE / "fleet_efficiency.csv", parse_dates=["as_of", "known_at"])
-    for fleet, prefix in {"network": "fleet", "new": "new_fleet", "old": "old_fleet"}.items():
-        columns = {"efficiency_j_per_th": f"{prefix}_efficiency_j_per_th", "pue_ratio": f"{prefix}_pue_ratio"}
+    fleets["efficiency_j_per_th"] *= fleets["pue_ratio"]
+    d["fleet_efficiency_j_per_th"] = _path(d.index, fleets[fleets["fleet"] == "network"])
+    for fleet in ("new", "old"):
+        columns = {"efficiency_j_per_th": f"{fleet}_fleet_efficiency_j_per_th"}
         d = d.join(_as_known(d.index, fleets[fleets["fleet"] == fleet], columns))
     power = pd.read_csv(REFERENCE / "power_price.csv", parse_dates=["as_of", "known_at"])
     return d.join(_as_known(d.index, power.dropna(subset="all_in_usd_per_mwh"), {"all_in_usd_per_mwh": None}))
@@ -131,11 +133,24 @@ def _last_final_day(chain: pd.DataFrame, facts: Facts) -> pd.Timestamp:
     return min(by_clock, chain.index[chain["is_buried"]].max())
 
 
+def _superseding(rows: pd.DataFrame) -> pd.DataFrame:
+    rows = rows.sort_values(["known_at", "as_of"])
+    return rows[rows["as_of"] >= rows["as_of"].cummax()].drop_duplicates("known_at", keep="last")
+
+
+def _path(days: pd.DatetimeIndex, rows: pd.DataFrame) -> pd.Series:
+    """Each estimate falls by a fifth a year, and takes over from the ones before within 90 days."""
+    path = pd.Series(np.nan, index=days)
+    for row in _superseding(rows).itertuples():
+        newest = np.log(row.efficiency_j_per_th) + np.log(0.8) * (days - row.as_of).days / 365.25
+        taken = np.minimum((days - row.known_at).days / 90, 1)
+        path = path.mask(days >= row.known_at, (path + taken * (newest - path)).fillna(pd.Series(newest, index=days)))
+    return np.exp(path)
+
+
 def _as_known(days: pd.DatetimeIndex, rows: pd.DataFrame, names: dict[str, str | None]) -> pd.DataFrame:
     """The newest estimate published by each day; one about an older date supersedes nothing."""
-    rows = rows.sort_values(["known_at", "as_of"])
-    rows = rows[rows["as_of"] >= rows["as_of"].cummax()].drop_duplicates("known_at", keep="last")
-    rows = rows.set_index("known_at")[list(names)].rename(columns={k: v for k, v in names.items() if v})
+    rows = _superseding(rows).set_index("known_at")[list(names)].rename(columns={k: v for k, v in names.items() if v})
     return rows.reindex(days, method="ffill")
 
 
@@ -200,9 +215,11 @@ def _hashprice_and_cost(d: pd.DataFrame) -> None:
         ("new_fleet", "new_fleet_revenue_usd_per_mwh", "new_fleet_cost_coverage_ratio"),
         ("old_fleet", "old_fleet_revenue_usd_per_mwh", "old_fleet_cost_coverage_ratio"),
     ):
-        power = 0.024 * d[f"{prefix}_efficiency_j_per_th"] * d[f"{prefix}_pue_ratio"]
-        d[revenue] = _ratio(d["hashprice_usd_per_phs_day"], power)
-        d[coverage] = _ratio(d[revenue], d["all_in_usd_per_mwh"])
+        power = 0.024 * d[f"{prefix}_efficiency_j_per_th"]
+        hashprice = d["hashprice_usd_per_phs_day"]
+        d[revenue] = _ratio(hashprice, power)
+        covered = _ratio(_mean(hashprice, 7), power) if prefix == "fleet" else d[revenue]
+        d[coverage] = _ratio(covered, d["all_in_usd_per_mwh"])
 
 
 def _puell_and_sustainability(d: pd.DataFrame) -> None:

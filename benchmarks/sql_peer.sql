@@ -99,8 +99,8 @@ with fleet as (
 fleet_known as (
     select
         fleet, known_at,
-        last(efficiency_j_per_th order by as_of) as efficiency_j_per_th,
-        last(pue_ratio order by as_of) as pue_ratio
+        last(efficiency_j_per_th * pue_ratio order by as_of) as efficiency_j_per_th,
+        max(as_of) as as_of
     from fleet
     group by fleet, known_at
 ),
@@ -139,22 +139,38 @@ calendar as (
     select unnest(generate_series(min(day), max(day), interval 1 day))::date as day
     from observed
 ),
+-- Each estimate falls by a fifth a year, and takes over from the ones before within 90 days.
+path as (
+    select
+        calendar.day,
+        exp(list_reduce(
+            list({
+                'efficiency': ln(efficiency_j_per_th) + ln(0.8) * (calendar.day - as_of) / 365.25,
+                'taken': least((calendar.day - known_at) / 90, 1)
+            } order by known_at),
+            (path, estimate) -> {
+                'efficiency': path.efficiency + estimate.taken * (estimate.efficiency - path.efficiency),
+                'taken': estimate.taken
+            }
+        ).efficiency) as efficiency_j_per_th
+    from calendar
+    join fleet_known on fleet_known.known_at <= calendar.day
+    where fleet = 'network'
+    group by calendar.day
+),
 inputs as (
     select
         calendar.day,
         observed.* exclude (day),
         case when observed.day is null then '' else 'simulated' end as sources,
         calendar.day <= (select day from last_final) as is_final,
-        network.efficiency_j_per_th as fleet_efficiency_j_per_th,
-        network.pue_ratio as fleet_pue_ratio,
+        path.efficiency_j_per_th as fleet_efficiency_j_per_th,
         new.efficiency_j_per_th as new_fleet_efficiency_j_per_th,
-        new.pue_ratio as new_fleet_pue_ratio,
         old.efficiency_j_per_th as old_fleet_efficiency_j_per_th,
-        old.pue_ratio as old_fleet_pue_ratio,
         power_known.all_in_usd_per_mwh
     from calendar
     left join observed on observed.day = calendar.day
-    asof left join (from fleet_known where fleet = 'network') as network on network.known_at <= calendar.day
+    left join path on path.day = calendar.day
     asof left join (from fleet_known where fleet = 'new') as new on new.known_at <= calendar.day
     asof left join (from fleet_known where fleet = 'old') as old on old.known_at <= calendar.day
     asof left join power_known on power_known.known_at <= calendar.day
@@ -183,12 +199,11 @@ paid as (
         ratio(1e15 * 86400, difficulty * 4294967296.0)
             * (ratio(issuance_btc, block_count) + fees_per_block_btc) * price_usd as hashprice_usd_per_phs_day,
         ratio(miner_revenue_usd, hashrate_ehs * 1000) as hashprice_realised_usd_per_phs_day,
-        ratio(hashprice_usd_per_phs_day, 0.024 * fleet_efficiency_j_per_th * fleet_pue_ratio) as revenue_usd_per_mwh,
-        ratio(hashprice_usd_per_phs_day, 0.024 * new_fleet_efficiency_j_per_th * new_fleet_pue_ratio)
+        ratio(hashprice_usd_per_phs_day, 0.024 * fleet_efficiency_j_per_th) as revenue_usd_per_mwh,
+        ratio(hashprice_usd_per_phs_day, 0.024 * new_fleet_efficiency_j_per_th)
             as new_fleet_revenue_usd_per_mwh,
-        ratio(hashprice_usd_per_phs_day, 0.024 * old_fleet_efficiency_j_per_th * old_fleet_pue_ratio)
+        ratio(hashprice_usd_per_phs_day, 0.024 * old_fleet_efficiency_j_per_th)
             as old_fleet_revenue_usd_per_mwh,
-        ratio(revenue_usd_per_mwh, all_in_usd_per_mwh) as cost_coverage_ratio,
         ratio(new_fleet_revenue_usd_per_mwh, all_in_usd_per_mwh) as new_fleet_cost_coverage_ratio,
         ratio(old_fleet_revenue_usd_per_mwh, all_in_usd_per_mwh) as old_fleet_cost_coverage_ratio,
         case
@@ -212,6 +227,10 @@ averaged as (
             case when count(fees_btc) over w7 = 7 then avg(fees_btc) over w7 end,
             case when count(miner_revenue_btc) over w7 = 7 then avg(miner_revenue_btc) over w7 end
         ) as fee_share_7d_pct,
+        case when count(hashprice_usd_per_phs_day) over w7 = 7 then avg(hashprice_usd_per_phs_day) over w7 end
+            as hashprice_7d_usd_per_phs_day,
+        ratio(ratio(hashprice_7d_usd_per_phs_day, 0.024 * fleet_efficiency_j_per_th), all_in_usd_per_mwh)
+            as cost_coverage_ratio,
         case when count(hashrate_ehs) over w7 = 7 then avg(hashrate_ehs) over w7 end as hashrate_7d_ehs,
         case when count(hashrate_ehs) over w30 = 30 then avg(hashrate_ehs) over w30 end as hashrate_30d_ehs,
         case when count(hashrate_ehs) over w60 = 60 then avg(hashrate_ehs) over w60 end as hashrate_60d_ehs,

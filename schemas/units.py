@@ -45,6 +45,7 @@ class Unit(Enum):
     JOULE_PER_TERAHASH = ("J/TH", ("_j_per_th",))
     MEGAWATT = ("MW", ("_mw",))
     YEARS = ("years", ("_years",))
+    DAYS = ("days", ("_days",), pl.Int64)
     RANK = ("rank", ("_rank",), pl.Int64)
     HEIGHT = ("block height", ("height",), pl.Int64)
     DAY = ("UTC day", ("day", "_on"), pl.Date)

@@ -128,14 +128,15 @@ ASSUMED = {
 def _reference() -> dict[str, pl.DataFrame]:
     """A registry with one efficiency of each fleet, one survey of costs, one set of assumptions and no deals."""
     known = {"as_of": date(2009, 1, 3), "known_at": date(2009, 1, 3)}
-    fleets = {"network": 25.0, "new": 18.0, "old": 30.0}
+    surveyed = {"as_of": date(2023, 1, 1), "known_at": date(2023, 1, 1)}
+    fleets = {"network": 40.0, "new": 18.0, "old": 30.0}
     return {name: _registry_table(name) for name in REGISTRY} | {
         "fleet_efficiency": _registry_table(
             "fleet_efficiency",
-            [known | {"fleet": f, "efficiency_j_per_th": j, "pue_ratio": 1.0} for f, j in fleets.items()],
+            [surveyed | {"fleet": f, "efficiency_j_per_th": j, "pue_ratio": 1.0} for f, j in fleets.items()],
         ),
         "power_price": _registry_table(
-            "power_price", [known | {"power_usd_per_mwh": 45.0, "all_in_usd_per_mwh": 55.0}]
+            "power_price", [surveyed | {"power_usd_per_mwh": 45.0, "all_in_usd_per_mwh": 55.0}]
         ),
         "asic_price": _registry_table("asic_price", [known | {"machine_usd_per_th": 15.0, "machine_j_per_th": 18.0}]),
         "lease_assumption": _registry_table("lease_assumption", [known | ASSUMED]),
@@ -221,7 +222,7 @@ def hashpivot(tmp_path: Path) -> Hashpivot:
 
 @pytest.fixture(scope="session")
 def published_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a demo publication whose last day is in deep capitulation, with a burst."""
+    """Folder of a demo publication whose last day has a state and a burst."""
     settings = Settings(home=tmp_path_factory.mktemp("demo"))
     pipeline.run_all(plan.plan(settings, read_profile("demo"), day=date(2026, 11, 7)))
     return settings.published

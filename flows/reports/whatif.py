@@ -61,11 +61,12 @@ def whatif(*, hashprice: float, power_price: float, efficiency: float, day: date
     own = {
         "hashprice_usd_per_phs_day": hashprice,
         "fleet_efficiency_j_per_th": efficiency,
-        "fleet_pue_ratio": 1.0,
         "all_in_usd_per_mwh": power_price,
     }
     today = conversion_days(registry, day, day).with_columns(pl.lit(float(v)).alias(k) for k, v in own.items())
-    row = derive(today, FIGURES)
+    # A hashprice of one's own is also the mean of its week.
+    week = derive(today, (cost.revenue_usd_per_mwh,))["revenue_usd_per_mwh"].alias("revenue_7d_usd_per_mwh")
+    row = derive(today.with_columns(week), FIGURES)
     valued = derive(standing_contracts(registry, row, day), leases.METRICS)
     return Economics(
         figures={m.name: row[m.name][0] for m in FIGURES},

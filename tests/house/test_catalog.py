@@ -50,8 +50,17 @@ PROMISED = [
     "hash_ribbon_spread_pct",
     "hash_ribbon_state",
     "difficulty_ribbon_compression_ratio",
+    "fleet_efficiency_j_per_th",
+    "fleet_efficiency_low_j_per_th",
+    "fleet_efficiency_high_j_per_th",
+    "fleet_efficiency_age_days",
     "revenue_usd_per_mwh",
     "cost_coverage_ratio",
+    "cost_coverage_low_ratio",
+    "cost_coverage_high_ratio",
+    "fleet_unprofitable_share_pct",
+    "fleet_unprofitable_share_low_pct",
+    "fleet_unprofitable_share_high_pct",
     "capitulation_score",
     "score_income_level",
     "score_income_change",
@@ -67,12 +76,11 @@ PROMISED = [
 
 COST_INPUTS = {
     "fleet_efficiency_j_per_th",
-    "fleet_pue_ratio",
+    "fleet_efficiency_as_of",
     "new_fleet_efficiency_j_per_th",
-    "new_fleet_pue_ratio",
     "old_fleet_efficiency_j_per_th",
-    "old_fleet_pue_ratio",
     "all_in_usd_per_mwh",
+    "all_in_as_of",
 }
 
 MODULES = [import_module(f"transforms.metrics.{found.name}") for found in iter_modules(transforms.metrics.__path__)]
@@ -89,7 +97,7 @@ def test_daily_table_has_every_promised_column() -> None:
 
 
 def test_no_promised_column_is_listed_twice() -> None:
-    assert len(PROMISED) == len(set(PROMISED)) == 42
+    assert len(PROMISED) == len(set(PROMISED)) == 51
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
@@ -157,6 +165,7 @@ def test_type_fits_the_unit(m: Metric) -> None:
         Unit.YES_NO: pl.Boolean(),
         Unit.COUNT: pl.Int64(),
         Unit.RANK: pl.Int64(),
+        Unit.DAYS: pl.Int64(),
         Unit.HEIGHT: pl.Int64(),
         Unit.SAT: pl.Int64(),
     }

@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -278,7 +279,11 @@ def test_run_of_another_profile_hides_nothing(tmp_path: Path) -> None:
 
 def test_snapshot_shows_the_publication(published_demo: Path) -> None:
     shown = read_snapshot(published_demo)
-    assert (shown.profile, shown.last_day, shown.state) == ("demo", date(2026, 11, 7), "deep_capitulation")
+    with duckdb.connect(str(published_demo / "hashpivot.duckdb"), read_only=True) as reader:
+        ((state,),) = reader.execute(
+            "select capitulation_state from capitulation_daily where day = '2026-11-07'"
+        ).fetchall()
+    assert (shown.profile, shown.last_day, shown.state) == ("demo", date(2026, 11, 7), state)
     assert shown.bursts[-1] == date(2026, 11, 7)
     assert len(shown.deals) == len(set(shown.deals)) > 40
 

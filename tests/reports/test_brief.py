@@ -13,8 +13,10 @@ from schemas.freshness import Freshness, Late
 
 
 def test_brief_has_state_move_quality_revisions_and_coverage(published_demo: Path) -> None:
-    page = brief.markdown(brief.read(published_demo))
-    assert page.startswith("# Bitcoin miners on 2026-11-07: deep capitulation\n")
+    report = brief.read(published_demo)
+    page = brief.markdown(report)
+    state = report.newest["capitulation_state"].replace("_", " ")
+    assert page.startswith(f"# Bitcoin miners on 2026-11-07: {state}\n")
     headings = [line[3:] for line in page.splitlines() if line.startswith("## ")]
     assert headings == ["What moved the score", "Data quality", "Revisions", "Coverage"]
     assert "No source changed a value." in page

@@ -218,10 +218,13 @@ def test_run_leaves_figures_a_brief_a_chart_and_a_link_and_the_first_one_alarms_
     left = served.artifacts(run_id)
     assert set(left) == {"hashpivot-figures", "hashpivot-brief", "hashpivot-chart", "hashpivot-publication"}
     figures = json.loads(left["hashpivot-figures"]["data"])
-    ((score,),) = served.published("select capitulation_score from capitulation_daily where day = '2026-01-16'")
+    ((score, state),) = served.published(
+        "select capitulation_score, replace(capitulation_state, '_', ' ') "
+        "from capitulation_daily where day = '2026-01-16'"
+    )
     assert figures[0]["Value"] == f"{score:.1f} of 100"
-    assert figures[0]["Zone"] == "deep capitulation"
-    assert left["hashpivot-brief"]["data"].startswith("# Bitcoin miners on 2026-01-16: deep capitulation")
+    assert figures[0]["Zone"] == state
+    assert left["hashpivot-brief"]["data"].startswith(f"# Bitcoin miners on 2026-01-16: {state}")
     assert "**Simulated data**" in left["hashpivot-brief"]["data"]
     head, picture = left["hashpivot-chart"]["data"].split(",")
     assert head == "data:image/svg+xml;base64"

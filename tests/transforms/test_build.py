@@ -95,6 +95,8 @@ def test_sound_market_is_stopped_by_no_check(whole_market: Built) -> None:
         ("miner_revenue_btc", "revenue is issuance plus fees"),
         ("miner_to_exchange_mean_btc", "mean transfer times count is the total"),
         ("capitulation_score", "the parts of the score add up"),
+        ("fleet_efficiency_j_per_th", "fleet_efficiency_j_per_th lies in its band"),
+        ("cost_coverage_high_ratio", "cost_coverage_ratio lies in its band"),
     ],
 )
 def test_row_of_the_daily_table_that_contradicts_itself_is_refused(

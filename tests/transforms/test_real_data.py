@@ -242,3 +242,45 @@ def test_storms_and_the_ban_are_judged_by_what_came_back(built: Built) -> None:
     ban = judged.filter(pl.col("recovery_trough_on").is_between(date(2021, 6, 25), date(2021, 7, 10)))
     assert ban["recovery_class"].to_list() == ["mixed"]
     assert (judged["day"] - judged["recovery_trough_on"]).dt.total_days().min() == 60
+
+
+@pytest.mark.parametrize(
+    ("day", "coverage", "low", "high", "share"),
+    [
+        (date(2020, 6, 1), 1.00, 0.79, 1.28, 49),
+        (date(2022, 12, 25), 1.27, 0.76, 2.12, 23),
+        (date(2026, 2, 5), 1.29, 0.88, 1.90, 21),
+        (date(2026, 3, 20), 1.23, 0.82, 1.84, 26),
+    ],
+)
+def test_cost_coverage_of_a_known_day(
+    days: pl.DataFrame, day: date, coverage: float, low: float, high: float, share: int
+) -> None:
+    row = on(days, day)
+    assert row["cost_coverage_ratio"] == pytest.approx(coverage, abs=0.005)
+    assert row["cost_coverage_low_ratio"] == pytest.approx(low, abs=0.005)
+    assert row["cost_coverage_high_ratio"] == pytest.approx(high, abs=0.005)
+    assert row["fleet_unprofitable_share_pct"] == pytest.approx(share, abs=0.5)
+
+
+def test_fleet_and_its_income_on_the_day_of_the_article(days: pl.DataFrame) -> None:
+    row = on(days, date(2026, 2, 5))
+    expected = {
+        "fleet_efficiency_j_per_th": (19.73, 0.005),
+        "fleet_efficiency_low_j_per_th": (15.5, 0.05),
+        "fleet_efficiency_high_j_per_th": (25.2, 0.05),
+        "hashprice_usd_per_phs_day": (28.49, 0.005),
+        "revenue_7d_usd_per_mwh": (71.6, 0.05),
+        "fleet_unprofitable_share_low_pct": (2, 0.5),
+        "fleet_unprofitable_share_high_pct": (66, 0.5),
+    }
+    assert {name: row[name] for name in expected} == {
+        name: pytest.approx(figure, abs=within) for name, (figure, within) in expected.items()
+    }
+    assert row["fleet_efficiency_age_days"] == 585
+
+
+def test_unprofitable_share_of_the_summer_after_the_halving_is_hardly_known(days: pl.DataFrame) -> None:
+    row = on(days, date(2024, 7, 5))
+    names = ("fleet_unprofitable_share_low_pct", "fleet_unprofitable_share_pct", "fleet_unprofitable_share_high_pct")
+    assert [round(row[name]) for name in names] == [0, 14, 88]

@@ -1,13 +1,11 @@
 """Concentration, supply, troughs and the terms of a drawdown: against slow references and real blocks."""
 
-import math
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from statistics import NormalDist
 from typing import Any
 
 import polars as pl
@@ -23,7 +21,7 @@ from transforms.derive import derive
 from transforms.inputs.concentration import concentration_days
 from transforms.inputs.pools import pool_days
 from transforms.inputs.security import supply_at_end
-from transforms.metrics import concentration, drawdown
+from transforms.metrics import concentration
 from transforms.metrics.drawdown import RECOVERY_DAYS
 from transforms.prepare import Inputs
 from warehouse.registry import load_registry
@@ -160,13 +158,6 @@ def test_supply_is_the_sum_of_all_subsidies(blocks_of: Builder, times_of: TimesO
 def test_supply_is_unknown_where_a_block_is_missing(blocks_of: Builder, times_of: TimesOf) -> None:
     blocks = dated(blocks_of(times_of(FIRST, [144] * 3), height=100).filter(pl.col("height") != 200))
     assert supply_at_end(blocks, whole_days(blocks)).is_empty()
-
-
-@given(median=st.floats(10, 60), cut=st.floats(5, 100))
-def test_unprofitable_share_is_that_of_a_log_normal_fleet(median: float, cut: float) -> None:
-    frame = pl.DataFrame({"fleet_efficiency_j_per_th": [median], "break_even_j_per_th": [cut]})
-    expected = 100 * NormalDist().cdf((math.log(median) - math.log(cut)) / drawdown.FLEET_SPREAD)
-    assert frame.select(drawdown.unprofitable_fleet_pct.expr).item() == pytest.approx(expected, abs=2e-5)
 
 
 def secured(

@@ -38,6 +38,7 @@ def sound() -> pl.DataFrame:
         hashprice_usd_per_phs_day=pl.lit(50.0),
         hashprice_realised_usd_per_phs_day=pl.lit(50.0),
         hashrate_ehs=pl.lit(600.0),
+        fleet_efficiency_j_per_th=pl.lit(30.0),
         is_final=pl.lit(True),
     )
 
@@ -73,6 +74,7 @@ BROKEN: list[tuple[str, str, list[str], Break]] = [
     ("261 blocks", "error", ["blocks of a day"], on(FIFTH, "block_count", 261)),
     ("more than four times as hard", "error", ["difficulty moves within one retarget a day"], stepped(4.01)),
     ("less than a quarter as hard", "error", ["difficulty moves within one retarget a day"], stepped(0.249)),
+    ("a step of 1 %", "error", ["fleet efficiency has no step"], on(FIFTH, "fleet_efficiency_j_per_th", 30.3)),
     ("a satoshi too much", "error", ["issuance is no more than allowed"], on(FIFTH, "issuance_btc", 450.000001)),
     ("a puell of 20", "warning", ["puell_issuance_ratio is usual"], on(FIFTH, "puell_issuance_ratio", 20.0)),
     ("a puell of 0", "warning", ["puell_issuance_ratio is usual"], on(FIFTH, "puell_issuance_ratio", 0.0)),

@@ -43,6 +43,13 @@ OF_TABLES: Final = (
         fault="difficulty of another unit",
     ),
     CheckFacts(
+        name="fleet efficiency has no step",
+        severity="error",
+        window="all days",
+        reason="Machines are replaced over years: the path of the estimates never moved by more than 0.15 % in a day.",
+        fault="an estimate of efficiency in another unit",
+    ),
+    CheckFacts(
         name="issuance is no more than allowed",
         severity="error",
         window="all days",

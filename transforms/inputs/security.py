@@ -25,7 +25,7 @@ FROM_MARKET: Final = (
     "hashrate_30d_ehs",
     "hashprice_usd_per_phs_day",
     "fleet_efficiency_j_per_th",
-    "fleet_pue_ratio",
+    "fleet_unprofitable_share_pct",
     "power_usd_per_mwh",
     "all_in_usd_per_mwh",
     "is_final",

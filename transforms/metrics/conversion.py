@@ -731,10 +731,10 @@ def guarantor_hhi_index() -> pl.Expr:
     return _hhi()
 
 
-def _displaced(stated: str, bare: str, efficiency: str, pue: str) -> pl.Expr:
+def _displaced(stated: str, bare: str, efficiency: str) -> pl.Expr:
     """Hash rate of a mining power; a megawatt over joules per terahash is an exahash per second."""
     power = pl.col(stated) + pl.col(bare) * pl.col("gross_to_critical_ratio")
-    return ratio(power, pl.col(efficiency) * pl.col(pue))
+    return ratio(power, pl.col(efficiency))
 
 
 LOW_GIVEN: Final = {
@@ -743,7 +743,6 @@ LOW_GIVEN: Final = {
     "left_bare_critical_mw": 0.0,
     "gross_to_critical_ratio": 1.35,
     "fleet_efficiency_j_per_th": 20.0,
-    "fleet_pue_ratio": 1.0,
 }
 
 
@@ -764,7 +763,7 @@ def displaced_hashrate_energised_ehs() -> pl.Expr:
         + pl.col("left_gross_mw")
         + pl.col("left_bare_critical_mw") * pl.col("gross_to_critical_ratio")
     )
-    return ratio(power, pl.col("fleet_efficiency_j_per_th") * pl.col("fleet_pue_ratio"))
+    return ratio(power, pl.col("fleet_efficiency_j_per_th"))
 
 
 @metric(
@@ -791,7 +790,6 @@ def displaced_hashrate_low_ehs() -> pl.Expr:
                 "taken_bare_critical_mw": 100.0,
                 "gross_to_critical_ratio": 1.35,
                 "new_fleet_efficiency_j_per_th": 20.0,
-                "new_fleet_pue_ratio": 1.0,
             },
             gives=18.95,
             source="244 MW stated and 100 MW of critical power at 20 J/TH",
@@ -800,9 +798,7 @@ def displaced_hashrate_low_ehs() -> pl.Expr:
 )
 def displaced_hashrate_high_ehs() -> pl.Expr:
     """Hash rate of all power under contract that has or may have mined, at the efficiency of recent machines."""
-    return _displaced(
-        "taken_gross_mw", "taken_bare_critical_mw", "new_fleet_efficiency_j_per_th", "new_fleet_pue_ratio"
-    )
+    return _displaced("taken_gross_mw", "taken_bare_critical_mw", "new_fleet_efficiency_j_per_th")
 
 
 @metric(

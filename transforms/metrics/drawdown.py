@@ -1,6 +1,5 @@
 """Why hash rate is below its peak: gone for good with the sites, switched off for a while, or grown back."""
 
-import math
 from typing import Final
 
 import polars as pl
@@ -14,8 +13,6 @@ PEAK_DAYS: Final = 365
 PEAK_LEAST_DAYS: Final = 329
 RECOVERY_DAYS: Final = 60
 """A trough is judged this many days after it, so nobody could know the verdict earlier."""
-FLEET_SPREAD: Final = 0.25
-"""Standard deviation of the logarithm of efficiency over the machines of the network. Our own choice."""
 STORM_DAYS: Final = 3
 FIT_LEAST_DAYS: Final = 365
 TEMPORARY_RATIO: Final = 0.8
@@ -23,18 +20,6 @@ PERSISTENT_RATIO: Final = 0.2
 
 NO_SINGLE_CAUSE: Final = "A range: no split by cause is measured, and the terms overlap."
 KNOWN_LATE: Final = "Known 60 days after the trough, so no earlier row has it. Thresholds are our own choice."
-
-
-def _normal_cdf(z: pl.Expr) -> pl.Expr:
-    """Distribution function of the standard normal, to 1.5e-7 (Abramowitz and Stegun 7.1.26)."""
-    x = z.abs() / math.sqrt(2)
-    t = 1 / (1 + 0.3275911 * x)
-    terms = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)
-    polynomial = pl.lit(0.0)
-    for term in reversed(terms):
-        polynomial = (polynomial + term) * t
-    erf = 1 - polynomial * (-x * x).exp()
-    return (1 + z.sign() * erf) / 2
 
 
 @metric(
@@ -121,38 +106,15 @@ def break_even_j_per_th() -> pl.Expr:
 
 
 @metric(
-    unit=Unit.PERCENT,
-    error="Assumes a log-normal fleet around the dated estimate with a spread of 0.25. Hedges keep many on.",
-    null_rule="NULL when the break-even efficiency or the fleet estimate is.",
-    ge=0,
-    le=100,
-    examples=[
-        Example(
-            given={"fleet_efficiency_j_per_th": 24.0, "break_even_j_per_th": 25.2},
-            gives=42.0,
-            within=0.5,
-            source="hashprice 33.31 and 55 USD/MWh, median 24 J/TH",
-        ),
-        Example(given={"fleet_efficiency_j_per_th": 24.0, "break_even_j_per_th": 24.0}, gives=50.0, within=1e-5),
-    ],
-)
-def unprofitable_fleet_pct() -> pl.Expr:
-    """Share of the network's machines that would not earn their all-in cash cost."""
-    return PERCENT * _normal_cdf(
-        (pl.col("fleet_efficiency_j_per_th").log() - pl.col("break_even_j_per_th").log()) / FLEET_SPREAD
-    )
-
-
-@metric(
     unit=Unit.EXAHASH_PER_SECOND,
     error="Upper bound: as if every machine that loses money were off.",
     null_rule="NULL when the peak or the unprofitable share is.",
     ge=0,
-    examples=[Example(given={"hashrate_peak_365d_ehs": 1_000.0, "unprofitable_fleet_pct": 42.0}, gives=420.0)],
+    examples=[Example(given={"hashrate_peak_365d_ehs": 1_000.0, "fleet_unprofitable_share_pct": 42.0}, gives=420.0)],
 )
 def drawdown_economic_high_ehs() -> pl.Expr:
     """Hash rate of the machines that would not earn their cost, of the peak of the last 365 days."""
-    return pl.col("hashrate_peak_365d_ehs") * pl.col("unprofitable_fleet_pct") / PERCENT
+    return pl.col("hashrate_peak_365d_ehs") * pl.col("fleet_unprofitable_share_pct") / PERCENT
 
 
 @metric(
@@ -377,7 +339,6 @@ METRICS = (
     drawdown_permanent_low_ehs,
     drawdown_permanent_high_ehs,
     break_even_j_per_th,
-    unprofitable_fleet_pct,
     drawdown_economic_high_ehs,
     price_response_ratio,
     drawdown_economic_ehs,

@@ -187,10 +187,10 @@ def new_fleet_lease_to_mining_ratio() -> pl.Expr:
     return ratio(pl.col("lease_gross_usd_per_mw_year"), mining)
 
 
-def _parity(efficiency: str, pue: str) -> pl.Expr:
+def _parity(efficiency: str) -> pl.Expr:
     """Hashprice at which an hour of mining leaves what an hour of the lease does, after the costs of each."""
     lease = pl.col("lease_gross_usd_per_mw_year") * pl.col("noi_margin_ratio") / HOURS_PER_YEAR
-    return MWH_PER_KW_DAY * pl.col(efficiency) * pl.col(pue) * (lease + pl.col("all_in_usd_per_mwh"))
+    return MWH_PER_KW_DAY * pl.col(efficiency) * (lease + pl.col("all_in_usd_per_mwh"))
 
 
 @metric(
@@ -205,7 +205,6 @@ def _parity(efficiency: str, pue: str) -> pl.Expr:
                 "noi_margin_ratio": 0.85,
                 "all_in_usd_per_mwh": 55.5,
                 "fleet_efficiency_j_per_th": 18.0,
-                "fleet_pue_ratio": 1.0,
             },
             gives=83.0,
             within=0.1,
@@ -215,7 +214,7 @@ def _parity(efficiency: str, pue: str) -> pl.Expr:
 )
 def parity_hashprice_usd_per_phs_day() -> pl.Expr:
     """Hashprice at which the mean fleet would earn per megawatt, after costs, what a lease does."""
-    return _parity("fleet_efficiency_j_per_th", "fleet_pue_ratio")
+    return _parity("fleet_efficiency_j_per_th")
 
 
 @metric(
@@ -230,7 +229,6 @@ def parity_hashprice_usd_per_phs_day() -> pl.Expr:
                 "noi_margin_ratio": 0.85,
                 "all_in_usd_per_mwh": 55.5,
                 "new_fleet_efficiency_j_per_th": 18.0,
-                "new_fleet_pue_ratio": 1.0,
             },
             gives=83.0,
             within=0.1,
@@ -239,7 +237,7 @@ def parity_hashprice_usd_per_phs_day() -> pl.Expr:
 )
 def new_fleet_parity_hashprice_usd_per_phs_day() -> pl.Expr:
     """Hashprice at which recent machines would earn per megawatt, after costs, what a lease does."""
-    return _parity("new_fleet_efficiency_j_per_th", "new_fleet_pue_ratio")
+    return _parity("new_fleet_efficiency_j_per_th")
 
 
 @metric(

@@ -161,14 +161,14 @@ def attack_hashrate_ehs() -> pl.Expr:
     ge=0,
     examples=[
         Example(
-            given={"attack_hashrate_ehs": 900.0, "fleet_efficiency_j_per_th": 18.0, "fleet_pue_ratio": 1.0},
+            given={"attack_hashrate_ehs": 900.0, "fleet_efficiency_j_per_th": 18.0},
             gives=16_200.0,
         )
     ],
 )
 def attack_power_mw() -> pl.Expr:
     """Power that an attack from outside draws, at the efficiency of the network's mean fleet."""
-    return pl.col("attack_hashrate_ehs") * pl.col("fleet_efficiency_j_per_th") * pl.col("fleet_pue_ratio")
+    return pl.col("attack_hashrate_ehs") * pl.col("fleet_efficiency_j_per_th")
 
 
 @metric(
@@ -228,7 +228,7 @@ def attack_forgone_usd_per_hour() -> pl.Expr:
     ge=0,
     examples=[
         Example(
-            given={"fleet_efficiency_j_per_th": 20.0, "fleet_pue_ratio": 1.0, "machine_usd_per_th": 15.0},
+            given={"fleet_efficiency_j_per_th": 20.0, "machine_usd_per_th": 15.0},
             gives=0.75e6,
             source="1 MW at 20 J/TH is 0.05 EH/s",
         )
@@ -236,9 +236,7 @@ def attack_forgone_usd_per_hour() -> pl.Expr:
 )
 def attack_hardware_spared_usd_per_mw() -> pl.Expr:
     """Hardware that an attacker need not buy for each megawatt that stops mining."""
-    machines = ratio(
-        pl.lit(float(TERAHASH_PER_EXAHASH)), pl.col("fleet_efficiency_j_per_th") * pl.col("fleet_pue_ratio")
-    )
+    machines = ratio(pl.lit(float(TERAHASH_PER_EXAHASH)), pl.col("fleet_efficiency_j_per_th"))
     return machines * pl.col("machine_usd_per_th")
 
 

@@ -38,10 +38,17 @@ BLOCKS_PER_DAY_HARD: Final = (40, 260)
 BLOCKS_PER_DAY_USUAL: Final = (100, 200)
 RETARGET_RATIO: Final = (0.25, 4.0)
 PUELL_USUAL: Final = (0.0, 20.0)
+EFFICIENCY_STEP_RATIO: Final = 0.01
 REVENUE_CHANGE_USUAL_PCT: Final = (-95.0, 400.0)
 MPI_USUAL: Final = (-5.0, 30.0)
 HASHPRICE_TOLERANCE: Final = 0.15
 
+BANDS: Final = (
+    ("fleet_efficiency_j_per_th", "fleet_efficiency_low_j_per_th", "fleet_efficiency_high_j_per_th"),
+    ("cost_coverage_ratio", "cost_coverage_low_ratio", "cost_coverage_high_ratio"),
+    ("fleet_unprofitable_share_pct", "fleet_unprofitable_share_low_pct", "fleet_unprofitable_share_high_pct"),
+)
+"""Column, and the low and the high end of its band."""
 _PARTS: Final = ("score_income_level", "score_income_change", "score_hashrate", "score_margin", "score_selling")
 
 
@@ -120,6 +127,14 @@ def check_days(days: pl.DataFrame) -> Iterator[Check]:
         pl.col("issuance_btc") <= most * (1 + 1e-9),
         "the subsidy schedule",
     )
+    efficiency = pl.col("fleet_efficiency_j_per_th")
+    yield none_broken(
+        days,
+        "fleet efficiency has no step",
+        "error",
+        (efficiency / efficiency.shift() - 1).abs() < EFFICIENCY_STEP_RATIO,
+        f"less than {EFFICIENCY_STEP_RATIO:.0%} a day",
+    )
     usual = {
         "puell_issuance_ratio": PUELL_USUAL,
         "revenue_change_30d_pct": REVENUE_CHANGE_USUAL_PCT,
@@ -176,6 +191,10 @@ TABLE: Final = Table(
             ).abs()
             <= SATOSHI_BTC
         ),
+        **{
+            f"{name} lies in its band": pl.col(low).le(pl.col(name)) & pl.col(name).le(pl.col(high))
+            for name, low, high in BANDS
+        },
         "the parts of the score add up": ((pl.sum_horizontal(_PARTS) - pl.col("capitulation_score")).abs() <= EXACT),
     },
     frame=frame,
