@@ -234,13 +234,10 @@ def _puell_and_sustainability(d: pd.DataFrame) -> None:
 
     revenue, difficulty = _mean(d["miner_revenue_usd"], 7, 6), _mean(d["difficulty"], 7, 6)
     growth = _ratio(revenue, revenue.shift(30))
-    change = d["revenue_change_30d_pct"] = 100 * (growth - 1)
+    d["revenue_change_30d_pct"] = 100 * (growth - 1)
     daily = d["miner_revenue_usd"]
     d["revenue_change_30d_raw_pct"] = 100 * (_ratio(daily, daily.shift(30)) - 1)
     d["revenue_less_difficulty_change_30d_pct"] = 100 * (growth - _ratio(difficulty, difficulty.shift(30)))
-    d["sustainability_zone"] = _zones(change, -20.0, -10.0, 10.0, 20.0)
-    history = change.expanding(3 * 365)
-    d["sustainability_zone_adaptive"] = _zones(change, *(history.quantile(q) for q in (0.05, 0.20, 0.80, 0.95)))
 
     subsidy = _ratio(d["issuance_btc"], d["block_count"])
     halvings = np.ceil(np.log2(50 / subsidy.where(subsidy > 0)) - 0.01).clip(lower=0)
@@ -250,7 +247,10 @@ def _puell_and_sustainability(d: pd.DataFrame) -> None:
     issued = _mean(d["issuance_usd"] * doublings, 7, 6)
     fees = _mean(d["fees_btc"] * d["price_usd"], 7, 6)
     before = issued.shift(30) / doublings + fees.shift(30)
-    d["revenue_change_30d_exhalving_pct"] = 100 * (_ratio(issued / doublings + fees, before) - 1)
+    change = d["revenue_change_30d_exhalving_pct"] = 100 * (_ratio(issued / doublings + fees, before) - 1)
+    d["sustainability_zone"] = _zones(change, -20.0, -10.0, 10.0, 20.0)
+    history = change.expanding(3 * 365)
+    d["sustainability_zone_adaptive"] = _zones(change, *(history.quantile(q) for q in (0.05, 0.20, 0.80, 0.95)))
 
 
 def _zones(change: pd.Series, low, lower, upper, high) -> np.ndarray:  # type: ignore[no-untyped-def]
@@ -270,12 +270,22 @@ def _flows(d: pd.DataFrame) -> None:
     ratio = d["miner_to_exchange_of_issuance_30d_ratio"] = _ratio(_mean(sent, 30), issued_30d)
     d["miner_to_exchange_recycling_suspected"] = _is(ratio > 1.5, ratio)
 
+    recent, before = sent.rolling(28, min_periods=25).median(), sent.rolling(90, min_periods=81).median().shift(28)
+    moved = ((recent >= 3 * before) & (recent > 0)) | ((3 * recent <= before) & (before > 0))
+    d["flow_break_suspected"] = _is(moved, recent, before)
+    lately = moved.astype(float).shift(fill_value=0).rolling(90, min_periods=1).sum()
+    day, stated = pd.Series(pd.to_datetime(d.index), index=d.index), sent.notna()
+    run_start = day.where(moved & (lately == 0)).ffill() - pd.Timedelta(days=27)
+    start = d["flow_regime_start"] = run_start.fillna(day[stated].min()).where(stated.cummax())
+    is_comparable = ((day - start).dt.days >= 90) & ~moved
+
     log_sent = np.log1p(sent)
     median, spread = _median_and_deviation_before(log_sent.to_numpy(), 90, 81)
-    score = d["miner_to_exchange_burst_score"] = (log_sent - median) / np.maximum(1.4826 * spread, 0.10)
+    score = ((log_sent - median) / np.maximum(1.4826 * spread, 0.10)).where(is_comparable)
+    d["miner_to_exchange_burst_score"] = score
     large = _is(sent >= 0.5 * issued_30d, sent, issued_30d)
-    d["miner_to_exchange_burst"] = _is(score >= 3.5, score) & large
-    d["miner_to_exchange_burst_extreme"] = d["miner_to_exchange_burst"] & _is(score >= 6.0, score)
+    burst = d["miner_to_exchange_burst"] = _is((score >= 3.5) & large.fillna(False), score, large)
+    d["miner_to_exchange_burst_extreme"] = _is(burst.fillna(False) & (score >= 6.0), burst)
 
 
 def _median_and_deviation_before(values: np.ndarray, days: int, least: int) -> tuple[np.ndarray, np.ndarray]:

@@ -279,9 +279,13 @@ averaged as (
         case
             when count(log_sent) over before90 >= 81 and log_sent is not null
             then (log_sent - median(log_sent) over before90) / greatest(1.4826 * mad(log_sent) over before90, 0.10)
-        end as miner_to_exchange_burst_score,
-        miner_to_exchange_burst_score >= 3.5 and miner_to_exchange_btc >= 0.5 * issuance_30d_btc as miner_to_exchange_burst,
-        miner_to_exchange_burst and miner_to_exchange_burst_score >= 6 as miner_to_exchange_burst_extreme
+        end as raw_burst_score,
+        case when count(miner_to_exchange_btc) over w28 >= 25 then median(miner_to_exchange_btc) over w28 end as recent_btc,
+        case when count(miner_to_exchange_btc) over before_w28 >= 81 then median(miner_to_exchange_btc) over before_w28 end
+            as before_btc,
+        (recent_btc >= 3 * before_btc and recent_btc > 0) or (3 * recent_btc <= before_btc and before_btc > 0)
+            as flow_break_suspected,
+        min(day) filter (where miner_to_exchange_btc is not null) over until_today as first_stated
     from paid
     window
         by_day as (order by day),
@@ -290,6 +294,8 @@ averaged as (
         w9 as (order by day rows 8 preceding),
         w14 as (order by day rows 13 preceding),
         w25 as (order by day rows 24 preceding),
+        w28 as (order by day rows 27 preceding),
+        before_w28 as (order by day rows between 117 preceding and 28 preceding),
         w30 as (order by day rows 29 preceding),
         w40 as (order by day rows 39 preceding),
         w60 as (order by day rows 59 preceding),
@@ -298,6 +304,32 @@ averaged as (
         w200 as (order by day rows 199 preceding),
         w365 as (order by day rows 364 preceding),
         before90 as (order by day rows between 90 preceding and 1 preceding)
+),
+-- Since when the labels of flows are the same, as far as the flow itself shows it.
+broken as (
+    select
+        *,
+        case
+            when flow_break_suspected and count(*) filter (where flow_break_suspected) over quiet90 = 0 then day - 27
+        end as run_start
+    from averaged
+    window quiet90 as (order by day rows between 90 preceding and 1 preceding)
+),
+settled as (
+    select
+        *,
+        coalesce(last_value(run_start ignore nulls) over until_today, first_stated) as flow_regime_start,
+        case
+            when day - flow_regime_start >= 90 and not coalesce(flow_break_suspected, false) then raw_burst_score
+        end as miner_to_exchange_burst_score,
+        case
+            when issuance_30d_btc is not null and miner_to_exchange_burst_score is not null
+            then miner_to_exchange_burst_score >= 3.5 and miner_to_exchange_btc >= 0.5 * issuance_30d_btc
+        end as miner_to_exchange_burst,
+        case when miner_to_exchange_burst is not null then miner_to_exchange_burst and miner_to_exchange_burst_score >= 6 end
+            as miner_to_exchange_burst_extreme
+    from broken
+    window until_today as (order by day rows unbounded preceding)
 ),
 -- What follows from windows over windows.
 changed as (
@@ -311,7 +343,7 @@ changed as (
             first_subsidy_7d_usd / doublings + fees_7d_usd,
             lag(first_subsidy_7d_usd, 30) over by_day / doublings + lag(fees_7d_usd, 30) over by_day
         ) - 1) as revenue_change_30d_exhalving_pct,
-        zone(revenue_change_30d_pct, -20, -10, 10, 20) as sustainability_zone,
+        zone(revenue_change_30d_exhalving_pct, -20, -10, 10, 20) as sustainability_zone,
         halvings_so_far > lag(halvings_so_far) over by_day as halved,
         case
             when count(mpi_ratio) over w365 >= 329 and stddev_pop(mpi_ratio) over w365 > 1e-9
@@ -323,7 +355,7 @@ changed as (
             when count(*) filter (where hash_ribbon_spread_pct >= 0) over w3 = 3 then 'normal'
         end as turned,
         miner_to_exchange_burst and count(*) filter (where miner_to_exchange_burst) over before3 = 0 as burst_event_starts
-    from averaged
+    from settled
     window
         by_day as (order by day),
         w3 as (order by day rows 2 preceding),
@@ -338,10 +370,10 @@ judged as (
             when count(burst_event_starts) over w14 >= 13 then count(*) filter (where burst_event_starts) over w14
         end as burst_events_14d,
         coalesce(bool_or(halved) over w365, false) as halving_window,
-        quantile_cont(revenue_change_30d_pct, [0.05, 0.20, 0.80, 0.95]) over until_today as limits,
+        quantile_cont(revenue_change_30d_exhalving_pct, [0.05, 0.20, 0.80, 0.95]) over until_today as limits,
         case
-            when count(revenue_change_30d_pct) over until_today >= 1095
-            then zone(revenue_change_30d_pct, limits[1], limits[2], limits[3], limits[4])
+            when count(revenue_change_30d_exhalving_pct) over until_today >= 1095
+            then zone(revenue_change_30d_exhalving_pct, limits[1], limits[2], limits[3], limits[4])
         end as sustainability_zone_adaptive,
         case
             when hash_ribbon_spread_pct is not null
@@ -473,6 +505,8 @@ select
     miner_to_exchange_mean_btc,
     miner_to_exchange_of_issuance_30d_ratio,
     miner_to_exchange_recycling_suspected,
+    flow_break_suspected,
+    flow_regime_start,
     miner_to_exchange_burst_score,
     miner_to_exchange_burst,
     miner_to_exchange_burst_extreme,

@@ -679,6 +679,25 @@ OUTAGE_EVENT: Final = _schema(
     ],
 )
 
+FLOW_REGIME: Final = _schema(
+    "flow_regime",
+    "One row a day from which a supplier's series of miner flows measures something else, because its labels changed",
+    ["source", "series", "valid_from"],
+    {
+        "source": _pattern(
+            "Supplier of the series in `meta.sources`; files exported from it count as the same",
+            r"^[a-z]+$",
+            "its name",
+        ),
+        "series": _choice("Which of its series", "miner_to_exchange", "miner_outflow"),
+        "valid_from": _day("First day that is comparable with the days after it and not with those before"),
+        "known_at": _day("Day from which the series itself shows it; no earlier day may use it"),
+        "reason": _text("What changed, and by how much"),
+        **{name: column for name, column in _estimate_source().items() if name != "source"},
+    },
+    [_not_after("valid_from", "known_at")],
+)
+
 FILER: Final = _schema(
     "filer",
     "One row a company whose filings are looked through",
@@ -729,6 +748,7 @@ REGISTRY: Final = {
         LEASE_ASSUMPTION,
         PROXY_POOL,
         OUTAGE_EVENT,
+        FLOW_REGIME,
         FILER,
         FILING_REVIEW,
     )

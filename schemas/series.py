@@ -95,6 +95,14 @@ _ALL: Final = (
     ),
     Series("miner_inflow_sat", Group.MINER_FLOWS, Unit.SAT, "Coins entering miner wallets", le=_FLOW_SAT),
     Series(
+        "miner_netflow_sat",
+        Group.MINER_FLOWS,
+        Unit.SAT,
+        "Change of what miner wallets hold: inflow less outflow and fees",
+        ge=-_FLOW_SAT,
+        le=_FLOW_SAT,
+    ),
+    Series(
         "miner_to_exchange_sat", Group.MINER_FLOWS, Unit.SAT, "Coins sent by miner wallets to exchanges", le=_FLOW_SAT
     ),
     Series(

@@ -48,7 +48,7 @@ class Unit(Enum):
     DAYS = ("days", ("_days",), pl.Int64)
     RANK = ("rank", ("_rank",), pl.Int64)
     HEIGHT = ("block height", ("height",), pl.Int64)
-    DAY = ("UTC day", ("day", "_on"), pl.Date)
+    DAY = ("UTC day", ("day", "_on", "_start"), pl.Date)
     YES_NO = ("yes or no", ("",), pl.Boolean)
     LABEL = ("label", ("",), pl.String)
 

@@ -203,6 +203,7 @@ def _market(days: int, *, seed: int = 1) -> dict[str, list[float]]:
         "fees_sat": [2_000_000.0 * b * (1 + x) for b, x in zip(blocks, noise, strict=True)],
         "difficulty": [1e14 * (1 + n // 14 % 5 / 20) for n in range(days)],
         "miner_outflow_sat": [2e10 * (1 + 5 * x * x) + s for x, s in zip(noise, sent, strict=True)],
+        "miner_inflow_sat": [2e10 * (1 + 5 * x * x) for x in noise],
         "miner_to_exchange_sat": sent,
         "miner_to_exchange_count": [0.0 if s == 0 else 12.0 for s in sent],
     }

@@ -33,6 +33,16 @@ def sum_over(column: pl.Expr, days: int) -> pl.Expr:
     return mean_over(column, days) * days
 
 
+def max_over(column: pl.Expr, days: int) -> pl.Expr:
+    """Greatest value of the last `days` days, today included."""
+    return column.rolling_max(days, min_samples=least_known(days))
+
+
+def median_over(column: pl.Expr, days: int, *, least: int | None = None) -> pl.Expr:
+    """Median of the last `days` days, today included."""
+    return column.rolling_median(days, min_samples=least or least_known(days))
+
+
 def sd_over(column: pl.Expr, days: int) -> pl.Expr:
     """Population standard deviation of the last `days` days, today included."""
     return column.rolling_std(days, min_samples=least_known(days), ddof=0)

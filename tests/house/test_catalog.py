@@ -36,15 +36,25 @@ PROMISED = [
     "revenue_change_30d_pct",
     "revenue_change_30d_raw_pct",
     "revenue_less_difficulty_change_30d_pct",
+    "revenue_change_30d_exhalving_pct",
     "sustainability_zone",
     "miner_outflow_btc",
     "miner_outflow_usd",
     "mpi_zscore",
     "mpi_ratio",
+    "mpi_spans_break",
     "miner_to_exchange_btc",
     "miner_to_exchange_count",
     "miner_to_exchange_mean_btc",
     "miner_to_exchange_of_issuance_30d_ratio",
+    "miner_to_exchange_30d_btc",
+    "miner_to_exchange_30d_rank_pct",
+    "miner_to_exchange_30d_of_prior_90d_ratio",
+    "miner_to_exchange_max_30d_btc",
+    "miner_net_release_30d_btc",
+    "flow_regime_start",
+    "flow_break_suspected",
+    "flow_null_reason",
     "miner_to_exchange_burst_score",
     "miner_to_exchange_burst",
     "hash_ribbon_spread_pct",
@@ -82,6 +92,7 @@ COST_INPUTS = {
     "all_in_usd_per_mwh",
     "all_in_as_of",
 }
+REGIMES = {"flow_regime_dated_on", "outflow_regime_dated_on"}
 
 MODULES = [import_module(f"transforms.metrics.{found.name}") for found in iter_modules(transforms.metrics.__path__)]
 COLUMNS = [pytest.param(m, id=f"{table.name}.{m.name}") for table in TABLES.values() for m in table.metrics]
@@ -97,7 +108,7 @@ def test_daily_table_has_every_promised_column() -> None:
 
 
 def test_no_promised_column_is_listed_twice() -> None:
-    assert len(PROMISED) == len(set(PROMISED)) == 51
+    assert len(PROMISED) == len(set(PROMISED)) == 61
 
 
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
@@ -124,11 +135,11 @@ def test_keys_and_truths_speak_of_published_columns(table) -> None:
         assert set(truth.meta.root_names()) <= named
 
 
-def test_daily_table_reads_known_series_and_cost_inputs_only() -> None:
+def test_daily_table_reads_known_series_cost_inputs_and_dated_regimes_only() -> None:
     named = {m.name for m in CAPITULATION_DAILY.metrics}
     read = {name for m in CAPITULATION_DAILY.metrics for name in m.inputs} - named
     given = {m.name for m in CAPITULATION_DAILY.metrics if m.is_given} - {"day", "is_final", "sources"}
-    assert read | given <= set(SERIES) | COST_INPUTS
+    assert read | given <= set(SERIES) | COST_INPUTS | REGIMES
 
 
 @pytest.mark.parametrize("m", COLUMNS)
@@ -175,7 +186,7 @@ def test_type_fits_the_unit(m: Metric) -> None:
 @pytest.mark.parametrize("m", COLUMNS)
 def test_shares_of_a_hundred_and_amounts_are_bounded_from_below(m: Metric) -> None:
     signed = {Unit.STANDARD_DEVIATIONS, Unit.SCORE, Unit.LABEL, Unit.YES_NO, Unit.DAY}
-    changes = ("_change_30d_pct", "_raw_pct", "_exhalving_pct", "_spread_pct", "netflow_btc")
+    changes = ("_change_30d_pct", "_raw_pct", "_exhalving_pct", "_spread_pct", "netflow_btc", "_release_30d_btc")
     if m.unit not in signed and not m.name.endswith(changes):
         assert m.ge is not None
 

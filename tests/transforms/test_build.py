@@ -77,7 +77,10 @@ def whole_market(inputs_of: InputsOf, values_of: Builder, market: Market) -> Bui
 
 def test_every_column_has_a_value_on_a_day_with_enough_history(whole_market: Built) -> None:
     last = row(whole_market, LONG - 1)
-    assert [name for name, value in last.items() if value is None] == ["sustainability_zone_adaptive"]
+    assert [name for name, value in last.items() if value is None] == [
+        "sustainability_zone_adaptive",
+        "flow_null_reason",
+    ]
 
 
 def test_tables_hold_their_columns_in_the_order_of_the_catalogue(whole_market: Built) -> None:
@@ -133,7 +136,8 @@ FILLED_BY = {
     "mpi_ratio": 329,
     "mpi_zscore": 657,
     "miner_to_exchange_of_issuance_30d_ratio": 27,
-    "miner_to_exchange_burst_score": 82,
+    "miner_to_exchange_burst_score": 91,
+    "miner_to_exchange_30d_rank_pct": 209,
 }
 
 
@@ -294,9 +298,9 @@ def test_change_of_revenue_holds_the_halving_and_its_twin_does_not(halved: Built
     assert twin.abs().max() < 100 / 7
 
 
-def test_zone_of_a_halving_is_extremely_underpaid_and_marked(halved: Built) -> None:
+def test_zone_of_a_halving_is_that_of_its_twin_and_marked(halved: Built) -> None:
     full = row(halved, 350)
-    assert full["sustainability_zone"] == "extremely_underpaid"
+    assert full["sustainability_zone"] == "fairly_paid"
     assert full["halving_window"] is True
 
 

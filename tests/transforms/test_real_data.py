@@ -191,14 +191,98 @@ def test_readings_around_the_day_of_the_article(days: pl.DataFrame) -> None:
     assert fifth["revenue_change_30d_pct"] == pytest.approx(-23.3, abs=0.05)
     assert fifth["sustainability_zone"] == "extremely_underpaid"
     assert fifth["stress_income"] is True
-    january = days.filter(pl.col("day").is_between(date(2026, 1, 1), date(2026, 1, 31)))["miner_to_exchange_btc"]
-    assert january.sum() == pytest.approx(177_274, abs=1)
-    assert january.max() == pytest.approx(10_026, abs=1)
-    assert on(days, date(2026, 1, 31))["miner_to_exchange_recycling_suspected"] is True
+    january = days.filter(pl.col("day").is_between(date(2026, 1, 1), date(2026, 1, 31)))
+    assert january["miner_to_exchange_btc"].sum() == pytest.approx(177_274, abs=1)
+    assert january["miner_to_exchange_btc"].max() == pytest.approx(10_026, abs=1)
+    assert january["issuance_btc"].sum() == pytest.approx(13_128, abs=0.5)
 
 
-def test_miners_index_rose_into_february(days: pl.DataFrame) -> None:
-    assert on(days, date(2026, 2, 5))["mpi_zscore"] > on(days, date(2026, 1, 22))["mpi_zscore"]
+def test_sums_of_january_2026_are_low_in_their_regime(days: pl.DataFrame) -> None:
+    """172,255 BTC in the 30 days: 9.4 % of 947 days had no more; a month of the 90 days before had 206,427."""
+    january = on(days, date(2026, 1, 31))
+    assert january["flow_regime_start"] == date(2023, 6, 1)
+    assert january["miner_to_exchange_30d_btc"] == pytest.approx(172_255, abs=0.5)
+    assert january["miner_to_exchange_30d_rank_pct"] == pytest.approx(100 * 89 / 947, abs=1e-9)
+    assert january["miner_to_exchange_30d_of_prior_90d_ratio"] == pytest.approx(172_255 / 206_427, abs=1e-5)
+    assert january["miner_to_exchange_max_30d_btc"] == pytest.approx(10_026, abs=0.5)
+    assert january["flow_null_reason"] is None
+    november = on(days, date(2025, 11, 30))
+    assert november["miner_to_exchange_30d_btc"] == pytest.approx(243_687, abs=0.5)
+    assert november["miner_to_exchange_30d_rank_pct"] == pytest.approx(52.7, abs=0.05)
+    assert november["miner_to_exchange_30d_of_prior_90d_ratio"] == pytest.approx(1.29, abs=0.005)
+
+
+def test_miners_released_a_twelfth_of_what_they_sent_to_exchanges_in_january_2026(days: pl.DataFrame) -> None:
+    month = days.filter(pl.col("day").is_between(date(2026, 1, 1), date(2026, 1, 31)))
+    earned, gained = month["miner_revenue_btc"].sum(), month["miner_netflow_btc"].sum()
+    assert gained == pytest.approx(-1_473, abs=0.5)
+    assert earned - gained == pytest.approx(14_681, abs=1)
+    released = on(days, date(2026, 1, 31))["miner_net_release_30d_btc"]
+    assert released == pytest.approx(earned - gained, rel=0.05)
+
+
+def test_change_of_labels_of_2023_is_seen_when_it_could_be_and_not_before(days: pl.DataFrame) -> None:
+    """Level times four from 2023-06-01: medians show it from 06-18 to 08-02, and never else since 2018."""
+    suspected = days.filter("flow_break_suspected")["day"]
+    assert suspected.filter(suspected >= date(2018, 1, 1)).to_list() == list(
+        pl.date_range(date(2023, 6, 18), date(2023, 8, 2), eager=True)
+    )
+    early = suspected.filter(suspected.is_between(date(2014, 1, 1), date(2017, 12, 31)))
+    assert early.dt.strftime("%Y-%m").unique().sort().to_list() == ["2014-02", "2016-07", "2016-08", "2017-08"]
+    assert on(days, date(2023, 6, 17))["flow_regime_start"] < date(2018, 1, 1)
+    assert on(days, date(2023, 6, 18))["flow_regime_start"] == date(2023, 6, 1)
+    assert on(days, date(2023, 6, 18))["flow_null_reason"] == "break_suspected"
+    assert on(days, date(2023, 8, 3))["flow_null_reason"] == "regime_too_young"
+    first = days.filter(pl.col("day") > date(2023, 6, 18))
+    for column, day in {
+        "miner_net_release_30d_btc": date(2023, 8, 3),
+        "miner_to_exchange_burst_score": date(2023, 8, 30),
+        "miner_to_exchange_30d_of_prior_90d_ratio": date(2023, 9, 28),
+        "miner_to_exchange_30d_rank_pct": date(2023, 12, 26),
+    }.items():
+        assert first.drop_nulls(column)["day"].min() == day
+    assert first.filter(pl.col("flow_null_reason").is_null())["day"].min() == date(2023, 12, 26)
+
+
+def test_miners_index_across_the_change_of_labels_is_marked(days: pl.DataFrame) -> None:
+    marked = days.filter(pl.col("mpi_spans_break") & (pl.col("day") >= date(2019, 1, 1)))["day"]
+    assert marked.to_list() == list(pl.date_range(date(2023, 6, 1), date(2025, 5, 30), eager=True))
+
+
+def test_bursts_are_single_jumps_and_january_2026_had_none(days: pl.DataFrame) -> None:
+    assert on(days, date(2026, 1, 21))["miner_to_exchange_btc"] == pytest.approx(10_026, abs=0.5)
+    assert on(days, date(2026, 1, 21))["miner_to_exchange_burst_score"] == pytest.approx(1.2, abs=0.05)
+    assert on(days, date(2026, 2, 5))["miner_to_exchange_btc"] == pytest.approx(24_268, abs=0.5)
+    assert on(days, date(2026, 2, 5))["miner_to_exchange_burst_score"] == pytest.approx(3.2, abs=0.05)
+    assert days.filter("miner_to_exchange_burst")["day"].max() < date(2023, 12, 1)
+
+
+def test_miners_index_turned_in_february(days: pl.DataFrame) -> None:
+    weekly = days.with_columns(pl.col("mpi_zscore").rolling_mean(7).alias("weekly"))
+    values = [on(weekly, day)["weekly"] for day in (date(2025, 12, 25), date(2026, 1, 31), date(2026, 2, 5))]
+    assert values == pytest.approx([-0.87, -0.32, 0.85], abs=0.005)
+    assert on(days, date(2026, 2, 5))["mpi_zscore"] == pytest.approx(3.0, abs=0.05)
+
+
+def test_mean_transfer_rose_because_transactions_became_fewer(days: pl.DataFrame) -> None:
+    monthly = days.with_columns(pl.col("miner_to_exchange_mean_btc").rolling_mean(30).alias("monthly"))
+    assert on(monthly, date(2025, 9, 30))["monthly"] == pytest.approx(8.5, abs=0.05)
+    assert on(monthly, date(2026, 1, 28))["monthly"] == pytest.approx(13.2, abs=0.05)
+    counts = days.group_by(pl.col("day").dt.strftime("%Y-%m").alias("month")).agg(pl.sum("miner_to_exchange_count"))
+    sent = dict(counts.iter_rows())
+    assert sent["2025-01"] == pytest.approx(33_400, abs=50)
+    assert sent["2026-01"] == 12_576
+
+
+def test_halvings_alone_leave_nobody_extremely_underpaid(days: pl.DataFrame) -> None:
+    """29, 33, 29 and 16 days after the four halvings had revenue down by a fifth and more for the halving alone."""
+    change = pl.col("revenue_change_30d_pct") <= -20
+    extremely = pl.col("sustainability_zone") == "extremely_underpaid"
+    since = days.filter(pl.col("day") >= date(2011, 8, 1))
+    assert since.filter(change).height == 757
+    assert since.filter(extremely).height == 650
+    halved = since.filter(change & ~extremely).group_by(pl.col("day").dt.year()).len().sort("day")
+    assert halved.rows() == [(2012, 29), (2016, 33), (2020, 29), (2024, 16)]
 
 
 def test_hashprice_on_the_second_of_february_is_near_the_published_record_low(days: pl.DataFrame) -> None:

@@ -11,6 +11,7 @@ SERIES_OF: Final = {
     "outflow_mean_sat": "miner_outflow_mean_sat",
     "outflow_top10_sat": "miner_outflow_top10_sat",
     "inflow_sat": "miner_inflow_sat",
+    "netflow_sat": "miner_netflow_sat",
     "to_exchange_sat": "miner_to_exchange_sat",
     "to_exchange_tx_count": "miner_to_exchange_count",
 }
@@ -52,8 +53,10 @@ def miner_flow_values(sums: pl.DataFrame) -> pl.DataFrame:
 
     Shape: long, (`series`, `day`, `value`), without the days on which a series is not defined.
     """
+    netflow = (pl.col("inflow_sat") - pl.col("outflow_sat") - pl.col("fee_sat")).alias("netflow_sat")
     return (
-        sums.select("day", *(pl.col(name).cast(pl.Float64).alias(series) for name, series in SERIES_OF.items()))
+        sums.with_columns(netflow)
+        .select("day", *(pl.col(name).cast(pl.Float64).alias(series) for name, series in SERIES_OF.items()))
         .unpivot(index="day", variable_name="series", value_name="value")
         .drop_nulls("value")
         .select("series", "day", "value")

@@ -4,16 +4,10 @@ import polars as pl
 
 from schemas.metric import Example, metric
 from schemas.units import SAT_PER_BTC, Unit
-from transforms.windows import MAD_TO_SD, mean_over, median_and_mad_before, ratio, sd_over, sum_over
+from transforms.windows import mean_over, ratio, sd_over, sum_over
 
 YEAR_DAYS = 365
 MONTH_DAYS = 30
-BURST_WINDOW_DAYS = 90
-BURST_LEAST_SPREAD = 0.10
-"""Floor of the spread of log flows, for windows that are mostly zero."""
-BURST_ZSCORE = 3.5
-BURST_EXTREME_ZSCORE = 6.0
-BURST_LEAST_OF_ISSUANCE = 0.5
 RECYCLING_RATIO = 1.5
 LEAST_SPREAD = 1e-9
 """Standard deviations below this are rounding, not variation."""
@@ -32,6 +26,29 @@ LOWER_BOUND = "Unlabelled exchange addresses are missing."
 def miner_outflow_btc() -> pl.Expr:
     """Coins that left miner wallets on the day, change and transfers among them taken out."""
     return pl.col("miner_outflow_sat") / SAT_PER_BTC
+
+
+@metric(
+    unit=Unit.BTC,
+    error=LABELS_ERROR + "Wallets that gain or lose their label count as coins that moved.",
+    null_rule="NULL when the miner flow source states neither a netflow nor both inflow and outflow.",
+    examples=[
+        Example(
+            given={"miner_netflow_sat": -147e9, "miner_inflow_sat": None, "miner_outflow_sat": None},
+            gives=-1_470.0,
+        ),
+        Example(
+            given={"miner_netflow_sat": None, "miner_inflow_sat": 46_025_000_000.0, "miner_outflow_sat": 40e9},
+            gives=60.25,
+            source="without the fees, which such a source does not state",
+        ),
+        Example(given={"miner_netflow_sat": None, "miner_inflow_sat": None, "miner_outflow_sat": 40e9}, gives=None),
+    ],
+)
+def miner_netflow_btc() -> pl.Expr:
+    """Change of what miner wallets hold: inflow less outflow, less fees where they are known."""
+    stated = pl.coalesce("miner_netflow_sat", pl.col("miner_inflow_sat") - pl.col("miner_outflow_sat"))
+    return stated / SAT_PER_BTC
 
 
 @metric(
@@ -159,97 +176,9 @@ def miner_to_exchange_recycling_suspected() -> pl.Expr:
     return pl.col("miner_to_exchange_of_issuance_30d_ratio") > RECYCLING_RATIO
 
 
-@metric(
-    unit=Unit.SCORE,
-    error=LABELS_ERROR + "A floor of 0.10 replaces the spread where most days are zero.",
-    null_rule="NULL with fewer than 81 of the 90 days before.",
-    history_days=BURST_WINDOW_DAYS + 1,
-    examples=[
-        Example(
-            given={"miner_to_exchange_btc": [45.1] * 45 + [79.7] * 45 + [480.0]},
-            gives=4.97,
-            within=0.02,
-            source="median of logs 4.11 (about 60 BTC), deviation 0.28, today 480 BTC",
-        ),
-        Example(
-            given={"miner_to_exchange_btc": [0.0] * 90 + [1.718281828459045]},
-            gives=10.0,
-            source="a silent quarter: ln(e) over the floor of 0.10",
-        ),
-    ],
-)
-def miner_to_exchange_burst_score() -> pl.Expr:
-    """Robust score of the log flow to exchanges against the ninety days before, today left out."""
-    flow = pl.col("miner_to_exchange_btc").log1p()
-    median, deviation = median_and_mad_before(flow, BURST_WINDOW_DAYS)
-    spread = pl.max_horizontal(MAD_TO_SD * deviation, pl.lit(BURST_LEAST_SPREAD))
-    return pl.when(deviation.is_not_null()).then((flow - median) / spread)
-
-
-@metric(
-    unit=Unit.YES_NO,
-    error="3.5 is the customary cut of a robust score; the share of issuance is our judgement.",
-    null_rule="NULL when the burst score, the flow or issuance is.",
-    history_days=MONTH_DAYS,
-    examples=[
-        Example(
-            given={
-                "miner_to_exchange_burst_score": 4.97,
-                "miner_to_exchange_btc": [480.0] * 30,
-                "issuance_btc": [450.0] * 30,
-            },
-            gives=True,
-        ),
-        Example(
-            given={
-                "miner_to_exchange_burst_score": 4.97,
-                "miner_to_exchange_btc": [224.0] * 30,
-                "issuance_btc": [450.0] * 30,
-            },
-            gives=False,
-            source="less than half of a day's issuance",
-        ),
-        Example(
-            given={
-                "miner_to_exchange_burst_score": 3.5,
-                "miner_to_exchange_btc": [225.0] * 30,
-                "issuance_btc": [450.0] * 30,
-            },
-            gives=True,
-            source="both limits belong to the burst",
-        ),
-        Example(
-            given={
-                "miner_to_exchange_burst_score": 3.4,
-                "miner_to_exchange_btc": [480.0] * 30,
-                "issuance_btc": [450.0] * 30,
-            },
-            gives=False,
-        ),
-    ],
-)
-def miner_to_exchange_burst() -> pl.Expr:
-    """Whether the flow to exchanges jumped: score 3.5 or more, and at least half of the mean daily issuance."""
-    large = pl.col("miner_to_exchange_btc") >= BURST_LEAST_OF_ISSUANCE * mean_over(pl.col("issuance_btc"), MONTH_DAYS)
-    return (pl.col("miner_to_exchange_burst_score") >= BURST_ZSCORE) & large
-
-
-@metric(
-    unit=Unit.YES_NO,
-    error="The cut at 6 is our judgement.",
-    null_rule="NULL when the burst is.",
-    examples=[
-        Example(given={"miner_to_exchange_burst": True, "miner_to_exchange_burst_score": 6.0}, gives=True),
-        Example(given={"miner_to_exchange_burst": False, "miner_to_exchange_burst_score": 6.0}, gives=False),
-    ],
-)
-def miner_to_exchange_burst_extreme() -> pl.Expr:
-    """Whether the day is a burst with a score of 6 or more."""
-    return pl.col("miner_to_exchange_burst") & (pl.col("miner_to_exchange_burst_score") >= BURST_EXTREME_ZSCORE)
-
-
 METRICS = (
     miner_outflow_btc,
+    miner_netflow_btc,
     miner_outflow_usd,
     mpi_zscore,
     mpi_ratio,
@@ -258,7 +187,4 @@ METRICS = (
     miner_to_exchange_mean_btc,
     miner_to_exchange_of_issuance_30d_ratio,
     miner_to_exchange_recycling_suspected,
-    miner_to_exchange_burst_score,
-    miner_to_exchange_burst,
-    miner_to_exchange_burst_extreme,
 )

@@ -203,46 +203,46 @@ def revenue_change_30d_exhalving_pct() -> pl.Expr:
 @metric(
     unit=Unit.LABEL,
     error="Limits are our judgement: twice the standard deviation of block luck from zero and beyond.",
-    null_rule="NULL when the change of revenue is.",
+    null_rule="NULL when the change of revenue without halvings is.",
     labels=ZONES,
     examples=[
-        Example(given={"revenue_change_30d_pct": -30.0}, gives="extremely_underpaid"),
-        Example(given={"revenue_change_30d_pct": -21.0}, gives="extremely_underpaid"),
-        Example(given={"revenue_change_30d_pct": -20.0}, gives="extremely_underpaid"),
-        Example(given={"revenue_change_30d_pct": -19.9}, gives="underpaid"),
-        Example(given={"revenue_change_30d_pct": -10.0}, gives="underpaid"),
-        Example(given={"revenue_change_30d_pct": 9.9}, gives="fairly_paid"),
-        Example(given={"revenue_change_30d_pct": 10.0}, gives="overpaid"),
-        Example(given={"revenue_change_30d_pct": 20.0}, gives="extremely_overpaid"),
-        Example(given={"revenue_change_30d_pct": None}, gives=None),
+        Example(given={"revenue_change_30d_exhalving_pct": -30.0}, gives="extremely_underpaid"),
+        Example(given={"revenue_change_30d_exhalving_pct": -21.0}, gives="extremely_underpaid"),
+        Example(given={"revenue_change_30d_exhalving_pct": -20.0}, gives="extremely_underpaid"),
+        Example(given={"revenue_change_30d_exhalving_pct": -19.9}, gives="underpaid"),
+        Example(given={"revenue_change_30d_exhalving_pct": -10.0}, gives="underpaid"),
+        Example(given={"revenue_change_30d_exhalving_pct": 9.9}, gives="fairly_paid"),
+        Example(given={"revenue_change_30d_exhalving_pct": 10.0}, gives="overpaid"),
+        Example(given={"revenue_change_30d_exhalving_pct": 20.0}, gives="extremely_overpaid"),
+        Example(given={"revenue_change_30d_exhalving_pct": None}, gives=None),
     ],
 )
 def sustainability_zone() -> pl.Expr:
-    """Zone of the 30-day change of revenue, with fixed limits at -20, -10, +10 and +20 %."""
-    return _zone(pl.col("revenue_change_30d_pct"), pl.lit(-20.0), pl.lit(-10.0), pl.lit(10.0), pl.lit(20.0))
+    """Zone of the 30-day change of revenue, halvings taken out, with fixed limits at -20, -10, +10 and +20 %."""
+    return _zone(pl.col("revenue_change_30d_exhalving_pct"), pl.lit(-20.0), pl.lit(-10.0), pl.lit(10.0), pl.lit(20.0))
 
 
 @metric(
     unit=Unit.LABEL,
     error="Limits move with history: the 5th, 20th, 80th and 95th percentile of every day up to the present one.",
-    null_rule="NULL with fewer than 1,095 days of the change of revenue.",
+    null_rule="NULL with fewer than 1,095 days of the change of revenue without halvings.",
     labels=ZONES,
     history_days=ADAPTIVE_LEAST_DAYS,
     examples=[
-        Example(given={"revenue_change_30d_pct": [*EVEN_HISTORY, -1.0]}, gives="extremely_underpaid"),
-        Example(given={"revenue_change_30d_pct": [*EVEN_HISTORY, 7.0]}, gives="underpaid"),
-        Example(given={"revenue_change_30d_pct": [*EVEN_HISTORY, 17.0]}, gives="underpaid"),
-        Example(given={"revenue_change_30d_pct": [*EVEN_HISTORY, 23.0]}, gives="fairly_paid"),
-        Example(given={"revenue_change_30d_pct": [*EVEN_HISTORY, 77.0]}, gives="fairly_paid"),
-        Example(given={"revenue_change_30d_pct": [*EVEN_HISTORY, 83.0]}, gives="overpaid"),
-        Example(given={"revenue_change_30d_pct": [*EVEN_HISTORY, 93.0]}, gives="overpaid"),
-        Example(given={"revenue_change_30d_pct": [*EVEN_HISTORY, 99.0]}, gives="extremely_overpaid"),
-        Example(given={"revenue_change_30d_pct": [1.0] * 1_094}, gives=None),
+        Example(given={"revenue_change_30d_exhalving_pct": [*EVEN_HISTORY, -1.0]}, gives="extremely_underpaid"),
+        Example(given={"revenue_change_30d_exhalving_pct": [*EVEN_HISTORY, 7.0]}, gives="underpaid"),
+        Example(given={"revenue_change_30d_exhalving_pct": [*EVEN_HISTORY, 17.0]}, gives="underpaid"),
+        Example(given={"revenue_change_30d_exhalving_pct": [*EVEN_HISTORY, 23.0]}, gives="fairly_paid"),
+        Example(given={"revenue_change_30d_exhalving_pct": [*EVEN_HISTORY, 77.0]}, gives="fairly_paid"),
+        Example(given={"revenue_change_30d_exhalving_pct": [*EVEN_HISTORY, 83.0]}, gives="overpaid"),
+        Example(given={"revenue_change_30d_exhalving_pct": [*EVEN_HISTORY, 93.0]}, gives="overpaid"),
+        Example(given={"revenue_change_30d_exhalving_pct": [*EVEN_HISTORY, 99.0]}, gives="extremely_overpaid"),
+        Example(given={"revenue_change_30d_exhalving_pct": [1.0] * 1_094}, gives=None),
     ],
 )
 def sustainability_zone_adaptive() -> pl.Expr:
-    """Zone of the 30-day change of revenue, with limits from its own history up to the day."""
-    change = pl.col("revenue_change_30d_pct")
+    """Zone of the 30-day change of revenue, halvings taken out, with limits from its own history up to the day."""
+    change = pl.col("revenue_change_30d_exhalving_pct")
     low, lower, upper, high = (
         change.rolling_quantile(share, "linear", WHOLE_HISTORY_DAYS, min_samples=ADAPTIVE_LEAST_DAYS)
         for share in (0.05, 0.20, 0.80, 0.95)

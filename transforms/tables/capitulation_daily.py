@@ -18,9 +18,12 @@ from transforms.checks.own_scale import check_own_scale
 from transforms.checks.recent_sources import check_recent_sources
 from transforms.checks.reported import check_reported, check_reported_hashrate
 from transforms.inputs.cost import known_inputs
+from transforms.inputs.flow_regimes import regime_days
 from transforms.metrics import (
     cost,
     day,
+    flow_bursts,
+    flow_regimes,
     hashprice,
     hashrate,
     miner_flows,
@@ -53,10 +56,15 @@ _PARTS: Final = ("score_income_level", "score_income_change", "score_hashrate", 
 
 
 def frame(given: Prepared, _: Tables) -> pl.DataFrame:
-    """The resolved days with what fleets spend and pay, as it was known on each day."""
+    """The resolved days with what fleets spend and pay, as it was known on each day, and dated starts of regimes."""
     reference = given.inputs.reference
     costs = known_inputs(given.days, reference["fleet_efficiency"], reference["power_price"])
-    return given.days.join(costs, on="day", how="left", validate="1:1", maintain_order="left")
+    chosen = given.resolved.chosen
+    labelled = given.flow_days if chosen.get("miner_to_exchange_sat") == given.inputs.transfer_source else None
+    regimes = regime_days(given.days, reference["flow_regime"], chosen, labelled)
+    return given.days.join(costs, on="day", how="left", validate="1:1", maintain_order="left").join(
+        regimes, on="day", how="left", validate="1:1", maintain_order="left"
+    )
 
 
 def checks(given: Prepared, tables: Tables) -> Iterator[Check]:
@@ -173,6 +181,8 @@ TABLE: Final = Table(
         *puell.METRICS,
         *sustainability.METRICS,
         *miner_flows.METRICS,
+        *flow_regimes.METRICS,
+        *flow_bursts.METRICS,
         *cost.METRICS,
         *score.METRICS,
         *regime.METRICS,
@@ -183,6 +193,10 @@ TABLE: Final = Table(
     truths={
         "revenue is issuance plus fees": (
             (pl.col("miner_revenue_btc") - pl.col("issuance_btc") - pl.col("fees_btc")).abs() <= SATOSHI_BTC
+        ),
+        "a NULL rank, ratio, burst or net release of flows has a reason": (
+            pl.col("flow_null_reason").is_not_null()
+            | pl.all_horizontal(pl.col(name).is_not_null() for name in flow_regimes.COMPARED)
         ),
         "mean transfer times count is the total": (
             (
