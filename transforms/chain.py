@@ -4,6 +4,7 @@ Source: Bitcoin Core `GetBlockSubsidy` in validation.cpp, `CalculateNextWorkRequ
 arith_uint256.cpp; the same rules in btcd blockchain/difficulty.go.
 """
 
+from datetime import date
 from typing import Final
 
 import polars as pl
@@ -17,6 +18,9 @@ RETARGET_LIMIT_FACTOR: Final = 4
 POW_LIMIT: Final = 2**224 - 1
 """The easiest target that consensus accepts. Its compact form is that of difficulty 1."""
 DIFFICULTY_1_TARGET: Final = 0xFFFF << 208
+
+FIRST_BLOCK_DAYS: Final = (date(2009, 1, 3), date(2009, 1, 9))
+"""A count of blocks that begins here counts them all. The first day has the genesis block, whose coins never move."""
 
 _HALVINGS_UNTIL_ZERO: Final = 64
 _COMPACT_MANTISSA_BYTES: Final = 3
@@ -37,6 +41,21 @@ def subsidy_sat_expr(height: pl.Expr) -> pl.Expr:
     allowed_sat = {halvings: INITIAL_SUBSIDY_SAT >> halvings for halvings in range(_HALVINGS_UNTIL_ZERO)}
     looked_up = (height // BLOCKS_PER_HALVING).replace_strict(allowed_sat, default=0, return_dtype=pl.Int64)
     return pl.when(height >= 0).then(looked_up)
+
+
+def supply_sat_expr(block_count: pl.Expr) -> pl.Expr:
+    """Coins that the first `block_count` blocks, the genesis block among them, may create together."""
+    eras = range(INITIAL_SUBSIDY_SAT.bit_length())
+    of_era = ((block_count - era * BLOCKS_PER_HALVING).clip(0, BLOCKS_PER_HALVING) for era in eras)
+    return pl.sum_horizontal(blocks * (INITIAL_SUBSIDY_SAT >> era) for era, blocks in zip(eras, of_era, strict=True))
+
+
+def counted_days(days: pl.DataFrame) -> pl.DataFrame | None:
+    """The resolved `days` up to the last with a count of blocks, or None where the count does not give the heights."""
+    until_last = days["block_count"].is_not_null().arg_true()
+    counted = days.slice(0, 0 if until_last.is_empty() else int(until_last[-1]) + 1)
+    begins = counted.head(1).select(pl.col("day").is_between(*FIRST_BLOCK_DAYS)).to_series().any()
+    return counted if begins and not counted["block_count"].has_nulls() else None
 
 
 def encode_compact(target: int) -> int:

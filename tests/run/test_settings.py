@@ -35,11 +35,20 @@ def test_order_of_every_group_that_the_sources_state_is_read(changed: dict[str, 
 @pytest.mark.parametrize(
     ("changed", "found"),
     [
-        ({"price": None}, "precedence.price: found None, expected one or more of coinmetrics_export; rank them"),
+        (
+            {"price": None},
+            "precedence.price: found None, expected one or more of coinmetrics_export, cryptoquant_export;",
+        ),
         ({"miner_flows": "[]"}, "precedence.miner_flows: found [], expected one or more of node, cryptoquant_export;"),
         ({"chain": '["node", "node"]'}, "precedence.chain: found ['node', 'node'], expected node once; remove it"),
-        ({"price": '["mempool"]'}, "precedence.price: found 'mempool', expected one of coinmetrics_export; rename"),
-        ({"price": '["kraken"]'}, "precedence.price: found 'kraken', expected one of coinmetrics_export; rename"),
+        (
+            {"price": '["mempool"]'},
+            "precedence.price: found 'mempool', expected one of coinmetrics_export, cryptoquant_export; ren",
+        ),
+        (
+            {"price": '["kraken"]'},
+            "precedence.price: found 'kraken', expected one of coinmetrics_export, cryptoquant_export; ren",
+        ),
         ({"blocks": '["nod"]'}, "precedence.blocks: found 'nod', expected one of node, pool_blocks_export; rename"),
         ({"filings": '["edgar"]'}, "precedence.filings: found 'edgar', expected no supplier, because no source"),
         ({"sources": '["node", "files", "node"]'}, "sources: found ['node', 'files', 'node'], expected node once;"),

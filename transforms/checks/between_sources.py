@@ -9,7 +9,7 @@ import polars as pl
 from schemas.check import Check
 from schemas.series import SERIES, Group
 from transforms.calendar import FINALITY_BLOCKS
-from transforms.chain import BLOCKS_PER_HALVING, INITIAL_SUBSIDY_SAT, subsidy_sat_expr
+from transforms.chain import counted_days, subsidy_sat_expr, supply_sat_expr
 from transforms.checks.days import MOST_NAMED, NORMAL_TIMES, none_broken
 
 PRICE: Final = "price_usd"
@@ -26,8 +26,6 @@ PRICE_STOP: Final = 0.10
 """So far from every other venue no price of a day has been since 2014: it is another day's, or another unit's."""
 MOST_STALE_BLOCKS: Final = FINALITY_BLOCKS
 """As many blocks of one source may be those of a branch that died between two fetches; more cannot be."""
-FIRST_BLOCK_DAYS: Final = (date(2009, 1, 3), date(2009, 1, 9))
-"""A count of blocks that begins here counts them all. The first day has the genesis block, whose coins never move."""
 UNCLAIMED_TOLERANCE: Final = 0.02
 """Miners who claim less than they may are rare, and take away single blocks."""
 SAT_ROUNDING: Final = 0.5
@@ -164,8 +162,8 @@ def check_issuance(days: pl.DataFrame) -> Iterator[Check]:
     before = until.shift(fill_value=0)
     # Whether the genesis block is counted nobody says, and it decides on which day a halving block lies.
     allowed = counted.with_columns(
-        (_supply_sat(until) - _supply_sat(before)).alias("most_sat"),
-        (_supply_sat(until + 1) - _supply_sat(before + 1)).alias("least_sat"),
+        (supply_sat_expr(until) - supply_sat_expr(before)).alias("most_sat"),
+        (supply_sat_expr(until + 1) - supply_sat_expr(before + 1)).alias("least_sat"),
     )
     yield none_broken(
         allowed,
@@ -181,23 +179,3 @@ def check_issuance(days: pl.DataFrame) -> Iterator[Check]:
         pl.col("issuance_sat") >= (1 - UNCLAIMED_TOLERANCE) * pl.col("least_sat"),
         f"at most {UNCLAIMED_TOLERANCE:.0%} less than the subsidies since 2013",
     )
-
-
-def counted_days(days: pl.DataFrame) -> pl.DataFrame | None:
-    """The resolved `days` up to the last with a count of blocks, or None where the count does not give the heights."""
-    counted = days.slice(0, _rows_until_last(days["block_count"]))
-    begins = counted.head(1).select(pl.col("day").is_between(*FIRST_BLOCK_DAYS)).to_series().any()
-    return counted if begins and not counted["block_count"].has_nulls() else None
-
-
-def _supply_sat(block_count: pl.Expr) -> pl.Expr:
-    """Coins that the first `block_count` blocks may create together."""
-    eras = range(INITIAL_SUBSIDY_SAT.bit_length())
-    of_era = ((block_count - era * BLOCKS_PER_HALVING).clip(0, BLOCKS_PER_HALVING) for era in eras)
-    return pl.sum_horizontal(blocks * (INITIAL_SUBSIDY_SAT >> era) for era, blocks in zip(eras, of_era, strict=True))
-
-
-def _rows_until_last(column: pl.Series) -> int:
-    """Rows up to and with the last value: later days are those that its source has not stated yet."""
-    stated = column.is_not_null().arg_true()
-    return 0 if stated.is_empty() else int(stated[-1]) + 1

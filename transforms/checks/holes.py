@@ -1,6 +1,6 @@
-"""What is missing amid what is known: days inside a series, names of pools."""
+"""What is missing amid what is known: series that nobody states, days inside a series, names of pools."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -11,6 +11,13 @@ from schemas.labels import UNKNOWN_POOL
 from schemas.series import SERIES
 from transforms.checks.days import MOST_NAMED, NORMAL_TIMES, RECENT_DAYS
 
+COMPUTED: Final = CheckFacts(
+    name="is stated by a source",
+    severity="notice",
+    window="all days",
+    reason="What nobody states but follows from what one source states is computed, and this says how.",
+    fault="none",
+)
 NO_GAP: Final = CheckFacts(
     name="no series has a gap",
     severity="warning",
@@ -35,13 +42,26 @@ NO_BLOCK_MISSING: Final = CheckFacts(
     reason="A day that lacks a block has no totals and no shares of pools, and another source may hide that of totals.",
     fault="40 days of blocks missing",
 )
-CATALOGUE: Final = (NO_GAP, POOLS_NAMED, NO_BLOCK_MISSING)
+CATALOGUE: Final = (COMPUTED, NO_GAP, POOLS_NAMED, NO_BLOCK_MISSING)
 
 EARLY_GAP: Final = timedelta(30)
 """Before `NORMAL_TIMES` there were days without a flow, and weeks without a price."""
 MOST_UNKNOWN: Final = 0.25
 LEAST_BLOCKS: Final = 1_008
 NAMED_SINCE: Final = 2017
+
+
+def check_computed(computed: Mapping[str, str], chosen: Mapping[str, str]) -> Iterator[Check]:
+    """Say how each series that no source states was `computed`; `chosen` is the source of each."""
+    for series, how in computed.items():
+        yield Check(
+            check_name=COMPUTED.of(series),
+            severity=COMPUTED.severity,
+            passed=True,
+            value=None,
+            expected="",
+            detail=f"no source states it: computed from figures of {chosen[series]}: {how}",
+        )
 
 
 def check_gaps(days: pl.DataFrame) -> Iterator[Check]:

@@ -8,6 +8,7 @@ import polars as pl
 
 from schemas.series import SERIES, Group
 from transforms.calendar import spine
+from transforms.inputs.implied import implied
 
 CONFLICT_TOLERANCE: Final = 0.001
 """Relative difference from which two sources count as in conflict about a day."""
@@ -32,13 +33,14 @@ class Resolved:
     `days`: gap-free calendar, one column a series of `schemas.series` (all NULL where nobody states it) and `sources`,
     the comma-separated sources of the day. `chosen`: the source of each series. `conflicts`: one row a series and other
     source, comparing it with the chosen one. `last_days`: one row a listed source and series, (`source`, `series`,
-    `last_day`), sorted.
+    `last_day`), sorted. `computed`: by series that nobody states, how it follows from others of its source.
     """
 
     days: pl.DataFrame
     chosen: Mapping[str, str]
     conflicts: pl.DataFrame
     last_days: pl.DataFrame
+    computed: Mapping[str, str]
 
 
 def resolve(values: pl.DataFrame, precedence: Mapping[Group, Sequence[str]]) -> Resolved:
@@ -46,7 +48,8 @@ def resolve(values: pl.DataFrame, precedence: Mapping[Group, Sequence[str]]) -> 
 
     `values`: long, (`source`, `series`, `day`, `value`), one row a key. A series is taken whole from the first source
     of its group's precedence that states it at all: two vendors' flows differ by 100 %, so a gap of one is never
-    filled from another. Sources that the precedence does not list are not used.
+    filled from another. What no source states is computed where it follows from what one of them states, see
+    `transforms.inputs.implied`. Sources that the precedence does not list are not used.
     """
     rank = pl.DataFrame(
         [
@@ -57,7 +60,10 @@ def resolve(values: pl.DataFrame, precedence: Mapping[Group, Sequence[str]]) -> 
         schema={"series": pl.String, "source": pl.String, "rank": pl.Int64},
     )
     ranked = values.join(rank, on=["series", "source"], how="inner", validate="m:1")
-    choice = ranked.group_by("series").agg(pl.col("source").sort_by("rank").first()).sort("series")
+    stated = ranked.group_by("series").agg(pl.col("source").sort_by("rank").first())
+    computed = implied(ranked, precedence, stated["series"].to_list())
+    ranked = pl.concat([ranked.drop("rank"), computed.values])
+    choice = pl.concat([stated, computed.values.select("series", "source").unique()]).sort("series")
     chosen = ranked.join(choice, on=["series", "source"], how="semi")
     return Resolved(
         days=_by_day(chosen),
@@ -66,6 +72,7 @@ def resolve(values: pl.DataFrame, precedence: Mapping[Group, Sequence[str]]) -> 
         last_days=ranked.group_by("source", "series")
         .agg(pl.col("day").max().alias("last_day"))
         .sort("source", "series"),
+        computed=computed.how,
     )
 
 

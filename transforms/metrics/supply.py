@@ -12,7 +12,10 @@ SPEC_DAY = {"issuance_sat": 45_625_000_000.0, "fees_sat": 400_000_000.0}
 
 @metric(
     unit=Unit.USD,
-    error="One daily price of one supplier; venues differ by tenths of a percent, on violent days by several.",
+    error=(
+        "One daily price of one supplier; venues differ by tenths of a percent, on violent days by several. Where only "
+        "a reward in both units is stated, a mean over the blocks of the day."
+    ),
     null_rule="NULL when the price source states none.",
     ge=0,
 )

@@ -8,10 +8,11 @@ import polars as pl
 from schemas.check import Check, Severity
 from schemas.series import Group
 from schemas.table import Lineage, Origin, Table, Tables
-from transforms.checks.between_sources import PRICE, check_conflicts, check_issuance, check_prices, counted_days
+from transforms.chain import counted_days
+from transforms.checks.between_sources import PRICE, check_conflicts, check_issuance, check_prices
 from transforms.checks.days import NORMAL_TIMES, RECENT_DAYS, none_broken
 from transforms.checks.difficulty import check_difficulty_by_count, check_difficulty_by_times
-from transforms.checks.holes import check_gaps, check_missing_blocks, check_pools_named
+from transforms.checks.holes import check_computed, check_gaps, check_missing_blocks, check_pools_named
 from transforms.checks.identities import check_identities
 from transforms.checks.last_publication import check_last_publication
 from transforms.checks.own_scale import check_own_scale
@@ -88,6 +89,7 @@ def check_series(given: Prepared) -> Iterator[Check]:
     yield from check_own_scale(days)
     yield from check_identities(days, chosen)
     yield from check_recent_sources(given.values, given.inputs.precedence, chosen)
+    yield from check_computed(given.resolved.computed, chosen)
     yield from check_gaps(days)
     counted = counted_days(days)
     if counted is not None:

@@ -33,7 +33,7 @@ CRYPTOQUANT_EXPORT: Final = Supplier(
     allowed_lag_days=7,
     trust="'miner' means pool participants; levels differ from other vendors by 100 %",
     address="https://userguide.cryptoquant.com/",
-    groups=(Group.CHAIN, Group.MINER_FLOWS, Group.EXCHANGE_FLOWS),
+    groups=(Group.PRICE, Group.CHAIN, Group.MINER_FLOWS, Group.EXCHANGE_FLOWS),
 )
 POOL_BLOCKS_EXPORT: Final = Supplier(
     name="pool_blocks_export",

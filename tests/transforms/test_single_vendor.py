@@ -1,0 +1,72 @@
+"""What one vendor's files give by themselves, where they are at hand: real rows, each layout laid out when it runs."""
+
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from flows.settings import read_profile
+from flows.sources.files.folder import Files
+from flows.sources.protocol import Request
+from schemas.check import failed
+from schemas.observations import Batch, ObservedTable
+from transforms.build import Built, build
+from transforms.prepare import Inputs
+from warehouse.registry import load_registry
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+FIFTH = date(2026, 2, 5)
+
+
+def built_from(folder: Path, inputs_of: Callable[..., Inputs]) -> Built:
+    """Every table from the daily values of the files in `folder`, by the profile for files."""
+    found = Files(folder).observe(Request(since=None, through=NOW.date(), now=NOW))
+    daily = [each for each in found if isinstance(each, Batch) and each.table is ObservedTable.DAILY_VALUE]
+    values = pl.concat(batch.rows.select(pl.lit(batch.source).alias("source"), pl.all()) for batch in daily)
+    precedence = read_profile("files").precedence
+    return build(inputs_of(values=values, precedence=precedence, reference=load_registry(), now=NOW))
+
+
+def on(built: Built, day: date) -> dict[str, object]:
+    return built.tables["capitulation_daily"].row(by_predicate=pl.col("day") == day, named=True)
+
+
+@pytest.fixture(scope="module")
+def cryptoquant(shared_data: Path, inputs_of: Callable[..., Inputs]) -> Built:
+    return built_from(shared_data / "cryptoquant", inputs_of)
+
+
+def test_cryptoquant_alone_gives_a_score_on_every_day_from_2012_on(cryptoquant: Built) -> None:
+    days = cryptoquant.tables["capitulation_daily"].filter(pl.col("day").dt.year() >= 2012)
+    assert days.height > 5_200
+    assert days["capitulation_score"].null_count() == 0
+    assert "capitulation" in str(on(cryptoquant, FIFTH)["capitulation_state"])
+    assert failed(cryptoquant.checks) == []
+
+
+def test_fees_and_revenue_of_cryptoquant_are_its_own_to_the_satoshi(cryptoquant: Built) -> None:
+    """Fees and issuance of 2013-06-30 as its exports state them, and fees on the day before a halving."""
+    row = on(cryptoquant, date(2013, 6, 30))
+    assert row["issuance_btc"] == 3_825
+    assert row["fees_btc"] == pytest.approx(29.0968413, abs=1e-8)
+    assert row["miner_revenue_usd"] == pytest.approx(343_373.33, abs=0.01)
+    assert on(cryptoquant, date(2024, 4, 19))["fees_btc"] == pytest.approx(116.94, abs=0.01)
+
+
+def test_how_each_series_was_computed_is_stated(cryptoquant: Built) -> None:
+    stated = {check.check_name: check.detail for check in cryptoquant.checks if check.severity == "notice"}
+    for series in ("price_usd", "issuance_sat", "fees_sat"):
+        assert "computed from figures of cryptoquant_export" in stated[f"{series}: is stated by a source"]
+
+
+def test_price_of_cryptoquants_rewards_is_the_market_price(cryptoquant: Built, shared_data: Path) -> None:
+    """A mean over the blocks of the day against a price at its end."""
+    export = pl.read_csv(shared_data / "coinmetrics" / "btc.csv", infer_schema_length=None)
+    theirs = export.select(pl.col("time").str.slice(0, 10).str.to_date().alias("day"), "PriceUSD")
+    days = cryptoquant.tables["capitulation_daily"].filter(pl.col("day").dt.year() >= 2013)
+    apart = days.join(theirs, on="day").select((pl.col("price_usd") / pl.col("PriceUSD") - 1).abs())["price_usd"]
+    assert apart.len() > 4_800
+    assert apart.median() < 0.01
+    assert apart.quantile(0.95) < 0.05
