@@ -22,7 +22,9 @@ def freshness(given: Prepared, published: Tables, nulls: pl.DataFrame, tables: I
     `published`: the finished `tables`, `nulls` their rows of `meta.nulls`. A row of a column or table names the
     supplier and series that it waits for: of all that it rests on those that end first.
     """
-    stated = dict(_stated(given, published))
+    tables = tuple(tables)
+    flows = [published[table.name]["day"] for table in tables if table.lineage and table.lineage.origin is Origin.FLOWS]
+    stated = dict(_stated(given, pl.concat(flows)))
     behind = _Behind(given.inputs.through, given.inputs.allowed_lag_days)
     rows = [behind.row("source", source, None, day) for source, day in _by_source(stated).items()]
     rows += [behind.row("series", source, series, day) for (source, series), day in stated.items()]
@@ -80,14 +82,17 @@ class _Behind:
         }
 
 
-def _stated(given: Prepared, published: Tables) -> Iterator[tuple[tuple[str, str], date]]:
-    """Every supplier that the profile ranks with its series, then the origins; sorted within both."""
+def _stated(given: Prepared, flow_days: pl.Series) -> Iterator[tuple[tuple[str, str], date]]:
+    """Every supplier that the profile ranks with its series, then the origins; sorted within both.
+
+    `flow_days`: days of the published flows to exchanges.
+    """
     inputs, through = given.inputs, given.inputs.through
     for source, series, last_day in given.resolved.last_days.iter_rows():
         yield (source, series), last_day
     days = {
         Origin.BLOCKS: given.whole.filter("is_whole")["day"],
-        Origin.FLOWS: published["exchange_flow_daily"]["day"],
+        Origin.FLOWS: flow_days,
         Origin.TRANSFERS: given.flow_days["day"],
         Origin.FILINGS: inputs.filings["filed_on"],
         Origin.REGISTRY: pl.concat(

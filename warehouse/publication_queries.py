@@ -197,15 +197,17 @@ def flow_figure(publication: OpenPublication, table: str, key: Row) -> Row:
     return _first(fetch(publication, sql, dict(key)))
 
 
-def transfers_behind(publication: OpenPublication, day: date, exchange: str, pool: str) -> Rows:
-    """The transfers of `day` that daily figures count, in the order of the chain; 'all' does not narrow them."""
+def transfers_behind(publication: OpenPublication, day: date, parts: Row) -> Rows:
+    """The transfers of `day` that daily figures count, in the order of the chain.
+
+    `parts`: `exchange`, `pool`, both or neither, which narrow them.
+    """
+    matched = "".join(f" and {quoted(name)} = ${name}" for name in parts)
     return fetch(
         publication,
         "select height, txid, exchange, pool, transfer_sat, miner_input_sat, total_input_sat, quality, label_set "
-        "from miner_transfer "
-        "where day = $day and hop_count = 0 and $exchange in ('all', exchange) and $pool in ('all', pool) "
-        "order by height, txid, exchange",
-        {"day": day, "exchange": exchange, "pool": pool},
+        f"from miner_transfer where day = $day and hop_count = 0{matched} order by height, txid, exchange",
+        {"day": day, **parts},
     )
 
 

@@ -75,16 +75,19 @@ def sql(statement: str, as_json: bool, **given: Any) -> None:
 @click.argument("table")
 @click.argument("column")
 @click.argument("day", type=DAY)
-@click.option("--exchange", default="all", show_default=True, help="The exchange of the row of exchange_flow_daily.")
-@click.option("--pool", default="all", show_default=True, help="The pool of the row of exchange_flow_daily.")
+@click.option("--exchange", help="The exchange of the row, in a table that has rows by exchange.")
+@click.option("--pool", help="The pool of the row, in a table that has rows by pool.")
 @settings_options
 @json_option
-def explain(table: str, column: str, day: datetime, exchange: str, pool: str, as_json: bool, **given: Any) -> None:
+def explain(
+    table: str, column: str, day: datetime, exchange: str | None, pool: str | None, as_json: bool, **given: Any
+) -> None:
     """List the transactions that a flow figure is the sum of: COLUMN of TABLE on DAY, with blocks and label set."""
     from flows.reports.explain import explain as explained
     from flows.reports.tables import print_rows
 
-    found = explained(_published(given), table, column, day.date(), exchange, pool)
+    parts = {name: value for name, value in (("exchange", exchange), ("pool", pool)) if value}
+    found = explained(_published(given), table, column, day.date(), parts)
     if as_json:
         transfers = [dict(zip(found.names, row, strict=True)) for row in found.rows]
         facts = {

@@ -1,19 +1,23 @@
 """From a daily flow figure back to the transactions it is the sum of, out of the publication alone."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
 from schemas.errors import TerminalError
+from schemas.table import Origin
 from schemas.units import SAT_PER_BTC
-from transforms.inputs.exchange_flows import ALL
+from transforms.catalog import TABLES
 from transforms.tables.capitulation_daily import TABLE as CAPITULATION_DAILY
-from transforms.tables.exchange_flow_daily import TABLE as EXCHANGE_FLOW_DAILY
 from warehouse.publication_queries import flow_figure, transfers_behind
 from warehouse.reading import open_publication
 
-TABLES: Final = (CAPITULATION_DAILY.name, EXCHANGE_FLOW_DAILY.name)
+KEYS: Final = {CAPITULATION_DAILY.name: CAPITULATION_DAILY.key} | {
+    name: table.key for name, table in TABLES.items() if table.lineage and table.lineage.origin is Origin.FLOWS
+}
+"""By table that has such figures, what names a row of it."""
 COLUMNS: Final = ("miner_to_exchange_btc", "miner_to_exchange_count")
 
 
@@ -29,25 +33,25 @@ class Explanation:
     rows: list[tuple[Any, ...]]
 
 
-def explain(published: Path, table: str, column: str, day: date, exchange: str, pool: str) -> Explanation:
-    """The transfers that `column` of `table` counts on `day`; `exchange` and `pool` narrow `exchange_flow_daily`.
+def explain(published: Path, table: str, column: str, day: date, parts: Mapping[str, str]) -> Explanation:
+    """The transfers that `column` of `table` counts on `day`; `parts` gives the names of the rest of the table's key.
 
     Raises `TerminalError` for a figure of another kind, one that is not there, or one that is not the sum of
     transactions because its source states totals.
     """
-    if table not in TABLES or column not in COLUMNS:
+    if table not in KEYS or column not in COLUMNS:
         raise TerminalError(
             f"{table}.{column}: found no figure made of transactions, expected {' or '.join(COLUMNS)} of "
-            f"{' or '.join(TABLES)}; name one of these"
+            f"{' or '.join(KEYS)}; name one of these"
         )
-    if table == CAPITULATION_DAILY.name and (exchange, pool) != (ALL, ALL):
+    if {"day", *parts} != set(KEYS[table]):
         raise TerminalError(
-            f"{table}: found an exchange or a pool, expected none; name {EXCHANGE_FLOW_DAILY.name} for parts"
+            f"{table}: found {_listed(parts)}, expected {_listed(KEYS[table][1:])}; "
+            "give what the rows of the table have, or name the table of these parts"
         )
-    key = {"day": day} if table == CAPITULATION_DAILY.name else {"day": day, "exchange": exchange, "pool": pool}
     with open_publication(published) as publication:
-        found = flow_figure(publication, table, key)
-        names, rows = transfers_behind(publication, day, exchange, pool)
+        found = flow_figure(publication, table, {"day": day, **parts})
+        names, rows = transfers_behind(publication, day, parts)
     total_btc = found.get("miner_to_exchange_btc")
     if total_btc is None:
         raise TerminalError(
@@ -67,3 +71,7 @@ def explain(published: Path, table: str, column: str, day: date, exchange: str, 
         names=names,
         rows=rows,
     )
+
+
+def _listed(parts: Iterable[str]) -> str:
+    return " and ".join(f"--{part}" for part in parts) or "neither --exchange nor --pool"

@@ -94,7 +94,7 @@ def test_day_option_cuts_every_daily_table(hashpivot: Hashpivot) -> None:
     query = (
         "select max(day) = '2024-03-15' as cut from (select day from capitulation_daily union all "
         "select day from pool_daily union all select day from conversion_daily union all "
-        "select day from exchange_flow_daily)"
+        "select day from exchange_flow_total_daily union all select day from exchange_flow_daily)"
     )
     assert json.loads(hashpivot("sql", query, "--json").stdout) == [{"cut": True}]
 

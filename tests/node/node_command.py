@@ -45,5 +45,6 @@ def published(home: Path, sql: str) -> list[tuple[Any, ...]]:
 
 def tables(home: Path) -> dict[str, list[tuple[Any, ...]]]:
     """All tables that depend on the node."""
-    names = ("capitulation_daily", "pool_daily", "exchange_flow_daily", "miner_transfer")
+    flows = ("exchange_flow_daily", "exchange_flow_by_exchange_daily", "exchange_flow_by_pool_daily")
+    names = ("capitulation_daily", "pool_daily", *flows, "exchange_flow_total_daily", "miner_transfer")
     return {name: published(home, f"from {name} order by all") for name in names}

@@ -24,6 +24,12 @@ from tests.node.replay_node import Fault, ReplayNode
 StartNode = Callable[..., ReplayNode]
 WHOLE_DAYS = 11
 MIDDLE = 800
+FLOW_TABLES = (
+    "exchange_flow_daily",
+    "exchange_flow_by_exchange_daily",
+    "exchange_flow_by_pool_daily",
+    "exchange_flow_total_daily",
+)
 FORK = 1450
 TRANSFER = (
     "height, block_hash, txid, exchange, pool, hop_count, transfer_sat, fresh_sat, miner_input_sat, total_input_sat, "
@@ -72,12 +78,9 @@ def test_published_transfers_are_those_of_the_rules_by_hand(clean: Path, by_hand
     daily = published(clean, "select day, miner_to_exchange_btc from capitulation_daily where miner_outflow_btc > 0")
     assert len(daily) == WHOLE_DAYS
     assert {day: round(btc * SAT_PER_BTC) for day, btc in daily if btc} == sums
-    by_both = published(
-        clean,
-        "select day, sum(miner_to_exchange_btc) from exchange_flow_daily "
-        "where exchange <> 'all' and pool <> 'all' group by day",
-    )
-    assert {day: round(btc * SAT_PER_BTC) for day, btc in by_both} == sums
+    for table in FLOW_TABLES:
+        by_day = published(clean, f"select day, sum(miner_to_exchange_btc) from {table} group by day")
+        assert {day: round(btc * SAT_PER_BTC) for day, btc in by_day} == sums
 
 
 def test_without_a_price_usd_is_null_with_the_reason(clean: Path) -> None:
@@ -111,9 +114,9 @@ def test_daily_flows_are_the_sums_of_the_transfers(clean: Path) -> None:
         found = published(clean, f"select {days.format(column)}")
         assert sum(sat for _, sat in found) > 0
         assert found == published(clean, transfers.format(summed, hop))
-    parts = "sum(miner_to_exchange_fresh_btc), sum(one_hop_to_exchange_btc) from exchange_flow_daily where "
-    by_both = published(clean, f"select {parts} exchange <> 'all' and pool <> 'all'")
-    assert by_both[0] == pytest.approx(published(clean, f"select {parts} exchange = 'all' and pool = 'all'")[0])
+    parts = "select sum(miner_to_exchange_fresh_btc), sum(one_hop_to_exchange_btc) from"
+    by_both, *sums = (published(clean, f"{parts} {table}")[0] for table in FLOW_TABLES)
+    assert [by_both] * 3 == [pytest.approx(each) for each in sums]
     assert published(clean, "select count(*) from exchange_flow_daily where label_set is null") == [(0,)]
 
 
@@ -272,7 +275,7 @@ def test_explain_narrows_to_one_exchange_and_pool(clean: Path, start_node: Start
     day, exchange, pool, btc = published(
         clean,
         "select day, exchange, pool, miner_to_exchange_btc from exchange_flow_daily "
-        "where exchange <> 'all' and pool <> 'all' order by miner_to_exchange_btc desc limit 1",
+        "order by miner_to_exchange_btc desc limit 1",
     )[0]
     arguments = ("explain", "exchange_flow_daily", "miner_to_exchange_btc", str(day))
     done = hashpivot(start_node(), clean, *arguments, "--exchange", exchange, "--pool", pool)
@@ -287,7 +290,11 @@ def test_explain_narrows_to_one_exchange_and_pool(clean: Path, start_node: Start
         (("capitulation_daily", "miner_to_exchange_btc", "2019-01-05"), "found no figure"),
         (
             ("capitulation_daily", "miner_to_exchange_btc", "2026-01-05", "--pool", "antpool"),
-            "name exchange_flow_daily",
+            "found --pool, expected neither",
+        ),
+        (
+            ("exchange_flow_by_exchange_daily", "miner_to_exchange_btc", "2026-01-05"),
+            "found neither --exchange nor --pool, expected --exchange",
         ),
     ],
 )

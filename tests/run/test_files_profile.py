@@ -68,8 +68,8 @@ def test_miners_sent_177_274_btc_to_exchanges_in_january_2026(query: Query) -> N
 
 def test_flow_table_holds_the_same_total_as_flow_to_all_exchanges(query: Query) -> None:
     (row,) = query(
-        "select sum(miner_to_exchange_btc) as total, any_value(sources) as sources from exchange_flow_daily "
-        "where exchange = 'all' and pool = 'all' and day between '2026-01-01' and '2026-01-31'"
+        "select sum(miner_to_exchange_btc) as total, any_value(sources) as sources from exchange_flow_total_daily "
+        "where day between '2026-01-01' and '2026-01-31'"
     )
     assert row["total"] == pytest.approx(177_274, abs=1)
     assert row["sources"] == "cryptoquant_export"

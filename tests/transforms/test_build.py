@@ -563,6 +563,9 @@ def test_tables_name_the_source_they_rest_on(mixed_built: Built) -> None:
         "filing_candidate": set(),
         "pool_daily": {"pool_blocks_export"},
         "exchange_flow_daily": {"cryptoquant_export"},
+        "exchange_flow_by_exchange_daily": {"cryptoquant_export"},
+        "exchange_flow_by_pool_daily": {"cryptoquant_export"},
+        "exchange_flow_total_daily": {"cryptoquant_export"},
         "miner_flow_daily": set(),
         "miner_transfer": set(),
     }
@@ -601,8 +604,10 @@ def test_flow_to_all_exchanges_comes_from_the_total_where_exchanges_are_not_sepa
     flows["miner_to_exchange_sat"][7] = flows["miner_to_exchange_count"][7] = None
     flows["miner_to_exchange_count"][8] = None
     built = build(inputs_of(values=values_of(FIRST, flows)))
-    published = built.tables["exchange_flow_daily"]
-    assert set(published.select("exchange", "pool", "sources").rows()) == {("all", "all", SOURCE)}
+    published = built.tables["exchange_flow_total_daily"]
+    assert set(published["sources"]) == {SOURCE}
+    parts = ("exchange_flow_daily", "exchange_flow_by_exchange_daily", "exchange_flow_by_pool_daily")
+    assert [built.tables[name].height for name in parts] == [0, 0, 0]
     assert published["day"].to_list() == [day(n) for n in range(30) if n != 7]
     assert published["miner_to_exchange_count"].null_count() == 1
     both = published.join(built.tables["capitulation_daily"], on="day")

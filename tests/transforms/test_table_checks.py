@@ -14,7 +14,7 @@ from transforms.checks.reported import check_reported_hashrate
 from transforms.inputs.resolve import CONFLICTS
 from transforms.tables.capitulation_daily import TABLE as CAPITULATION_DAILY
 from transforms.tables.capitulation_daily import check_days
-from transforms.tables.exchange_flow_daily import check_flows
+from transforms.tables.exchange_flow_total_daily import check_flows
 from transforms.tables.pool_daily import check_pools
 
 FIRST = date(2024, 6, 1)
@@ -200,10 +200,7 @@ def test_blocks_of_pools_are_those_of_the_day(counts: tuple[int, ...], same_sour
 
 
 def flows(all_btc: float) -> pl.DataFrame:
-    rows = [("X", "P", 60.0), ("X", "all", 60.0), ("all", "P", all_btc), ("all", "all", all_btc)]
-    return pl.DataFrame(
-        [(FIRST, *row) for row in rows], schema=["day", "exchange", "pool", "miner_to_exchange_btc"], orient="row"
-    )
+    return pl.DataFrame([(FIRST, all_btc)], schema=["day", "miner_to_exchange_btc"], orient="row")
 
 
 @pytest.mark.parametrize(("all_btc", "passed"), [(100.0, True), (100.00000001, True), (100.0000001, False)])

@@ -1,13 +1,12 @@
 """Frames of what attribution found, and their daily sums by exchange and pool."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
 
 from schemas.observations import MINER_BLOCK_FLOW, MINER_TRANSFER
 from transforms.attribution.blocks import LARGEST_COUNT, BlockFlows
-from transforms.inputs.exchange_flows import ALL
 
 UNKNOWN_SUM: Final = -1
 """Stands for an unknown sum until days without any transfer have got their 0."""
@@ -34,26 +33,16 @@ def _frame(rows: Iterable[tuple[object, ...]], columns: Mapping[str, Any], label
     return pl.DataFrame([(*row, label_set) for row in rows], schema=types, orient="row")
 
 
-def transfer_days(transfers: pl.DataFrame, days: pl.DataFrame) -> pl.DataFrame:
-    """Sum `transfers` by day, exchange and pool; `days` gives the `day` of each `height`.
+def transfer_days(transfers: pl.DataFrame, days: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Sum `transfers` by day and `by`, which is some of `exchange` and `pool`; `days` gives the `day` of each `height`.
 
-    Shape: one row a day, exchange and pool with a transfer, `exchange` and `pool` each a name or 'all', sorted by them:
-    `day`, `exchange`, `pool`; of the 0-hop layer `transfer_sat`, `transfer_count` (transactions), `mean_sat` (NULL
-    without a transaction), `top10_sat` (the ten largest transactions), `fresh_sat` (directly from coinbase outputs,
-    NULL where a block does not state it); `one_hop_sat` on top of it; `label_set`. A transaction that pays two
-    exchanges counts once in their sum.
+    Shape: one row a day and name on each axis of `by` with a transfer, sorted by them: `day`, `by`; of the 0-hop layer
+    `transfer_sat`, `transfer_count` (transactions), `mean_sat` (NULL without a transaction), `top10_sat` (the ten
+    largest transactions), `fresh_sat` (directly from coinbase outputs, NULL where a block does not state it);
+    `one_hop_sat` on top of it; `label_set`. A transaction that pays two exchanges counts once in their sum.
     """
     dated = transfers.join(days.select("height", "day"), on="height", how="left", validate="m:1", maintain_order="left")
-    every = (ALL, "exchange"), (ALL, "pool")
-    by_both = [
-        _summed(dated.with_columns(pl.lit(name).alias(column) for name, column in kept))
-        for kept in ((), every[:1], every[1:], every)
-    ]
-    return pl.concat(by_both).sort("day", "exchange", "pool")
-
-
-def _summed(dated: pl.DataFrame) -> pl.DataFrame:
-    keys = ["day", "exchange", "pool"]
+    keys = ["day", *by]
     by_transaction = dated.group_by(*keys, "txid").agg(
         pl.col("transfer_sat").filter(_ZERO_HOP).sum(),
         _sum_if_all_known("fresh_sat"),
@@ -62,7 +51,7 @@ def _summed(dated: pl.DataFrame) -> pl.DataFrame:
         pl.col("label_set").first(),
     )
     sat, is_counted = pl.col("transfer_sat"), pl.col("is_zero_hop")
-    return by_transaction.group_by(keys).agg(
+    sums = by_transaction.group_by(keys).agg(
         sat.sum(),
         is_counted.sum().cast(pl.Int64).alias("transfer_count"),
         sat.filter(is_counted).mean().alias("mean_sat"),
@@ -71,6 +60,7 @@ def _summed(dated: pl.DataFrame) -> pl.DataFrame:
         pl.col("one_hop_sat").sum(),
         pl.col("label_set").first(),
     )
+    return sums.sort(keys)
 
 
 def _sum_if_all_known(column: str) -> pl.Expr:

@@ -1,5 +1,6 @@
 """Which days attribution has seen whole, and their sums of transfers in the shapes of all other sources."""
 
+from collections.abc import Sequence
 from typing import Final
 
 import polars as pl
@@ -63,13 +64,10 @@ def miner_flow_values(sums: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def transfer_flow_days(transfers: pl.DataFrame) -> pl.DataFrame:
-    """Flows by day, exchange and pool, either of them also 'all', from `transfers` with their `day`.
+def transfer_flow_days(transfers: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Flows by day and `by`, some of `exchange` and `pool`, from `transfers` with their `day`.
 
     Shape: as `exchange_flow_days`, but the ten largest of a sum are known.
     """
     days = transfers.select("height", "day").unique()
-    return transfer_days(transfers.drop("day"), days).select(
-        *("day", "exchange", "pool", "transfer_sat", "transfer_count", "top10_sat"),
-        *("fresh_sat", "one_hop_sat", "label_set"),
-    )
+    return transfer_days(transfers.drop("day"), days, by).drop("mean_sat")

@@ -1,4 +1,4 @@
-"""Coins that miners send to each exchange, from each pool and from all of them."""
+"""Coins that miners send to exchanges, by exchange, by pool, by both and in all."""
 
 import polars as pl
 
@@ -12,13 +12,13 @@ SINGLE_ONLY = "NULL where the source states no single transactions."
 
 @metric(unit=Unit.LABEL, error=LABELS_ERROR, null_rule=None)
 def exchange() -> pl.Expr:
-    """Exchange that received the coins, or 'all'."""
+    """Exchange that received the coins."""
     return pl.col("exchange")
 
 
 @metric(unit=Unit.LABEL, error=LABELS_ERROR, null_rule=None)
 def pool() -> pl.Expr:
-    """Pool whose wallets sent the coins, or 'all'."""
+    """Pool whose wallets sent the coins."""
     return pl.col("pool")
 
 
@@ -30,7 +30,7 @@ def pool() -> pl.Expr:
     examples=[Example(given={"transfer_sat": 48_000_000_000}, gives=480.0)],
 )
 def miner_to_exchange_btc() -> pl.Expr:
-    """Coins that the pool's wallets sent to the exchange on the day."""
+    """Coins that wallets of pools sent to exchanges on the day, of those that the row names."""
     return pl.col("transfer_sat") / SAT_PER_BTC
 
 
@@ -42,7 +42,7 @@ def miner_to_exchange_btc() -> pl.Expr:
     examples=[Example(given={"transfer_count": 12}, gives=12)],
 )
 def miner_to_exchange_count() -> pl.Expr:
-    """Transactions that carried the coins."""
+    """Transactions that carried the coins; one that pays two exchanges counts for each of them and once in all."""
     return pl.col("transfer_count")
 
 
@@ -61,7 +61,7 @@ def miner_to_exchange_mean_btc() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND,
-    null_rule="NULL in the rows of all pools or exchanges where the source states no single transactions.",
+    null_rule="NULL in sums over pools or exchanges where the source states no single transactions.",
     ge=0,
     examples=[Example(given={"top10_sat": 47_100_000_000}, gives=471.0)],
 )

@@ -1,68 +1,55 @@
-"""Coins from miners to exchanges by day, exchange and pool."""
+"""Coins from miners to exchanges by day, exchange and pool; the tables of sums over either are built here as well."""
 
-from collections.abc import Iterator
 from typing import Final
 
 import polars as pl
 
-from schemas.check import Check
-from schemas.table import Lineage, Origin, Table, Tables
-from transforms.checks.days import none_broken
-from transforms.inputs.exchange_flows import exchange_flow_days, exchange_flow_totals
+from schemas.table import Checks, Lineage, Origin, Table, Tables
+from transforms.inputs.exchange_flows import ALL, AXES, exchange_flow_days, exchange_flow_totals
 from transforms.inputs.transfer_days import transfer_flow_days
 from transforms.metrics import day, exchange_flows
 from transforms.prepare import Prepared
-from transforms.tables import capitulation_daily
 
 SATOSHI_BTC: Final = 1e-8
 
 
-def frame(given: Prepared, _: Tables) -> pl.DataFrame:
-    """The flows as sums of single transfers, else as a vendor states them by exchange or in all."""
-    if given.flows_are_transfers:
-        return given.marked(transfer_flow_days(given.transfers), Origin.FLOWS)
-    inputs = given.inputs
-    flows = exchange_flow_days(inputs.flows) if inputs.flow_source else exchange_flow_totals(given.days)
-    return given.marked(flows.filter(pl.col("day") <= inputs.through), Origin.FLOWS, by_blocks=False)
+def flow_table(name: str, description: str, by: tuple[str, ...], checks: Checks | None = None) -> Table:
+    """The table of flows by day and `by`, some of `AXES`. Each has only rows that can be added up."""
 
+    def frame(given: Prepared, _: Tables) -> pl.DataFrame:
+        """The flows as sums of single transfers, else as a vendor states them by exchange or in all."""
+        if given.flows_are_transfers:
+            return given.marked(transfer_flow_days(given.transfers, by), Origin.FLOWS)
+        inputs = given.inputs
+        is_total_only = not by and not inputs.flow_source
+        flows = exchange_flow_totals(given.days) if is_total_only else exchange_flow_days(inputs.flows, by)
+        return given.marked(flows.filter(pl.col("day") <= inputs.through), Origin.FLOWS, by_blocks=False)
 
-def checks(given: Prepared, tables: Tables) -> Iterator[Check]:
-    """Checks of the flows against the totals of the days."""
-    same_source = given.origins.get(Origin.FLOWS) == given.resolved.chosen.get("miner_to_exchange_sat")
-    yield from check_flows(tables[TABLE.name], tables[capitulation_daily.TABLE.name], same_source=same_source)
-
-
-def check_flows(flows: pl.DataFrame, days: pl.DataFrame, *, same_source: bool) -> Iterator[Check]:
-    """Check that the flow to all exchanges is the day's flow, where both come from one source."""
-    if not same_source:
-        return
-    compared = (
-        flows.filter((pl.col("exchange") == "all") & (pl.col("pool") == "all"))
-        .select("day", pl.col("miner_to_exchange_btc").alias("all_btc"))
-        .join(days.select("day", "miner_to_exchange_btc"), on="day", how="inner", validate="1:1")
-        .sort("day")
+    return Table(
+        name=name,
+        description=description,
+        key=("day", *by),
+        metrics=(
+            day.day,
+            *(m for m in exchange_flows.METRICS if m.name in by or m.name not in AXES),
+            day.is_final,
+            day.sources,
+        ),
+        main=("miner_to_exchange_btc",),
+        truths={
+            "the ten largest transfers are no more than all": (
+                pl.col("miner_to_exchange_top10_btc") <= pl.col("miner_to_exchange_btc") + SATOSHI_BTC
+            ),
+            **{f"no {axis} is the sum of others": pl.col(axis) != ALL for axis in by},
+        },
+        frame=frame,
+        checks=checks,
+        lineage=Lineage(origin=Origin.FLOWS),
     )
-    yield none_broken(
-        compared,
-        "flow to all exchanges is the flow of the day",
-        "error",
-        (pl.col("all_btc") - pl.col("miner_to_exchange_btc")).abs() <= 1e-8,
-        "equal to the satoshi",
-    )
 
 
-TABLE: Final = Table(
-    name="exchange_flow_daily",
-    description="Coins from miners to exchanges: one row a UTC day, exchange and pool, either of them also 'all'.",
-    key=("day", "exchange", "pool"),
-    metrics=(day.day, *exchange_flows.METRICS, day.is_final, day.sources),
-    main=("miner_to_exchange_btc",),
-    truths={
-        "the ten largest transfers are no more than all": (
-            pl.col("miner_to_exchange_top10_btc") <= pl.col("miner_to_exchange_btc") + SATOSHI_BTC
-        )
-    },
-    frame=frame,
-    checks=checks,
-    lineage=Lineage(origin=Origin.FLOWS),
+TABLE: Final = flow_table(
+    "exchange_flow_daily",
+    "Coins from miners to exchanges: one row a UTC day, exchange and pool, where the source states them by both.",
+    AXES,
 )
