@@ -1,6 +1,6 @@
 """The curated registry: one hand-written schema a table, published with its descriptions as column comments."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from datetime import date
 from functools import cache
 from typing import Final
@@ -8,7 +8,6 @@ from typing import Final
 import pandera.polars as pa
 import polars as pl
 
-from schemas.registry_names import BACKSTOPS, END_CUSTOMERS, MAKERS, SUPPORTERS, TENANT_GROUPS, TENANTS, TICKERS
 from schemas.registry_rules import DEAL_RANGES, ESCALATOR, FILING_KIND, GPU_CLOUD, Rule, address_rules
 from schemas.text import PLAIN_EXPECTED, is_plain
 from schemas.units import Unit
@@ -30,7 +29,8 @@ TERMINATED: Final = "terminated"
 UNVERIFIED: Final = "unverified"
 COMPANY_GUIDANCE: Final = "company"
 
-_NAME_EXPECTED: Final = "a name of schemas/registry_names.py, where a new one is a new line"
+_SLUG: Final = r"^[a-z0-9]+(_[a-z0-9]+)*$"
+_SLUG_EXPECTED: Final = "small letters and digits joined by underscores"
 _FIRST_DAY: Final = date(2009, 1, 3)
 _LAST_DAY: Final = date(2049, 12, 31)
 _MILLION: Final = 1_000_000
@@ -71,13 +71,19 @@ def _choice(description: str, *values: str, optional: bool = False) -> pa.Column
     return _column(pl.String, description, Unit.LABEL.label, is_one, f"one of {', '.join(values)}", optional=optional)
 
 
-def _name(description: str, names: Collection[str], *, optional: bool = False) -> pa.Column:
-    def is_one(cell: pl.Expr) -> pl.Expr:
-        return cell.is_in(list(names))
+def _slug(description: str) -> pa.Column:
+    return _pattern(description, _SLUG, _SLUG_EXPECTED)
 
-    column = _column(pl.String, description, Unit.LABEL.label, is_one, _NAME_EXPECTED, optional=optional)
-    column.metadata |= {"names": tuple(names)}
+
+def _refers_to(table: str, description: str, *, optional: bool = False) -> pa.Column:
+    """A column of short names of `table`; that they exist is checked where all tables are at hand."""
+    column = _text(description, optional=optional)
+    column.metadata |= {"refers_to": table}
     return column
+
+
+def _company(description: str, *, optional: bool = False) -> pa.Column:
+    return _refers_to("company", description, optional=optional)
 
 
 def _day(description: str, *, optional: bool = False, planned: bool = False) -> pa.Column:
@@ -113,15 +119,6 @@ def _usd(description: str, *, optional: bool = False, least: int = _MILLION) -> 
 
 def _megawatt(description: str) -> pa.Column:
     return _number(description, Unit.MEGAWATT.label, 0.1, _POWER_LIMIT_MW, optional=True)
-
-
-def _ticker() -> pa.Column:
-    description = "Stock ticker; NULL for a private company"
-    return _pattern(description, r"^[A-Z]{1,5}$", "up to five capital letters", optional=True)
-
-
-def _cik() -> pa.Column:
-    return _whole("SEC Central Index Key; NULL where not known", "number", 1, 9_999_999, optional=True)
 
 
 def _source_url() -> pa.Column:
@@ -212,21 +209,56 @@ def _rules_of_shared_columns(columns: Set[str]) -> Iterator[Rule]:
         yield from _PROVENANCE_RULES
     if "source_url" in columns:
         yield from address_rules()
-    if "ticker" in columns:
-        yield _ticker_of(next(name for name in ("miner", "operator", "company") if name in columns))
-
-
-def _ticker_of(name: str) -> Rule:
-    return Rule(
-        statement=f"the ticker that schemas/registry_names.py has for the {name}",
-        holds=pl.col("ticker").eq_missing(pl.col(name).replace_strict(TICKERS, default=None, return_dtype=pl.String)),
-    )
 
 
 def row_rules(schema: pa.DataFrameSchema) -> tuple[Rule, ...]:
     """What must be true between the cells of one row of a registry table."""
     return tuple((schema.metadata or {})["rules"])
 
+
+COMPANY: Final = _schema(
+    "company",
+    "One row a company that other tables refer to; filings are looked through of every one whose cik is known",
+    ["company"],
+    {
+        "company": _slug("Short name, the same for ever: names and tickers change, this does not"),
+        "name": _text("Name at the last edit; earlier and other names are in `company_name`"),
+        "role": _choice(
+            "What it is here; a 'tenant' is a private user or seller of computing power",
+            "miner",
+            "former_miner",
+            "joint_venture",
+            "technology_company",
+            "tenant",
+            "machine_maker",
+        ),
+        "ticker": _pattern(
+            "Stock ticker; NULL for a company that is not listed",
+            r"^[A-Z]{1,5}$",
+            "up to five capital letters",
+            optional=True,
+        ),
+        # The form has ten digits, but the numbers that are given out had seven in 2026.
+        "cik": _whole("SEC Central Index Key; NULL where not known", "number", 1, 9_999_999, optional=True),
+        "parent": _company(
+            "Company that holds the majority, in `company`; NULL where there is none or it was not looked up",
+            optional=True,
+        ),
+    }
+    | _provenance(notes_optional=True),
+)
+
+COMPANY_NAME: Final = _schema(
+    "company_name",
+    "One row a name that a company had before, or is called by beside its name in `company`",
+    ["name"],
+    {
+        "company": _company("Company, in `company`"),
+        "name": _text("The other name"),
+        "valid_until": _day("Day from which it had its next name; NULL where the name is in use", optional=True),
+    }
+    | _provenance(notes_optional=True),
+)
 
 CONVERSION_DEAL: Final = _schema(
     "conversion_deal",
@@ -262,18 +294,32 @@ CONVERSION_DEAL: Final = _schema(
             *LEASE_TYPES,
             optional=True,
         ),
-        "miner": _name("Company that supplies the power and the building", TICKERS),
-        "ticker": _ticker(),
-        "site": _text("Site or building the deal is about"),
-        "state_or_country": _text("State of the United States, Canadian province or country"),
-        "tenant": _name("Party that signs the contract; NULL where there is none yet", TENANTS, optional=True),
-        "tenant_group": _name(
-            "One name for the tenants that stand or fall together; NULL where the tenant is not named",
-            TENANT_GROUPS,
+        "miner": _company("Company that supplies the power and the building, in `company`"),
+        "joint_venture": _company(
+            "Joint venture of the miner that holds the contract, all of whose power and value is counted here; NULL "
+            "where the miner holds it itself",
             optional=True,
         ),
-        "end_customer": _name(
-            "Party that uses the capacity behind the tenant, where stated", END_CUSTOMERS, optional=True
+        "site": _refers_to(
+            "site", "Site the deal is about, in `site`; NULL where it is not known or not one site", optional=True
+        ),
+        "site_part": _text(
+            "What the sources state of the place beyond the site: a building, a phase, several sites", optional=True
+        ),
+        "state_or_country": _text(
+            "State of the United States, Canadian province or country; NULL where there are several", optional=True
+        ),
+        "tenant": _company(
+            "Company that signs the contract, in `company`, a subsidiary under its group; NULL where it is not named "
+            "or there is none yet",
+            optional=True,
+        ),
+        "tenant_as_stated": _text("How the sources call the tenant, where not by the company's name", optional=True),
+        "end_customer": _company(
+            "Company that uses the capacity behind the tenant, where one is named, as in `company`", optional=True
+        ),
+        "end_customer_as_stated": _text(
+            "How the sources call the end customer, where not by the company's name", optional=True
         ),
         "critical_it_mw": _megawatt(
             "Power delivered to servers, storage and network, without cooling and losses; NULL where not stated"
@@ -301,7 +347,11 @@ CONVERSION_DEAL: Final = _schema(
         ),
         "prior_mining_mw": _megawatt("Power that mined at the site before and that the deal takes; NULL where unknown"),
         "mining_stopped_on": _day("Day the mining stopped there; a month is its last day", optional=True),
-        "backstop_provider": _name("Who supports the credit of the tenant, and how", BACKSTOPS, optional=True),
+        "backstop_provider": _company(
+            "Company that supports the credit of the tenant or pays up front, as `credit_support` states how; NULL "
+            "where there is none or it is not named",
+            optional=True,
+        ),
         "backstop_usd": _usd(
             "Guarantees and letters of credit behind this deal whose amount is disclosed, as `credit_support` lists "
             "them; NULL where there is none or no amount is disclosed",
@@ -407,9 +457,9 @@ CREDIT_SUPPORT: Final = _schema(
     "One row a promise by which a party other than the tenant carries the risk of a deal, or money paid up front",
     ["deal_id", "provider", "kind"],
     {
-        "provider": _name("Party that gives the support", SUPPORTERS),
-        "beneficiary": _text("Miner that is supported, and through which contract"),
-        "deal_id": _text("Deal it belongs to, in `conversion_deal`"),
+        "deal_id": _text("Deal it belongs to, in `conversion_deal`, which names the miner that is supported"),
+        "provider": _company("Company that gives the support, in `company`; NULL where it is not named", optional=True),
+        "provider_as_stated": _text("How the sources call it, where not by the company's name", optional=True),
         "kind": _choice(
             "'guarantee' and 'letter_of_credit' stand behind what the tenant owes; 'prepayment' is the customer's own "
             "money; 'equity_right' is a right to buy shares",
@@ -426,18 +476,24 @@ CREDIT_SUPPORT: Final = _schema(
         "known_at": _known_at(optional=True),
     }
     | _provenance(notes_optional=False),
-    [_KNOWN_IF_ANNOUNCED],
+    [
+        _KNOWN_IF_ANNOUNCED,
+        Rule(
+            statement="provider, or provider_as_stated where it is not named",
+            holds=pl.col("provider").is_not_null() | pl.col("provider_as_stated").is_not_null(),
+        ),
+    ],
 )
 
 SITE: Final = _schema(
     "site",
     "One row a power site of a miner or former miner, as known at the last edit of the registry",
-    ["site", "operator"],
+    ["site"],
     {
-        "site": _text("Name of the site"),
-        "operator": _name("Company that runs it", TICKERS),
-        "ticker": _ticker(),
-        "location": _text("County or town, state or province"),
+        "site": _slug("Short name of the site, by which deals refer to it"),
+        "name": _text("Name of the site"),
+        "operator": _company("Company that runs it, in `company`"),
+        "location": _text("County or town, state or province", optional=True),
         "grid": _text("Grid operator or utility; from the location where the source does not name it", optional=True),
         "energized_mw": _number(
             "Power available today; for some sites generation or mere access, see the notes",
@@ -464,8 +520,7 @@ CAPEX_QUARTER: Final = _schema(
     "One row a company and quarter of capital expenditure actually spent; the basis differs by company, see the notes",
     ["company", "period_end"],
     {
-        "company": _name("Company that spends", TICKERS),
-        "cik": _cik(),
+        "company": _company("Company that spends, in `company`"),
         "fiscal_year": _whole("The company's own fiscal year", "year", 2009, 2049),
         "fiscal_quarter": _choice("The company's own fiscal quarter", "Q1", "Q2", "Q3", "Q4"),
         "period_end": _day("Last day of the quarter; use it to align companies"),
@@ -497,7 +552,7 @@ CAPEX_GUIDANCE: Final = _schema(
     "One row an announcement of what a company means to spend in a year; the latest one stands",
     ["company", "calendar_or_fiscal_year", "basis", "announced_on"],
     {
-        "company": _name("Company the figure is about", TICKERS),
+        "company": _company("Company the figure is about, in `company`"),
         "calendar_or_fiscal_year": _pattern(
             "Year the figure is about: CY for a calendar year, FY for the company's own fiscal year",
             r"^(CY|FY)20\d\d$",
@@ -522,9 +577,7 @@ MINER_FLEET: Final = _schema(
     "One row a miner and date on which it stated figures of its fleet",
     ["miner", "as_of"],
     {
-        "miner": _name("Company", TICKERS),
-        "ticker": _ticker(),
-        "cik": _cik(),
+        "miner": _company("Company, in `company`"),
         "as_of": _day("Day the figures describe"),
         "energized_hashrate_ehs": _number(
             "Hash rate of the machines switched on", Unit.EXAHASH_PER_SECOND.label, 0, 5_000, optional=True
@@ -545,7 +598,7 @@ ASIC_MODEL: Final = _schema(
     ["model"],
     {
         "model": _text("Name of the machine, cooling and hash rate variant included"),
-        "maker": _name("Company that makes it", MAKERS),
+        "maker": _company("Company that makes it, in `company`"),
         "released": _day("First day of the month of release, mostly remembered: take it as three months either way"),
         "ths": _number("Rated hash rate", "TH/s", 1, 10_000),
         "watts": _number("Rated power at the wall", "W", 100, 100_000),
@@ -698,20 +751,6 @@ FLOW_REGIME: Final = _schema(
     [_not_after("valid_from", "known_at")],
 )
 
-FILER: Final = _schema(
-    "filer",
-    "One row a company whose filings are looked through",
-    ["cik"],
-    {
-        # The form has ten digits, but the numbers that are given out had seven in 2026.
-        "cik": _whole("SEC Central Index Key; names and tickers change, this does not", "number", 1, 9_999_999),
-        "company": _name("Name at the last edit", TICKERS),
-        "ticker": _ticker(),
-        "role": _choice("What it is here", "miner", "former_miner", "technology_company"),
-    }
-    | _provenance(notes_optional=False),
-)
-
 FILING_REVIEW: Final = _schema(
     "filing_review",
     "One row a filing that a person has read because of its keywords, and what came of it",
@@ -734,6 +773,8 @@ FILING_REVIEW: Final = _schema(
 REGISTRY: Final = {
     schema.name: schema
     for schema in (
+        COMPANY,
+        COMPANY_NAME,
         CONVERSION_DEAL,
         DEAL_DELIVERY,
         CREDIT_SUPPORT,
@@ -749,7 +790,6 @@ REGISTRY: Final = {
         PROXY_POOL,
         OUTAGE_EVENT,
         FLOW_REGIME,
-        FILER,
         FILING_REVIEW,
     )
 }

@@ -140,6 +140,7 @@ def _reference() -> dict[str, pl.DataFrame]:
         ),
         "asic_price": _registry_table("asic_price", [known | {"machine_usd_per_th": 15.0, "machine_j_per_th": 18.0}]),
         "lease_assumption": _registry_table("lease_assumption", [known | ASSUMED]),
+        "company": _registry_table("company", [{"company": "riot", "name": "Riot Platforms", "role": "miner"}]),
     }
 
 

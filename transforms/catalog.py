@@ -9,6 +9,7 @@ from schemas.table import Table, registry_table
 _MODULES: Final = (
     "capitulation_daily",
     "conversion_daily",
+    "deal_current",
     "lease_economics",
     "security_daily",
     "pool_daily",

@@ -123,8 +123,8 @@ def bursts_after(publication: OpenPublication, day: date) -> list[date]:
 
 
 def standing_deals(publication: OpenPublication) -> list[Row]:
-    """The last version of each deal, in the order of their identifiers: rows of `conversion_deal`."""
-    return _rows(publication, "select * from conversion_deal where superseded_at is null order by deal_id")
+    """The deals that stand, in the order of their identifiers: rows of `deal_current`."""
+    return _rows(publication, "select * from deal_current order by deal_id")
 
 
 def checks(publication: OpenPublication) -> list[Row]:

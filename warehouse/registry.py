@@ -1,7 +1,6 @@
 """The curated registry from its CSV files: typed by the schemas, every row checked, a bad cell named by its line."""
 
 import csv
-import difflib
 import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,7 +18,7 @@ from pandera.errors import SchemaErrors
 
 from schemas.errors import BadInputError
 from schemas.registry import REGISTRY, in_one_pass, row_rules
-from warehouse.registry_links import Sheet, check_links
+from warehouse.registry_links import Sheet, check_links, expected_of, references
 
 REFERENCE: Final = files("warehouse").joinpath("reference")
 """The registry that comes with the package."""
@@ -157,8 +156,11 @@ def checked(sheet: Sheet) -> Sheet:
     return sheet
 
 
-def readable(table: str, column: str, cell: str) -> str | None:
-    """What is wrong with one cell by itself, as a sentence part; None where nothing is. For people who type."""
+def readable(table: str, column: str, cell: str, folder: Traversable | Path = REFERENCE) -> str | None:
+    """What is wrong with one cell by itself, as a sentence part; None where nothing is. For people who type.
+
+    `folder`: the registry whose companies and sites the cell may refer to.
+    """
     facts = REGISTRY[table].columns[column]
     if not cell:
         return None if facts.nullable else "expected a value"
@@ -169,7 +171,12 @@ def readable(table: str, column: str, cell: str) -> str | None:
     try:
         pa.DataFrameSchema({column: facts}).validate(typed, lazy=True)
     except SchemaErrors as error:
-        return f"found {cell!r}, expected {error.failure_cases['check'][0]}{_nearest(facts, cell)}"
+        return f"found {cell!r}, expected {error.failure_cases['check'][0]}"
+    target = references(table).get(column)
+    if target is not None:
+        rows = load_registry(folder)
+        if cell not in rows[target][target]:
+            return f"found {cell!r}, expected {expected_of(target, cell, rows)}"
     return None
 
 
@@ -191,14 +198,4 @@ def _first_failure(sheet: Sheet, schema: pa.DataFrameSchema, failures: pl.DataFr
         return sheet.refusal(first["index"], tuple(schema.unique or ()), "a key that no other row has")
     if check == "not_nullable":
         return sheet.refusal(first["index"], (first["column"],), "a value")
-    near = _nearest(schema.columns[first["column"]], sheet.rows[first["column"]][first["index"]])
-    return sheet.refusal(first["index"], (first["column"],), check + near)
-
-
-def _nearest(column: pa.Column, cell: object) -> str:
-    """The known names that a mistyped one may stand for, as the end of a sentence; '' in a column without names."""
-    names = {each.lower(): each for each in (column.metadata or {}).get("names", ())}
-    typed = str(cell).strip().lower()
-    close = difflib.get_close_matches(typed, names) or [each for each in names if typed and typed in each]
-    near = [names[each] for each in close]
-    return f"; near it: {', '.join(near)}" if near else ""
+    return sheet.refusal(first["index"], (first["column"],), check)

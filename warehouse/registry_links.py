@@ -1,13 +1,14 @@
-"""What must be true between the rows and the tables of the registry: versions, deals that exist, sums that agree."""
+"""What must be true between the rows and the tables of the registry: references, versions, sums that agree."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 
 import polars as pl
 
 from schemas.errors import BadInputError
-from schemas.registry import BACKSTOP
+from schemas.registry import BACKSTOP, REGISTRY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +34,77 @@ def _place(file: str, line: int, columns: tuple[str, ...]) -> str:
 def check_links(sheets: Mapping[str, Sheet]) -> None:
     """Raise `BadInputError` for the first row that contradicts another row or table; `sheets` by table."""
     deals = sheets["conversion_deal"]
+    _check_parents(sheets["company"])
+    for table in REGISTRY:
+        _check_references(table, sheets)
+    _check_joint_ventures(deals, sheets["company"])
     _check_versions(deals)
     for table in ("credit_support", "deal_delivery", "filing_review"):
         _check_deals_exist(sheets[table], deals)
     _check_backstops_agree(deals, sheets["credit_support"])
     _check_deliveries_fit(sheets["deal_delivery"], deals)
+
+
+def references(table: str) -> dict[str, str]:
+    """The columns of a registry table that hold short names of another, with the table they refer to."""
+    columns = REGISTRY[table].columns.items()
+    return {name: target for name, column in columns if (target := (column.metadata or {}).get("refers_to"))}
+
+
+def expected_of(target: str, cell: str, rows: Mapping[str, pl.DataFrame]) -> str:
+    """What a cell that refers to `target` must hold, with the short names whose name is near what was typed.
+
+    `rows`: at least the frames of `target`, and of `company_name` where that is `company`.
+    """
+    known = dict(rows[target].select(pl.col("name").str.to_lowercase(), target).rows())
+    if target == "company":
+        known |= dict(rows["company_name"].select(pl.col("name").str.to_lowercase(), "company").rows())
+    known |= {slug: slug for slug in rows[target][target]}
+    near = _near(cell, known)
+    return f"a {target} of {target}.csv, where a new one is a new row" + (
+        f"; near it: {', '.join(near)}" if near else ""
+    )
+
+
+def _near(cell: str, known: Mapping[str, str]) -> list[str]:
+    """Short names that a mistyped one may stand for, the nearest first; `known` by all that they are called."""
+    typed = cell.strip().lower()
+    close: Iterable[str] = difflib.get_close_matches(typed, known) or [
+        each for each in known if typed and typed in each
+    ]
+    return list(dict.fromkeys(known[each] for each in close))
+
+
+def _check_references(table: str, sheets: Mapping[str, Sheet]) -> None:
+    """Every short name that a table holds of another is a row of that one."""
+    sheet = sheets[table]
+    for column, target in references(table).items():
+        unknown = (~sheet.rows[column].is_in(sheets[target].rows[target].implode())).fill_null(False).arg_true()
+        if unknown.len():
+            cell = sheet.rows[column][unknown[0]]
+            rows = {name: each.rows for name, each in sheets.items()}
+            raise sheet.refusal(unknown[0], (column,), expected_of(target, cell, rows))
+
+
+def _check_parents(companies: Sheet) -> None:
+    """No company is its own parent, by whatever way round: groups are trees."""
+    parents = dict(companies.rows.drop_nulls("parent").select("company", "parent").rows())
+    for row, company in enumerate(companies.rows["company"]):
+        above, seen = parents.get(company), {company}
+        while above is not None and above not in seen:
+            seen.add(above)
+            above = parents.get(above)
+        if above is not None:
+            raise companies.refusal(row, ("parent",), "a company that does not belong to this one")
+
+
+def _check_joint_ventures(deals: Sheet, companies: Sheet) -> None:
+    """A joint venture that holds a contract belongs to the miner of the deal."""
+    parents = companies.rows.select(joint_venture="company", parent="parent")
+    joined = deals.rows.join(parents, on="joint_venture", how="left", validate="m:1", maintain_order="left")
+    apart = (joined["joint_venture"].is_not_null() & joined["parent"].ne_missing(joined["miner"])).arg_true()
+    if apart.len():
+        raise deals.refusal(apart[0], ("joint_venture", "miner"), "a joint venture whose parent is the miner")
 
 
 def _check_versions(deals: Sheet) -> None:

@@ -57,7 +57,7 @@ def registry_add(table: str, cells: tuple[str, ...], folder: Path | None, yes: b
     from flows.reports.tables import print_rows
 
     where = folder or FOLDER
-    given = _cells(cells) if cells else _prompted(table)
+    given = _cells(cells) if cells else _prompted(table, where)
     print_rows(["what", "before", "after", "change"], preview(table, given, where), as_json=False)
     if yes or click.confirm(f"Write this row to {table}.csv?"):
         add(table, given, where)
@@ -74,7 +74,7 @@ def _cells(cells: tuple[str, ...]) -> dict[str, str]:
     return {name: value for name, _, value in split}
 
 
-def _prompted(table: str) -> dict[str, str]:
+def _prompted(table: str, folder: Path) -> dict[str, str]:
     """Cells that a person types, one column after the other, each prompted for again until it can be read."""
     from schemas.registry import REGISTRY
     from warehouse.registry import readable
@@ -86,7 +86,7 @@ def _prompted(table: str) -> dict[str, str]:
         click.echo(f"\n{column.description}" + (" (may be empty)" if column.nullable else ""))
         while True:
             text = click.prompt(f"{name} [{(column.metadata or {}).get('unit')}]", default="", show_default=False)
-            problem = readable(table, name, text.strip())
+            problem = readable(table, name, text.strip(), folder)
             if problem is None:
                 cells[name] = text.strip()
                 break

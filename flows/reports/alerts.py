@@ -192,11 +192,15 @@ def read_reached(published: Path, profile: str, now: datetime) -> Freshness | No
 
 
 def deal_text(deal: Row) -> str:
-    """What a row of `conversion_deal` is about, in part of a sentence; unknown amounts are left out."""
-    mw, usd, tenant = deal["critical_it_mw"], deal["contract_value_usd"], deal["tenant"]
+    """What a row of `deal_current` is about, in part of a sentence; unknown amounts are left out."""
+    mw, usd, tenant = (
+        deal["critical_it_mw"],
+        deal["contract_value_usd"],
+        deal["tenant_name"] or deal["tenant_as_stated"],
+    )
     amounts = [f"{mw:g} MW of critical IT load"] if mw is not None else []
     amounts += [f"{usd / BILLION:g} bn USD"] if usd is not None else []
-    parties = [deal["miner"], f"tenant {tenant}"] if tenant else [deal["miner"]]
+    parties = [deal["miner_name"], f"tenant {tenant}"] if tenant else [deal["miner_name"]]
     return ", ".join([*parties, *amounts, f"announced on {deal['announced_on']}", deal["confidence"]])
 
 

@@ -85,7 +85,7 @@ def observed(run: Run, connection: Connection) -> Inputs:
         other_blocks=vintages.other_blocks(connection, ranked.get(Group.BLOCKS, ()), block_source),
         filings=filings,
         filing_source=filing_source,
-        reference=registry | {"capex_quarter": capex_quarters(registry["capex_quarter"], facts)},
+        reference=registry | {"capex_quarter": capex_quarters(registry["capex_quarter"], facts, registry["company"])},
         precedence=ranked,
         through=run.day,
         now=run.now,

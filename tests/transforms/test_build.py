@@ -22,6 +22,7 @@ from transforms.build import Built, build
 from transforms.catalog import TABLES
 from transforms.chain import subsidy_sat
 from transforms.prepare import Inputs
+from transforms.tables.deal_current import TABLE as DEAL_CURRENT
 from transforms.tables.filing_candidate import TABLE as FILING_CANDIDATE
 from transforms.tables.lease_economics import TABLE as LEASE_ECONOMICS
 from transforms.tables.miner_flow_daily import TABLE as MINER_FLOW_DAILY
@@ -458,7 +459,7 @@ def test_nothing_after_the_last_day_is_published_or_used(
     )
     built = build(everything)
     assert_same(built, build(cut))
-    empty = {MINER_FLOW_DAILY.name, MINER_TRANSFER.name, LEASE_ECONOMICS.name, FILING_CANDIDATE.name}
+    empty = {MINER_FLOW_DAILY.name, MINER_TRANSFER.name, DEAL_CURRENT.name, LEASE_ECONOMICS.name, FILING_CANDIDATE.name}
     for name in TABLES.keys() - empty:
         assert built.tables[name]["day"].max() == day(40), name
 
@@ -493,7 +494,7 @@ def mixed(
         ],
     )
     deal = {"kind": "contract", "confidence": "confirmed", "critical_it_mw": 245.3, "term_years": 15.1}
-    deal |= {"lease_type": "nnn", "miner": "M"}
+    deal |= {"lease_type": "nnn", "miner": "riot"}
     deals = registry_table(
         "conversion_deal",
         [deal | {"deal_id": i, "announced_on": day(n), "known_at": day(n)} for i, n in (("a", 3), ("b", 3), ("c", 50))],
@@ -558,6 +559,7 @@ def test_tables_name_the_source_they_rest_on(mixed_built: Built) -> None:
         "capitulation_daily": {"coinmetrics_export", "coinmetrics_export,pool_blocks_export"},
         # The deals are set beside what mining earned on the day.
         "conversion_daily": {"coinmetrics_export,registry", "coinmetrics_export,pool_blocks_export,registry"},
+        "deal_current": {"registry"},
         "lease_economics": {"registry"},
         "security_daily": {"coinmetrics_export,registry", "coinmetrics_export,pool_blocks_export,registry"},
         "filing_candidate": set(),

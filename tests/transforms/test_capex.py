@@ -141,9 +141,9 @@ def test_other_elements_are_left_alone() -> None:
 
 def test_filed_quarters_override_the_curated_ones_with_a_note(shared_data: Path) -> None:
     curated = load_registry()["capex_quarter"]
-    overridden = capex_quarters(curated, recorded(shared_data, 1_652_044))
+    overridden = capex_quarters(curated, recorded(shared_data, 1_652_044), load_registry()["company"])
     enforce(overridden.sort("company", "period_end"), CAPEX_QUARTER)
-    alphabet = overridden.filter(pl.col("company") == "Alphabet")
+    alphabet = overridden.filter(pl.col("company") == "alphabet")
     filed = alphabet.filter(pl.col("notes").str.starts_with("XBRL"))
     assert filed["period_end"].min() == date(2022, 3, 31)
     assert filed["period_end"].max() == date(2026, 3, 31)
@@ -154,25 +154,28 @@ def test_filed_quarters_override_the_curated_ones_with_a_note(shared_data: Path)
     # The rounded figure of the first quarter of 2026 gives way, that of the second one stays: it is not filed here.
     rounded = {r["period_end"]: r["capex_usd"] for r in alphabet.iter_rows(named=True)}
     assert (rounded[date(2026, 3, 31)], rounded[date(2026, 6, 30)]) == (35_674 * MILLION, 44_900 * MILLION)
-    others = pl.col("company") != "Alphabet"
+    others = pl.col("company") != "alphabet"
     assert_frame_equal(overridden.filter(others), curated.filter(others).sort("company", "period_end"))
 
 
 def test_quarter_that_nobody_curated_is_added_with_the_companys_own_quarter(registry_table: Builder) -> None:
-    row = {"company": "Meta", "cik": 1, "fiscal_year": 2025, "fiscal_quarter": "Q1", "basis": "cash_purchases"}
+    row = {"company": "meta", "fiscal_year": 2025, "fiscal_quarter": "Q1", "basis": "cash_purchases"}
     curated = registry_table(
         "capex_quarter",
         [row | {"period_end": date(2025, 3, 31), "capex_usd": 5 * MILLION, "known_at": date(2025, 5, 10)}],
     )
     facts = [fact("2026-01-01", "2026-03-31", 20 * MILLION, filed="2026-04-30")]
-    added = capex_quarters(curated, pl.DataFrame(facts, schema=TYPES)).row(1, named=True)
-    assert (added["company"], added["fiscal_year"], added["fiscal_quarter"]) == ("Meta", 2026, "Q1")
+    companies = registry_table("company", [{"company": "meta", "cik": 1}])
+    added = capex_quarters(curated, pl.DataFrame(facts, schema=TYPES), companies).row(1, named=True)
+    assert (added["company"], added["fiscal_year"], added["fiscal_quarter"]) == ("meta", 2026, "Q1")
     assert (added["capex_usd"], added["known_at"]) == (20 * MILLION, date(2026, 4, 30))
 
 
 def test_nothing_filed_changes_nothing() -> None:
-    curated = load_registry()["capex_quarter"]
-    assert_frame_equal(capex_quarters(curated, pl.DataFrame(schema=TYPES)), curated.sort("company", "period_end"))
+    registry = load_registry()
+    curated = registry["capex_quarter"]
+    unchanged = capex_quarters(curated, pl.DataFrame(schema=TYPES), registry["company"])
+    assert_frame_equal(unchanged, curated.sort("company", "period_end"))
 
 
 @pytest.mark.parametrize("weeks", [12, 13, 14])

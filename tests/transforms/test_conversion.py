@@ -23,8 +23,10 @@ from schemas.registry import (
 )
 from transforms.derive import derive
 from transforms.inputs.conversion import conversion_days
+from transforms.inputs.deals import named_deals
 from transforms.metrics.conversion import METRICS as CONVERSION
 from transforms.metrics.economics import METRICS as ECONOMICS
+from transforms.tables.deal_current import COLUMNS as DEALS
 from warehouse.registry import load_registry
 
 FIRST, LAST = date(2024, 3, 6), date(2026, 11, 22)
@@ -60,7 +62,7 @@ def registry(
 
 SOURCED = {"source_url": "https://example.com/8-k"}
 DELIVERED = {"deal_id": "A", "confidence": "reported", "split": "stated"}
-SPENT = {"company": "Amazon", "basis": "cash_purchases"} | SOURCED
+SPENT = {"company": "amazon", "basis": "cash_purchases"} | SOURCED
 
 
 def _known(row: Row) -> Row:
@@ -75,7 +77,7 @@ def deal(**cells: Any) -> Row:
 def support(**cells: Any) -> Row:
     return {
         "deal_id": "A",
-        "provider": "Google",
+        "provider": "google",
         "kind": "guarantee",
         "amount_usd": 1_000_000,
         "announced_on": date(2025, 1, 10),
@@ -84,7 +86,7 @@ def support(**cells: Any) -> Row:
 
 def guidance(**cells: Any) -> Row:
     return {
-        "company": "Amazon",
+        "company": "amazon",
         "calendar_or_fiscal_year": "CY2026",
         "basis": "company",
         "low_usd": 100,
@@ -188,7 +190,7 @@ def test_only_guarantees_and_letters_of_credit_are_backstops(
     real: dict[str, pl.DataFrame], days: dict[date, dict[str, Any]]
 ) -> None:
     others = real["credit_support"].filter(pl.col("kind").is_in(OTHER_SUPPORT))
-    assert {"NVIDIA", "Microsoft", "Core42", "Nscale"} <= set(others["provider"])
+    assert {"nvidia", "microsoft", "core42", "nscale"} <= set(others["provider"])
     assert days[LAST]["backstop_usd"] == days[LAST]["google_backstop_usd"]
     # Bitdeer's letter of credit was anticipated, and reported by a text without an address.
     assert days[LAST]["backstop_with_unverified_usd"] - days[LAST]["backstop_usd"] == 1.3e9
@@ -351,12 +353,12 @@ def test_tenants_are_weighed_by_value_and_unnamed_ones_apart() -> None:
     rows = published(
         registry(
             deals=[
-                deal(tenant_group="Fluidstack", **worth),
-                deal(deal_id="B", tenant_group="Fluidstack", **worth),
+                deal(tenant="fluidstack", **worth),
+                deal(deal_id="B", tenant="fluidstack", **worth),
                 deal(deal_id="C", **worth),
                 deal(deal_id="D", **worth),
             ],
-            supports=[support(amount_usd=300), support(provider="AMD", amount_usd=100)],
+            supports=[support(amount_usd=300), support(provider="amd", amount_usd=100)],
         )
     )
     row = rows[LAST]
@@ -431,7 +433,7 @@ deal_rows = st.fixed_dictionaries(
         "site_history": st.none() | st.sampled_from([MINED, PARTLY_MINED, NEVER_MINED]),
         "prior_mining_mw": st.none() | st.floats(0.1, 2000),
         "mining_stopped_on": st.none() | window_days,
-        "tenant_group": st.none() | st.sampled_from(["Fluidstack", "CoreWeave"]),
+        "tenant": st.none() | st.sampled_from(["fluidstack", "coreweave"]),
         "source_url": st.none() | st.just("https://example.com/8-k"),
     }
 )
@@ -446,7 +448,7 @@ delivery_rows = st.fixed_dictionaries(
 )
 quarter_rows = st.fixed_dictionaries(
     {
-        "company": st.sampled_from(["Amazon", "Meta"]),
+        "company": st.sampled_from(["amazon", "meta"]),
         "period_end": st.sampled_from([date(2024, 3, 31), date(2024, 6, 30), date(2024, 9, 30), date(2024, 12, 31)]),
         "capex_usd": st.integers(10**9, 10**11),
         "known_at": st.dates(date(2025, 1, 1), date(2025, 3, 31)),
@@ -454,7 +456,7 @@ quarter_rows = st.fixed_dictionaries(
 )
 support_rows = st.fixed_dictionaries(
     {
-        "provider": st.sampled_from(["Google", "AMD"]),
+        "provider": st.none() | st.sampled_from(["google", "amd"]),
         "kind": st.sampled_from([*BACKSTOP, *OTHER_SUPPORT]),
         "amount_usd": amounts,
         "announced_on": st.none() | window_days,
@@ -462,7 +464,7 @@ support_rows = st.fixed_dictionaries(
 )
 guidance_rows = st.fixed_dictionaries(
     {
-        "company": st.sampled_from(["Amazon", "Alphabet", "Meta"]),
+        "company": st.sampled_from(["amazon", "alphabet", "meta"]),
         "calendar_or_fiscal_year": st.sampled_from(["CY2024", "CY2025", "FY2025", "CY2026"]),
         "basis": st.sampled_from(["company", "analyst"]),
         "low_usd": st.integers(1, 10**11),
@@ -549,3 +551,29 @@ def test_parts_do_not_exceed_their_whole(tables: dict[str, pl.DataFrame]) -> Non
     }
     for part, whole in parts.items():
         assert (days[part] <= days[whole] * (1 + 1e-12)).all(), part
+
+
+@pytest.mark.parametrize("day", [date(2026, 3, 22), date(2026, 7, 21), LAST])
+def test_current_deals_are_one_row_each_and_add_up_to_the_daily_table(
+    real: dict[str, pl.DataFrame], days: dict[date, dict[str, Any]], day: date
+) -> None:
+    current = derive(named_deals(real, day), DEALS)
+    assert current["deal_id"].is_unique().all()
+    assert current["miner_name"].null_count() == 0
+    assert {"Cipher Digital", "TeraWulf"} <= set(current["miner_name"])
+    counted = current.filter("is_binding", "is_verified")
+    for column in ("critical_it_mw", "gross_mw", "contract_value_usd"):
+        total = days[day][f"contracted_{column.removeprefix('contract_')}"]
+        assert counted[column].cast(pl.Float64).sum() == total == current.filter("is_verified")[column].sum()
+    assert counted.height == days[day]["deal_count"]
+    assert current.filter("is_binding").height == days[day]["deal_with_unverified_count"]
+
+
+def test_current_deal_is_the_version_of_the_day(real: dict[str, pl.DataFrame]) -> None:
+    def value(day: date) -> int | None:
+        return named_deals(real, day).filter(deal_id="GLXY-CRWV-P2")["contract_value_usd"].item()
+
+    assert (value(date(2026, 7, 21)), value(date(2026, 7, 22))) == (None, 10_400_000_000)
+    merger = named_deals(real, date(2025, 10, 29)).filter(deal_id="CORZ-CRWV-MERGER")
+    assert merger.select("miner_name", "site", "tenant_name").rows() == [("Core Scientific", None, "CoreWeave")]
+    assert "CORZ-CRWV-MERGER" not in named_deals(real, date(2025, 10, 30))["deal_id"]

@@ -243,7 +243,7 @@ def test_nothing_is_displaced_before_the_first_deal_is_known(
     inputs_of: InputsOf, values_of: Builder, market: Callable[..., dict[str, list[Any]]], registry_table: Builder
 ) -> None:
     deal = {"deal_id": "A", "announced_on": day(40), "known_at": day(40), "kind": "contract", "lease_type": "nnn"}
-    deal |= {"confidence": "confirmed", "miner": "M", "gross_mw": 180.0, "site_history": "mined"}
+    deal |= {"confidence": "confirmed", "miner": "riot", "gross_mw": 180.0, "site_history": "mined"}
     deals = registry_table("conversion_deal", [deal])
     table = secured(inputs_of, values_of, market, [1e14] * 60, conversion_deal=deals).tables["security_daily"]
     high = dict(table.select("day", "drawdown_permanent_high_ehs").iter_rows())

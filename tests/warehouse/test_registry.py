@@ -78,34 +78,32 @@ def test_all_deals_add_up_to_the_totals_of_the_notes() -> None:
 
 def test_applied_digital_and_gpu_cloud_hold_the_parts_of_the_notes() -> None:
     deals = live_deals()
-    applied = deals.filter(pl.col("ticker") == "APLD")
-    cloud = deals.filter(pl.col("lease_type") == GPU_CLOUD, pl.col("ticker") == "IREN")
+    applied = deals.filter(pl.col("miner") == "applied_digital")
+    cloud = deals.filter(pl.col("lease_type") == GPU_CLOUD, pl.col("miner") == "iren")
     assert (applied["critical_it_mw"].sum(), applied["contract_value_usd"].sum()) == (1410, 36_200_000_000)
     assert cloud["contract_value_usd"].sum() == 15_900_000_000
 
 
 def test_backstop_of_a_lease_covers_the_share_of_its_value_that_was_published() -> None:
     registry = load_registry()
-    deals = registry["conversion_deal"].with_columns(
-        site=pl.col("site").str.extract("^(Lake Mariner|Barber Lake|Abernathy)")
-    )
+    leases = pl.col("site").is_in(["lake_mariner", "barber_lake", "abernathy"])
     shares = (
-        deals.filter(pl.col("announced_on").dt.year() == 2025, pl.col("deal_id") != "CIFR-FLUID-2025-11")
-        .drop_nulls("site")
+        registry["conversion_deal"]
+        .filter(leases, pl.col("announced_on").dt.year() == 2025, pl.col("deal_id") != "CIFR-FLUID-2025-11")
         .group_by("site")
         .agg(100 * pl.col("backstop_usd").sum() / pl.col("contract_value_usd").sum())
     )
     assert dict(shares.rows()) == pytest.approx(
-        {"Lake Mariner": 47.8, "Barber Lake": 46.7, "Abernathy": 13.7}, abs=0.05
+        {"lake_mariner": 47.8, "barber_lake": 46.7, "abernathy": 13.7}, abs=0.05
     )
 
 
 def test_capex_of_2025_agrees_with_the_notes() -> None:
     quarters = load_registry()["capex_quarter"]
-    spent = quarters.filter(pl.col("period_end").dt.year() == 2025, pl.col("company") != "Oracle")
+    spent = quarters.filter(pl.col("period_end").dt.year() == 2025, pl.col("company") != "oracle")
     by_company = spent.group_by("company").agg(pl.len(), pl.col("capex_usd").sum() / 1e9)
-    assert {c: n for c, n, _ in by_company.rows()} == dict.fromkeys(("Alphabet", "Amazon", "Meta", "Microsoft"), 4)
-    published = {"Microsoft": 83.1, "Alphabet": 91.4, "Amazon": 131.8, "Meta": 72.2}
+    assert {c: n for c, n, _ in by_company.rows()} == dict.fromkeys(("alphabet", "amazon", "meta", "microsoft"), 4)
+    published = {"microsoft": 83.1, "alphabet": 91.4, "amazon": 131.8, "meta": 72.2}
     assert {c: usd for c, _, usd in by_company.rows()} == pytest.approx(published, abs=0.06)
 
 
@@ -144,9 +142,9 @@ BROKEN_CELLS = [
     ("conversion_deal", "RIOT-AMD-2026-01", "lease_type", "triple", "triple", "one of nnn"),
     ("conversion_deal", "RIOT-AMD-2026-01", "confidence", "sure", "sure", "one of confirmed"),
     ("conversion_deal", "RIOT-AMD-2026-01", "source_url", "riot.com", "riot.com", "http"),
-    ("conversion_deal", "RIOT-AMD-2026-01", "ticker", "Riot", "Riot", "capital letters"),
-    ("conversion_deal", "RIOT-AMD-2026-01", "miner", " Riot", " Riot", "near it: Riot Platforms"),
-    ("conversion_deal", "RIOT-AMD-2026-01", "site", " Rockdale", " Rockdale", "without blanks"),
+    ("company", "riot", "ticker", "Riot", "Riot", "capital letters"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "miner", " riot", " riot", "without blanks"),
+    ("conversion_deal", "RIOT-AMD-2026-01", "site_part", " Phase I", " Phase I", "without blanks"),
     ("conversion_deal", "RIOT-AMD-2026-01", "lease_type", "other", "other", "one of nnn"),
     ("conversion_deal", "RIOT-AMD-2026-01", "known_at", "", "None", "a value"),
     ("conversion_deal", "RIOT-AMD-2026-01", "site_history", "green", "green", "one of mined"),
@@ -155,8 +153,8 @@ BROKEN_CELLS = [
     ("deal_delivery", "GLXY-CRWV-P1", "deal_id", "GLXY-P1", "GLXY-P1", "conversion_deal.csv"),
     ("deal_delivery", "GLXY-CRWV-P1", "critical_it_mw", "134", "134.0", "at most the 133 MW of GLXY-CRWV-P1"),
     ("deal_delivery", "GLXY-CRWV-P1", "energised_on", "2025-03-27", "2025-03-27", "2025-03-28 on, when the deal"),
-    ("capex_quarter", "Alphabet", "basis", "gross", "gross", "one of cash_purchases"),
-    ("capex_quarter", "Alphabet", "known_at", "2022-03-31", "2022-03-31", "period_end before known_at"),
+    ("capex_quarter", "alphabet", "basis", "gross", "gross", "one of cash_purchases"),
+    ("capex_quarter", "alphabet", "known_at", "2022-03-31", "2022-03-31", "period_end before known_at"),
     ("asic_price", "2022-04-18", "machine_usd_per_th", "8000", "8000.0", "USD per TH/s from"),
     ("lease_assumption", "2024-01-01", "noi_margin_ratio", "85", "85.0", "ratio from 0 to 1"),
     ("proxy_pool", "poolin", "proxy_group", "AntPool", "AntPool", "small letters"),
@@ -166,16 +164,16 @@ BROKEN_CELLS = [
     ("credit_support", "HUT-FLUID-RB-2025-12", "deal_id", "HUT-FLUID-RB", "HUT-FLUID-RB", "conversion_deal.csv"),
     ("credit_support", "HUT-FLUID-RB-2025-12", "kind", "promise", "promise", "one of guarantee"),
     ("credit_support", "HUT-FLUID-RB-2025-12", "amount_usd", "-1", "-1", "USD from 0"),
-    ("site", "Odessa", "current_use", "bitcoin", "bitcoin", "one of mining"),
-    ("site", "Odessa", "energized_mw", "207000", "207000.0", "MW from"),
-    ("capex_quarter", "Alphabet", "capex_usd", "9786", "9786", "USD from 1000000"),
-    ("capex_quarter", "Alphabet", "fiscal_quarter", "Q5", "Q5", "one of Q1"),
-    ("capex_quarter", "Alphabet", "period_end", "2022-03-30", "'2022-03-30'", "last day of a month"),
-    ("capex_guidance", "Amazon", "calendar_or_fiscal_year", "2025", "2025", "like CY2026"),
-    ("capex_guidance", "Amazon", "basis", "rumour", "rumour", "one of company"),
-    ("capex_guidance", "Amazon", "low_usd", "", "None", "a value"),
-    ("miner_fleet", "Cango", "power_cost_usd_per_kwh", "40", "40.0", "USD/kWh from 0 to 1"),
-    ("miner_fleet", "Cango", "cik", "0001725123x", "0001725123x", "whole number"),
+    ("site", "odessa", "current_use", "bitcoin", "bitcoin", "one of mining"),
+    ("site", "odessa", "energized_mw", "207000", "207000.0", "MW from"),
+    ("capex_quarter", "alphabet", "capex_usd", "9786", "9786", "USD from 1000000"),
+    ("capex_quarter", "alphabet", "fiscal_quarter", "Q5", "Q5", "one of Q1"),
+    ("capex_quarter", "alphabet", "period_end", "2022-03-30", "'2022-03-30'", "last day of a month"),
+    ("capex_guidance", "amazon", "calendar_or_fiscal_year", "2025", "2025", "like CY2026"),
+    ("capex_guidance", "amazon", "basis", "rumour", "rumour", "one of company"),
+    ("capex_guidance", "amazon", "low_usd", "", "None", "a value"),
+    ("miner_fleet", "cango", "power_cost_usd_per_kwh", "40", "40.0", "USD/kWh from 0 to 1"),
+    ("company", "cango", "cik", "0001725123x", "0001725123x", "whole number"),
     ("asic_model", "Antminer S9", "watts", "1.323", "1.323", "W from 100"),
 ]
 
@@ -234,7 +232,7 @@ BROKEN_RULES = [
     ("conversion_deal", "HUT-FLUID-RB-2025-12", "announced_on", "2028-01-01", "announced_on not after"),
     ("conversion_deal", "CORZ-CRWV-2024-08", "confidence", "reported", "unverified where source_url is empty"),
     ("conversion_deal", "CORZ-CRWV-2024-08", "url_read", "read", "url_read given exactly where source_url is"),
-    ("capex_guidance", "Alphabet", "low_usd", "94000000000", "low_usd at most high_usd"),
+    ("capex_guidance", "alphabet", "low_usd", "94000000000", "low_usd at most high_usd"),
     ("capex_guidance", "FY2027", "notes", "", "notes say where a row without source_url comes from"),
     ("asic_model", "Antminer S9", "j_per_th", "89", "within 2% of watts / ths"),
 ]
@@ -279,14 +277,6 @@ IMPLAUSIBLE = [
     ),
     ("conversion_deal", "HUT-FLUID-RB-2025-12", "escalator_pct", "0.03", "escalator_pct, in percent"),
     ("lease_assumption", "2024-01-01", "escalator_pct", "0.03", "escalator_pct, in percent"),
-    ("conversion_deal", "HUT-FLUID-RB-2025-12", "backstop_provider", "Gooogle", "; near it: Google"),
-    ("credit_support", "HUT-FLUID-RB-2025-12", "provider", "google", "; near it: Google"),
-    ("conversion_deal", "HUT-FLUID-RB-2025-12", "tenant_group", "Fluidstak", "; near it: Fluidstack"),
-    ("conversion_deal", "HUT-FLUID-RB-2025-12", "miner", "Hut-8", "; near it: Hut 8"),
-    ("conversion_deal", "HUT-FLUID-RB-2025-12", "ticker", "HUTT", "the ticker that schemas/registry_names.py has"),
-    ("capex_quarter", "Alphabet", "company", "Alphabeth", "; near it: Alphabet"),
-    ("asic_model", "Antminer S9", "maker", "Bitmian", "; near it: Bitmain"),
-    ("site", "Odessa", "operator", "Cipher Digtal", "; near it: Cipher Digital"),
     (
         "conversion_deal",
         "RIOT-AMD-2026-01",
@@ -316,6 +306,67 @@ def test_figure_name_or_address_that_cannot_be_is_refused(
     assert_names(caught.value, table, line, column, expected)
 
 
+UNKNOWN_REFERENCES = [
+    # table, a cell that finds the row, column, value written, the end of what was expected
+    ("conversion_deal", "HUT-FLUID-RB-2025-12", "backstop_provider", "gooogle", "; near it: google"),
+    ("credit_support", "HUT-FLUID-RB-2025-12", "provider", "Google", "; near it: google"),
+    ("conversion_deal", "HUT-FLUID-RB-2025-12", "tenant", "fluidstak", "; near it: fluidstack"),
+    ("conversion_deal", "HUT-FLUID-RB-2025-12", "miner", "Hut-8", "; near it: hut_8"),
+    ("conversion_deal", "HUT-FLUID-RB-2025-12", "site", "River Bend", "; near it: river_bend"),
+    (
+        "conversion_deal",
+        "HUT-FLUID-RB-2025-12",
+        "site",
+        "Not stated",
+        "a site of site.csv, where a new one is a new row",
+    ),
+    ("capex_quarter", "alphabet", "company", "Alphabeth", "; near it: alphabet"),
+    ("asic_model", "Antminer S9", "maker", "Bitmian", "; near it: bitmain"),
+    ("site", "odessa", "operator", "Cipher Mining", "; near it: cipher"),  # by the name it had before
+    ("miner_fleet", "hive", "miner", "BUZZ HPC", "; near it: hive"),
+    ("capex_guidance", "amazon", "company", "aws", "a company of company.csv, where a new one is a new row"),
+    ("company", "whitefiber", "parent", "Bit Digitl", "; near it: bit_digital"),
+    ("company_name", "Bitfarms", "company", "kel", "; near it: keel"),
+]
+
+
+@pytest.mark.parametrize(("table", "key", "column", "written", "expected"), UNKNOWN_REFERENCES)
+def test_company_or_site_that_is_not_in_its_table_is_refused_with_near_ones(
+    folder: Path, table: str, key: str, column: str, written: str, expected: str
+) -> None:
+    line = set_cell(folder, table, key, column, written)
+    with pytest.raises(BadInputError) as caught:
+        load_registry(folder)
+    assert_names(caught.value, table, line, column, expected)
+
+
+def test_groups_of_companies_are_trees_and_joint_ventures_belong_to_the_miner(folder: Path) -> None:
+    line = set_cell(folder, "company", "bit_digital", "parent", "whitefiber")
+    with pytest.raises(
+        BadInputError, match=rf"^company\.csv line {line}, column parent: .* does not belong to this one"
+    ):
+        load_registry(folder)
+    set_cell(folder, "company", "bit_digital", "parent", "")
+    line = set_cell(folder, "conversion_deal", "HUT-FLUID-RB-2025-12", "joint_venture", "terawulf_fluidstack")
+    with pytest.raises(BadInputError, match=rf"^conversion_deal\.csv line {line}, .* whose parent is the miner"):
+        load_registry(folder)
+
+
+def test_one_company_has_one_short_name_whatever_it_was_called() -> None:
+    registry = load_registry()
+    named = dict(registry["company_name"].select("name", "company").rows())
+    assert (named["Cipher Mining"], named["BUZZ HPC"], named["Bitfarms"]) == ("cipher", "hive", "keel")
+    deals = registry["conversion_deal"]
+    by_prefix = deals.select(pl.col("deal_id").str.extract("^([A-Z]+)-"), "miner").unique()
+    one_each = by_prefix.filter(pl.col("deal_id").is_in(["CIFR", "HIVE", "WULF"])).sort("deal_id")
+    assert one_each.rows() == [("CIFR", "cipher"), ("HIVE", "hive"), ("WULF", "terawulf")]
+    assert deals.filter(pl.col("deal_id") == "WULF-FLUID-ABER-2025-10")["joint_venture"].item() == "terawulf_fluidstack"
+    company = registry["company"].filter(pl.col("company") == "cipher").row(0, named=True)
+    assert (company["name"], company["ticker"], company["cik"]) == ("Cipher Digital", "CIFR", 1_819_989)
+    no_sites = {"Company", "Not stated", "Multiple"}
+    assert not no_sites & {*registry["site"]["name"], *deals["site"], *deals["site_part"]}
+
+
 def test_days_after_today_are_refused_but_for_plans(folder: Path) -> None:
     last_edit = date(2026, 9, 30)
     check_past(folder, last_edit)  # deliveries are expected until 2028
@@ -339,7 +390,7 @@ def test_ranges_hold_every_deal_and_few_that_are_off_by_a_digit(plausible, digit
 @pytest.mark.parametrize("table", REGISTRY)
 def test_missing_column_is_named(folder: Path, table: str) -> None:
     rewrite(folder, table, lambda rows: [row.pop(2) for row in rows])
-    name = list(REGISTRY[table].columns)[2] if table not in {"credit_support"} else "deal_id"
+    name = list(REGISTRY[table].columns)[2]
     with pytest.raises(BadInputError, match=rf"^{table}\.csv line 1: found 'no column {name}'"):
         load_registry(folder)
 

@@ -86,35 +86,34 @@ def filed_quarters(facts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def capex_quarters(curated: pl.DataFrame, facts: pl.DataFrame) -> pl.DataFrame:
+def capex_quarters(curated: pl.DataFrame, facts: pl.DataFrame, companies: pl.DataFrame) -> pl.DataFrame:
     """The curated quarters, overridden and completed by those that `facts` of filings state.
 
-    `curated`: the registry table `capex_quarter`. Shape: its columns and types, sorted by its key. A filed quarter
-    replaces the curated one of the same company and end, and stands beside it where there is none, if the company's
-    own quarter is known from another year. Its `basis` is cash purchases, its `notes` name the element and how the
-    quarter was made, its `source_url` is the filing. Quarters before the first curated one of a company stay out.
+    `curated`: the registry table `capex_quarter`; `companies`: `company`, which has the CIKs. Shape: columns and types
+    of `curated`, sorted by its key. A filed quarter replaces the curated one of the same company and end, and stands
+    beside it where there is none, if the company's own quarter is known from another year. Its `basis` is cash
+    purchases, its `notes` name the element and how the quarter was made, its `source_url` is the filing. Quarters
+    before the first curated one of a company stay out.
     """
     filed = filed_quarters(facts).drop_nulls("capex_usd")
-    companies = curated.drop_nulls("cik").group_by("cik", "company").agg(pl.col("period_end").min().alias("since"))
-    fiscal = (
-        curated.drop_nulls("cik")
-        .select(
-            "cik",
-            pl.col("period_end").dt.month().alias("month"),
-            "fiscal_quarter",
-            (pl.col("fiscal_year") - pl.col("period_end").dt.year()).alias("years_ahead"),
-        )
-        .unique(["cik", "month"], keep="first", maintain_order=True)
+    spenders = curated.join(
+        companies.select("company", "cik").drop_nulls(), on="company", validate="m:1", maintain_order="left"
     )
+    since = spenders.group_by("cik", "company").agg(pl.col("period_end").min().alias("since"))
+    fiscal = spenders.select(
+        "cik",
+        pl.col("period_end").dt.month().alias("month"),
+        "fiscal_quarter",
+        (pl.col("fiscal_year") - pl.col("period_end").dt.year()).alias("years_ahead"),
+    ).unique(["cik", "month"], keep="first", maintain_order=True)
     number = pl.col("accession").str.replace_all("-", "")
     overriding = (
-        filed.join(companies, on="cik", validate="m:1", maintain_order="left")
+        filed.join(since, on="cik", validate="m:1", maintain_order="left")
         .filter(pl.col("period_end") >= pl.col("since"), pl.col("period_end") == pl.col("period_end").dt.month_end())
         .with_columns(pl.col("period_end").dt.month().alias("month"))
         .join(fiscal, on=["cik", "month"], validate="m:1", maintain_order="left")
         .select(
             "company",
-            "cik",
             (pl.col("period_end").dt.year() + pl.col("years_ahead")).cast(pl.Int64).alias("fiscal_year"),
             "fiscal_quarter",
             "period_end",

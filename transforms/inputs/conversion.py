@@ -31,7 +31,7 @@ _YEAR: Final = ("capex_quarter.capex_usd", "capex_quarter.period_end")
 
 RESTS_ON: Final = {
     **{name: (f"capitulation_daily.{name}",) for name in FROM_MARKET},
-    "tenant.amount": (*_VALUE, "conversion_deal.tenant_group"),
+    "tenant.amount": (*_VALUE, "conversion_deal.tenant"),
     "guarantor.amount": tuple(f"credit_support.{name}" for name in ("kind", "source_url", "provider", "amount_usd")),
     "credit_support.deal_value_usd": ("conversion_deal.contract_value_usd",),
     "deal_delivery.gross_mw": ("conversion_deal.gross_mw",),
@@ -103,7 +103,7 @@ def _support_spans(supports: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
     """The credit supports with their spans and the value their deal had then: each ends with the deal it supports."""
     return (
         supports.drop_nulls("known_at")
-        .sort("deal_id", "provider", "kind")
+        .sort("deal_id", "provider", "kind", nulls_last=True)
         .pipe(_with_version, deals, {"deal_value_usd": "contract_value_usd"})
         .with_columns(from_day="known_at")
     )
@@ -152,15 +152,15 @@ def _tenant_shares(spans: pl.DataFrame) -> pl.DataFrame:
     return spans.filter(conversion.CONTRACT, pl.col("contract_value_usd").is_not_null()).select(
         "from_day",
         "until_day",
-        party=pl.coalesce("tenant_group", "deal_id"),
+        party=pl.coalesce("tenant", "deal_id"),
         amount=pl.col("contract_value_usd").cast(pl.Float64),
     )
 
 
 def _guarantor_shares(spans: pl.DataFrame) -> pl.DataFrame:
-    """The disclosed backstops by guarantor: spans of `party` and `amount`."""
+    """The disclosed backstops by guarantor: spans of `party` and `amount`. One that is not named is one of its own."""
     return spans.filter(conversion.BACKSTOP_SOURCED, pl.col("amount_usd") > 0).select(
-        "from_day", "until_day", party="provider", amount=pl.col("amount_usd").cast(pl.Float64)
+        "from_day", "until_day", party=pl.coalesce("provider", "deal_id"), amount=pl.col("amount_usd").cast(pl.Float64)
     )
 
 

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from schemas.registry import BACKSTOP, CUSTOMER_CONTRACT, NEVER_MINED, REGISTRY
+from transforms.inputs.deals import standing_deals
 
 MARKET: Final = ("revenue_usd_per_mwh", "all_in_usd_per_mwh")
 """What mining earns and costs, from the derived `capitulation_daily`."""
@@ -36,12 +37,7 @@ def standing_contracts(registry: Mapping[str, pl.DataFrame], market: pl.DataFram
     site that never mined, NULL where unknown), the assumptions known on the day, and the market of the newest day that
     has one.
     """
-    deals = registry["conversion_deal"].filter(
-        pl.col("kind").is_in(CUSTOMER_CONTRACT),
-        pl.col("known_at") <= day,
-        pl.col("superseded_at").is_null() | (pl.col("superseded_at") > day),
-        pl.col("ended_on").is_null() | (pl.col("ended_on") > day),
-    )
+    deals = standing_deals(registry["conversion_deal"], day).filter(pl.col("kind").is_in(CUSTOMER_CONTRACT))
     backed = (
         registry["credit_support"]
         .filter(pl.col("kind").is_in(BACKSTOP), pl.col("known_at") <= day)

@@ -42,13 +42,15 @@ def _make(context: SourceContext[EdgarSettings]) -> "Source":
     from flows.sources.edgar.unread import Unread
     from warehouse.registry import load_registry
 
-    ciks = {name: rows["cik"].drop_nulls().to_list() for name, rows in load_registry().items() if "cik" in rows.columns}
+    registry = load_registry()
+    ciks = dict(registry["company"].drop_nulls("cik").select("company", "cik").rows())
+    spenders = registry["capex_quarter"]["company"].unique(maintain_order=True)
     return Edgar(
         context.client(DATA),
         context.client(ARCHIVE),
         Unread(context.folder),
-        facts_of=ciks["capex_quarter"],
-        filings_of=[cik for of_table in ciks.values() for cik in of_table],
+        facts_of=[ciks[company] for company in spenders if company in ciks],
+        filings_of=list(ciks.values()),
     )
 
 
