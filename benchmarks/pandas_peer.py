@@ -124,6 +124,7 @@ def _inputs(chain: pd.DataFrame, values: pd.DataFrame, facts: Facts) -> pd.DataF
         columns = {"efficiency_j_per_th": f"{fleet}_fleet_efficiency_j_per_th"}
         d = d.join(_as_known(d.index, fleets[fleets["fleet"] == fleet], columns))
     power = pd.read_csv(REFERENCE / "power_price.csv", parse_dates=["as_of", "known_at"])
+    power = power[power["scope"] == "network"]
     return d.join(_as_known(d.index, power.dropna(subset="all_in_usd_per_mwh"), {"all_in_usd_per_mwh": None}))
 
 

@@ -107,7 +107,7 @@ fleet_known as (
 power as (
     select *
     from read_csv(getvariable('reference') || '/power_price.csv')
-    where all_in_usd_per_mwh is not null
+    where all_in_usd_per_mwh is not null and scope = 'network'
     qualify as_of >= max(as_of) over (order by known_at, as_of rows unbounded preceding)
 ),
 power_known as (

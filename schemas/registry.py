@@ -28,6 +28,7 @@ OPEN_REVIEW: Final = "open"
 TERMINATED: Final = "terminated"
 UNVERIFIED: Final = "unverified"
 COMPANY_GUIDANCE: Final = "company"
+NETWORK: Final = "network"
 
 _SLUG: Final = r"^[a-z0-9]+(_[a-z0-9]+)*$"
 _SLUG_EXPECTED: Final = "small letters and digits joined by underscores"
@@ -638,12 +639,13 @@ def _estimate_source() -> dict[str, pa.Column]:
 
 FLEET_EFFICIENCY: Final = _schema(
     "fleet_efficiency",
-    "One row a dated estimate of what a fleet spends per terahash; a day uses the newest one published by then",
+    "One row a dated estimate of what a fleet spends per terahash; a day uses the newest one published by then, and of "
+    "the network carries it on from its date by 20 % less a year",
     ["fleet", "as_of", "known_at"],
     {
         **_estimate_dates(),
         "fleet": _choice(
-            "'network' for all machines together; 'new' and 'old' are fixed yardsticks", "network", "new", "old"
+            "'network' for all machines together; 'new' and 'old' are fixed yardsticks", NETWORK, "new", "old"
         ),
         "efficiency_j_per_th": _number("Energy per terahash", Unit.JOULE_PER_TERAHASH.label, 1, 500),
         "pue_ratio": _number("Energy of the site over energy of the machines, 1 where already included", "ratio", 1, 2),
@@ -655,11 +657,22 @@ FLEET_EFFICIENCY: Final = _schema(
 POWER_PRICE: Final = _schema(
     "power_price",
     "One row a dated estimate of what miners pay for energy and in all; a day uses the newest one published by then",
-    ["as_of", "known_at"],
+    ["as_of", "known_at", "scope"],
     {
         **_estimate_dates(),
+        "scope": _choice(
+            "'network': all miners, the rows that days use; 'part': what some miners or hosts state, for comparison",
+            NETWORK,
+            "part",
+        ),
         "power_usd_per_mwh": _number("Price of energy", Unit.USD_PER_MEGAWATT_HOUR.label, 5, 500),
-        "all_in_usd_per_mwh": _number("Cash cost, energy and operations", Unit.USD_PER_MEGAWATT_HOUR.label, 5, 500),
+        "all_in_usd_per_mwh": _number(
+            "Cash cost, energy and operations; NULL where the source speaks of energy only",
+            Unit.USD_PER_MEGAWATT_HOUR.label,
+            5,
+            500,
+            optional=True,
+        ),
         **_estimate_source(),
     },
     [

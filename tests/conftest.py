@@ -136,7 +136,7 @@ def _reference() -> dict[str, pl.DataFrame]:
             [surveyed | {"fleet": f, "efficiency_j_per_th": j, "pue_ratio": 1.0} for f, j in fleets.items()],
         ),
         "power_price": _registry_table(
-            "power_price", [surveyed | {"power_usd_per_mwh": 45.0, "all_in_usd_per_mwh": 55.0}]
+            "power_price", [surveyed | {"scope": "network", "power_usd_per_mwh": 45.0, "all_in_usd_per_mwh": 55.0}]
         ),
         "asic_price": _registry_table("asic_price", [known | {"machine_usd_per_th": 15.0, "machine_j_per_th": 18.0}]),
         "lease_assumption": _registry_table("lease_assumption", [known | ASSUMED]),

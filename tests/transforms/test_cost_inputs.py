@@ -41,11 +41,17 @@ def fleets(registry_table: Builder, estimates: Sequence[Estimate], fleet: str = 
     )
 
 
-def prices(registry_table: Builder, estimates: Sequence[Estimate]) -> pl.DataFrame:
+def prices(registry_table: Builder, estimates: Sequence[Estimate], scope: str = "network") -> pl.DataFrame:
     return registry_table(
         "power_price",
         [
-            {"as_of": day(of), "known_at": day(known), "power_usd_per_mwh": p, "all_in_usd_per_mwh": p + 10}
+            {
+                "as_of": day(of),
+                "known_at": day(known),
+                "scope": scope,
+                "power_usd_per_mwh": p,
+                "all_in_usd_per_mwh": p + 10,
+            }
             for of, known, p in estimates
         ],
     )
@@ -138,6 +144,15 @@ def test_publications_of_the_registry_take_over_without_a_step() -> None:
         assert by_day[when] == pytest.approx(figure, abs=0.05)
 
 
+def test_prices_of_the_registry_are_sourced_and_reach_the_present() -> None:
+    registry = load_registry()
+    for table in ("asic_price", "power_price"):
+        assert registry[table]["source_url"].null_count() == 0
+    years = set(registry["power_price"]["as_of"].dt.year())
+    assert years >= {2019, 2020, 2022, 2024, 2025}
+    assert registry["asic_price"].sort("known_at").row(-1, named=True)["machine_usd_per_th"] == 7.5
+
+
 def test_path_met_each_later_estimate_of_the_registry() -> None:
     registry = load_registry()
     estimates = registry["fleet_efficiency"].filter(pl.col("fleet") == "network").sort("known_at")
@@ -159,6 +174,12 @@ def test_survey_that_leaves_out_a_price_does_not_end_the_one_before(registry_tab
     laid_out = known_inputs(DAYS, fleets(registry_table, []), surveys)
     assert laid_out["power_usd_per_mwh"].to_list() == [40.0] * 10 + [50.0] * 30
     assert laid_out["all_in_usd_per_mwh"].to_list() == [50.0] * 40
+
+
+def test_price_of_some_miners_is_nobodys_cost(registry_table: Builder) -> None:
+    hosts = pl.concat([prices(registry_table, [(0, 0, 40.0)]), prices(registry_table, [(5, 5, 70.0)], "part")])
+    laid_out = known_inputs(DAYS, fleets(registry_table, []), hosts)
+    assert laid_out["power_usd_per_mwh"].to_list() == [40.0] * 40
 
 
 @given(estimates=ESTIMATES, seed=st.integers(0, 1_000))

@@ -364,6 +364,12 @@ def test_fleet_and_its_income_on_the_day_of_the_article(days: pl.DataFrame) -> N
     assert row["fleet_efficiency_age_days"] == 585
 
 
+def test_machines_of_an_attack_cost_the_list_price_of_the_time(built: Built) -> None:
+    row = on(built.tables["security_daily"], date(2026, 2, 5))
+    assert row["attack_hardware_usd"] == pytest.approx(row["attack_hashrate_ehs"] * 1e6 * 7.5)
+    assert row["machine_price_age_days"] == 44
+
+
 def test_unprofitable_share_of_the_summer_after_the_halving_is_hardly_known(days: pl.DataFrame) -> None:
     row = on(days, date(2024, 7, 5))
     names = ("fleet_unprofitable_share_low_pct", "fleet_unprofitable_share_pct", "fleet_unprofitable_share_high_pct")

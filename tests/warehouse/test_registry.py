@@ -156,6 +156,7 @@ BROKEN_CELLS = [
     ("capex_quarter", "alphabet", "basis", "gross", "gross", "one of cash_purchases"),
     ("capex_quarter", "alphabet", "known_at", "2022-03-31", "2022-03-31", "period_end before known_at"),
     ("asic_price", "2022-04-18", "machine_usd_per_th", "8000", "8000.0", "USD per TH/s from"),
+    ("power_price", "2025-12-23", "scope", "host", "host", "one of network"),
     ("lease_assumption", "2024-01-01", "noi_margin_ratio", "85", "85.0", "ratio from 0 to 1"),
     ("proxy_pool", "poolin", "proxy_group", "AntPool", "AntPool", "small letters"),
     ("outage_event", "Winter Storm Fern", "end_on", "2026-01-22", "2026-01-22", "start_on not after end_on"),

@@ -7,6 +7,7 @@ from typing import Final
 
 import polars as pl
 
+from schemas.registry import NETWORK
 from transforms.metrics.cost import DAYS_PER_YEAR
 
 YARDSTICKS: Final = {"new": "new_fleet_efficiency_j_per_th", "old": "old_fleet_efficiency_j_per_th"}
@@ -41,15 +42,16 @@ def known_inputs(days: pl.DataFrame, fleet_efficiency: pl.DataFrame, power_price
     """
     calendar = days.select("day").sort("day")
     fleets = fleet_efficiency.with_columns(pl.col("efficiency_j_per_th") * pl.col("pue_ratio"))
-    network = _superseding(fleets.filter(pl.col("fleet") == "network"))
+    network = _superseding(fleets.filter(pl.col("fleet") == NETWORK))
     calendar = _as_known(calendar, network, {"as_of": "fleet_efficiency_as_of"})
     calendar = _path(calendar, network.select("as_of", "known_at", "efficiency_j_per_th").iter_rows())
     for fleet, column in YARDSTICKS.items():
         rows = _superseding(fleets.filter(pl.col("fleet") == fleet))
         calendar = _as_known(calendar, rows, {"efficiency_j_per_th": column})
+    paid = power_price.filter(pl.col("scope") == NETWORK)
     for column in POWER_COLUMNS:
         names = {column: column} | ({"as_of": "all_in_as_of"} if column == "all_in_usd_per_mwh" else {})
-        calendar = _as_known(calendar, _superseding(power_price.drop_nulls(column)), names)
+        calendar = _as_known(calendar, _superseding(paid.drop_nulls(column)), names)
     return calendar
 
 

@@ -33,6 +33,8 @@ FROM_MARKET: Final = (
 )
 """Columns of the derived `capitulation_daily`, its inputs included, that the security figures start from."""
 RESTS_ON: Final = {
+    "machine_price_as_of": ("asic_price.as_of",),
+    "machine_usd_per_th": ("asic_price.machine_usd_per_th",),
     "scheduled_supply_btc": ("issuance_sat",),
     "trough_on": ("hashrate_ehs",),
     "trough_hashrate_ehs": ("hashrate_ehs",),
@@ -96,7 +98,7 @@ def _prices(machine_prices: pl.DataFrame) -> pl.DataFrame:
     """The machine prices by the day they were known; one about an earlier date supersedes nothing."""
     ordered = machine_prices.sort("known_at", "as_of").filter(pl.col("as_of") >= pl.col("as_of").cum_max())
     return ordered.unique("known_at", keep="last", maintain_order=True).select(
-        pl.col("known_at").alias("day"), "machine_usd_per_th", "machine_j_per_th"
+        pl.col("known_at").alias("day"), pl.col("as_of").alias("machine_price_as_of"), "machine_usd_per_th"
     )
 
 

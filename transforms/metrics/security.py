@@ -18,7 +18,8 @@ DIVERTED_RATIO: Final = 0.5
 """An attacker who turns machines that mine already needs half of them."""
 
 HARDWARE: Final = (
-    "A few dated prices of an index for the newest machines; nobody could buy so many at that price. See asic_price."
+    "A few dated prices, of an index, a purchase or a maker's list, each held until the next: see "
+    "machine_price_age_days and asic_price. Nobody could buy so many machines at that price."
 )
 COST: Final = "As good as the dated fleet and price estimates: both move by a third."
 
@@ -196,6 +197,18 @@ def attack_hardware_usd() -> pl.Expr:
 
 
 @metric(
+    unit=Unit.DAYS,
+    error="Exact.",
+    null_rule="NULL before the first price was published.",
+    ge=0,
+    examples=[Example(given={"day": date(2026, 2, 5), "machine_price_as_of": date(2025, 12, 23)}, gives=44)],
+)
+def machine_price_age_days() -> pl.Expr:
+    """Days since the date of the newest published price of mining machines."""
+    return (pl.col("day") - pl.col("machine_price_as_of")).dt.total_days()
+
+
+@metric(
     unit=Unit.USD_PER_HOUR,
     error="Theoretical: so much hash rate is nowhere to rent. A lower bound, at what renting out forgoes.",
     null_rule="NULL when the hash rate or hashprice is.",
@@ -250,6 +263,7 @@ METRICS = (
     attack_power_mw,
     attack_energy_usd_per_hour,
     attack_hardware_usd,
+    machine_price_age_days,
     attack_rent_usd_per_hour,
     attack_forgone_usd_per_hour,
     attack_hardware_spared_usd_per_mw,
