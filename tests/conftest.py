@@ -205,6 +205,7 @@ def _market(days: int, *, seed: int = 1) -> dict[str, list[float]]:
         "difficulty": [1e14 * (1 + n // 14 % 5 / 20) for n in range(days)],
         "miner_outflow_sat": [2e10 * (1 + 5 * x * x) + s for x, s in zip(noise, sent, strict=True)],
         "miner_inflow_sat": [2e10 * (1 + 5 * x * x) for x in noise],
+        "miner_reserve_sat": [1.9e14] * days,
         "miner_to_exchange_sat": sent,
         "miner_to_exchange_count": [0.0 if s == 0 else 12.0 for s in sent],
     }

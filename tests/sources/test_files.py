@@ -141,6 +141,9 @@ class TestCoinMetrics:
         assert "column time" in error_of(tmp_path).expected
 
 
+CANDLES = "date,Open,High,Low,Close,Volume"
+
+
 class TestCryptoQuant:
     @pytest.mark.parametrize(
         ("header", "cell", "series", "value"),
@@ -163,6 +166,13 @@ class TestCryptoQuant:
             ("Blocks Mined", "140", "block_count", 140),
             ("Block Rewards", "450.25", "reward_sat", 45_025_000_000),
             ("Block Rewards USD", "27000000.5", "reward_usd", 27_000_000.5),
+            ("Fees (Total)", "29.0968413", "fees_sat", 2_909_684_130),
+            ("New Supply", "3825.0", "issuance_sat", 382_500_000_000),
+            ("Total Supply", "11353989.80331183", "supply_sat", 1_135_398_980_331_183),
+            ("Miner Reserve", "2360393.75309393", "miner_reserve_sat", 236_039_375_309_393),
+            ("Miner Netflow Total", "-1352.0772465400005", "miner_netflow_sat", -135_207_724_654),
+            ("Miners' Position Index (MPI)", "-0.3986306760260636", "reported_mpi_zscore", -0.3986306760260636),
+            ("Puell Multiple", "0.69", "reported_puell_ratio", 0.69),
         ],
     )
     def test_metric_becomes_its_series_in_the_unit_of_storage(self, tmp_path, header, cell, series, value):
@@ -211,6 +221,30 @@ class TestCryptoQuant:
         name = "Bitcoin Miner to Exchange Flow (Total) - All Miners, All Exchanges - Day (1).csv"
         put(tmp_path, name, "date,Miner to Exchange Flow (Total)", "2024-06-01,5", "2024-06-02,5")
         assert len(rows_of(tmp_path)) == 1
+
+    def test_price_is_the_close_without_the_day_of_the_download(self, tmp_path):
+        name = "Bitcoin Price & Volume - Spot, All Exchanges, BTC-USD - Day.csv"
+        zeros = "2024-05-31,0,0,0,0,0"
+        put(tmp_path, name, CANDLES, zeros, "2024-06-01,88.53,90.25,88.26,89.55,525.5", "2024-06-02,1,1,1,1,1")
+        assert rows_of(tmp_path) == [("price_usd", date(2024, 6, 1), 89.55)]
+
+    @pytest.mark.parametrize(
+        ("name", "why"),
+        [
+            ("Bitcoin Price & Volume KRW - Spot - Day.csv", "not a price in USD"),
+            ("Bitcoin Price & Volume - Spot, All Exchanges, BTC-KRW - Day.csv", "not a price in USD"),
+            ("ohlcv.csv", "not a price in USD"),
+            ("Bitcoin Price & Volume - Spot, North Exchange, BTC-USD - Day.csv", "not about all of Bitcoin"),
+            ("Ether Price & Volume - Spot, All Exchanges, BTC-USD - Day.csv", "not about all of Bitcoin"),
+        ],
+    )
+    def test_price_of_another_currency_venue_or_asset_is_skipped(self, tmp_path, name, why):
+        put(tmp_path, "a.csv", "date,Blocks Mined", "2024-06-01,5")
+        put(tmp_path, name, CANDLES, "2024-06-01,88.53,90.25,88.26,89.55,525.5", "2024-06-02,1,1,1,1,1")
+        batches, (notice,) = observed(tmp_path)
+        assert [batch.origin for batch in batches] == ["a.csv"]
+        assert notice.origin == name
+        assert why in notice.message
 
     def test_unknown_metric_is_skipped(self, tmp_path):
         put(tmp_path, "a.csv", "date,Blocks Mined", "2024-06-01,5")
@@ -504,6 +538,12 @@ class TestPoolBlocks:
 
 
 class TestOverlap:
+    def test_balances_of_opposite_signs_are_compared_by_their_size(self, tmp_path):
+        days = [f"2024-05-{day:02},-{day}" for day in range(1, 32)]
+        put(tmp_path, "a.csv", "date,Miner Netflow Total", *days)
+        put(tmp_path, "b.csv", "date,Miner Netflow Total", *(day.replace(",-", ",") for day in days), "2024-06-01,1")
+        assert "unlike that in b.csv" in str(error_of(tmp_path))
+
     def test_newer_file_wins_day_by_day_with_a_notice(self, tmp_path):
         put(tmp_path, "z old.csv", "date,Blocks Mined", "2024-06-01,1", "2024-06-02,2", "2024-06-03,3")
         put(tmp_path, "a new.csv", "date,Blocks Mined", "2024-06-02,2", "2024-06-03,4", "2024-06-04,5")

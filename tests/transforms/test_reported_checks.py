@@ -26,7 +26,9 @@ def checked(mpi: list[float | None], puell: list[float | None], chosen: Mapping[
         {"day": DAYS, "reported_mpi_zscore": mpi, "reported_puell_ratio": puell},
         schema_overrides=dict.fromkeys(["reported_mpi_zscore", "reported_puell_ratio"], pl.Float64),
     )
-    ours = pl.DataFrame({"day": DAYS}).with_columns(mpi_zscore=pl.lit(0.5), puell_issuance_ratio=pl.lit(0.8))
+    ours = pl.DataFrame({"day": DAYS}).with_columns(
+        mpi_zscore=pl.lit(0.5), puell_issuance_ratio=pl.lit(0.8), puell_revenue_ratio=pl.lit(0.9)
+    )
     return {check.check_name: check for check in check_reported(resolved, ours, chosen)}
 
 
@@ -45,6 +47,12 @@ def test_multiple_may_be_two_percent_off(theirs: float, passed: bool) -> None:
     assert check.check_name == "Puell Multiple agrees with that of glassnode"
     assert check.passed is passed
     assert check.value == pytest.approx(abs(0.8 / theirs - 1) * 100)
+
+
+@pytest.mark.parametrize("supplier", ["cryptoquant", "cryptoquant_export"])
+def test_multiple_of_cryptoquant_is_compared_with_the_one_of_revenue(supplier: str) -> None:
+    (check,) = checked([None] * 5, [0.9] * 5, CHOSEN | {"reported_puell_ratio": supplier}).values()
+    assert (check.passed, check.value) == (True, pytest.approx(0))
 
 
 def test_one_odd_day_is_shown_and_does_not_fail() -> None:

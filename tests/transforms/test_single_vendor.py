@@ -29,6 +29,19 @@ def built_from(folder: Path, inputs_of: Callable[..., Inputs]) -> Built:
     return build(inputs_of(values=values, precedence=precedence, reference=load_registry(), now=NOW))
 
 
+def written(folder: Path, name: str, frame: pl.DataFrame) -> None:
+    """The frame as an export whose first column is `date`."""
+    path = folder / name
+    path.parent.mkdir(exist_ok=True, parents=True)
+    frame.write_csv(path)
+
+
+def export_of(folder: Path, metric: str) -> pl.DataFrame:
+    """One of the vendor's real exports."""
+    (path,) = (path for path in folder.glob("*.csv") if path.name.startswith(f"Bitcoin {metric} - "))
+    return pl.read_csv(path, infer_schema_length=None)
+
+
 def on(built: Built, day: date) -> dict[str, object]:
     return built.tables["capitulation_daily"].row(by_predicate=pl.col("day") == day, named=True)
 
@@ -59,6 +72,56 @@ def test_how_each_series_was_computed_is_stated(cryptoquant: Built) -> None:
     stated = {check.check_name: check.detail for check in cryptoquant.checks if check.severity == "notice"}
     for series in ("price_usd", "issuance_sat", "fees_sat"):
         assert "computed from figures of cryptoquant_export" in stated[f"{series}: is stated by a source"]
+
+
+@pytest.fixture(scope="module")
+def whole_folder(
+    shared_data: Path, tmp_path_factory: pytest.TempPathFactory, inputs_of: Callable[..., Inputs]
+) -> Built:
+    """The folders of CryptoQuant with more of its exports, laid out from real rows: closes are another vendor's."""
+    given, folder = shared_data / "cryptoquant", tmp_path_factory.mktemp("cryptoquant")
+    (folder / "Network Stats").mkdir()
+    for path in given.glob("*.csv"):
+        (folder / "Network Stats" / path.name).symlink_to(path)
+    prices = pl.read_csv(shared_data / "coinmetrics" / "btc.csv", infer_schema_length=None)
+    close = prices.select(pl.col("time").str.slice(0, 10).alias("date"), pl.col("PriceUSD").fill_null(0).alias("Close"))
+    candles = close.select("date", Open="Close", High="Close", Low="Close", Close="Close", Volume=pl.lit(1.0))
+    written(folder, "Market Data/Bitcoin Price & Volume - Spot, All Exchanges, BTC-USD - Day.csv", candles)
+    in_won = candles.with_columns(pl.col("Close") * 1_300)
+    written(folder, "Market Data/Bitcoin Price & Volume KRW - Spot - Day.csv", in_won)
+    flows = export_of(given, "Miner Inflow (Total)").join(export_of(given, "Miner Outflow (Total)"), on="date")
+    netflow = pl.col("Miner Inflow (Total)") - pl.col("Miner Outflow (Total)")
+    written(
+        folder,
+        "Miner Flows/Bitcoin Miner Netflow Total - All Miners - Day.csv",
+        flows.select("date", netflow.alias("Miner Netflow Total")),
+    )
+    written(
+        folder,
+        "Miner Flows/Bitcoin Miner Reserve - All Miners - Day.csv",
+        flows.select("date", (netflow.cum_sum() + 1_000_000).alias("Miner Reserve")),
+    )
+    return built_from(folder, inputs_of)
+
+
+def test_closes_of_cryptoquant_win_over_what_follows_from_its_rewards(whole_folder: Built) -> None:
+    assert on(whole_folder, FIFTH)["price_usd"] == pytest.approx(63_494.688446, abs=1e-6)
+    assert not [check for check in whole_folder.checks if check.check_name.startswith("price_usd: is stated")]
+    (revenue,) = (check for check in whole_folder.checks if check.check_name.startswith("Miner revenue agrees"))
+    assert revenue.passed
+    assert 0.1 < float(revenue.value or 0) < 1  # percent: blocks at their own price against the close
+
+
+def test_netflow_and_reserve_of_miners_are_published_and_hold_together(whole_folder: Built) -> None:
+    days = whole_folder.tables["capitulation_daily"].select("day", "miner_netflow_btc", "miner_reserve_btc")
+    january = days.filter(pl.col("day").is_between(date(2026, 1, 1), date(2026, 1, 31)))
+    assert january["miner_netflow_btc"].sum() == pytest.approx(-1_473, abs=1)
+    change = january["miner_reserve_btc"][-1] - january["miner_reserve_btc"][0] + january["miner_netflow_btc"][0]
+    assert change == pytest.approx(january["miner_netflow_btc"].sum(), abs=1e-6)
+    checked = {check.check_name: check.passed for check in whole_folder.checks}
+    assert checked["miners: netflow is inflow less outflow"]
+    assert checked["miners: reserve changes by inflow less outflow"]
+    assert failed(whole_folder.checks) == []
 
 
 def test_price_of_cryptoquants_rewards_is_the_market_price(cryptoquant: Built, shared_data: Path) -> None:

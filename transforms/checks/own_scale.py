@@ -13,7 +13,6 @@ import polars as pl
 
 from schemas.check import Check, CheckFacts
 from schemas.series import SERIES
-from schemas.units import Unit
 from transforms.checks.days import LABELLED_TIMES, NORMAL_TIMES, RECENT_DAYS, none_broken
 from transforms.windows import MAD_TO_SD
 
@@ -79,7 +78,7 @@ def check_own_scale(days: pl.DataFrame) -> Iterator[Check]:
     found: dict[str, list[Check]] = {facts.name: [] for facts in CATALOGUE}
     for name, series in SERIES.items():
         known = days.select("day", pl.col(name).alias("value")).drop_nulls()
-        if known.is_empty() or series.unit is Unit.STANDARD_DEVIATIONS:
+        if known.is_empty() or series.ge < 0:  # what may be negative passes zero, and has no scale
             continue
         most = MOST_FACTOR_OF.get(name, MOST_FACTOR)
         for facts, check in (*_weeks(known, most), *_newest(known, most), *_steps(name, known)):

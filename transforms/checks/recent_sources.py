@@ -48,7 +48,7 @@ def check_recent_sources(
     for name, supplier in chosen.items():
         group = SERIES[name].group
         others = [source for source in precedence.get(group, ()) if source != supplier]
-        if name in JUDGED_BY_VENUE or not others:
+        if name in JUDGED_BY_VENUE or SERIES[name].ge < 0 or not others:
             continue
         of_series = ranked.filter(series=name)
         ours = of_series.filter(source=supplier).select("day", pl.col("value").alias("ours"))

@@ -52,6 +52,18 @@ def miner_netflow_btc() -> pl.Expr:
 
 
 @metric(
+    unit=Unit.BTC,
+    error=LABELS_ERROR + "Holds coins of early miners that never moved, so that only its change says anything.",
+    null_rule="NULL when the miner flow source states none.",
+    ge=0,
+    examples=[Example(given={"miner_reserve_sat": 190e12}, gives=1_900_000.0)],
+)
+def miner_reserve_btc() -> pl.Expr:
+    """Coins that miner wallets hold at the end of the day, as the source states it."""
+    return pl.col("miner_reserve_sat") / SAT_PER_BTC
+
+
+@metric(
     unit=Unit.USD,
     error=LABELS_ERROR,
     null_rule="NULL when the outflow or the price is.",
@@ -179,6 +191,7 @@ def miner_to_exchange_recycling_suspected() -> pl.Expr:
 METRICS = (
     miner_outflow_btc,
     miner_netflow_btc,
+    miner_reserve_btc,
     miner_outflow_usd,
     mpi_zscore,
     mpi_ratio,

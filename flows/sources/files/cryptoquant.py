@@ -1,7 +1,7 @@
 """CryptoQuant's web exports: one metric a CSV file, `date,<metric>`, amounts in BTC, hash rate in GH/s.
 
 Source: https://userguide.cryptoquant.com/. The files name neither asset nor entity, but where a file still has the name
-that the vendor gave it, the name shows whether it covers all of Bitcoin.
+that the vendor gave it, the name shows whether it covers all of Bitcoin. Prices come as candles.
 """
 
 from collections.abc import Sequence
@@ -23,6 +23,9 @@ _SERIES: Final = {
     "Miner Outflow (Mean)": "miner_outflow_mean_sat",
     "Miner Outflow (Top10)": "miner_outflow_top10_sat",
     "Miner Inflow (Total)": "miner_inflow_sat",
+    "Miner Netflow Total": "miner_netflow_sat",
+    "Miner Reserve": "miner_reserve_sat",
+    "Miners' Position Index (MPI)": "reported_mpi_zscore",
     "Miner to Exchange Flow (Total)": "miner_to_exchange_sat",
     "Miner to Exchange Flow (Mean)": "miner_to_exchange_mean_sat",
     "Miner to Exchange Transactions": "miner_to_exchange_count",
@@ -37,10 +40,17 @@ _SERIES: Final = {
     "Blocks Mined": "block_count",
     "Block Rewards": "reward_sat",
     "Block Rewards USD": "reward_usd",
+    "Fees (Total)": "fees_sat",
+    "New Supply": "issuance_sat",
+    "Total Supply": "supply_sat",
+    "Puell Multiple": "reported_puell_ratio",
 }
-_FLOWS: Final = (Group.MINER_FLOWS, Group.EXCHANGE_FLOWS)
+_CANDLES: Final = ["Open", "High", "Low", "Close", "Volume"]
+_PRICE: Final = Column(header="Close", series="price_usd", zero_before_start=True)
+_IN_DOLLARS: Final = "BTC-USD"
+_RUNS_INTO_THE_DOWNLOAD: Final = (Group.MINER_FLOWS, Group.EXCHANGE_FLOWS, Group.PRICE)
 _CELL_UNITS: Final = {Unit.SAT: BTC, Unit.EXAHASH_PER_SECOND: GIGAHASH_PER_SECOND}
-_NOTHING_YET: Final = ("reward_usd", "difficulty")
+_NOTHING_YET: Final = ("reward_usd", "difficulty", "reported_puell_ratio")
 """Series besides the exchange flows with zeros from before there was anything to measure."""
 
 
@@ -62,37 +72,47 @@ def recognised(header: Sequence[str]) -> bool:
     """
     if len(header) < 2 or not header[0].lower().startswith("date"):
         return False
+    if header[1:] == _CANDLES:
+        return True
     return header[1] in _SERIES or header[1].lower() in {name.lower() for name in _SERIES if " " in name}
 
 
-def of_one_entity(origin: str) -> bool:
-    """Whether the file still has the name that the vendor gave it and the name means less than all of Bitcoin.
+def why_skipped(origin: str, header: Sequence[str]) -> str | None:
+    """Why a recognised file is not about all of Bitcoin, by the name that the vendor gave it; None where it is.
 
-    The vendor writes `Bitcoin <metric> - <All Miners, All Exchanges> - Day.csv`.
+    The vendor writes `Bitcoin <metric> - <All Miners, All Exchanges> - Day.csv`, and for prices
+    `Bitcoin Price & Volume - Spot, All Exchanges, BTC-USD - Day.csv`. Prices of all currencies have the same header, so
+    that one without the name of its currency may be in any.
     """
-    title, *scope = PurePath(origin).stem.split(" - ")
-    if not scope or not scope.pop().startswith("Day"):
-        return False
-    entities = [entity.strip() for part in scope for entity in part.split(",")]
-    return not title.startswith("Bitcoin ") or not all(entity.startswith("All ") for entity in entities)
+    name = PurePath(origin).stem
+    title, *scope = name.split(" - ")
+    entities = {entity.strip() for part in scope[:-1] for entity in part.split(",")}
+    if header[1:] == _CANDLES:
+        if _IN_DOLLARS not in name:
+            return f"skipped: by its name not a price in USD, expected {_IN_DOLLARS} in it"
+        entities -= {_IN_DOLLARS, "Spot"}
+    if not scope or not scope[-1].startswith("Day"):
+        return None
+    is_whole = title.startswith("Bitcoin ") and all(entity.startswith("All ") for entity in entities)
+    return None if is_whole else "skipped: by its name not about all of Bitcoin"
 
 
 def read(origin: str, content: bytes, header: Sequence[str], today: date) -> Reading:
-    """What the file states, without the last day of a flow.
+    """What the file states, without the last day of a flow, a price or an index.
 
-    Chain metrics appear once their day is over. Flows run on through the day of the download, whose row is partial and
-    looks like any other: nothing proves that a last row is complete, so the last row of a flow is always dropped.
+    Chain metrics appear once their day is over. The others run on through the day of the download, whose row is partial
+    and looks like any other: nothing proves that a last row is complete, so theirs is always dropped.
     Raises `BadInputError` at the topmost invalid row.
     """
     reject_other_case(origin, header[1:2], _SERIES)
-    column = _column(header[1])
-    is_flow = SERIES[column.series].group in _FLOWS
-    kind = DailyCells(day_header="date", columns=(column,), partial=_day_of_download if is_flow else _complete)
+    column = _PRICE if header[1:] == _CANDLES else _column(header[1])
+    runs_on = SERIES[column.series].group in _RUNS_INTO_THE_DOWNLOAD or column.series == "reported_puell_ratio"
+    kind = DailyCells(day_header="date", columns=(column,), partial=_day_of_download if runs_on else _complete)
     return read_daily_values(CRYPTOQUANT_EXPORT.name, origin, content, kind, today)
 
 
 def _day_of_download(last: pl.DataFrame) -> str | None:
-    return "flows run into the day of the download, so the last row is partial"
+    return "flows, prices and indices run into the day of the download, so the last row is partial"
 
 
 def _complete(last: pl.DataFrame) -> str | None:

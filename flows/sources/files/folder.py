@@ -134,8 +134,8 @@ def _reading(path: Path, origin: str, request: Request) -> Reading | str:
         elif coinmetrics.recognised(header):
             return coinmetrics.read(origin, path.read_bytes(), header, today)
         elif cryptoquant.recognised(header):
-            if cryptoquant.of_one_entity(origin):
-                return "skipped: by its name not about all of Bitcoin"
+            if why := cryptoquant.why_skipped(origin, header):
+                return why
             return cryptoquant.read(origin, path.read_bytes(), header, today)
     except PermissionError as error:
         raise BadInputError(origin, error.strerror, "a readable file", "grant access or move it away") from error

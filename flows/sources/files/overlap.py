@@ -50,7 +50,11 @@ def _reject_unrelated(reading: Reading, newer: Reading, shared: pl.DataFrame) ->
         subject, gap = pl.lit("block"), (pl.col("block_at") != pl.col("block_at_newer")).cast(pl.Float64).mean()
     else:
         value, other = pl.col("value"), pl.col("value_newer")
-        apart = pl.when(value != other).then((value - other).abs() / pl.max_horizontal(value, other)).otherwise(0.0)
+        apart = (
+            pl.when(value != other)
+            .then((value - other).abs() / pl.max_horizontal(value.abs(), other.abs()))
+            .otherwise(0.0)
+        )
         subject, gap = pl.col("series"), apart.median()
     unrelated = (
         shared.group_by(subject.alias("subject"))
