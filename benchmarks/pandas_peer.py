@@ -20,12 +20,10 @@ SHARE_WINDOWS = (4_320, 1_008)
 RIBBON_DAYS = (9, 14, 25, 40, 60, 90, 128, 200)
 SERIES = ["price_usd", "miner_outflow_sat", "miner_to_exchange_sat", "miner_to_exchange_count"]
 ZONES = ["extremely_underpaid", "underpaid", "fairly_paid", "overpaid", "extremely_overpaid"]
-SCORE = {  # part: input, calm, stressed, weight
-    "score_income_level": ("puell_7d", 1.00, 0.50, 0.25),
-    "score_income_change": ("revenue_change_30d_pct", -10, -30, 0.15),
-    "score_hashrate": ("hash_ribbon_spread_pct", -1, -6, 0.25),
-    "score_margin": ("cost_coverage_ratio", 1.25, 0.85, 0.20),
-    "score_selling": ("mpi_zscore", 1, 3, 0.15),
+SCORE = {  # part: input, calm, stressed, points
+    "score_income_level": ("income_of_year_ratio", 1.0, 0.5, 25),
+    "score_income_per_hash": ("income_per_hash_of_year_ratio", 1.0, 0.5, 25),
+    "score_hashrate": ("hash_ribbon_spread_pct", -2, -5, 50),
 }
 
 
@@ -301,88 +299,59 @@ def _median_and_deviation_before(values: np.ndarray, days: int, least: int) -> t
 
 
 def _score(d: pd.DataFrame) -> None:
-    inputs = d.assign(puell_7d=_mean(d["puell_issuance_ratio"], 7))
-    stress = pd.DataFrame(
-        {
-            part: ((inputs[name] - calm) / (stressed - calm)).clip(0, 1)
-            for part, (name, calm, stressed, _) in SCORE.items()
-        }
-    )
-    weights = pd.Series({part: weight for part, (_, _, _, weight) in SCORE.items()})
-    known = stress.notna().mul(weights).sum(axis=1)
-    parts = stress.mul(100 * weights).div(known.where(known >= 0.6 - 1e-12), axis=0)
-    d[list(parts)] = parts
-    d["capitulation_score"] = parts.sum(axis=1, min_count=1)
+    for name, column in (
+        ("income_of_year_ratio", d["price_usd"]),
+        ("income_per_hash_of_year_ratio", _ratio(d["price_usd"], d["difficulty"])),
+    ):
+        d[name] = _ratio(_mean(column, 7, 6), _mean(column, 365))
+    for part, (name, calm, stressed, points) in SCORE.items():
+        d[part] = points * ((d[name] - calm) / (stressed - calm)).clip(0, 1)
+    d["capitulation_score"] = d[list(SCORE)].sum(axis=1, skipna=False)
 
 
 def _regime(d: pd.DataFrame) -> None:
-    puell, change, coverage = d["puell_issuance_ratio"], d["revenue_change_30d_pct"], d["cost_coverage_ratio"]
-    puell_7d = _mean(puell, 7)
-    d["stress_income"] = _is(puell_7d <= 0.80, puell_7d) | _is(change <= -20, change)
-    d["stress_margin"] = _is(coverage <= 1.0, coverage)
-    d["stress_hashrate"] = _is(d["hash_ribbon_state"].eq("capitulation"), d["hash_ribbon_state"])
-    burst = d["miner_to_exchange_burst"].astype("Float64")
-    isolated = burst.fillna(0).astype(float).shift(1, fill_value=0).rolling(3, min_periods=1).sum() == 0
-    starts = burst.where(isolated, 0)
-    events = starts.rolling(14, min_periods=13).sum()
-    sold = _is(events >= 2, events) & ~d["miner_to_exchange_recycling_suspected"]
-    d["stress_selling"] = _is(d["mpi_zscore"] >= 2, d["mpi_zscore"]) | sold
-    risk = puell + d["difficulty_ribbon_compression_ratio"]
-    d["rule_glassnode_risk"] = _is(risk < 0.65, risk)
+    puell, compression = d["puell_issuance_ratio"], d["difficulty_ribbon_compression_ratio"]
+    d["rule_glassnode_risk"] = _is(puell + compression < 0.65, puell, compression)
+    d["rule_puell_low"] = _is(puell < 0.6, puell)
+    d["rule_difficulty_ribbon_compressed"] = _is(compression < 0.05, compression)
 
-    conditions = d[["stress_income", "stress_margin", "stress_hashrate", "stress_selling"]]
-    d["capitulation_coverage_ratio"] = conditions.notna().mean(axis=1)
-    signs = pd.DataFrame(
-        {
-            "risk": d["rule_glassnode_risk"],
-            "selling": d["stress_selling"],
-            "margin": coverage <= 0.9,
-            "puell": puell <= 0.6,
-        }
-    )
-    d["deep_sign_count"] = signs.fillna(False).astype(int).sum(axis=1)
+    d["outage_event"] = None
+    dates = ["start_on", "end_on", "known_at"]
+    events = pd.read_csv(REFERENCE / "outage_event.csv", parse_dates=dates).sort_values("start_on")
+    for event in events.itertuples():
+        last = event.end_on + pd.Timedelta(days=60)
+        d.loc[max(event.start_on, event.known_at) : last, "outage_event"] = event.event
+
     d["capitulation_state"] = _states(d)
     reasons = np.full(len(d), "", dtype=object)
-    for name in ("income", "margin", "hashrate", "selling"):
-        reasons += np.where(d[f"stress_{name}"].fillna(False), f"{name}+", "")
+    for part, (*_, points) in SCORE.items():
+        reasons += np.where(d[part] >= points / 2, f"{part.removeprefix('score_')}+", "")
     actual = pd.Series(reasons, index=d.index).str.rstrip("+").replace("", "none")
     d["capitulation_state_reason"] = actual.where(d["capitulation_state"].notna())
 
 
 def _states(d: pd.DataFrame) -> list[str | None]:
-    """Walk through the days: a state gives way to the one its day demands once it has lasted three days."""
-    stressed = d["stress_income"].fillna(False) | d["stress_margin"].fillna(False)
-    unknown = ~d["is_final"] | d["stress_hashrate"].isna() | (d["stress_income"].isna() & d["stress_margin"].isna())
+    """Walk through the days; the band of a day depends on its points and on the band before it."""
+    economic, hashrate = d["score_income_level"] + d["score_income_per_hash"], d["score_hashrate"]
     states: list[str | None] = []
-    state, lasted, streak, recovery_day, capitulated = None, 0, 0, 0, False
-    for skip, hashrate, income_or_margin, signs in zip(
-        unknown, d["stress_hashrate"].fillna(False), stressed, d["deep_sign_count"], strict=True
+    band, recovered, capitulated_on = 0, 0, -np.inf
+    for today, (known, e, x, event) in enumerate(
+        zip(d["is_final"] & (economic + hashrate).notna(), economic, hashrate, d["outage_event"], strict=True)
     ):
-        if skip:
-            streak = 0
-            recovery_day += recovery_day > 0
-            states.append(None)
-            continue
-        streak = streak + 1 if hashrate and income_or_margin else 0
-        if hashrate:
-            recovery_day = 0
-        elif capitulated:
-            recovery_day = 1
-        elif recovery_day:
-            recovery_day = recovery_day + 1 if recovery_day < 60 else 0
-        if recovery_day:
-            target = "recovery"
-        elif streak >= 3:
-            target = "deep_capitulation" if signs >= 2 else "capitulation"
-        elif hashrate:
-            target = state if income_or_margin else "outage"
-        else:
-            target = "squeeze" if income_or_margin else "normal"
-        if target != state and (state is None or lasted >= 3):
-            state, lasted = target, 0
-        lasted += 1
-        capitulated = hashrate and (capitulated or state in ("capitulation", "deep_capitulation"))
-        states.append(state)
+        if known:
+            for lower in (1, 2, 3):
+                limit = (30, 60, 80)[lower - 1]
+                if e + x >= limit:
+                    band = max(band, lower)
+                elif e + x <= limit - 10:
+                    band = min(band, lower - 1)
+        if known and band >= 2:
+            recovered, capitulated_on = 0, today
+        recovering = band == 0 and recovered < 60 and today - capitulated_on <= 365
+        recovered += recovering
+        one_side = "squeeze" if e >= x else "outage" if event else "hashrate_decline"
+        named = ("recovery" if recovering else "normal", one_side, "capitulation", "deep_capitulation")
+        states.append(named[band] if known else None)
     return states
 
 

@@ -14,18 +14,19 @@ create temp macro zone(x, low, lower, upper, high) as case
     when x >= high then 'extremely_overpaid'
 end;
 
--- One step of the walk through the states, `a` where it stands and `d` the day: the day of a recovery it is, 0 for
--- none; the state the day asks for; whether the present one, which must have lasted three days, gives way.
-create temp macro recovery_day(a, d) as case
-    when not d.known then if(a.recovery > 0, a.recovery + 1, 0)
-    when d.hash then 0
-    when a.capitulated then 1
-    when a.recovery between 1 and 59 then a.recovery + 1
-    else 0
-end;
-create temp macro asks(a, d) as if(recovery_day(a, d) > 0, 'r', coalesce(d.wants, a.state));
-create temp macro moves(a, d) as
-    d.known and (a.state is null or a.lasted >= 3) and asks(a, d) is distinct from a.state;
+-- One step of the walk through the states, `a` where it stands and `d` the day: the band of its points, the days since
+-- the last capitulation, whether it is a day of the recovery.
+create temp macro band_of(a, d) as if(
+    d.known,
+    greatest(
+        (d.points >= 30)::int + (d.points >= 60)::int + (d.points >= 80)::int,
+        least(a.band, (d.points > 20)::int + (d.points > 50)::int + (d.points > 70)::int)
+    ),
+    a.band
+);
+create temp macro capitulates(a, d) as d.known and band_of(a, d) >= 2;
+create temp macro since(a, d) as if(capitulates(a, d), 0, a.since + 1);
+create temp macro recovers(a, d) as band_of(a, d) = 0 and coalesce(since(a, d) <= 365, false) and a.recovered < 60;
 
 -- Blocks in order; windows without an order of their own stream along it. Heights less ordinals are equal along an
 -- unbroken stretch of heights.
@@ -167,7 +168,12 @@ inputs as (
         path.efficiency_j_per_th as fleet_efficiency_j_per_th,
         new.efficiency_j_per_th as new_fleet_efficiency_j_per_th,
         old.efficiency_j_per_th as old_fleet_efficiency_j_per_th,
-        power_known.all_in_usd_per_mwh
+        power_known.all_in_usd_per_mwh,
+        (
+            select arg_max(event, start_on)
+            from read_csv(getvariable('reference') || '/outage_event.csv')
+            where calendar.day between greatest(start_on, known_at) and end_on + 60
+        ) as outage_event
     from calendar
     left join observed on observed.day = calendar.day
     left join path on path.day = calendar.day
@@ -188,6 +194,7 @@ paid as (
         block_count * difficulty * 4294967296.0 / 86400 / 1e18 as hashrate_ehs,
         ratio(196.0, sqrt(block_count)) as hashrate_error_pct,
         ratio(issuance_usd, difficulty) as issuance_usd_per_difficulty,
+        ratio(price_usd, difficulty) as price_per_difficulty,
         coalesce(
             fees_144_sat,
             case
@@ -253,6 +260,14 @@ averaged as (
                 then avg(issuance_usd_per_difficulty) over w365
             end
         ) as puell_difficulty_adjusted_ratio,
+        ratio(
+            case when count(price_usd) over w7 >= 6 then avg(price_usd) over w7 end,
+            case when count(price_usd) over w365 >= 329 then avg(price_usd) over w365 end
+        ) as income_of_year_ratio,
+        ratio(
+            case when count(price_per_difficulty) over w7 >= 6 then avg(price_per_difficulty) over w7 end,
+            case when count(price_per_difficulty) over w365 >= 329 then avg(price_per_difficulty) over w365 end
+        ) as income_per_hash_of_year_ratio,
         case
             when puell_issuance_ratio <= 0.5 then 'deep_stress'
             when puell_issuance_ratio <= 0.6 then 'stress'
@@ -349,26 +364,20 @@ changed as (
             when count(mpi_ratio) over w365 >= 329 and stddev_pop(mpi_ratio) over w365 > 1e-9
             then (mpi_ratio - avg(mpi_ratio) over w365) / stddev_pop(mpi_ratio) over w365
         end as mpi_zscore,
-        case when count(puell_issuance_ratio) over w7 = 7 then avg(puell_issuance_ratio) over w7 end as puell_7d_ratio,
         case
             when count(*) filter (where hash_ribbon_spread_pct <= -1) over w3 = 3 then 'capitulation'
             when count(*) filter (where hash_ribbon_spread_pct >= 0) over w3 = 3 then 'normal'
-        end as turned,
-        miner_to_exchange_burst and count(*) filter (where miner_to_exchange_burst) over before3 = 0 as burst_event_starts
+        end as turned
     from settled
     window
         by_day as (order by day),
         w3 as (order by day rows 2 preceding),
         w7 as (order by day rows 6 preceding),
-        before3 as (order by day rows between 3 preceding and 1 preceding),
         w365 as (order by day rows 364 preceding)
 ),
 judged as (
     select
         *,
-        case
-            when count(burst_event_starts) over w14 >= 13 then count(*) filter (where burst_event_starts) over w14
-        end as burst_events_14d,
         coalesce(bool_or(halved) over w365, false) as halving_window,
         quantile_cont(revenue_change_30d_exhalving_pct, [0.05, 0.20, 0.80, 0.95]) over until_today as limits,
         case
@@ -379,89 +388,58 @@ judged as (
             when hash_ribbon_spread_pct is not null
             then coalesce(last_value(turned ignore nulls) over until_today, 'normal')
         end as hash_ribbon_state,
-        [
-            {'x': ramp(puell_7d_ratio, 1.00, 0.50), 'w': 0.25::double},
-            {'x': ramp(revenue_change_30d_pct, -10, -30), 'w': 0.15::double},
-            {'x': ramp(hash_ribbon_spread_pct, -1, -6), 'w': 0.25::double},
-            {'x': ramp(cost_coverage_ratio, 1.25, 0.85), 'w': 0.20::double},
-            {'x': ramp(mpi_zscore, 1, 3), 'w': 0.15::double}
-        ] as components,
-        puell_7d_ratio <= 0.80 or revenue_change_30d_pct <= -20 as stress_income,
-        cost_coverage_ratio <= 1.0 as stress_margin,
-        hash_ribbon_state = 'capitulation' as stress_hashrate,
-        mpi_zscore >= 2 or (burst_events_14d >= 2 and not miner_to_exchange_recycling_suspected) as stress_selling,
-        puell_issuance_ratio + difficulty_ribbon_compression_ratio < 0.65 as rule_glassnode_risk,
-        coalesce(rule_glassnode_risk, false)::bigint + coalesce(stress_selling, false)::bigint
-            + coalesce(cost_coverage_ratio <= 0.9, false)::bigint + coalesce(puell_issuance_ratio <= 0.6, false)::bigint
-            as deep_sign_count,
-        coalesce(stress_income, false) or coalesce(stress_margin, false) as stressed,
-        is_final and stress_hashrate is not null and (stress_income is not null or stress_margin is not null) as is_known
+        25 * ramp(income_of_year_ratio, 1.0, 0.5) as score_income_level,
+        25 * ramp(income_per_hash_of_year_ratio, 1.0, 0.5) as score_income_per_hash,
+        50 * ramp(hash_ribbon_spread_pct, -2, -5) as score_hashrate,
+        score_income_level + score_income_per_hash as economic,
+        economic + score_hashrate as capitulation_score
     from changed
     window
         until_today as (order by day rows unbounded preceding),
-        w14 as (order by day rows 13 preceding),
         w365 as (order by day rows 364 preceding)
-),
-scored as (
-    select
-        *,
-        list_sum([c.w for c in components if c.x is not null]) as known_weight,
-        case when known_weight >= 0.6 - 1e-12 then [100 * c.x * c.w / known_weight for c in components] end as parts
-    from judged
-),
--- What each day asks for by its conditions, NULL for nothing new: first letters, D for the deep capitulation.
-asked as (
-    select
-        day,
-        is_known,
-        stress_hashrate,
-        case
-            when count(*) filter (where is_known and stress_hashrate and stressed) over w3 = 3
-            then if(deep_sign_count >= 2, 'D', 'c')
-            when stress_hashrate and not stressed then 'o'
-            when not stress_hashrate then if(stressed, 's', 'n')
-        end as wants
-    from judged
-    window w3 as (order by day rows 2 preceding)
 ),
 -- The walk: `a` is where it stands, `d` the day; one letter a day is added to `path`.
 walked as (
     select
         list_reduce(
             list({
-                'known': is_known, 'hash': stress_hashrate, 'wants': wants,
-                'state': null::varchar, 'lasted': 0, 'recovery': 0, 'capitulated': false, 'path': ''
+                'known': is_final and capitulation_score is not null,
+                'points': capitulation_score,
+                'one_side': case when economic >= score_hashrate then 's' when outage_event is null then 'h' else 'o' end,
+                'band': 0, 'since': null::int, 'recovered': 0, 'path': ''
             } order by day),
             lambda a, d: {
-                'known': d.known, 'hash': d.hash, 'wants': d.wants,
-                'state': if(moves(a, d), asks(a, d), a.state),
-                'lasted': if(moves(a, d), 0, a.lasted) + d.known::int,
-                'recovery': recovery_day(a, d),
-                'capitulated': if(
-                    d.known,
-                    d.hash and (a.capitulated or coalesce(if(moves(a, d), asks(a, d), a.state) in ('c', 'D'), false)),
-                    a.capitulated
-                ),
-                'path': a.path || if(d.known, coalesce(if(moves(a, d), asks(a, d), a.state), '-'), '-')
+                'known': d.known,
+                'points': d.points,
+                'one_side': d.one_side,
+                'band': band_of(a, d),
+                'since': since(a, d),
+                'recovered': if(capitulates(a, d), 0, a.recovered + recovers(a, d)::int),
+                'path': a.path || case
+                    when not d.known then '-'
+                    when recovers(a, d) then 'r'
+                    else ['n', d.one_side, 'c', 'D'][band_of(a, d) + 1]
+                end
             },
             {
-                'known': true, 'hash': false, 'wants': null::varchar,
-                'state': null::varchar, 'lasted': 0, 'recovery': 0, 'capitulated': false, 'path': ''
+                'known': false, 'points': null::double, 'one_side': '',
+                'band': 0, 'since': null::int, 'recovered': 0, 'path': ''
             }
         ).path as path,
         list(day order by day) as days
-    from asked
+    from judged
 ),
 states as (
     select
         unnest(days) as day,
         map {
-            'n': 'normal', 's': 'squeeze', 'o': 'outage', 'c': 'capitulation', 'D': 'deep_capitulation', 'r': 'recovery'
+            'n': 'normal', 's': 'squeeze', 'h': 'hashrate_decline', 'o': 'outage', 'c': 'capitulation',
+            'D': 'deep_capitulation', 'r': 'recovery'
         }[unnest(string_split(path, ''))] as capitulation_state
     from walked
 )
 select
-    scored.day,
+    judged.day,
     price_usd,
     block_count,
     issuance_btc,
@@ -518,33 +496,28 @@ select
     cost_coverage_ratio,
     new_fleet_cost_coverage_ratio,
     old_fleet_cost_coverage_ratio,
-    list_sum(parts) as capitulation_score,
-    parts[1] as score_income_level,
-    parts[2] as score_income_change,
-    parts[3] as score_hashrate,
-    parts[4] as score_margin,
-    parts[5] as score_selling,
+    income_of_year_ratio,
+    income_per_hash_of_year_ratio,
+    capitulation_score,
+    score_income_level,
+    score_income_per_hash,
+    score_hashrate,
     capitulation_state,
     case when capitulation_state is not null then coalesce(nullif(concat_ws(
         '+',
-        case when stress_income then 'income' end,
-        case when stress_margin then 'margin' end,
-        case when stress_hashrate then 'hashrate' end,
-        case when stress_selling then 'selling' end
+        case when score_income_level >= 12.5 then 'income_level' end,
+        case when score_income_per_hash >= 12.5 then 'income_per_hash' end,
+        case when score_hashrate >= 25 then 'hashrate' end
     ), ''), 'none') end as capitulation_state_reason,
-    ((stress_income is not null)::int + (stress_margin is not null)::int
-        + (stress_hashrate is not null)::int + (stress_selling is not null)::int) / 4 as capitulation_coverage_ratio,
-    stress_income,
-    stress_margin,
-    stress_hashrate,
-    stress_selling,
-    deep_sign_count,
-    rule_glassnode_risk,
+    outage_event,
+    puell_issuance_ratio + difficulty_ribbon_compression_ratio < 0.65 as rule_glassnode_risk,
+    puell_issuance_ratio < 0.6 as rule_puell_low,
+    difficulty_ribbon_compression_ratio < 0.05 as rule_difficulty_ribbon_compressed,
     is_final,
     sources
-from scored
-left join states on states.day = scored.day
-order by scored.day;
+from judged
+left join states on states.day = judged.day
+order by judged.day;
 
 -- Days and the ordinals between which their blocks are counted.
 create temp table pool_window as

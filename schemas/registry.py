@@ -29,6 +29,8 @@ TERMINATED: Final = "terminated"
 UNVERIFIED: Final = "unverified"
 COMPANY_GUIDANCE: Final = "company"
 NETWORK: Final = "network"
+WEATHER: Final = ("storm", "heat", "grid_alert", "power_cut")
+"""Kinds of outage that end when weather or grid allow it."""
 
 _SLUG: Final = r"^[a-z0-9]+(_[a-z0-9]+)*$"
 _SLUG_EXPECTED: Final = "small letters and digits joined by underscores"
@@ -729,11 +731,11 @@ PROXY_POOL: Final = _schema(
 
 OUTAGE_EVENT: Final = _schema(
     "outage_event",
-    "One row a storm or grid emergency during which miners switched off",
+    "One row a storm, power cut or ban for which miners switched off",
     ["event"],
     {
         "event": _text("Name of the event"),
-        "kind": _choice("What it was", "storm", "grid_alert"),
+        "kind": _choice("What it was", *WEATHER, "ban"),
         "start_on": _day("First day"),
         "end_on": _day("Last day"),
         "known_at": _day("Day it was reported; no earlier day may use it"),

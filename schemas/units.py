@@ -34,7 +34,7 @@ class Unit(Enum):
     SCORE = ("points", ("_score",))
     SCORE_PART = (
         "points of 100",
-        ("score_income_level", "score_income_change", "score_hashrate", "score_margin", "score_selling"),
+        ("score_income_level", "score_income_per_hash", "score_hashrate"),
     )
     STANDARD_DEVIATIONS = ("standard deviations", ("_zscore",))
     DIFFICULTY = ("difficulty", ("difficulty",))

@@ -17,7 +17,7 @@ from schemas.errors import HashpivotError, QualityError, WarehouseError
 from schemas.freshness import Freshness, freshness_of
 from schemas.text import visible
 from transforms.calendar import FINALITY_DELAY
-from transforms.metrics.regime import CAPITULATIONS
+from transforms.capitulation import CAPITULATIONS
 from warehouse import publication_queries
 from warehouse.atomic_files import write_whole
 from warehouse.publication_queries import Row

@@ -20,6 +20,8 @@ ZONES: Final[Mapping[str, str]] = {
     "hash_ribbon_spread_pct": "hash_ribbon_state",
 }
 """By column, the one that names the zone in which it is."""
+USUALLY_NULL: Final = ("outage_event",)
+"""Columns whose NULL is a statement, there is none, and no gap."""
 SHORTEST_MOVE: Final = 0.05
 """Points of the score; less is not called a move."""
 
@@ -62,7 +64,7 @@ def read(published: Path) -> Brief:
             checks=publication_queries.checks(publication),
             revisions=publication_queries.revisions_between(publication, run["started_at"], run["ended_at"]),
             sources=publication_queries.used_sources(publication),
-            unknown=tuple(name for name, value in newest.items() if value is None),
+            unknown=tuple(name for name, value in newest.items() if value is None and name not in USUALLY_NULL),
         )
 
 

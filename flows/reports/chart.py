@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from transforms.metrics.regime import CAPITULATIONS
+from transforms.capitulation import CAPITULATIONS, RULE
 from warehouse.publication_queries import score_history
 from warehouse.reading import open_publication
 
@@ -14,7 +14,7 @@ LEFT: Final = 36
 TOP: Final = 24
 BOTTOM: Final = 28
 RIGHT: Final = 12
-GUIDES: Final = (0, 25, 50, 75, 100)
+GUIDES: Final = (0, *RULE.limits, 100)
 
 
 def chart(published: Path) -> str:

@@ -14,20 +14,17 @@ from rich.text import Text
 from flows.reports.terminal import shown
 from schemas.freshness import Freshness, freshness_of
 from schemas.text import visible
-from schemas.units import PERCENT
-from transforms.metrics import score
+from transforms.capitulation import RULE
 from warehouse import publication_queries
 from warehouse.publication_queries import Row
 from warehouse.reading import open_publication
 
 PARTS: Final = tuple(
-    (label, f"score_{name}", round(PERCENT * component.weight))
-    for label, name, component in (
-        ("income level", "income_level", score.INCOME_LEVEL),
-        ("income change", "income_change", score.INCOME_CHANGE),
-        ("hash rate", "hashrate", score.HASHRATE),
-        ("margin", "margin", score.MARGIN),
-        ("selling", "selling", score.SELLING),
+    (label, column, round(ramp.points))
+    for label, column, ramp in (
+        ("income level", "score_income_level", RULE.income_level),
+        ("income per hash", "score_income_per_hash", RULE.income_per_hash),
+        ("hash rate", "score_hashrate", RULE.hashrate),
     )
 )
 """Label, column and most points of each part of the score."""

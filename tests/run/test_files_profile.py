@@ -123,7 +123,7 @@ def test_february_2026_is_a_capitulation_by_our_rules_but_not_by_glassnodes_on_t
             "where day between '2026-01-22' and '2026-02-06'"
         )
     }
-    assert rows["2026-02-05"]["capitulation_state"] == "deep_capitulation"
+    assert rows["2026-02-05"]["capitulation_state"] == "capitulation"
     assert rows["2026-02-03"]["rule_glassnode_risk"] is False
     assert rows["2026-02-05"]["mpi_zscore"] > rows["2026-01-22"]["mpi_zscore"]
 

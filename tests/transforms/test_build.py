@@ -78,10 +78,8 @@ def whole_market(inputs_of: InputsOf, values_of: Builder, market: Market) -> Bui
 
 def test_every_column_has_a_value_on_a_day_with_enough_history(whole_market: Built) -> None:
     last = row(whole_market, LONG - 1)
-    assert [name for name, value in last.items() if value is None] == [
-        "sustainability_zone_adaptive",
-        "flow_null_reason",
-    ]
+    unknown = [name for name, value in last.items() if value is None]
+    assert unknown == ["sustainability_zone_adaptive", "flow_null_reason", "outage_event"]
 
 
 def test_tables_hold_their_columns_in_the_order_of_the_catalogue(whole_market: Built) -> None:
@@ -94,23 +92,33 @@ def test_sound_market_is_stopped_by_no_check(whole_market: Built) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "truth"),
+    ("column", "broken", "truth"),
     [
-        ("miner_revenue_btc", "revenue is issuance plus fees"),
-        ("miner_to_exchange_mean_btc", "mean transfer times count is the total"),
-        ("capitulation_score", "the parts of the score add up"),
-        ("fleet_efficiency_j_per_th", "fleet_efficiency_j_per_th lies in its band"),
-        ("cost_coverage_high_ratio", "cost_coverage_ratio lies in its band"),
+        ("miner_revenue_btc", pl.col("miner_revenue_btc") / 2, "revenue is issuance plus fees"),
+        ("miner_to_exchange_mean_btc", pl.lit(1e6), "mean transfer times count is the total"),
+        ("capitulation_score", pl.col("capitulation_score") + 1, "the parts of the score add up"),
+        ("capitulation_state", pl.lit("squeeze"), "score and state agree"),
+        ("capitulation_state", pl.lit("deep_capitulation"), "score and state agree"),
+        (
+            "fleet_efficiency_j_per_th",
+            pl.col("fleet_efficiency_j_per_th") / 2,
+            "fleet_efficiency_j_per_th lies in its band",
+        ),
+        (
+            "cost_coverage_high_ratio",
+            pl.col("cost_coverage_high_ratio") / 2,
+            "cost_coverage_ratio lies in its band",
+        ),
     ],
 )
 def test_row_of_the_daily_table_that_contradicts_itself_is_refused(
-    whole_market: Built, column: str, truth: str
+    whole_market: Built, column: str, broken: pl.Expr, truth: str
 ) -> None:
     days = whole_market.tables["capitulation_daily"]
     enforce(days, TABLES["capitulation_daily"].schema)
-    broken = days.with_columns(pl.when(pl.col("day") == day(LONG - 1)).then(pl.col(column) / 2).otherwise(column))
+    table = days.with_columns(pl.when(pl.col("day") == day(LONG - 1)).then(broken).otherwise(column).alias(column))
     with pytest.raises(ContractError, match=truth):
-        enforce(broken, TABLES["capitulation_daily"].schema)
+        enforce(table, TABLES["capitulation_daily"].schema)
 
 
 def test_each_window_fills_on_its_own_day(whole_market: Built) -> None:
@@ -426,15 +434,13 @@ def test_state_is_unknown_before_a_day_is_final(inputs_of: InputsOf, values_of: 
     assert reason(built, "capitulation_state_reason", LONG - 1) == "day is not final"
 
 
-def test_state_of_a_day_that_is_not_final_is_unknown_for_that_and_for_nothing_else(
+def test_state_without_a_year_of_prices_is_unknown_for_that(
     inputs_of: InputsOf, values_of: Builder, market: Market
 ) -> None:
-    """With a hundred days the year of the Puell Multiple is unknown too, but the state could do without it."""
-    now = datetime.combine(day(FEW - 1), time(1), tzinfo=UTC)
-    built = build(inputs_of(values=values_of(FIRST, market(FEW)), now=now))
-    assert row(built, FEW - 3)["stress_income"] is None
-    assert row(built, FEW - 3)["capitulation_state"] is not None
-    assert reason(built, "capitulation_state", FEW - 1) == "day is not final"
+    built = build(inputs_of(values=values_of(FIRST, market(FEW))))
+    assert row(built, FEW - 1)["score_hashrate"] is not None
+    assert row(built, FEW - 1)["capitulation_state"] is None
+    assert reason(built, "capitulation_state", FEW - 1) == "too few of 365 days of price_usd"
 
 
 # Ranges, order, repetition

@@ -15,6 +15,7 @@ from schemas.observations import EXCHANGE_FLOW, Batch, ObservedTable
 from schemas.series import Group
 from transforms.build import Built, build
 from transforms.calendar import dated, fold_blocks, whole_days
+from transforms.capitulation import RULE, STATE_INPUTS
 from transforms.prepare import Inputs
 from warehouse.registry import load_registry
 
@@ -190,7 +191,6 @@ def test_readings_around_the_day_of_the_article(days: pl.DataFrame) -> None:
     assert fifth["revenue_change_30d_raw_pct"] == pytest.approx(-33.1, abs=0.05)
     assert fifth["revenue_change_30d_pct"] == pytest.approx(-23.3, abs=0.05)
     assert fifth["sustainability_zone"] == "extremely_underpaid"
-    assert fifth["stress_income"] is True
     january = days.filter(pl.col("day").is_between(date(2026, 1, 1), date(2026, 1, 31)))
     assert january["miner_to_exchange_btc"].sum() == pytest.approx(177_274, abs=1)
     assert january["miner_to_exchange_btc"].max() == pytest.approx(10_026, abs=1)
@@ -296,9 +296,113 @@ def test_both_forms_of_hashprice_agree_within_15_percent_on_every_week_since_201
     assert (weekly[forms[0]] / weekly[forms[1]] - 1).abs().max() < 0.15
 
 
-def test_every_state_occurred(days: pl.DataFrame) -> None:
-    occurred = set(days["capitulation_state"].drop_nulls().unique())
-    assert occurred == {"normal", "squeeze", "outage", "capitulation", "deep_capitulation", "recovery"}
+# Worked examples: ratios of income, spread of the hash ribbon, points of the parts and their sum.
+WORKED_DAYS = {
+    date(2026, 2, 5): ((0.7544, 0.6968), -5.08, (12.28, 15.16, 50.0), 77.44, "capitulation"),
+    date(2018, 12, 15): (None, None, (25.0, 25.0, 50.0), 100.0, "deep_capitulation"),
+    date(2015, 1, 14): ((0.508, 0.083), 2.47, (24.61, 25.0, 0.0), 49.61, "squeeze"),
+    date(2021, 7, 5): ((1.152, 1.373), -17.3, (0.0, 0.0, 50.0), 50.0, "outage"),
+    date(2020, 6, 5): ((1.098, 0.885), -5.88, (0.0, 5.77, 50.0), 55.77, "hashrate_decline"),
+    date(2024, 7, 5): ((1.305, 1.137), -1.67, (0.0, 0.0, 0.0), 0.0, "normal"),
+}
+
+
+@pytest.mark.parametrize("day", WORKED_DAYS, ids=str)
+def test_score_of_a_worked_day_is_as_printed(days: pl.DataFrame, day: date) -> None:
+    ratios, spread, points, score, state = WORKED_DAYS[day]
+    row = on(days, day)
+    if ratios is not None:
+        digits = 4 if day == date(2026, 2, 5) else 3
+        actual = [row["income_of_year_ratio"], row["income_per_hash_of_year_ratio"]]
+        assert [round(value, digits) for value in actual] == list(ratios)
+        assert row["hash_ribbon_spread_pct"] == pytest.approx(spread, abs=0.05 if spread == -17.3 else 0.005)
+    parts = [row["score_income_level"], row["score_income_per_hash"], row["score_hashrate"]]
+    assert [round(value, 2) for value in parts] == list(points)
+    assert round(row["capitulation_score"], 2) == score
+    assert row["capitulation_state"] == state
+
+
+def test_means_behind_the_income_of_2026_02_05_are_as_printed(days: pl.DataFrame) -> None:
+    until = days.filter(pl.col("day") <= date(2026, 2, 5)).with_columns(q=pl.col("price_usd") / pl.col("difficulty"))
+    week, year = (until.tail(count).select(pl.mean("price_usd", "q")).row(0) for count in (7, 365))
+    assert [round(price, 2) for price in (week[0], year[0])] == [75_803.10, 100_483.26]
+    assert [round(q * 1e14, 0) for q in (week[1], year[1])] == [53_508, 76_795]
+
+
+def test_first_score_of_real_data_is_that_of_2011_06_11(days: pl.DataFrame) -> None:
+    assert days.drop_nulls("capitulation_score")["day"].min() == date(2011, 6, 11)
+
+
+def test_time_in_each_state_is_as_published(days: pl.DataFrame) -> None:
+    known = days.drop_nulls("capitulation_state")["capitulation_state"]
+    shares = {state: round(100 * count / known.len(), 1) for state, count in known.value_counts().rows()}
+    assert shares == {
+        "normal": 67.3,
+        "squeeze": 22.5,
+        "recovery": 4.4,
+        "deep_capitulation": 2.1,
+        "capitulation": 1.4,
+        "outage": 1.1,
+        "hashrate_decline": 1.1,
+    }
+
+
+# Days of each state by year: normal, recovery, squeeze, hashrate_decline, outage, capitulation, deep_capitulation.
+DAYS_BY_YEAR = {
+    2011: (98, 0, 25, 5, 0, 19, 57),
+    2012: (139, 60, 163, 4, 0, 0, 0),
+    2013: (351, 0, 0, 14, 0, 0, 0),
+    2014: (247, 0, 118, 0, 0, 0, 0),
+    2015: (78, 0, 287, 0, 0, 0, 0),
+    2016: (366, 0, 0, 0, 0, 0, 0),
+    2017: (365, 0, 0, 0, 0, 0, 0),
+    2018: (165, 0, 156, 0, 0, 3, 41),
+    2019: (208, 60, 91, 0, 0, 1, 5),
+    2020: (220, 60, 35, 37, 0, 5, 9),
+    2021: (310, 0, 0, 0, 55, 0, 0),
+    2022: (70, 0, 266, 0, 0, 29, 0),
+    2023: (257, 60, 48, 0, 0, 0, 0),
+    2024: (366, 0, 0, 0, 0, 0, 0),
+    2025: (365, 0, 0, 0, 0, 0, 0),
+    2026: (26, 0, 28, 0, 6, 17, 4),
+}
+
+
+def test_state_of_all_real_days_by_year(days: pl.DataFrame) -> None:
+    order = ("normal", "recovery", "squeeze", "hashrate_decline", "outage", "capitulation", "deep_capitulation")
+    counted = days.group_by(pl.col("day").dt.year().alias("year")).agg(
+        pl.col("capitulation_state").eq(state).sum().alias(state) for state in order
+    )
+    by_year = {year: tuple(counts) for year, *counts in counted.select("year", *order).rows()}
+    assert {year: counts for year, counts in by_year.items() if sum(counts)} == DAYS_BY_YEAR
+
+
+def test_states_of_2026_change_on_the_published_days(days: pl.DataFrame) -> None:
+    year = days.filter(pl.col("day") >= date(2025, 12, 31))
+    changed = year.filter(pl.col("capitulation_state") != pl.col("capitulation_state").shift())
+    assert changed.select("day", "capitulation_state").rows() == [
+        (date(2026, 1, 27), "outage"),
+        (date(2026, 2, 2), "capitulation"),
+        (date(2026, 2, 9), "deep_capitulation"),
+        (date(2026, 2, 13), "capitulation"),
+        (date(2026, 2, 23), "squeeze"),
+    ]
+    assert on(days, date(2026, 1, 27))["outage_event"] == "Winter Storm Fern"
+
+
+def test_puell_multiple_jumps_over_two_days_on_which_the_score_moves_little(days: pl.DataFrame) -> None:
+    assert round(on(days, date(2026, 2, 5))["puell_issuance_ratio"], 3) == 0.555
+    assert on(days, date(2026, 2, 3))["rule_puell_low"] is False
+    assert on(days, date(2026, 2, 5))["rule_puell_low"] is True
+    assert [on(days, date(2026, 2, day))["rule_glassnode_risk"] for day in (3, 5)] == [False, True]
+
+
+def test_events_hide_no_capitulation(days: pl.DataFrame) -> None:
+    without = days.with_columns(pl.lit(None, pl.String).alias("outage_event"))
+    states = without.select("day", pl.struct(STATE_INPUTS).map_batches(RULE.states, return_dtype=pl.String).alias("s"))
+    both = days.join(states, on="day", validate="1:1").filter(pl.col("capitulation_state") != pl.col("s"))
+    assert set(both["capitulation_state"]) == {"outage"}
+    assert set(both["s"]) == {"hashrate_decline"}
 
 
 def test_real_days_of_2025_are_concentrated_as_published_and_pay_what_miners_got(built: Built) -> None:

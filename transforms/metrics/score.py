@@ -1,182 +1,84 @@
-"""The capitulation score: five ramps with fixed weights that add up to a number from 0 to 100.
+"""The capitulation score: what miners earn against their year, 50 points, and hash rate that leaves, 50 points.
 
-Weights and ramps were fixed before any back-test and are never fitted to past lows: there are only three or four.
+Neither side can pass 50 by itself and a capitulation begins at 60, so it always needs both.
 """
-
-from dataclasses import dataclass
-from typing import Final
 
 import polars as pl
 
-from schemas.metric import Example, Given, metric
-from schemas.units import PERCENT, Unit
-from transforms.windows import mean_over
+from schemas.metric import Example, metric
+from schemas.units import Unit
+from transforms.capitulation import PARTS, RULE
 
-WEEK_DAYS: Final = 7
-LEAST_WEIGHT: Final = 0.6
-ROUNDING: Final = 1e-12
-
-
-@dataclass(frozen=True, slots=True)
-class Component:
-    """One input of the score: it gives nothing at `calm`, its whole `weight` at `stressed`, a share in between."""
-
-    column: str
-    calm: float
-    stressed: float
-    weight: float
-
-    def value(self) -> pl.Expr:
-        """What the component looks at."""
-        column = pl.col(self.column)
-        return mean_over(column, WEEK_DAYS) if self.column == "puell_issuance_ratio" else column
-
-    def stress(self) -> pl.Expr:
-        """Share of the ramp passed, 0 to 1."""
-        return ((self.value() - self.calm) / (self.stressed - self.calm)).clip(0, 1)
-
-
-INCOME_LEVEL: Final = Component("puell_issuance_ratio", 1.00, 0.50, 0.25)
-INCOME_CHANGE: Final = Component("revenue_change_30d_pct", -10, -30, 0.15)
-HASHRATE: Final = Component("hash_ribbon_spread_pct", -1, -6, 0.25)
-MARGIN: Final = Component("cost_coverage_ratio", 1.25, 0.85, 0.20)
-SELLING: Final = Component("mpi_zscore", 1, 3, 0.15)
-COMPONENTS: Final = (INCOME_LEVEL, INCOME_CHANGE, HASHRATE, MARGIN, SELLING)
-
-SEED_DAY: Final[Given] = {
-    "puell_issuance_ratio": [0.69] * 7,
-    "revenue_change_30d_pct": -30.0,
-    "hash_ribbon_spread_pct": -4.0,
-    "cost_coverage_ratio": 0.887,
-    "mpi_zscore": 2.5,
-}
-"""The worked example of the score: five inputs, contributions 15.5, 15.0, 15.0, 18.15 and 11.25, 74.9 in all."""
-
-
-def _contribution(component: Component) -> pl.Expr:
-    """Points that one component gives; the weights of unknown components are shared out among the known ones."""
-    known = pl.sum_horizontal(pl.when(c.value().is_not_null()).then(c.weight).otherwise(0.0) for c in COMPONENTS)
-    points = PERCENT * component.weight * component.stress() / known
-    return pl.when(known >= LEAST_WEIGHT - ROUNDING).then(points)
-
-
-SCORE_ERROR = (
-    "Limits and weights are our judgement. As good as its five inputs; a missing one hands its weight to the others."
-)
-SCORE_NULL = "NULL when its own input is, or when less than 0.6 of the weight is known."
+SCORE_ERROR = "Limits and weights are our judgement; they are never fitted. "
 
 
 @metric(
     unit=Unit.SCORE_PART,
-    error=SCORE_ERROR,
-    null_rule=SCORE_NULL,
+    error=SCORE_ERROR + "As good as the daily price.",
+    null_rule="NULL when the ratio is.",
     ge=0,
-    le=100,
-    history_days=WEEK_DAYS,
-    examples=[Example(given=SEED_DAY, gives=15.5)],
+    le=RULE.income_level.points,
+    examples=[
+        Example(given={"income_of_year_ratio": 0.7544}, gives=12.28),
+        Example(given={"income_of_year_ratio": 1.152}, gives=0.0),
+        Example(given={"income_of_year_ratio": 0.3}, gives=25.0),
+        Example(given={"income_of_year_ratio": None}, gives=None),
+    ],
 )
 def score_income_level() -> pl.Expr:
-    """Part of the capitulation score from the weekly mean of the Puell Multiple: none at 1.0, all 25 at 0.5."""
-    return _contribution(INCOME_LEVEL)
+    """Part of the capitulation score from `income_of_year_ratio`: none at 1.0, all 25 at 0.5."""
+    return RULE.income_level.of(pl.col("income_of_year_ratio"))
 
 
 @metric(
     unit=Unit.SCORE_PART,
-    error=SCORE_ERROR,
-    null_rule=SCORE_NULL,
+    error=SCORE_ERROR + "As good as the daily price and difficulty.",
+    null_rule="NULL when the ratio is.",
     ge=0,
-    le=100,
-    history_days=WEEK_DAYS,
-    examples=[Example(given=SEED_DAY, gives=15.0)],
-)
-def score_income_change() -> pl.Expr:
-    """Part of the capitulation score from the 30-day change of revenue: none at -10 %, all 15 at -30 %."""
-    return _contribution(INCOME_CHANGE)
-
-
-@metric(
-    unit=Unit.SCORE_PART,
-    error=SCORE_ERROR,
-    null_rule=SCORE_NULL,
-    ge=0,
-    le=100,
-    history_days=WEEK_DAYS,
+    le=RULE.income_per_hash.points,
     examples=[
-        Example(given=SEED_DAY, gives=15.0),
-        Example(given={**SEED_DAY, **{"mpi_zscore": None}}, gives=15.0 / 0.85, source="unknown weight is shared out"),
-        Example(
-            given={**SEED_DAY, **{"mpi_zscore": None, "puell_issuance_ratio": [None] * 7}},
-            gives=15.0 / 0.6,
-            source="0.6 of the weight is enough",
-        ),
-        Example(
-            given={**SEED_DAY, **{"cost_coverage_ratio": None, "puell_issuance_ratio": [None] * 7}},
-            gives=None,
-            source="0.55 of the weight is not",
-        ),
+        Example(given={"income_per_hash_of_year_ratio": 0.6968}, gives=15.16),
+        Example(given={"income_per_hash_of_year_ratio": 1.373}, gives=0.0),
+        Example(given={"income_per_hash_of_year_ratio": 0.083}, gives=25.0),
+    ],
+)
+def score_income_per_hash() -> pl.Expr:
+    """Part of the capitulation score from `income_per_hash_of_year_ratio`: none at 1.0, all 25 at 0.5."""
+    return RULE.income_per_hash.of(pl.col("income_per_hash_of_year_ratio"))
+
+
+@metric(
+    unit=Unit.SCORE_PART,
+    error=SCORE_ERROR + "Block luck moves the spread by 1.08 percentage points, 18 points of this part.",
+    null_rule="NULL when the spread of the hash ribbon is.",
+    ge=0,
+    le=RULE.hashrate.points,
+    examples=[
+        Example(given={"hash_ribbon_spread_pct": -2.0}, gives=0.0),
+        Example(given={"hash_ribbon_spread_pct": -3.5}, gives=25.0),
+        Example(given={"hash_ribbon_spread_pct": -5.08}, gives=50.0),
     ],
 )
 def score_hashrate() -> pl.Expr:
-    """Part of the capitulation score from the hash ribbon's spread: none at -1 %, all 25 at -6 %."""
-    return _contribution(HASHRATE)
-
-
-@metric(
-    unit=Unit.SCORE_PART,
-    error=SCORE_ERROR,
-    null_rule=SCORE_NULL,
-    ge=0,
-    le=100,
-    history_days=WEEK_DAYS,
-    examples=[Example(given=SEED_DAY, gives=18.15)],
-)
-def score_margin() -> pl.Expr:
-    """Part of the capitulation score from cost coverage of the mean fleet: none at 1.25, all 20 at 0.85."""
-    return _contribution(MARGIN)
-
-
-@metric(
-    unit=Unit.SCORE_PART,
-    error=SCORE_ERROR,
-    null_rule=SCORE_NULL,
-    ge=0,
-    le=100,
-    history_days=WEEK_DAYS,
-    examples=[Example(given=SEED_DAY, gives=11.25)],
-)
-def score_selling() -> pl.Expr:
-    """Part of the capitulation score from the Miners' Position Index: none at 1, all 15 at 3 standard deviations."""
-    return _contribution(SELLING)
-
-
-_PARTS = ("score_income_level", "score_income_change", "score_hashrate", "score_margin", "score_selling")
+    """Part of the capitulation score from the hash ribbon's spread: none at -2 %, all 50 at -5 %."""
+    return RULE.hashrate.of(pl.col("hash_ribbon_spread_pct"))
 
 
 @metric(
     unit=Unit.SCORE,
-    error=SCORE_ERROR,
-    null_rule="NULL when less than 0.6 of the weight is known.",
+    error=SCORE_ERROR + "As good as price, difficulty and block counts.",
+    null_rule="NULL when one of its parts is.",
     ge=0,
     le=100,
     examples=[
-        Example(
-            given=dict(zip(_PARTS, (15.5, 15.0, 15.0, 18.15, 11.25), strict=True)),
-            gives=74.9,
-        ),
-        Example(given=dict.fromkeys(_PARTS), gives=None, source="nothing known is not calm"),
+        Example(given=dict(zip(PARTS, (12.28, 15.16, 50.0), strict=True)), gives=77.44, source="2026-02-05"),
+        Example(given=dict(zip(PARTS, (24.61, 25.0, 0.0), strict=True)), gives=49.61, source="2015-01-14"),
+        Example(given=dict(zip(PARTS, (12.28, None, 50.0), strict=True)), gives=None),
     ],
 )
 def capitulation_score() -> pl.Expr:
-    """Stress of miners from 0 to 100, the sum of its five parts; below 25 calm, from 70 on like past capitulations."""
-    known = pl.any_horizontal(pl.col(part).is_not_null() for part in _PARTS)
-    return pl.when(known).then(pl.sum_horizontal(_PARTS))
+    """Stress of miners from 0 to 100, the sum of its parts; below 30 calm, to 60 one side, from 60 on both sides."""
+    return pl.sum_horizontal(PARTS, ignore_nulls=False)
 
 
-METRICS = (
-    capitulation_score,
-    score_income_level,
-    score_income_change,
-    score_hashrate,
-    score_margin,
-    score_selling,
-)
+METRICS = (capitulation_score, score_income_level, score_income_per_hash, score_hashrate)

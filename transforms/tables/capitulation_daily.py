@@ -8,6 +8,17 @@ import polars as pl
 from schemas.check import Check, Severity
 from schemas.series import Group
 from schemas.table import Lineage, Origin, Table, Tables
+from transforms.capitulation import (
+    CAPITULATION,
+    DEEP_CAPITULATION,
+    HASHRATE_DECLINE,
+    NORMAL,
+    OUTAGE,
+    PARTS,
+    RECOVERY,
+    RULE,
+    SQUEEZE,
+)
 from transforms.chain import counted_days
 from transforms.checks.between_sources import PRICE, check_conflicts, check_issuance, check_prices
 from transforms.checks.days import NORMAL_TIMES, RECENT_DAYS, none_broken
@@ -18,6 +29,7 @@ from transforms.checks.last_publication import check_last_publication
 from transforms.checks.own_scale import check_own_scale
 from transforms.checks.recent_sources import check_recent_sources
 from transforms.checks.reported import check_reported, check_reported_hashrate
+from transforms.inputs import outages
 from transforms.inputs.cost import known_inputs
 from transforms.inputs.flow_regimes import regime_days
 from transforms.metrics import (
@@ -27,6 +39,7 @@ from transforms.metrics import (
     flow_regimes,
     hashprice,
     hashrate,
+    income,
     miner_flows,
     puell,
     regime,
@@ -53,19 +66,35 @@ BANDS: Final = (
     ("fleet_unprofitable_share_pct", "fleet_unprofitable_share_low_pct", "fleet_unprofitable_share_high_pct"),
 )
 """Column, and the low and the high end of its band."""
-_PARTS: Final = ("score_income_level", "score_income_change", "score_hashrate", "score_margin", "score_selling")
+
+
+def _agree() -> pl.Expr:
+    """Whether score and state agree: each state lies within its band, whose lower end hysteresis lowers.
+
+    As no side has more than 50 points, a capitulation then has both.
+    """
+    state, score = pl.col("capitulation_state"), pl.col("capitulation_score")
+    one_side, both_sides, hard = RULE.limits
+    bands = {
+        (NORMAL, RECOVERY): score < one_side,
+        (SQUEEZE, HASHRATE_DECLINE, OUTAGE): (score > one_side - RULE.hysteresis) & (score < both_sides),
+        (CAPITULATION,): (score > both_sides - RULE.hysteresis) & (score < hard),
+        (DEEP_CAPITULATION,): score > hard - RULE.hysteresis,
+    }
+    return pl.all_horizontal(~state.is_in(states) | inside for states, inside in bands.items())
 
 
 def frame(given: Prepared, _: Tables) -> pl.DataFrame:
-    """The resolved days with what fleets spend and pay, as it was known on each day, and dated starts of regimes."""
+    """The resolved days with what fleets spend and pay and which outage covers them, as known then, and regimes."""
     reference = given.inputs.reference
     costs = known_inputs(given.days, reference["fleet_efficiency"], reference["power_price"])
     chosen = given.resolved.chosen
     labelled = given.flow_days if chosen.get("miner_to_exchange_sat") == given.inputs.transfer_source else None
     regimes = regime_days(given.days, reference["flow_regime"], chosen, labelled)
-    return given.days.join(costs, on="day", how="left", validate="1:1", maintain_order="left").join(
+    days = given.days.join(costs, on="day", how="left", validate="1:1", maintain_order="left").join(
         regimes, on="day", how="left", validate="1:1", maintain_order="left"
     )
+    return days.with_columns(outages.covering_event(reference["outage_event"]))
 
 
 def checks(given: Prepared, tables: Tables) -> Iterator[Check]:
@@ -186,6 +215,7 @@ TABLE: Final = Table(
         *flow_regimes.METRICS,
         *flow_bursts.METRICS,
         *cost.METRICS,
+        *income.METRICS,
         *score.METRICS,
         *regime.METRICS,
         day.is_final,
@@ -211,9 +241,10 @@ TABLE: Final = Table(
             f"{name} lies in its band": pl.col(low).le(pl.col(name)) & pl.col(name).le(pl.col(high))
             for name, low, high in BANDS
         },
-        "the parts of the score add up": ((pl.sum_horizontal(_PARTS) - pl.col("capitulation_score")).abs() <= EXACT),
+        "the parts of the score add up": ((pl.sum_horizontal(PARTS) - pl.col("capitulation_score")).abs() <= EXACT),
+        "score and state agree": _agree(),
     },
     frame=frame,
     checks=checks,
-    lineage=Lineage(origin=Origin.REGISTRY, by_column=True),
+    lineage=Lineage(origin=Origin.REGISTRY, by_column=True, rests_on=outages.RESTS_ON),
 )

@@ -4,6 +4,7 @@ from typing import Final
 
 import polars as pl
 
+from schemas.registry import WEATHER
 from schemas.table import Lineage, Origin, Table, Tables
 from transforms.inputs import concentration as pools_inputs
 from transforms.inputs import security as security_inputs
@@ -24,7 +25,7 @@ def frame(given: Prepared, tables: Tables) -> pl.DataFrame:
         tables[conversion_daily.TABLE.name],
         concentration_days(tables[pool_daily.TABLE.name], reference["proxy_pool"]),
         reference["asic_price"],
-        reference["outage_event"],
+        reference["outage_event"].filter(pl.col("kind").is_in(WEATHER)),
         supply_at_end(given.blocks, given.whole),
     )
 
