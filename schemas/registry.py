@@ -28,6 +28,8 @@ OPEN_REVIEW: Final = "open"
 TERMINATED: Final = "terminated"
 UNVERIFIED: Final = "unverified"
 COMPANY_GUIDANCE: Final = "company"
+VERIFIED: Final = pl.col("confidence") != UNVERIFIED
+"""What the headline figures are of, wherever the registry is summed up."""
 NETWORK: Final = "network"
 WEATHER: Final = ("storm", "heat", "grid_alert", "power_cut")
 """Kinds of outage that end when weather or grid allow it."""

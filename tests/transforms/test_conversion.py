@@ -28,6 +28,7 @@ from transforms.metrics.conversion import METRICS as CONVERSION
 from transforms.metrics.economics import METRICS as ECONOMICS
 from transforms.tables.deal_current import COLUMNS as DEALS
 from warehouse.registry import load_registry
+from warehouse.registry_totals import totals
 
 FIRST, LAST = date(2024, 3, 6), date(2026, 11, 22)
 
@@ -220,7 +221,8 @@ def test_nothing_announced_is_zero_and_what_has_no_value_is_null() -> None:
     } < nulls
     given = {m.name for m in METRICS if not m.nullable}
     assert given.isdisjoint(nulls)
-    assert all(row[name] == 0 for name in given)
+    assert row["energised_bound_reason"] == "none_reported"
+    assert all(row[name] == 0 for name in given - {"energised_bound_reason"})
     zero = ("brownfield_gross_mw", "displaced_hashrate_low_ehs", "displaced_hashrate_high_ehs", "share_removed_low_pct")
     assert [row[name] for name in zero] == [0] * 4
 
@@ -326,7 +328,7 @@ def test_power_switched_on_at_a_former_mine_is_displaced_at_its_gross_power() ->
     on = {"energised_on": date(2025, 7, 1), "known_at": date(2025, 8, 1), "critical_it_mw": 100.0}
     rows = published(registry(deals=[deal(critical_it_mw=133.0, site_history="mined")], deliveries=[on]))
     before, after = rows[date(2025, 7, 31)], rows[date(2025, 8, 1)]
-    assert (before["energised_critical_it_mw"], after["energised_critical_it_mw"]) == (0, 100)
+    assert (before["energised_critical_it_mw"], after["energised_critical_it_mw"]) == (None, 100)
     assert after["displaced_hashrate_energised_ehs"] == pytest.approx(100 * 1.35 / 20)
     assert after["brownfield_gross_imputed_mw"] == pytest.approx(133 * 1.35)
 
@@ -577,3 +579,37 @@ def test_current_deal_is_the_version_of_the_day(real: dict[str, pl.DataFrame]) -
     merger = named_deals(real, date(2025, 10, 29)).filter(deal_id="CORZ-CRWV-MERGER")
     assert merger.select("miner_name", "site", "tenant_name").rows() == [("Core Scientific", None, "CoreWeave")]
     assert "CORZ-CRWV-MERGER" not in named_deals(real, date(2025, 10, 30))["deal_id"]
+
+
+def test_power_switched_on_is_never_nothing_where_nobody_stated_it(
+    real: dict[str, pl.DataFrame], days: dict[date, dict[str, Any]]
+) -> None:
+    def shown(day: date) -> tuple[Any, ...]:
+        return tuple(days[day][name] for name in ("energised_critical_it_mw", "energised_bound_reason"))
+
+    assert shown(date(2024, 8, 6)) == (None, "none_reported")
+    assert shown(date(2024, 8, 7)) == (16, "not_all_report")
+    assert days[date(2024, 8, 6)]["energised_imputed_critical_it_mw"] is None
+    # Core Scientific reported 350 MW on 2026-03-02; TeraWulf's 60 and Applied Digital's 100 were known by then.
+    assert shown(date(2026, 3, 22)) == (350 + 60 + 100, "not_all_report")
+    assert days[date(2026, 3, 22)]["energised_reported_on"] == date(2026, 3, 2)
+    of_core = real["deal_delivery"].filter(
+        pl.col("deal_id").str.starts_with("CORZ-"), pl.col("known_at") <= date(2026, 3, 22)
+    )
+    assert of_core["critical_it_mw"].sum() == 350
+    assert of_core["source_url"].null_count() == 0
+    assert shown(LAST) == (718, "unverified_left_out")
+
+
+def test_registry_check_and_daily_table_have_one_figure_of_power_switched_on(
+    real: dict[str, pl.DataFrame], days: dict[date, dict[str, Any]]
+) -> None:
+    stated = totals(real)
+    assert stated["energised"] == f"{days[LAST]['energised_critical_it_mw']:g} MW"
+    assert stated["energised with unverified"] == f"{days[LAST]['energised_critical_it_with_unverified_mw']:g} MW"
+    ended = date(2026, 9, 1)
+    over = pl.col("deal_id") == "GLXY-CRWV-P1"
+    deals = real["conversion_deal"].with_columns(ended_on=pl.when(over).then(ended).otherwise("ended_on"))
+    without = real | {"conversion_deal": deals}
+    assert totals(without)["energised"] == f"{718 - 133} MW"
+    assert published(without, ended, ended)[ended]["energised_critical_it_mw"] == 718 - 133

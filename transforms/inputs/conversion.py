@@ -58,10 +58,11 @@ def conversion_days(registry: Registry, first: date, last: date) -> pl.DataFrame
     `registry` holds the checked frames `conversion_deal`, `deal_delivery`, `credit_support`, `capex_guidance`,
     `capex_quarter` and `lease_assumption`.
     Shape: one row a UTC day from `first` to `last`, both included, sorted; `day`, then counts as Int64, and megawatts,
-    years, USD and shares as Float64. A sum is 0 while no standing row states the figure; guidance and spending are
-    NULL while no company is counted, shares while there is nothing to share. A row counts from its `known_at` on, a
-    version of a deal until the next one is known. Names that end in `_with_unverified_` count every row, the others
-    leave unverified ones out. Raises `ValueError` when `last` is before `first`.
+    years, USD and shares as Float64. A sum is 0 while no standing row states the figure. Power switched on is NULL
+    while no delivery is known, guidance and spending while no company is counted, shares while there is nothing to
+    share. A row counts from its `known_at` on, a version of a deal until the next one is known. Names that end in
+    `_with_unverified_` count every row, the others leave unverified ones out. Raises `ValueError` when `last` is before
+    `first`.
     """
     if last < first:
         raise ValueError(f"last day {last} is before the first day {first}")

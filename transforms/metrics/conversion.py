@@ -1,6 +1,7 @@
 """Conversion of miners' power to AI: contracts, power switched on, hash rate displaced, as known up to the day."""
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Final
 
 import polars as pl
@@ -14,6 +15,7 @@ from schemas.registry import (
     NEVER_MINED,
     PARTLY_MINED,
     UNVERIFIED,
+    VERIFIED,
 )
 from schemas.registry_rules import GPU_CLOUD
 from schemas.units import PERCENT, Unit
@@ -26,6 +28,8 @@ KNOWN: Final = (
 ANNOUNCED: Final = f"Announced, not delivered. {KNOWN}"
 LOWER_BOUND: Final = f"Lower bound: contracts that do not state it add nothing. {ANNOUNCED}"
 SWITCHED_ON: Final = "Lower bound: deliveries are reported late, by company, and often without a day."
+NO_DELIVERY: Final = "NULL while no verified delivery is known: nobody states that nothing was on."
+BOUND_REASONS: Final = ("none_reported", "only_unverified", "unverified_left_out", "not_all_report")
 DISPLACED: Final = (
     "A range, never a point: machines may move and mine elsewhere, and what mined at a site before is often unknown."
 )
@@ -49,7 +53,7 @@ TERM_YEARS: Final = pl.col("term_years")
 VALUE_USD: Final = pl.col("contract_value_usd")
 AMOUNT_USD: Final = pl.col("amount_usd")
 
-SOURCED: Final = pl.col("confidence") != UNVERIFIED
+SOURCED: Final = VERIFIED
 SOURCE_CITED: Final = pl.col("source_url").is_not_null()
 EVERY_CONTRACT: Final = pl.col("kind").is_in(CUSTOMER_CONTRACT)
 CONTRACT: Final = EVERY_CONTRACT & SOURCED
@@ -74,6 +78,11 @@ def total_if_any(what: pl.Expr) -> pl.Expr:
     """Sum of `what`, NULL where no row states it."""
     # Counted, because Polars takes "is not null" for true without looking where a column has no NULL, and no row.
     return pl.when(what.count() > 0).then(what.sum())
+
+
+def _part(which: pl.Expr) -> pl.Expr:
+    """Verified power of the deliveries of which `which` is true; NULL where no delivery is verified."""
+    return pl.when(SOURCED.sum() > 0).then(total(CRITICAL_MW, SOURCED & which))
 
 
 def _share() -> pl.Expr:
@@ -433,58 +442,107 @@ def contracted_critical_it_added_90d_mw() -> pl.Expr:
     rows="deal_delivery",
     unit=Unit.MEGAWATT,
     error=SWITCHED_ON,
-    null_rule=None,
+    null_rule=NO_DELIVERY,
     ge=0,
     examples=[
         Example(
             given=columns_of(DELIVERIES, "confidence", "critical_it_mw"),
             gives=235.0,
             source="60 MW and 175 MW; 102 MW are unverified",
-        )
+        ),
+        Example(given={"confidence": [UNVERIFIED], "critical_it_mw": [102.0]}, gives=None, source="not 0"),
     ],
 )
 def energised_critical_it_mw() -> pl.Expr:
-    """Critical power known to be switched on for customers, unverified steps left out."""
-    return total(CRITICAL_MW, SOURCED)
+    """Critical power known to be switched on for customers, unverified steps left out; see energised_bound_reason."""
+    return total_if_any(CRITICAL_MW.filter(SOURCED))
 
 
 @metric(
     rows="deal_delivery",
     unit=Unit.MEGAWATT,
     error=SWITCHED_ON,
-    null_rule=None,
+    null_rule="NULL while no delivery is known: nobody states that nothing was on.",
     ge=0,
     examples=[Example(given=columns_of(DELIVERIES, "critical_it_mw"), gives=337.0)],
 )
 def energised_critical_it_with_unverified_mw() -> pl.Expr:
     """Critical power known to be switched on for customers, unverified steps included."""
-    return CRITICAL_MW.sum()
+    return total_if_any(CRITICAL_MW)
+
+
+@metric(
+    rows="deal_delivery",
+    unit=Unit.LABEL,
+    error="Exact.",
+    null_rule=None,
+    labels=BOUND_REASONS,
+    examples=[
+        Example(given={"confidence": ["reported", UNVERIFIED]}, gives="unverified_left_out"),
+        Example(given={"confidence": ["reported"]}, gives="not_all_report"),
+        Example(given={"confidence": [UNVERIFIED]}, gives="only_unverified"),
+    ],
+)
+def energised_bound_reason() -> pl.Expr:
+    """Why energised_critical_it_mw is unknown, or a lower bound.
+
+    Unknown: no delivery is reported, or only unverified ones. A lower bound: unverified ones are left out, or else that
+    not every company reports.
+    """
+    none, only, left_out, others = (pl.lit(reason) for reason in BOUND_REASONS)
+    verified = SOURCED.sum()
+    return (
+        pl.when(pl.len() == 0)
+        .then(none)
+        .when(verified == 0)
+        .then(only)
+        .when(verified < pl.len())
+        .then(left_out)
+        .otherwise(others)
+    )
+
+
+@metric(
+    rows="deal_delivery",
+    unit=Unit.DAY,
+    error="Companies report by quarter: what was switched on since is not in it.",
+    null_rule=NO_DELIVERY,
+    examples=[
+        Example(
+            given={"confidence": ["reported", UNVERIFIED], "known_at": [date(2026, 3, 2), date(2026, 8, 14)]},
+            gives=date(2026, 3, 2),
+        )
+    ],
+)
+def energised_reported_on() -> pl.Expr:
+    """Day of the newest verified report in energised_critical_it_mw."""
+    return pl.col("known_at").filter(SOURCED).max()
 
 
 @metric(
     rows="deal_delivery",
     unit=Unit.MEGAWATT,
     error=SWITCHED_ON,
-    null_rule=None,
+    null_rule=NO_DELIVERY,
     ge=0,
     examples=[Example(given=columns_of(DELIVERIES, "confidence", "split", "critical_it_mw"), gives=60.0)],
 )
 def energised_imputed_critical_it_mw() -> pl.Expr:
     """Part of energised_critical_it_mw whose day or share of a company's total is our own choice."""
-    return total(CRITICAL_MW, SOURCED & (pl.col("split") == IMPUTED))
+    return _part(pl.col("split") == IMPUTED)
 
 
 @metric(
     rows="deal_delivery",
     unit=Unit.MEGAWATT,
-    error=SWITCHED_ON,
-    null_rule=None,
+    error=f"{SWITCHED_ON} Sites of which it is not known whether they mined are not in it.",
+    null_rule=NO_DELIVERY,
     ge=0,
     examples=[Example(given=columns_of(DELIVERIES, "confidence", "site_history", "critical_it_mw"), gives=60.0)],
 )
 def energised_brownfield_critical_it_mw() -> pl.Expr:
     """Part of energised_critical_it_mw at sites that mined before, wholly or in part."""
-    return total(CRITICAL_MW, SOURCED & HAS_MINED)
+    return _part(HAS_MINED)
 
 
 @metric(
@@ -977,6 +1035,8 @@ METRICS = (
     contracted_critical_it_added_90d_mw,
     energised_critical_it_mw,
     energised_critical_it_with_unverified_mw,
+    energised_bound_reason,
+    energised_reported_on,
     energised_imputed_critical_it_mw,
     energised_brownfield_critical_it_mw,
     brownfield_critical_it_mw,

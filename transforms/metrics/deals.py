@@ -5,7 +5,7 @@ from typing import Final
 import polars as pl
 
 from schemas.metric import Example, Metric, metric
-from schemas.registry import CONVERSION_DEAL, CUSTOMER_CONTRACT, UNVERIFIED
+from schemas.registry import CONVERSION_DEAL, CUSTOMER_CONTRACT, UNVERIFIED, VERIFIED
 from schemas.units import Unit
 
 STATED: Final = "As the registry has it: see source_url and confidence."
@@ -76,7 +76,7 @@ def is_binding() -> pl.Expr:
 )
 def is_verified() -> pl.Expr:
     """Whether the deal rests on a text with an address: the headline figures of `conversion_daily` are of these."""
-    return pl.col("confidence") != UNVERIFIED
+    return VERIFIED
 
 
 METRICS: Final = (miner_name, tenant_name, site_name, is_binding, is_verified)
