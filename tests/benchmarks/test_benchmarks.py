@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def quick(module: str) -> tuple[dict[str, Any], str]:
     """Figures of a quick run, and what it reported meanwhile."""
     command = [sys.executable, "-m", module, "--quick", "--json"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), done.stderr
 

@@ -102,7 +102,7 @@ def test_commands_and_queries_of_the_page_work(
                 done = subprocess.run(
                     line, shell=True, cwd=tmp_path, env=there, capture_output=True, text=True, timeout=300, check=False
                 )
-                assert done.returncode == 0, f"{block}: {command}\n{done.stdout[-500:]}\n{done.stderr[-2000:]}"
+                assert done.returncode == 0, f"{block}: {command}\n{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
 
 
 def test_pages_have_commands_of_every_kind() -> None:

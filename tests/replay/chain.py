@@ -114,12 +114,17 @@ class Chain:
 
     def tip_at(self, at: datetime) -> int:
         """The newest block at a time."""
-        low, high = self.floor, self.floor + 100_000
+
+        def is_known(height: int) -> bool:
+            slot = self.slot(height)
+            return datetime.combine(slot.day, time(), UTC) + timedelta(days=(slot.number + 1) / slot.count) <= at
+
+        low, high = self.floor, self.floor + EPOCH_BLOCKS
+        while is_known(high):
+            low, high = high, high + EPOCH_BLOCKS
         while high - low > 1:
             middle = (low + high) // 2
-            slot = self.slot(middle)
-            shown = datetime.combine(slot.day, time(), UTC) + timedelta(days=(slot.number + 1) / slot.count)
-            low, high = (middle, high) if shown <= at else (low, middle)
+            low, high = (middle, high) if is_known(middle) else (low, middle)
         return low
 
     def bits(self, height: int) -> int:

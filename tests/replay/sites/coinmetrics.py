@@ -26,7 +26,10 @@ exchange_flows = ["coinmetrics"]
 """A profile of this source alone."""
 FIRST_DAY = date(2009, 1, 3)
 FIRST_PRICE_DAY = date(2010, 7, 18)
-HALVINGS = (FIRST_DAY, date(2012, 11, 28), date(2016, 7, 9), date(2020, 5, 11), date(2024, 4, 20), date(2028, 4, 1))
+HALVINGS = (
+    *(FIRST_DAY, date(2012, 11, 28), date(2016, 7, 9), date(2020, 5, 11), date(2024, 4, 20)),
+    *(date(2028, 4, 1), date(2032, 3, 20)),  # estimates, which the replayed chain keeps to
+)
 BLOCKS_OF_ERA = 210_000
 REVIEWABLE = ("FlowInExNtv", "FlowOutExNtv", "SplyExNtv")
 METRICS = (
