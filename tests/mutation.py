@@ -1,8 +1,8 @@
 """Change one thing of the code at a time and count what the tests notice: `python -m tests.mutation transforms`.
 
 Each mutant is one comparison, operator, constant, condition or returned value of a module, chosen at random; a copy of
-the tree holds it while the tests of its folder run, those that import the module first, until one fails. Prints each
-mutant that all tests passed, and the share that was noticed. A survivor is equivalent, or a test is missing.
+the tree holds it while the tests of its folder run, those that import the module first, until one fails. Prints what
+became of each mutant, and the share that was noticed. A survivor is equivalent, or a test is missing.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -215,10 +216,10 @@ def main() -> int:
         for n in range(options.jobs):
             trees.put(_copied(Path(place, str(n))))
 
-        def one(mutant: Mutant) -> bool:
-            tree = trees.get()
+        def one(mutant: Mutant) -> tuple[bool, float]:
+            tree, began = trees.get(), time.monotonic()
             try:
-                return is_noticed(mutant, tree)
+                return is_noticed(mutant, tree), time.monotonic() - began
             finally:
                 trees.put(tree)
 
@@ -228,10 +229,11 @@ def main() -> int:
             chosen = random.Random(options.seed).sample(every, min(options.mutants, len(every)))
             noticed = 0
             with ThreadPoolExecutor(options.jobs) as executor:
-                for mutant, is_seen in zip(chosen, executor.map(one, chosen), strict=True):
+                for mutant, (is_seen, seconds) in zip(chosen, executor.map(one, chosen), strict=True):
                     noticed += is_seen
-                    if not is_seen:
-                        print(f"{mutant.path}:{mutant.line}: {mutant.change}", file=sys.stderr, flush=True)
+                    outcome = "noticed" if is_seen else "SURVIVED"
+                    line = f"{outcome} {seconds:4.0f} s {mutant.path}:{mutant.line}: {mutant.change}"
+                    print(line, file=sys.stderr, flush=True)
             print(f"| {folder} | {len(chosen)} of {len(every)} | {noticed} | {noticed / len(chosen):.0%} |", flush=True)
     return 0
 
