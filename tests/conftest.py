@@ -225,7 +225,7 @@ def hashpivot(tmp_path: Path) -> Hashpivot:
 
 @pytest.fixture(scope="session")
 def published_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a demo publication whose last day is in capitulation, with a burst."""
+    """Folder of a demo publication whose last day is a squeeze, with a burst."""
     settings = Settings(home=tmp_path_factory.mktemp("demo"))
-    pipeline.run_all(plan.plan(settings, read_profile("demo"), day=date(2026, 11, 25)))
+    pipeline.run_all(plan.plan(settings, read_profile("demo"), day=date(2026, 11, 7)))
     return settings.published

@@ -278,8 +278,8 @@ def test_run_of_another_profile_hides_nothing(tmp_path: Path) -> None:
 
 def test_snapshot_shows_the_publication(published_demo: Path) -> None:
     shown = read_snapshot(published_demo)
-    assert (shown.profile, shown.last_day, shown.state) == ("demo", date(2026, 11, 25), "capitulation")
-    assert shown.bursts[-1] == date(2026, 11, 25)
+    assert (shown.profile, shown.last_day, shown.state) == ("demo", date(2026, 11, 7), "squeeze")
+    assert shown.bursts[-1] == date(2026, 11, 7)
     assert len(shown.deals) == len(set(shown.deals)) > 40
 
 

@@ -14,7 +14,7 @@ from schemas.freshness import Freshness, Late
 
 def test_brief_has_state_move_quality_revisions_and_coverage(published_demo: Path) -> None:
     page = brief.markdown(brief.read(published_demo))
-    assert page.startswith("# Bitcoin miners on 2026-11-25: capitulation\n")
+    assert page.startswith("# Bitcoin miners on 2026-11-07: squeeze\n")
     headings = [line[3:] for line in page.splitlines() if line.startswith("## ")]
     assert headings == ["What moved the score", "Data quality", "Revisions", "Coverage"]
     assert "No source changed a value." in page
@@ -30,8 +30,8 @@ def test_moves_of_the_parts_add_up_to_that_of_the_score(published_demo: Path) ->
 def test_figures_are_those_of_the_table(published_demo: Path) -> None:
     with duckdb.connect(str(published_demo / "hashpivot.duckdb"), read_only=True) as reader:
         (price, before), *_ = reader.execute(
-            "select price_usd, (select price_usd from capitulation_daily where day = '2026-10-26') "
-            "from capitulation_daily where day = '2026-11-25'"
+            "select price_usd, (select price_usd from capitulation_daily where day = '2026-10-08') "
+            "from capitulation_daily where day = '2026-11-07'"
         ).fetchall()
     (row,) = [row for row in brief.figures(brief.read(published_demo)) if row["Figure"] == "Price"]
     assert row["Value"] == f"{price:,.0f} USD"
@@ -53,13 +53,13 @@ def test_unknown_stands_where_a_day_has_no_value(published_demo: Path) -> None:
 
 def test_source_that_is_behind_is_named(published_demo: Path) -> None:
     report = brief.read(published_demo)
-    sources = [dict(row) | {"last_day": date(2026, 11, 19)} for row in report.sources if row["last_day"]]
+    sources = [dict(row) | {"last_day": date(2026, 11, 1)} for row in report.sources if row["last_day"]]
     assert "**6 days behind**" in brief.markdown(dataclasses.replace(report, sources=sources))
-    assert "Data up to 2026-11-25, for the run of 2026-11-25." in brief.markdown(report)
-    late = Late(source="simulated", last_day=date(2026, 11, 19), days_behind=6, allowed_lag_days=1)
-    reached = Freshness(through=date(2026, 11, 25), described_until=late.last_day, late=(late,))
+    assert "Data up to 2026-11-07, for the run of 2026-11-07." in brief.markdown(report)
+    late = Late(source="simulated", last_day=date(2026, 11, 1), days_behind=6, allowed_lag_days=1)
+    reached = Freshness(through=date(2026, 11, 7), described_until=late.last_day, late=(late,))
     page = brief.markdown(dataclasses.replace(report, reached=reached))
-    assert "Data up to 2026-11-19, 6 days behind, for the run of 2026-11-25." in page
+    assert "Data up to 2026-11-01, 6 days behind, for the run of 2026-11-07." in page
     assert "**Late**: simulated 6 days (1 allowed)." in page
 
 
