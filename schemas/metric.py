@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import polars as pl
 
-from schemas.units import Unit
+from schemas.units import AMOUNTS, Aggregation, Unit
 
 Scalar: TypeAlias = float | int | str | bool | date | None
 Given: TypeAlias = Mapping[str, Sequence[Scalar | Sequence[int]] | Scalar]
@@ -48,6 +48,7 @@ class Metric:
     le: float | None
     labels: tuple[str, ...] | None
     history_days: int
+    aggregation: Aggregation
 
     @property
     def dtype(self) -> pl.DataType:
@@ -88,13 +89,15 @@ def metric(
     le: float | None = None,
     labels: tuple[str, ...] | None = None,
     history_days: int = 1,
+    aggregation: Aggregation = Aggregation.NONE,
 ) -> Callable[[Callable[[], pl.Expr]], Metric]:
     """Turn a function that returns an expression into the Metric of the same name.
 
     The docstring becomes the published description. `rows` names the rows that stand on a day which the expression sums
     up, None means that it reads the finished day. `null_rule` states when the value is NULL, None means never.
-    `history_days` is how many days, the present one included, the expression looks at. Raises `TypeError` when a
-    fact is missing: the description, the unit in the name, or the worked example of a derived column.
+    `history_days` is how many days, the present one included, the expression looks at. `aggregation`: how its values
+    may be added up. Raises `TypeError` when a fact is missing or contradicts another: the description, the unit in the
+    name, the worked example of a derived column, a sum of what is no amount or overlaps with the day before.
     """
 
     def build(function: Callable[[], pl.Expr]) -> Metric:
@@ -103,6 +106,10 @@ def metric(
             raise TypeError(f"metric {name} has no docstring, so its column would have no description")
         if not unit.fits(name):
             raise TypeError(f"metric {name} is in {unit.label}, so its name must end in {' or '.join(unit.endings)}")
+        if aggregation is not Aggregation.NONE and unit not in AMOUNTS:
+            raise TypeError(f"metric {name} is in {unit.label}, whose values have no sum: state none")
+        if aggregation is Aggregation.SUM and history_days > 1:
+            raise TypeError(f"metric {name} looks at {history_days} days, which overlap: state a sum of a day, or none")
         built = Metric(
             name=name,
             rows=rows,
@@ -116,6 +123,7 @@ def metric(
             le=le,
             labels=labels,
             history_days=history_days,
+            aggregation=aggregation,
         )
         if not built.is_given and not built.examples:
             raise TypeError(f"metric {name} is derived from {', '.join(built.inputs)} but has no worked example")

@@ -10,7 +10,7 @@ import polars as pl
 
 from schemas.registry_rules import DEAL_RANGES, ESCALATOR, FILING_KIND, GPU_CLOUD, Rule, address_rules
 from schemas.text import PLAIN_EXPECTED, is_plain
-from schemas.units import Unit
+from schemas.units import Aggregation, Unit
 
 CUSTOMER_CONTRACT: Final = ("contract", "extension")
 """Kinds of deal that bind a customer, so that their power and value count."""
@@ -120,6 +120,12 @@ def _within(least: date | float, most: date | float) -> Holds:
 def _usd(description: str, *, optional: bool = False, least: int = _MILLION) -> pa.Column:
     # At least a million, so that a figure typed in millions is refused.
     return _whole(description, Unit.USD.label, least, _TRILLION, optional=optional)
+
+
+def _added(column: pa.Column) -> pa.Column:
+    """A column whose values may be added up over the table's key."""
+    column.metadata |= {"aggregation": Aggregation.SUM}
+    return column
 
 
 def _megawatt(description: str) -> pa.Column:
@@ -437,7 +443,7 @@ DEAL_DELIVERY: Final = _schema(
         "deal_id": _text("Deal it belongs to, in `conversion_deal`"),
         "energised_on": _day("Day the power was on, or the day on which it is stated to be on"),
         "known_at": _known_at(),
-        "critical_it_mw": _number("Critical power the step adds", Unit.MEGAWATT.label, 0.1, _POWER_LIMIT_MW),
+        "critical_it_mw": _added(_number("Critical power the step adds", Unit.MEGAWATT.label, 0.1, _POWER_LIMIT_MW)),
         "split": _choice(
             "'stated' for the deal itself, or 'imputed': divided by us over the deals of a company's total, or dated "
             "by us where only a month is stated",
@@ -471,11 +477,13 @@ CREDIT_SUPPORT: Final = _schema(
             *BACKSTOP,
             *OTHER_SUPPORT,
         ),
-        "amount_usd": _usd(
-            "Amount or cap of the support, an increment where the notes say so; NULL where none is disclosed, 0 where "
-            "it is stated to be none",
-            least=0,
-            optional=True,
+        "amount_usd": _added(
+            _usd(
+                "Amount or cap of the support, an increment where the notes say so; NULL where none is disclosed, 0 "
+                "where it is stated to be none",
+                least=0,
+                optional=True,
+            )
         ),
         "announced_on": _day("Day it became public", optional=True),
         "known_at": _known_at(optional=True),
@@ -529,7 +537,7 @@ CAPEX_QUARTER: Final = _schema(
         "fiscal_year": _whole("The company's own fiscal year", "year", 2009, 2049),
         "fiscal_quarter": _choice("The company's own fiscal quarter", "Q1", "Q2", "Q3", "Q4"),
         "period_end": _day("Last day of the quarter; use it to align companies"),
-        "capex_usd": _usd("Capital expenditure of the quarter"),
+        "capex_usd": _added(_usd("Capital expenditure of the quarter")),
         "basis": _choice(
             "What is counted: 'cash_purchases' of property and equipment, the same net of proceeds and incentives, "
             "or with the principal paid on finance leases",

@@ -12,7 +12,7 @@ import polars as pl
 from schemas.check import Check
 from schemas.metric import Metric
 from schemas.series import Group
-from schemas.units import Unit
+from schemas.units import Aggregation, Unit
 
 Tables: TypeAlias = Mapping[str, pl.DataFrame]
 """Frames by the name of their table."""
@@ -66,6 +66,7 @@ class Column:
     error: str
     null_rule: str | None
     inputs: tuple[str, ...]
+    aggregation: Aggregation
 
     def comment(self) -> str:
         """All of it in one paragraph."""
@@ -109,6 +110,7 @@ class Table:
                 error=m.error,
                 null_rule=m.null_rule,
                 inputs=m.inputs,
+                aggregation=m.aggregation,
             )
             for m in self.metrics
         )
@@ -159,6 +161,7 @@ def _reference_columns(schema: pa.DataFrameSchema) -> Iterator[Column]:
             error="As good as the source named in the row.",
             null_rule="NULL when the source does not say." if column.nullable else None,
             inputs=(),
+            aggregation=(column.metadata or {}).get("aggregation", Aggregation.NONE),
         )
 
 

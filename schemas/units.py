@@ -1,6 +1,6 @@
 """The closed list of units, each with the endings a column in that unit may have."""
 
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Final
 
 import polars as pl
@@ -15,6 +15,17 @@ TERAHASH_PER_EXAHASH: Final = 10**6
 GIGAHASH_PER_EXAHASH: Final = 10**9
 PETAHASH_PER_EXAHASH: Final = 10**3
 PERCENT: Final = 100
+
+
+class Aggregation(StrEnum):
+    """Over which parts of its table's key the values of a column may be added up without counting anything twice."""
+
+    SUM = "sum"
+    """Over any part."""
+    SUM_OF_DAY = "sum of a day"
+    """Over all but the day: what stands, or a window that overlaps with that of the day before."""
+    NONE = "none"
+    """Over none: a ratio, a price, a mean, or an amount of which others are a part."""
 
 
 class Unit(Enum):
@@ -60,3 +71,7 @@ class Unit(Enum):
     def fits(self, name: str) -> bool:
         """Whether a column of this unit may be called `name`."""
         return any(name == ending or name.endswith(ending) for ending in self.endings)
+
+
+AMOUNTS: Final = frozenset({Unit.BTC, Unit.SAT, Unit.USD, Unit.COUNT, Unit.MEGAWATT, Unit.EXAHASH_PER_SECOND})
+"""Units whose values may be added up, if the column says so."""

@@ -8,9 +8,14 @@ import polars as pl
 
 from schemas.check import CheckFacts
 from schemas.table import Table
+from schemas.units import Aggregation
 
 PAGE: Final = Path(__file__).with_name("DICTIONARY.md")
 QUALITY_PAGE: Final = Path(__file__).parents[1] / "docs" / "quality.md"
+_ADDED: Final = {
+    Aggregation.SUM: "over any part of the key",
+    Aggregation.SUM_OF_DAY: "within a day, but not over days",
+}
 _EFFECTS: Final = {"error": "stops", "warning": "warns", "notice": "states"}
 
 
@@ -29,6 +34,7 @@ def columns_frame(
                 "position": position,
                 "data_type": str(types[table.name][column.name]),
                 "unit": column.unit,
+                "aggregation": column.aggregation.value,
                 "description": column.description,
                 "error": column.error,
                 "null_rule": column.null_rule,
@@ -53,6 +59,9 @@ def page(facts: Sequence[Table]) -> str:
     ]
     for table in facts:
         lines += ["", f"## {table.name}", "", table.description, "", f"Key: {', '.join(table.key) or 'none'}.", ""]
+        for aggregation, over in _ADDED.items():
+            if added := [f"`{column.name}`" for column in table.columns if column.aggregation is aggregation]:
+                lines += [f"Add up {over}: {', '.join(added)}.", ""]
         lines += ["| column | unit | meaning | how wrong, and when | NULL | made from |", "|---|---|---|---|---|---|"]
         for column in table.columns:
             cells = (

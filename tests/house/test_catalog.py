@@ -11,10 +11,10 @@ import polars as pl
 import pytest
 
 import transforms.metrics
-from schemas.metric import Metric
+from schemas.metric import Metric, metric
 from schemas.series import SERIES
 from schemas.table import Origin
-from schemas.units import Unit
+from schemas.units import Aggregation, Unit
 from transforms.catalog import PUBLISHED, TABLES
 from transforms.lineage import column_sources
 from transforms.tables.capitulation_daily import TABLE as CAPITULATION_DAILY
@@ -221,3 +221,20 @@ def test_figures_of_security_and_conversion_are_traced_to_whoever_stated_them() 
     assert traced["conversion_daily", "deal_count"] == "registry"
     assert traced["conversion_daily", "share_removed_low_pct"] == "node,registry"
     assert traced["conversion_daily", "mining_usd_per_mw_year"] == "coinmetrics_export,node,registry"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"unit": Unit.PERCENT, "aggregation": Aggregation.SUM_OF_DAY}, "is in percent, whose values have no sum"),
+        ({"unit": Unit.BTC, "aggregation": Aggregation.SUM, "history_days": 30}, "looks at 30 days, which overlap"),
+    ],
+)
+def test_sum_of_what_cannot_be_added_up_is_refused_where_it_is_declared(changes, message: str) -> None:
+    def amount() -> pl.Expr:
+        """An amount."""
+        return pl.col("amount")
+
+    amount.__name__ += changes["unit"].endings[0]
+    with pytest.raises(TypeError, match=message):
+        metric(error="Exact.", null_rule=None, **changes)(amount)

@@ -3,7 +3,7 @@
 import polars as pl
 
 from schemas.metric import Example, metric
-from schemas.units import SAT_PER_BTC, Unit
+from schemas.units import SAT_PER_BTC, Aggregation, Unit
 from transforms.metrics.miner_flows import LABELS_ERROR, LOWER_BOUND
 from transforms.windows import ratio
 
@@ -15,6 +15,7 @@ FRESH_RULE = "NULL when a block does not state what its transactions spend of co
 @metric(
     unit=Unit.BTC,
     error=FOUND,
+    aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
     examples=[Example(given={"outflow_sat": 6_000_000_000}, gives=60.0, source="100 in, 39.99 back, 0.01 fee")],
@@ -27,6 +28,7 @@ def outflow_btc() -> pl.Expr:
 @metric(
     unit=Unit.COUNT,
     error=FOUND,
+    aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
     examples=[Example(given={"outflow_tx_count": 12}, gives=12)],
@@ -63,6 +65,7 @@ def outflow_top10_btc() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error=FOUND,
+    aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
     examples=[Example(given={"inflow_sat": 46_025_000_000}, gives=460.25)],
@@ -75,6 +78,7 @@ def inflow_btc() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error="Exact but for one satoshi a transaction that others spend in too.",
+    aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
     examples=[Example(given={"fee_sat": 5_000_000}, gives=0.05)],
@@ -87,6 +91,7 @@ def fee_btc() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error=FOUND,
+    aggregation=Aggregation.SUM,
     null_rule=None,
     examples=[Example(given={"inflow_btc": 460.25, "outflow_btc": 400.0, "fee_btc": 0.05}, gives=60.2, within=1e-9)],
 )
@@ -98,6 +103,7 @@ def netflow_btc() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error=FOUND + "Holds buyers of miners' coins as well.",
+    aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
     examples=[Example(given={"one_hop_outflow_sat": 250_000_000}, gives=2.5)],
@@ -110,6 +116,7 @@ def one_hop_outflow_btc() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error=LABELS_ERROR,
+    aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
     examples=[Example(given={"coinbase_direct_to_exchange_sat": 312_500_000}, gives=3.125)],
@@ -122,6 +129,7 @@ def coinbase_direct_to_exchange_btc() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND,
+    aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
     examples=[Example(given={"to_exchange_sat": 1_500_000_000}, gives=15.0)],
@@ -134,6 +142,7 @@ def outflow_to_exchange_btc() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND,
+    aggregation=Aggregation.SUM,
     null_rule=FRESH_RULE,
     ge=0,
     examples=[
@@ -149,6 +158,7 @@ def outflow_to_exchange_fresh_btc() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND + " Holds buyers of miners' coins as well.",
+    aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
     examples=[Example(given={"one_hop_to_exchange_sat": 200_000_000}, gives=2.0)],

@@ -6,7 +6,7 @@ import polars as pl
 
 from schemas.metric import Example, Metric, metric
 from schemas.registry import CONVERSION_DEAL, CUSTOMER_CONTRACT, UNVERIFIED, VERIFIED
-from schemas.units import Unit
+from schemas.units import AMOUNTS, Aggregation, Unit
 
 STATED: Final = "As the registry has it: see source_url and confidence."
 NAMED: Final = "The name at the last edit of the registry: `company_name` has earlier ones."
@@ -30,6 +30,8 @@ def as_in_registry(name: str) -> Metric:
         le=None,
         labels=None,
         history_days=1,
+        # One row a deal: its power and its money count once.
+        aggregation=Aggregation.SUM if unit in AMOUNTS else Aggregation.NONE,
     )
 
 

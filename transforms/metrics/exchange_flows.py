@@ -3,7 +3,7 @@
 import polars as pl
 
 from schemas.metric import Example, metric
-from schemas.units import SAT_PER_BTC, Unit
+from schemas.units import SAT_PER_BTC, Aggregation, Unit
 from transforms.metrics.miner_flows import LABELS_ERROR, LOWER_BOUND
 from transforms.windows import ratio
 
@@ -25,6 +25,7 @@ def pool() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND,
+    aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
     examples=[Example(given={"transfer_sat": 48_000_000_000}, gives=480.0)],
@@ -73,6 +74,7 @@ def miner_to_exchange_top10_btc() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND,
+    aggregation=Aggregation.SUM,
     null_rule=SINGLE_ONLY,
     ge=0,
     examples=[Example(given={"fresh_sat": 312_500_000}, gives=3.125), Example(given={"fresh_sat": None}, gives=None)],
@@ -85,6 +87,7 @@ def miner_to_exchange_fresh_btc() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND + " Holds buyers of miners' coins as well.",
+    aggregation=Aggregation.SUM,
     null_rule=SINGLE_ONLY,
     ge=0,
     examples=[

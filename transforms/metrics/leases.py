@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from schemas.metric import Example, Scalar, metric
 from schemas.registry import LEASE_TYPES
 from schemas.registry_rules import GPU_CLOUD
-from schemas.units import PERCENT, Unit
+from schemas.units import PERCENT, Aggregation, Unit
 from transforms.metrics.economics import HOURS_PER_YEAR
 from transforms.windows import ratio
 
@@ -68,7 +68,7 @@ def confidence() -> pl.Expr:
     return pl.col("confidence")
 
 
-@metric(unit=Unit.MEGAWATT, error=STATED, null_rule="NULL where not stated.", ge=0)
+@metric(unit=Unit.MEGAWATT, error=STATED, aggregation=Aggregation.SUM, null_rule="NULL where not stated.", ge=0)
 def critical_it_mw() -> pl.Expr:
     """Power for servers, storage and network."""
     return pl.col("critical_it_mw")
@@ -83,6 +83,7 @@ def term_years() -> pl.Expr:
 @metric(
     unit=Unit.MEGAWATT,
     error="Imputed where gross_mw_is_imputed: ratios of 1.10 to 1.45 are seen.",
+    aggregation=Aggregation.SUM,
     null_rule="NULL when neither gross nor critical power is stated.",
     ge=0,
     examples=[
@@ -154,6 +155,7 @@ def contract_gross_usd_per_mw_year() -> pl.Expr:
 @metric(
     unit=Unit.USD,
     error=f"{ASSUMED} Stated by few: see cost_is_assumed.",
+    aggregation=Aggregation.SUM,
     null_rule="NULL when the critical power is not stated and no cost is.",
     ge=0,
     examples=[
@@ -264,6 +266,7 @@ def _comparable(value: pl.Expr) -> pl.Expr:
 @metric(
     unit=Unit.USD,
     error=ASSUMED,
+    aggregation=Aggregation.SUM,
     null_rule=NO_VALUE,
     ge=-1e12,
     examples=[
@@ -353,6 +356,7 @@ NO_MINING: Final = "NULL when the value of the lease is, or where it is not know
 @metric(
     unit=Unit.USD,
     error=f"{ASSUMED} Hashprice stays as it is.",
+    aggregation=Aggregation.SUM,
     null_rule=NO_MINING,
     ge=-1e12,
     examples=[Example(given=MINING | {"forgone_mining_usd_year": 8.76e6}, gives=0.9124e9)],
@@ -365,6 +369,7 @@ def npv_after_mining_usd() -> pl.Expr:
 @metric(
     unit=Unit.USD,
     error=ASSUMED,
+    aggregation=Aggregation.SUM,
     null_rule=NO_MINING,
     ge=-1e12,
     examples=[Example(given=MINING | PRICES, gives=1.0e9, source="at 48 USD/MWh the mine would be off")],
@@ -377,6 +382,7 @@ def npv_after_mining_hashprice_less_20_usd() -> pl.Expr:
 @metric(
     unit=Unit.USD,
     error=ASSUMED,
+    aggregation=Aggregation.SUM,
     null_rule=NO_MINING,
     ge=-1e12,
     examples=[Example(given=MINING | PRICES, gives=0.6496e9, source="40 USD/MWh of margin on 100 MW for 10 years")],

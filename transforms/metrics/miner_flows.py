@@ -3,7 +3,7 @@
 import polars as pl
 
 from schemas.metric import Example, metric
-from schemas.units import SAT_PER_BTC, Unit
+from schemas.units import SAT_PER_BTC, Aggregation, Unit
 from transforms.windows import mean_over, ratio, sd_over, sum_over
 
 YEAR_DAYS = 365
@@ -19,6 +19,7 @@ LOWER_BOUND = "Unlabelled exchange addresses are missing."
 @metric(
     unit=Unit.BTC,
     error=LABELS_ERROR,
+    aggregation=Aggregation.SUM,
     null_rule="NULL when the miner flow source states none.",
     ge=0,
     examples=[Example(given={"miner_outflow_sat": 6_000_000_000.0}, gives=60.0, source="100 in, 39.99 back, 0.01 fee")],
@@ -31,6 +32,7 @@ def miner_outflow_btc() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error=LABELS_ERROR + "Wallets that gain or lose their label count as coins that moved.",
+    aggregation=Aggregation.SUM,
     null_rule="NULL when the miner flow source states neither a netflow nor both inflow and outflow.",
     examples=[
         Example(
@@ -66,6 +68,7 @@ def miner_reserve_btc() -> pl.Expr:
 @metric(
     unit=Unit.USD,
     error=LABELS_ERROR,
+    aggregation=Aggregation.SUM,
     null_rule="NULL when the outflow or the price is.",
     ge=0,
     examples=[Example(given={"miner_outflow_btc": 60.0, "price_usd": 66_000.0}, gives=3_960_000.0)],
@@ -118,6 +121,7 @@ def mpi_zscore() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND,
+    aggregation=Aggregation.SUM,
     null_rule="NULL when the miner flow source states none.",
     ge=0,
     examples=[Example(given={"miner_to_exchange_sat": 48_000_000_000.0}, gives=480.0)],
@@ -130,6 +134,7 @@ def miner_to_exchange_btc() -> pl.Expr:
 @metric(
     unit=Unit.COUNT,
     error=LABELS_ERROR + LOWER_BOUND,
+    aggregation=Aggregation.SUM,
     null_rule="NULL when the miner flow source states none.",
     ge=0,
 )

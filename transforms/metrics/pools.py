@@ -5,7 +5,7 @@ from datetime import date
 import polars as pl
 
 from schemas.metric import Example, metric
-from schemas.units import PERCENT, Unit
+from schemas.units import PERCENT, Aggregation, Unit
 from transforms.windows import ratio
 
 SAME_DAY = [date(2024, 6, 1)] * 2
@@ -18,7 +18,7 @@ def pool() -> pl.Expr:
     return pl.col("pool")
 
 
-@metric(unit=Unit.COUNT, error=ATTRIBUTION_ERROR, null_rule=None, ge=0)
+@metric(unit=Unit.COUNT, error=ATTRIBUTION_ERROR, aggregation=Aggregation.SUM, null_rule=None, ge=0)
 def block_count() -> pl.Expr:
     """Blocks of the pool on the day."""
     return pl.col("block_count")
@@ -37,13 +37,25 @@ def block_share_pct() -> pl.Expr:
     return PERCENT * ratio(pl.col("block_count"), pl.col("block_count").sum().over("day"))
 
 
-@metric(unit=Unit.COUNT, error=ATTRIBUTION_ERROR, null_rule="NULL until 4,320 blocks are known.", ge=0)
+@metric(
+    unit=Unit.COUNT,
+    error=ATTRIBUTION_ERROR,
+    aggregation=Aggregation.SUM_OF_DAY,
+    null_rule="NULL until 4,320 blocks are known.",
+    ge=0,
+)
 def block_4320_count() -> pl.Expr:
     """Blocks of the pool among the 4,320 up to the last block of the day, about thirty days."""
     return pl.col("block_4320_count")
 
 
-@metric(unit=Unit.COUNT, error=ATTRIBUTION_ERROR, null_rule="NULL until 1,008 blocks are known.", ge=0)
+@metric(
+    unit=Unit.COUNT,
+    error=ATTRIBUTION_ERROR,
+    aggregation=Aggregation.SUM_OF_DAY,
+    null_rule="NULL until 1,008 blocks are known.",
+    ge=0,
+)
 def block_1008_count() -> pl.Expr:
     """Blocks of the pool among the 1,008 up to the last block of the day, about seven days."""
     return pl.col("block_1008_count")

@@ -3,7 +3,7 @@
 import polars as pl
 
 from schemas.metric import Example, metric
-from schemas.units import PERCENT, SAT_PER_BTC, Unit
+from schemas.units import PERCENT, SAT_PER_BTC, Aggregation, Unit
 from transforms.windows import mean_over, ratio
 
 SPEC_DAY = {"issuance_sat": 45_625_000_000.0, "fees_sat": 400_000_000.0}
@@ -27,6 +27,7 @@ def price_usd() -> pl.Expr:
 @metric(
     unit=Unit.COUNT,
     error="Exact for final days.",
+    aggregation=Aggregation.SUM,
     null_rule="NULL when the chain source states none, or holds only a part of the day's blocks.",
     ge=0,
 )
@@ -38,6 +39,7 @@ def block_count() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error="Exact to the satoshi for final days.",
+    aggregation=Aggregation.SUM,
     null_rule="NULL when the chain source states none.",
     ge=0,
     examples=[Example(given={"issuance_sat": 45_625_000_000.0}, gives=456.25, source="146 blocks of 3.125 BTC")],
@@ -50,6 +52,7 @@ def issuance_btc() -> pl.Expr:
 @metric(
     unit=Unit.USD,
     error="As good as the one daily price; block-level pricing differs by several percent on violent days.",
+    aggregation=Aggregation.SUM,
     null_rule="NULL when issuance or price is.",
     ge=0,
     examples=[
@@ -70,6 +73,7 @@ def issuance_usd() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error="Exact for final days; fees paid outside the chain are invisible.",
+    aggregation=Aggregation.SUM,
     null_rule="NULL when the chain source states none.",
     ge=0,
     examples=[
@@ -84,6 +88,7 @@ def fees_btc() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error="Exact to the satoshi for final days.",
+    aggregation=Aggregation.SUM,
     null_rule="NULL when issuance or fees are.",
     ge=0,
     examples=[Example(given=SPEC_DAY, gives=460.25)],
@@ -96,6 +101,7 @@ def miner_revenue_btc() -> pl.Expr:
 @metric(
     unit=Unit.USD,
     error="As good as the one daily price.",
+    aggregation=Aggregation.SUM,
     null_rule="NULL when revenue in BTC or the price is.",
     ge=0,
     examples=[Example(given={"miner_revenue_btc": 460.25, "price_usd": 66_000.0}, gives=30_376_500.0)],

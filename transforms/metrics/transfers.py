@@ -3,7 +3,7 @@
 import polars as pl
 
 from schemas.metric import Example, metric
-from schemas.units import SAT_PER_BTC, Unit
+from schemas.units import SAT_PER_BTC, Aggregation, Unit
 from transforms.metrics.miner_flows import LABELS_ERROR, LOWER_BOUND
 
 READ_OFF = "Exact: read off the chain."
@@ -53,7 +53,7 @@ def hop_count() -> pl.Expr:
     return pl.col("hop")
 
 
-@metric(unit=Unit.SAT, error=LABELS_ERROR + SHARED, null_rule=None, ge=0)
+@metric(unit=Unit.SAT, error=LABELS_ERROR + SHARED, aggregation=Aggregation.SUM, null_rule=None, ge=0)
 def transfer_sat() -> pl.Expr:
     """Coins that the transaction carried from the miners to the exchange."""
     return pl.col("transfer_sat")
@@ -62,6 +62,7 @@ def transfer_sat() -> pl.Expr:
 @metric(
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND,
+    aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
     examples=[Example(given={"transfer_sat": 150_000_000}, gives=1.5)],
@@ -74,6 +75,7 @@ def transfer_btc() -> pl.Expr:
 @metric(
     unit=Unit.SAT,
     error=LABELS_ERROR + SHARED,
+    aggregation=Aggregation.SUM,
     null_rule="NULL when the node did not state which spent outputs a coinbase made.",
     ge=0,
 )

@@ -8,10 +8,10 @@ create table meta.tables (
 comment on table meta.tables is 'One row a published table: what a row is, its key, how much there is, from whom, under which terms. Rows after described_until lack a main column, so that they are not final.';
 
 create table meta.columns (
-    table_name varchar, column_name varchar, position integer, data_type varchar, unit varchar,
+    table_name varchar, column_name varchar, position integer, data_type varchar, unit varchar, aggregation varchar,
     description varchar, error varchar, null_rule varchar, inputs varchar, sources varchar
 );
-comment on table meta.columns is 'One row a published column: unit, meaning, how wrong it can be, when it is NULL, what it is made from.';
+comment on table meta.columns is 'One row a published column: unit, over which parts of the key its values may be added up (sum: any; sum of a day: all but the day; none), meaning, how wrong it can be, when it is NULL, what it is made from.';
 
 create table meta.sources (
     source varchar, title varchar, licence varchar, delay varchar, trust varchar, address varchar,
