@@ -64,10 +64,17 @@ _ALL: Final = (
         le=1e12,
     ),
     Series(
+        "reported_issuance_usd",
+        Group.CHAIN,
+        Unit.USD,
+        "Issuance in USD as the vendor computes it, for checks and where its parts are not stated",
+        le=1e12,
+    ),
+    Series(
         "reported_hashrate_ehs",
         Group.CHAIN,
         Unit.EXAHASH_PER_SECOND,
-        "Hash rate as the vendor computes it, for checks",
+        "Hash rate as the vendor computes it, for checks and where its parts are not stated",
         le=1e9,
     ),
     Series("supply_sat", Group.CHAIN, Unit.SAT, "Coins issued up to the end of the day", le=_SUPPLY_SAT),

@@ -258,6 +258,7 @@ RENAMED = [
     ("time,PriceUSD,blkcnt,IssTotNtv", "2024-06-01,5,144,450", "blkcnt", "column BlkCnt"),
     ("time,priceusd,blkcnt,isstotntv", "2024-06-01,5,144,450", "priceusd", "column PriceUSD"),
     ("Time,PriceUSD,BlkCnt,IssTotNtv", "2024-06-01,5,144,450", "Time", "column time"),
+    ("Date,PriceUSD,BlkCnt,DiffMean", "2024-06-01,5,144,450", "Date", "column date"),
     ("date,miner outflow (total)", "2024-06-01,5", "miner outflow (total)", "column Miner Outflow (Total)"),
     (
         "date,Miner to exchange flow (Total)",
@@ -266,6 +267,20 @@ RENAMED = [
         "column Miner to Exchange Flow (Total)",
     ),
 ]
+
+
+class TestCoinMetricsLayouts:
+    def test_layout_of_2019_calls_the_day_date_and_states_the_difficulty(self, tmp_path):
+        put(tmp_path, "btc.csv", "date,BlkCnt,DiffMean,PriceUSD", "2019-06-01,,,", "2019-06-02,144,7.4e12,8500")
+        assert ("difficulty", date(2019, 6, 2), 7.4e12) in rows_of(tmp_path)
+
+    def test_narrow_file_is_read_and_what_it_lacks_is_named(self, tmp_path):
+        put(tmp_path, "btc.csv", "time,IssTotUSD,HashRate,FeeTotNtv", "2024-06-01,27000000.5,600000000,1.5")
+        (batch,), (notice,) = observed(tmp_path)
+        assert batch.rows["series"].to_list() == ["fees_sat", "reported_hashrate_ehs", "reported_issuance_usd"]
+        assert notice.message == (
+            "has no column PriceUSD, BlkCnt, IssTotNtv, SplyCur, FlowInExNtv, FlowOutExNtv, SplyExNtv"
+        )
 
 
 class TestRenamedColumn:

@@ -56,7 +56,7 @@ def test_flows_of_cryptoquant_end_with_the_last_whole_day(values, observed):
 
 def test_all_series_the_files_hold_are_stated(values):
     counts = dict(values.group_by("source").agg(pl.col("series").n_unique()).iter_rows())
-    assert counts == {"coinmetrics_export": 9, "cryptoquant_export": 18}
+    assert counts == {"coinmetrics_export": 10, "cryptoquant_export": 18}
 
 
 def test_miners_sent_this_much_to_exchanges_in_january_2026(values):

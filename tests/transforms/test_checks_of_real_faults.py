@@ -261,7 +261,7 @@ def test_long_gap_of_early_years_is_named(sound: Inputs) -> None:
 def test_series_that_is_wrong_is_named_with_its_weeks(sound: Inputs) -> None:
     broken = found(scaled(VENDOR, OUTFLOW, 1e3, last(VENDOR, 322))(sound))
     detail = broken[own_scale.LEVEL.name].detail
-    assert detail.startswith("1 of 22 series broken: miner_outflow_sat: ")
+    assert detail.startswith("1 of 23 series broken: miner_outflow_sat: ")
     assert "26 of 640 weeks broken: 2025-05-25" in detail
 
 

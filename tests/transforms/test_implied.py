@@ -62,6 +62,16 @@ def test_growth_of_the_supply_is_the_last_resort() -> None:
     assert found.days["issuance_sat"].to_list() == [None, 50e8, None, None, 50e8]
 
 
+def test_issuance_in_dollars_and_one_of_its_factors_give_the_other() -> None:
+    found = resolved(reported_issuance_usd=[None, 4_000.0], price_usd=[None, 40.0])
+    assert (found.days["issuance_sat"][-1], found.computed) == (
+        100e8,
+        {"issuance_sat": "issuance in USD over the price"},
+    )
+    found = resolved(reported_issuance_usd=[None, 4_000.0], issuance_sat=[50e8, 100e8])
+    assert (found.days["price_usd"][-1], list(found.computed)) == (40.0, ["price_usd"])
+
+
 def test_difficulty_is_what_the_vendor_made_its_hash_rate_of() -> None:
     hashrate = 135 * 13_912_524_048_945.94 * 2**32 / 86_400 / 1e18
     found = resolved(reported_hashrate_ehs=[hashrate, 0.0], block_count=[135.0, 0.0])

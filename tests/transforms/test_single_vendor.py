@@ -133,3 +133,64 @@ def test_price_of_cryptoquants_rewards_is_the_market_price(cryptoquant: Built, s
     assert apart.len() > 4_800
     assert apart.median() < 0.01
     assert apart.quantile(0.95) < 0.05
+
+
+def coinmetrics_rows(shared_data: Path) -> pl.DataFrame:
+    return pl.read_csv(shared_data / "coinmetrics" / "btc.csv", infer_schema_length=None)
+
+
+@pytest.fixture(scope="module")
+def narrow(shared_data: Path, tmp_path_factory: pytest.TempPathFactory, inputs_of: Callable[..., Inputs]) -> Built:
+    """Coin Metrics' file with three of its columns, none of them a price or a count of blocks."""
+    folder = tmp_path_factory.mktemp("narrow")
+    written(folder, "btc.csv", coinmetrics_rows(shared_data).select("time", "IssTotUSD", "HashRate", "FeeTotNtv"))
+    return built_from(folder, inputs_of)
+
+
+def test_narrow_file_gives_puell_fees_and_the_side_of_hash_rate(narrow: Built) -> None:
+    assert on(narrow, date(2026, 2, 3))["puell_issuance_ratio"] == pytest.approx(0.6864, abs=0.0005)
+    fifth = on(narrow, FIFTH)
+    assert fifth["hash_ribbon_spread_pct"] == pytest.approx(-5.08, abs=0.01)
+    assert fifth["fees_btc"] == pytest.approx(5.6, abs=1)
+    assert fifth["hashrate_ehs"] is not None
+    assert failed(narrow.checks) == []
+
+
+def test_narrow_file_gives_no_score_and_the_reason_is_the_price(narrow: Built) -> None:
+    days = narrow.tables["capitulation_daily"]
+    assert days["price_usd"].null_count() == days["capitulation_score"].null_count() == days.height
+    reasons = narrow.nulls.filter(pl.col("column_name").is_in(["price_usd", "miner_revenue_usd"]))
+    assert "no observation of price_usd" in reasons["reason"].to_list()
+
+
+@pytest.fixture(scope="module")
+def layout_of_2019(
+    shared_data: Path, tmp_path_factory: pytest.TempPathFactory, inputs_of: Callable[..., Inputs]
+) -> Built:
+    """Coin Metrics' file as it was in 2019: the day is called `date`, difficulty is stated, hash rate is not."""
+    folder = tmp_path_factory.mktemp("old")
+    difficulty = export_of(shared_data / "cryptoquant", "Difficulty").rename({"Difficulty": "DiffMean"})
+    rows = coinmetrics_rows(shared_data).rename({"time": "date"}).filter(pl.col("date") < "2020")
+    columns = ["date", "BlkCnt", "DiffMean", "FeeTotNtv", "IssTotNtv", "IssTotUSD", "PriceUSD", "SplyCur"]
+    written(folder, "btc.csv", rows.join(difficulty, on="date", how="left").select(columns))
+    return built_from(folder, inputs_of)
+
+
+def test_layout_of_2019_gives_a_score(layout_of_2019: Built) -> None:
+    low = on(layout_of_2019, date(2018, 12, 15))
+    assert low["difficulty"] == pytest.approx(5_646_403_851_534.72)
+    assert low["capitulation_score"] is not None
+    assert "capitulation" in str(low["capitulation_state"])
+    assert failed(layout_of_2019.checks) == []
+
+
+def test_todays_file_of_coin_metrics_alone_gives_a_score(
+    shared_data: Path, tmp_path: Path, inputs_of: Callable[..., Inputs], layout_of_2019: Built
+) -> None:
+    """It states no difficulty, which is the inverse of its own hash rate."""
+    (tmp_path / "btc.csv").symlink_to(shared_data / "coinmetrics" / "btc.csv")
+    built = built_from(tmp_path, inputs_of)
+    assert on(built, FIFTH)["capitulation_score"] is not None
+    day = date(2018, 12, 15)
+    assert on(built, day)["difficulty"] == pytest.approx(on(layout_of_2019, day)["difficulty"], rel=1e-9)
+    assert failed(built.checks) == []

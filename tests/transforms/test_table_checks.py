@@ -236,8 +236,10 @@ def test_hash_rate_that_is_wrong_in_the_last_month_is_not_hidden_by_years() -> N
     years = pl.DataFrame({"day": pl.date_range(FIRST, FIRST + timedelta(days=699), eager=True)})
     wrong = pl.when(pl.col("day") > FIRST + timedelta(days=679)).then(900.0).otherwise(600.0)
     reported = years.with_columns(reported_hashrate_ehs=wrong)
-    check, lately = check_reported_hashrate(reported, years.with_columns(hashrate_ehs=pl.lit(600.0)))
+    ours = years.with_columns(hashrate_ehs=pl.lit(600.0), block_count=pl.lit(144), difficulty=pl.lit(8e13))
+    check, lately = check_reported_hashrate(reported, ours)
     assert (check.passed, lately.passed) == (True, False)
+    assert list(check_reported_hashrate(reported, ours.with_columns(difficulty=pl.lit(None)))) == []
 
 
 def test_hash_rate_is_not_compared_where_nobody_reports_one() -> None:

@@ -18,7 +18,8 @@ class Reported:
     `tolerance`: of the median over all days; in the unit of the column, or in percent of the reported value where
     `relative`. `defined_as`: the column of ours that a supplier's figure is compared with instead, where it defines the
     figure otherwise than most. `same_supplier_as`: the series that our figure is made of; the levels of two vendors'
-    flows differ by 100 %, so a figure from another one's is compared without any claim.
+    flows differ by 100 %, so a figure from another one's is compared without any claim. `made_of`: series of which ours
+    is computed; where one is unknown ours is the vendor's own, and is not compared.
     """
 
     title: str
@@ -28,6 +29,7 @@ class Reported:
     relative: bool = False
     defined_as: Mapping[str, str] = field(default_factory=dict)
     same_supplier_as: str | None = None
+    made_of: tuple[str, ...] = ()
 
 
 REPORTED: Final = (
@@ -58,6 +60,15 @@ REPORTED: Final = (
         tolerance=2,
         relative=True,
     ),
+    # A vendor's own product of two figures that it states: 3e-5 at most, where prices of cents have few digits.
+    Reported(
+        title="Issuance in USD",
+        column="issuance_usd",
+        series="reported_issuance_usd",
+        tolerance=2,
+        relative=True,
+        made_of=("issuance_sat", "price_usd"),
+    ),
 )
 
 
@@ -73,7 +84,7 @@ def check_reported(resolved: pl.DataFrame, days: pl.DataFrame, chosen: Mapping[s
         supplier = chosen[each.series]
         column = each.defined_as.get(supplier, each.column)
         compared = (
-            resolved.select("day", each.series)
+            resolved.select("day", each.series, *each.made_of)
             .drop_nulls()
             .join(days.select("day", column).drop_nulls(), on="day", how="inner", validate="1:1")
         )
@@ -104,11 +115,12 @@ def check_reported(resolved: pl.DataFrame, days: pl.DataFrame, chosen: Mapping[s
 
 
 def check_reported_hashrate(resolved: pl.DataFrame, days: pl.DataFrame) -> Iterator[Check]:
-    """Compare our hash rate with the one a vendor reports, where one does."""
+    """Compare our hash rate with the one a vendor reports, on days on which ours is not the vendor's own."""
+    parts = ("block_count", "difficulty")
     compared = (
         resolved.select("day", "reported_hashrate_ehs")
         .drop_nulls()
-        .join(days.select("day", "hashrate_ehs").drop_nulls(), on="day", how="inner", validate="1:1")
+        .join(days.select("day", "hashrate_ehs", *parts).drop_nulls(), on="day", how="inner", validate="1:1")
     )
     if compared.is_empty():
         return

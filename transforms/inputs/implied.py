@@ -39,6 +39,12 @@ RULES: Final = (
     ),
     Rule(
         series="issuance_sat",
+        of=("reported_issuance_usd", "price_usd"),
+        value=(ratio(pl.col("reported_issuance_usd"), pl.col("price_usd")) * SAT_PER_BTC).round(0),
+        how="issuance in USD over the price",
+    ),
+    Rule(
+        series="issuance_sat",
         of=("block_count", _BY_COUNT),
         value=pl.col(_BY_COUNT),
         how="the subsidies of the heights by the count of all blocks",
@@ -60,6 +66,12 @@ RULES: Final = (
         of=("reward_usd", "reward_sat"),
         value=ratio(pl.col("reward_usd"), pl.col("reward_sat")) * SAT_PER_BTC,
         how="reward in USD over reward in BTC, so that it is a mean over the blocks of the day and no close",
+    ),
+    Rule(
+        series="price_usd",
+        of=("reported_issuance_usd", "issuance_sat"),
+        value=ratio(pl.col("reported_issuance_usd"), pl.col("issuance_sat")) * SAT_PER_BTC,
+        how="issuance in USD over issuance in BTC",
     ),
     Rule(
         series="difficulty",

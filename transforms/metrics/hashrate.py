@@ -39,31 +39,39 @@ def difficulty() -> pl.Expr:
 @metric(
     unit=Unit.EXAHASH_PER_SECOND,
     error=LUCK,
-    null_rule="NULL when block count or difficulty is.",
+    null_rule="NULL when block count or difficulty is, and the chain source states no hash rate either.",
     ge=0,
     examples=[
         Example(
-            given={"block_count": 144.0, "difficulty": 1e12},
+            given={"block_count": 144.0, "difficulty": 1e12, "reported_hashrate_ehs": None},
             gives=144 * 1e12 * 4_294_967_296 / 86_400 / 1e18,
         ),
         Example(
-            given={"block_count": 126.6, "difficulty": 141_668_107_417_558.0},
+            given={"block_count": 126.6, "difficulty": 141_668_107_417_558.0, "reported_hashrate_ehs": None},
             gives=891.7,
             within=0.5,
             source="1,319 blocks in 10.417 days to height 935,051",
         ),
         Example(
-            given={"block_count": 135.0, "difficulty": 13_912_524_048_945.94},
+            given={"block_count": 135.0, "difficulty": 13_912_524_048_945.94, "reported_hashrate_ehs": 1.0},
             gives=93.365368,
             within=0.001,
             source="Coin Metrics' published row of 2020-03-28",
         ),
+        Example(
+            given={"block_count": None, "difficulty": None, "reported_hashrate_ehs": 93.365368},
+            gives=93.365368,
+            source="the vendor's figure where it does not state what it made it of",
+        ),
     ],
 )
 def hashrate_ehs() -> pl.Expr:
-    """Hash rate that the blocks of the day imply: their work divided by the seconds of a day."""
+    """Hash rate that the blocks of the day imply: their work divided by the seconds of a day.
+
+    As the vendor computes it by the same formula where count of blocks or difficulty is unknown.
+    """
     hashes = pl.col("block_count") * pl.col("difficulty") * HASHES_PER_DIFFICULTY
-    return hashes / SECONDS_PER_DAY / HASHES_PER_EXAHASH
+    return pl.coalesce(hashes / SECONDS_PER_DAY / HASHES_PER_EXAHASH, "reported_hashrate_ehs")
 
 
 @metric(

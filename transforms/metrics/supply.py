@@ -53,12 +53,19 @@ def issuance_btc() -> pl.Expr:
     unit=Unit.USD,
     error="As good as the one daily price; block-level pricing differs by several percent on violent days.",
     aggregation=Aggregation.SUM,
-    null_rule="NULL when issuance or price is.",
+    null_rule="NULL when issuance or price is, and the chain source states no such product either.",
     ge=0,
     examples=[
-        Example(given={"issuance_btc": 456.25, "price_usd": 66_000.0}, gives=30_112_500.0),
         Example(
-            given={"issuance_btc": 1_687.5, "price_usd": 6_231.82},
+            given={"issuance_btc": 456.25, "price_usd": 66_000.0, "reported_issuance_usd": None}, gives=30_112_500.0
+        ),
+        Example(
+            given={"issuance_btc": None, "price_usd": None, "reported_issuance_usd": 30_112_500.0},
+            gives=30_112_500.0,
+            source="the vendor's product where it states neither factor",
+        ),
+        Example(
+            given={"issuance_btc": 1_687.5, "price_usd": 6_231.82, "reported_issuance_usd": 1.0},
             gives=10_516_196.0,
             within=0.5,
             source="Coin Metrics' published row of 2020-03-28",
@@ -66,8 +73,8 @@ def issuance_btc() -> pl.Expr:
     ],
 )
 def issuance_usd() -> pl.Expr:
-    """Issuance of the day at the price of the day."""
-    return pl.col("issuance_btc") * pl.col("price_usd")
+    """Issuance of the day at the price of the day; as the vendor computes it where one of both is unknown."""
+    return pl.coalesce(pl.col("issuance_btc") * pl.col("price_usd"), "reported_issuance_usd")
 
 
 @metric(

@@ -13,6 +13,7 @@ METRICS: Final = (
     Column(header="PriceUSD", series="price_usd", zero_before_start=True),
     Column(header="BlkCnt", series="block_count"),
     Column(header="IssTotNtv", series="issuance_sat", unit=BTC),
+    Column(header="IssTotUSD", series="reported_issuance_usd", zero_before_start=True),
     Column(header="FeeTotNtv", series="fees_sat", unit=BTC),
     Column(header="HashRate", series="reported_hashrate_ehs", unit=TERAHASH_PER_SECOND),
     Column(header="SplyCur", series="supply_sat", unit=BTC),
@@ -23,7 +24,7 @@ METRICS: Final = (
 """Fees and blocks of zero in the first days are values: the chain stood still from 2009-01-03 to 2009-01-08."""
 
 
-OF_THE_CHAIN: Final = ("BlkCnt", "IssTotNtv", "FeeTotNtv", "HashRate", "SplyCur")
+OF_THE_CHAIN: Final = ("BlkCnt", "IssTotNtv", "IssTotUSD", "FeeTotNtv", "HashRate", "SplyCur")
 
 
 def without_chain_metrics(last: pl.DataFrame) -> str | None:
