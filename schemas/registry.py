@@ -23,6 +23,8 @@ LEASE_TYPES: Final = ("nnn", "modified_gross", "colo_other", GPU_CLOUD)
 MINED: Final = "mined"
 PARTLY_MINED: Final = "partly_mined"
 NEVER_MINED: Final = "never_mined"
+NEW_BUILDING: Final = "new"
+CONVERTED: Final = "converted"
 IMPUTED: Final = "imputed"
 OPEN_REVIEW: Final = "open"
 TERMINATED: Final = "terminated"
@@ -348,6 +350,13 @@ CONVERSION_DEAL: Final = _schema(
         "with_extensions_value_usd": _usd("The same with every extension option taken", optional=True),
         "noi_usd": _usd("Net operating income of the base term as the company states it", optional=True),
         "escalator_pct": _number("Rise of the rent a year", Unit.PERCENT.label, 0, 20, optional=True),
+        "building": _choice(
+            "Whether the building is 'new' or 'converted' from one that stood; a converted one costs less. NULL where "
+            "not known",
+            NEW_BUILDING,
+            CONVERTED,
+            optional=True,
+        ),
         "capex_usd": _usd("What the miner says the building will cost, servers left out", optional=True),
         "site_history": _choice(
             "Whether the power mined bitcoin before: only then does the deal take hash rate away; NULL where not known",
@@ -526,6 +535,25 @@ SITE: Final = _schema(
         "conversion_status": _text("Last known step toward AI use", optional=True),
     }
     | _provenance(notes_optional=True),
+)
+
+TENANT_FUNDING: Final = _schema(
+    "tenant_funding",
+    "One row a miner, tenant and quarter of the miner's capital expenditure of which the tenant paid a part",
+    ["miner", "tenant", "period_end"],
+    {
+        "miner": _company("Company that builds, in `company`"),
+        "tenant": _company("Tenant that pays a part of it, in `company`"),
+        "period_end": _day("Last day of the quarter"),
+        "capex_usd": _usd("Capital expenditure of the miner in the quarter, at all its sites"),
+        "tenant_funded_usd": _added(_usd("Part of it that the tenant paid", least=0)),
+        "known_at": _known_at(),
+    }
+    | _provenance(notes_optional=True),
+    [
+        _at_most("tenant_funded_usd", "capex_usd"),
+        Rule(statement="period_end before known_at", holds=pl.col("period_end") < pl.col("known_at")),
+    ],
 )
 
 CAPEX_QUARTER: Final = _schema(
@@ -713,7 +741,13 @@ LEASE_ASSUMPTION: Final = _schema(
         "guaranteed_discount_pct": _number("Discount rate with a guarantor", Unit.PERCENT.label, 0, 50),
         "unguaranteed_discount_pct": _number("Discount rate without one", Unit.PERCENT.label, 0, 50),
         "energise_lag_years": _number("Time from spending to rent", Unit.YEARS.label, 0, 10),
-        "capex_usd_per_mw": _number("Cost a critical MW, servers left out", Unit.USD_PER_MEGAWATT.label, 1e5, 1e8),
+        **{
+            f"{building}_{case}usd_per_mw": _number(
+                f"Cost of a critical MW of a {words}, servers left out{end}", Unit.USD_PER_MEGAWATT.label, 1e5, 1e8
+            )
+            for building, words in (("new_building", "new building"), ("converted", "converted building"))
+            for case, end in (("low_", ", the least"), ("", ""), ("high_", ", the most"))
+        },
         "noi_margin_ratio": _number("Net operating income over rent", Unit.RATIO.label, 0, 1),
         "escalator_pct": _number("Rise of the rent a year where not stated", Unit.PERCENT.label, 0, 20),
         "gross_to_critical_ratio": _number("Gross over critical power where not stated", Unit.RATIO.label, 1, 2),
@@ -723,6 +757,11 @@ LEASE_ASSUMPTION: Final = _schema(
     },
     [
         _at_most("guaranteed_discount_pct", "unguaranteed_discount_pct"),
+        *(
+            _at_most(f"{building}_{low}usd_per_mw", f"{building}_{high}usd_per_mw")
+            for building in ("new_building", "converted")
+            for low, high in (("low_", ""), ("", "high_"))
+        ),
         ESCALATOR.rule(),
     ],
 )
@@ -803,6 +842,7 @@ REGISTRY: Final = {
         CONVERSION_DEAL,
         DEAL_DELIVERY,
         CREDIT_SUPPORT,
+        TENANT_FUNDING,
         SITE,
         CAPEX_QUARTER,
         CAPEX_GUIDANCE,

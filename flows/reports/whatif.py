@@ -11,7 +11,7 @@ from schemas.metric import Metric
 from transforms.derive import derive
 from transforms.inputs.conversion import conversion_days
 from transforms.inputs.leases import standing_contracts
-from transforms.metrics import cost, drawdown, economics, leases
+from transforms.metrics import cost, drawdown, economics, lease_costs, leases
 from warehouse.registry import load_registry
 
 LIMITS: Final = {"hashprice": (0.1, 10_000.0), "power price": (0.0, 1_000.0), "efficiency": (1.0, 500.0)}
@@ -20,7 +20,9 @@ LEASE_COLUMNS: Final = (
     "deal_id",
     "lease_type",
     "contract_usd_per_mw_year",
+    "npv_low_usd",
     "npv_usd",
+    "npv_high_usd",
     "npv_after_mining_usd",
     "irr_pct",
     "payback_years",
@@ -67,7 +69,7 @@ def whatif(*, hashprice: float, power_price: float, efficiency: float, day: date
     # A hashprice of one's own is also the mean of its week.
     week = derive(today, (cost.revenue_usd_per_mwh,))["revenue_usd_per_mwh"].alias("revenue_7d_usd_per_mwh")
     row = derive(today.with_columns(week), FIGURES)
-    valued = derive(standing_contracts(registry, row, day), leases.METRICS)
+    valued = derive(standing_contracts(registry, row, day), (*leases.METRICS, *lease_costs.METRICS))
     return Economics(
         figures={m.name: row[m.name][0] for m in FIGURES},
         contracts=valued.select(LEASE_COLUMNS).sort("npv_usd", "deal_id", descending=[True, False], nulls_last=True),

@@ -153,35 +153,6 @@ def contract_gross_usd_per_mw_year() -> pl.Expr:
 
 
 @metric(
-    unit=Unit.USD,
-    error=f"{ASSUMED} Stated by few: see cost_is_assumed.",
-    aggregation=Aggregation.SUM,
-    null_rule="NULL when the critical power is not stated and no cost is.",
-    ge=0,
-    examples=[
-        Example(given={"capex_usd": None, "critical_it_mw": 245.0, "assumed_capex_usd_per_mw": 10e6}, gives=2.45e9),
-        Example(
-            given={"capex_usd": 89_800_000, "critical_it_mw": 25.0, "assumed_capex_usd_per_mw": 10e6}, gives=89.8e6
-        ),
-    ],
-)
-def building_cost_usd() -> pl.Expr:
-    """Cost of the building and its power, servers left out, as stated or else as assumed."""
-    return pl.coalesce("capex_usd", pl.col("critical_it_mw") * pl.col("assumed_capex_usd_per_mw"))
-
-
-@metric(
-    unit=Unit.YES_NO,
-    error="Exact.",
-    null_rule=None,
-    examples=[Example(given={"capex_usd": None}, gives=True)],
-)
-def cost_is_assumed() -> pl.Expr:
-    """Whether the miner does not state the cost."""
-    return pl.col("capex_usd").is_null()
-
-
-@metric(
     unit=Unit.PERCENT,
     error=ASSUMED,
     null_rule="NULL before the first dated assumption.",
@@ -251,16 +222,24 @@ def first_year_noi_usd_year() -> pl.Expr:
     return ratio(whole, years_of_rent)
 
 
-def _discounted_rent(rate: pl.Expr) -> pl.Expr:
-    """Years of first rent that all the rent is worth today: each year's in its middle, after the time to build."""
-    growth, years = pl.col("escalator_used_pct") / PERCENT, pl.col("term_years")
-    step = (1 + growth) / (1 + rate)
+def discounted_years(growth_pct: pl.Expr) -> pl.Expr:
+    """Years of a first payment that one each year of the base term is worth today, `growth_pct` more each year.
+
+    Each year's is taken in its middle, after the time to build, at the contract's rate of discount.
+    """
+    rate, years = pl.col("discount_rate_pct") / PERCENT, pl.col("term_years")
+    step = (1 + growth_pct / PERCENT) / (1 + rate)
     summed = pl.when(step == 1).then(years).otherwise((1 - step.pow(years)) / (1 - step))
     return summed / (1 + rate).pow(pl.col("energise_lag_years") + HALF_YEAR)
 
 
 def _comparable(value: pl.Expr) -> pl.Expr:
     return pl.when(pl.col("lease_type") != GPU_CLOUD).then(value)
+
+
+def _worth_less(cost: str) -> pl.Expr:
+    worth = pl.col("first_year_noi_usd_year") * discounted_years(pl.col("escalator_used_pct"))
+    return _comparable(worth - pl.col(cost))
 
 
 @metric(
@@ -271,27 +250,56 @@ def _comparable(value: pl.Expr) -> pl.Expr:
     ge=-1e12,
     examples=[
         Example(
-            given=HUT | {"discount_rate_pct": 8.0, "building_cost_usd": 2.45e9},
+            given=HUT | {"discount_rate_pct": 8.0, "miner_capex_usd": 2.45e9},
             gives=1.00e9,
             within=0.01e9,
             source="245 MW at 10 M each",
         ),
-        Example(given=HUT | {"discount_rate_pct": 10.0, "building_cost_usd": 2.45e9}, gives=0.53e9, within=0.005e9),
+        Example(given=HUT | {"discount_rate_pct": 10.0, "miner_capex_usd": 2.45e9}, gives=0.53e9, within=0.005e9),
         Example(
-            given=HUT | {"discount_rate_pct": 10.0, "building_cost_usd": 2.695e9},
+            given=HUT | {"discount_rate_pct": 10.0, "miner_capex_usd": 2.695e9},
             gives=0.29e9,
             within=0.005e9,
             source="at 11 M each",
         ),
         Example(
-            given=HUT | {"lease_type": "gpu_cloud", "discount_rate_pct": 8.0, "building_cost_usd": 2.45e9}, gives=None
+            given=HUT | {"lease_type": "gpu_cloud", "discount_rate_pct": 8.0, "miner_capex_usd": 2.45e9}, gives=None
         ),
     ],
 )
 def npv_usd() -> pl.Expr:
-    """Net present value of the lease: discounted net operating income of the base term less the building."""
-    worth = pl.col("first_year_noi_usd_year") * _discounted_rent(pl.col("discount_rate_pct") / PERCENT)
-    return _comparable(worth - pl.col("building_cost_usd"))
+    """Net present value of the lease: discounted net operating income of the base term less the miner's cost."""
+    return _worth_less("miner_capex_usd")
+
+
+@metric(
+    unit=Unit.USD,
+    error=f"{ASSUMED} Only the cost is at its worst here.",
+    aggregation=Aggregation.SUM,
+    null_rule=NO_VALUE,
+    ge=-1e12,
+    examples=[
+        Example(given=HUT | {"discount_rate_pct": 8.0, "miner_capex_high_usd": 3.675e9}, gives=-0.22e9, within=0.01e9)
+    ],
+)
+def npv_low_usd() -> pl.Expr:
+    """Net present value at the most that the building may cost the miner."""
+    return _worth_less("miner_capex_high_usd")
+
+
+@metric(
+    unit=Unit.USD,
+    error=f"{ASSUMED} Only the cost is at its best here.",
+    aggregation=Aggregation.SUM,
+    null_rule=NO_VALUE,
+    ge=-1e12,
+    examples=[
+        Example(given=HUT | {"discount_rate_pct": 8.0, "miner_capex_low_usd": 1.96e9}, gives=1.49e9, within=0.01e9)
+    ],
+)
+def npv_high_usd() -> pl.Expr:
+    """Net present value at the least that the building may cost the miner."""
+    return _worth_less("miner_capex_low_usd")
 
 
 def _forgone(hashprice_ratio: float) -> pl.Expr:
@@ -393,7 +401,7 @@ def npv_after_mining_hashprice_plus_50_usd() -> pl.Expr:
 
 
 def _returns(columns: Sequence[pl.Series]) -> pl.Series:
-    """Rates at which rent and building are worth the same, by halving the limits; NaN where there is none between."""
+    """Rates at which rent and cost are worth the same, by halving the limits; NaN where there is none between."""
     rent, growth_pct, years, lag, cost = (column.cast(pl.Float64).to_numpy() for column in columns)
     growth = growth_pct / PERCENT
 
@@ -414,7 +422,7 @@ def _returns(columns: Sequence[pl.Series]) -> pl.Series:
 
 @metric(
     unit=Unit.PERCENT,
-    error=ASSUMED,
+    error=f"{ASSUMED} The cost is miner_capex_usd, a tenant's part of it at discount_rate_pct.",
     null_rule=NO_VALUE + " NULL too where it would lie outside of 0 to 200 %.",
     ge=0,
     examples=[
@@ -424,19 +432,19 @@ def _returns(columns: Sequence[pl.Series]) -> pl.Series:
                 "escalator_used_pct": 0.0,
                 "term_years": 1.0,
                 "energise_lag_years": 0.5,
-                "building_cost_usd": 100.0,
+                "miner_capex_usd": 100.0,
                 "lease_type": "nnn",
             },
             gives=10.0,
             source="110 after one year for 100",
         ),
         Example(
-            given=HUT | {"building_cost_usd": 2.45e9},
+            given=HUT | {"miner_capex_usd": 2.45e9},
             gives=12.887,
             within=0.0005,
             source="where the net present value, 1.00 bn at 8 % and 0.53 at 10, comes to nothing",
         ),
-        Example(given=HUT | {"building_cost_usd": 1e15}, gives=None, source="never earned back"),
+        Example(given=HUT | {"miner_capex_usd": 1e15}, gives=None, source="never earned back"),
     ],
 )
 def irr_pct() -> pl.Expr:
@@ -449,7 +457,7 @@ def irr_pct() -> pl.Expr:
                 "escalator_used_pct",
                 "term_years",
                 "energise_lag_years",
-                "building_cost_usd",
+                "miner_capex_usd",
             )
         ],
         _returns,
@@ -460,23 +468,21 @@ def irr_pct() -> pl.Expr:
 
 @metric(
     unit=Unit.YEARS,
-    error=ASSUMED,
+    error=f"{ASSUMED} The cost is miner_capex_usd, a tenant's part of it at discount_rate_pct.",
     null_rule=NO_VALUE + " NULL too when the base term does not earn the building back.",
     ge=0,
     examples=[
         Example(
-            given=HUT | {"escalator_used_pct": 0.0, "building_cost_usd": 1_830e6}, gives=6.5, source="1.5 and 5 years"
+            given=HUT | {"escalator_used_pct": 0.0, "miner_capex_usd": 1_830e6}, gives=6.5, source="1.5 and 5 years"
         ),
-        Example(given=HUT | {"escalator_used_pct": 0.0, "building_cost_usd": 6e9}, gives=None),
-        Example(
-            given=HUT | {"building_cost_usd": 366e6 * 2.03}, gives=3.5, source="366 and 377 M in two years of rent"
-        ),
+        Example(given=HUT | {"escalator_used_pct": 0.0, "miner_capex_usd": 6e9}, gives=None),
+        Example(given=HUT | {"miner_capex_usd": 366e6 * 2.03}, gives=3.5, source="366 and 377 M in two years of rent"),
     ],
 )
 def payback_years() -> pl.Expr:
-    """Years until the undiscounted net operating income has paid for the building, the time to build included."""
+    """Years until the undiscounted net operating income has paid the miner's cost, the time to build included."""
     growth = pl.col("escalator_used_pct") / PERCENT
-    cost_in_rents = ratio(pl.col("building_cost_usd"), pl.col("first_year_noi_usd_year"))
+    cost_in_rents = ratio(pl.col("miner_capex_usd"), pl.col("first_year_noi_usd_year"))
     years = pl.when(growth == 0).then(cost_in_rents).otherwise((1 + cost_in_rents * growth).log() / (1 + growth).log())
     return _comparable(pl.when(years <= pl.col("term_years")).then(pl.col("energise_lag_years") + years))
 
@@ -526,12 +532,12 @@ METRICS = (
     gross_mw_is_imputed,
     contract_usd_per_mw_year,
     contract_gross_usd_per_mw_year,
-    building_cost_usd,
-    cost_is_assumed,
     discount_rate_pct,
     escalator_used_pct,
     first_year_noi_usd_year,
+    npv_low_usd,
     npv_usd,
+    npv_high_usd,
     forgone_mining_usd_year,
     npv_after_mining_usd,
     npv_after_mining_hashprice_less_20_usd,

@@ -7,7 +7,7 @@ import polars as pl
 from schemas.suppliers import REGISTRY
 from schemas.table import Lineage, Origin, Table, Tables
 from transforms.inputs.leases import standing_contracts
-from transforms.metrics import day, leases
+from transforms.metrics import day, lease_costs, leases
 from transforms.prepare import Prepared
 from transforms.tables import capitulation_daily
 
@@ -23,7 +23,7 @@ TABLE: Final = Table(
     name="lease_economics",
     description="What each standing contract is worth to the miner, on stated assumptions: one row a deal.",
     key=("deal_id",),
-    metrics=(*leases.METRICS, day.sources),
+    metrics=(*leases.METRICS, *lease_costs.METRICS, day.sources),
     frame=frame,
     reads=(capitulation_daily.TABLE,),
     lineage=Lineage(origin=Origin.REGISTRY),
