@@ -60,6 +60,7 @@ class Unit(Enum):
     RANK = ("rank", ("_rank",), pl.Int64)
     HEIGHT = ("block height", ("height",), pl.Int64)
     DAY = ("UTC day", ("day", "_on", "_start"), pl.Date)
+    FIGURE = ("in figure_unit", ("figure",))
     YES_NO = ("yes or no", ("",), pl.Boolean)
     LABEL = ("label", ("",), pl.String)
 

@@ -20,6 +20,7 @@ _MODULES: Final = (
     "miner_flow_daily",
     "miner_transfer",
     "filing_candidate",
+    "claim",
 )
 """Modules of the derived tables, in the order in which they are published; each has the name of its table."""
 

@@ -32,6 +32,7 @@ class Inputs:
     `published` is what readers have of the daily table by the same profile, None before its first publication.
     `through` is the last day that is published, `now` the one clock reading of the run.
     `allowed_lag_days`: by supplier, how far its newest day may lie behind `through`; others are not judged.
+    `is_main_network`: whether the blocks are those of the main network, and not of an invented or a test chain.
     """
 
     blocks: pl.DataFrame
@@ -51,6 +52,7 @@ class Inputs:
     through: date
     now: datetime
     allowed_lag_days: Mapping[str, int] = field(default_factory=dict)
+    is_main_network: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,6 +127,11 @@ def standing_deals(publication: OpenPublication) -> list[Row]:
     return _rows(publication, "select * from deal_current order by deal_id")
 
 
+def claims(publication: OpenPublication) -> list[Row]:
+    """Rows of `claim`, in its order; none in a publication of a version that did not judge them."""
+    return _rows(publication, "select * from claim order by rowid") if columns_of(publication, "claim") else []
+
+
 def checks(publication: OpenPublication) -> list[Row]:
     """Rows of `meta.quality`."""
     return _rows(publication, "select * from meta.quality order by severity, table_name, check_name")

@@ -35,7 +35,7 @@ def _published(given: dict[str, Any]) -> Path:
 def show(
     table: str | None, limit: int, columns: tuple[str, ...], svg: Path | None, as_json: bool, **given: Any
 ) -> None:
-    """Show the newest rows of a published TABLE, or the summary and the list of tables."""
+    """Show the newest rows of a published TABLE, `claims` to be read, or the summary and the list of tables."""
     from flows.reports.tables import print_rows, show_table, show_tables
 
     published = _published(given)
@@ -44,6 +44,11 @@ def show(
 
         svg.write_text(picture(published), encoding="utf-8")
         click.echo(f"wrote {svg}")
+        return
+    if table == "claims":
+        from flows.reports.claims import print_claims
+
+        print_claims(published, as_json=as_json)
         return
     if table:
         print_rows(*show_table(published, table, columns, limit), as_json=as_json)

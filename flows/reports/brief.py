@@ -9,6 +9,7 @@ from typing import Final
 from flows.reports.summary import FIGURES, MONTH, PARTS, number, words
 from schemas.freshness import Freshness, freshness_of
 from schemas.text import markdown as foreign
+from transforms.claims.evidence import NOT_MEASURABLE
 from warehouse import publication_queries
 from warehouse.publication_queries import Row
 from warehouse.reading import open_publication
@@ -20,7 +21,7 @@ ZONES: Final[Mapping[str, str]] = {
     "hash_ribbon_spread_pct": "hash_ribbon_state",
 }
 """By column, the one that names the zone in which it is."""
-USUALLY_NULL: Final = ("outage_event",)
+USUALLY_NULL: Final = ("outage_event", "flow_null_reason")
 """Columns whose NULL is a statement, there is none, and no gap."""
 SHORTEST_MOVE: Final = 0.05
 """Points of the score; less is not called a move."""
@@ -46,6 +47,8 @@ class Brief:
     sources: Sequence[Row]
     unknown: Sequence[str]
     """Columns of the newest day that are NULL."""
+    claims: Sequence[Row] = ()
+    """Rows of `claim`."""
 
 
 def read(published: Path) -> Brief:
@@ -65,6 +68,7 @@ def read(published: Path) -> Brief:
             revisions=publication_queries.revisions_between(publication, run["started_at"], run["ended_at"]),
             sources=publication_queries.used_sources(publication),
             unknown=tuple(name for name, value in newest.items() if value is None and name not in USUALLY_NULL),
+            claims=publication_queries.claims(publication),
         )
 
 
@@ -95,7 +99,7 @@ def _change(column: str, value: float | None, before: float | None) -> str:
 
 def markdown(brief: Brief) -> str:
     """The page. Nothing in it comes from a setting, so it holds no secret and no path."""
-    parts = (_state(brief), _moved(brief), _quality(brief), _revisions(brief), _coverage(brief))
+    parts = (_state(brief), _moved(brief), _claims(brief), _quality(brief), _revisions(brief), _coverage(brief))
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
 
@@ -137,6 +141,21 @@ def _moved(brief: Brief) -> Iterator[str]:
     yield f"{total:+.1f} points since the day before:"
     yield ""
     yield from (f"- {label} {points:+.1f}" for label, points in moved)
+
+
+def _claims(brief: Brief) -> Iterator[str]:
+    yield "## Claims of an article of February 2026"
+    yield ""
+    measured = [claim for claim in brief.claims if claim["verdict"] != NOT_MEASURABLE]
+    for claim in measured:
+        yield f"- **{claim['verdict']}**: {claim['statement']} Found: {claim['finding']}"
+    if measured:
+        yield ""
+    unmeasured = len(brief.claims) - len(measured)
+    yield (
+        f"{unmeasured} of {len(brief.claims)} are not measurable with this profile. `hashpivot show claims` says why, "
+        "and what the article leaves out."
+    )
 
 
 def _quality(brief: Brief) -> Iterator[str]:

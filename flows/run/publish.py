@@ -19,7 +19,7 @@ from flows.run.history import history_check
 from flows.run.ingest import Ingested, known
 from flows.run.plan import Progress, Run, no_progress
 from flows.run.tables import tables_frame
-from flows.sources.kinds import supplier_named
+from flows.sources.kinds import MAIN, supplier_named
 from flows.sources.simulated.kind import SIMULATED
 from schemas.check import Check, as_frame, failed, from_notices
 from schemas.errors import NothingToPublishError, QualityError
@@ -90,6 +90,7 @@ def observed(run: Run, connection: Connection) -> Inputs:
         through=run.day,
         now=run.now,
         allowed_lag_days=_allowed_lag_days(ranked),
+        is_main_network=family_of(run.settings, run.profile) == MAIN,
     )
 
 

@@ -16,7 +16,13 @@ def test_brief_has_state_move_quality_revisions_and_coverage(published_demo: Pat
     page = brief.markdown(brief.read(published_demo))
     assert page.startswith("# Bitcoin miners on 2026-11-07: squeeze\n")
     headings = [line[3:] for line in page.splitlines() if line.startswith("## ")]
-    assert headings == ["What moved the score", "Data quality", "Revisions", "Coverage"]
+    assert headings == [
+        "What moved the score",
+        "Claims of an article of February 2026",
+        "Data quality",
+        "Revisions",
+        "Coverage",
+    ]
     assert "No source changed a value." in page
     assert "**Simulated data**" in page
 

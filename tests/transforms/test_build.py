@@ -22,6 +22,7 @@ from transforms.build import Built, build
 from transforms.catalog import TABLES
 from transforms.chain import subsidy_sat
 from transforms.prepare import Inputs
+from transforms.tables.claim import TABLE as CLAIM
 from transforms.tables.deal_current import TABLE as DEAL_CURRENT
 from transforms.tables.filing_candidate import TABLE as FILING_CANDIDATE
 from transforms.tables.lease_economics import TABLE as LEASE_ECONOMICS
@@ -466,7 +467,8 @@ def test_nothing_after_the_last_day_is_published_or_used(
     built = build(everything)
     assert_same(built, build(cut))
     empty = {MINER_FLOW_DAILY.name, MINER_TRANSFER.name, DEAL_CURRENT.name, LEASE_ECONOMICS.name, FILING_CANDIDATE.name}
-    for name in TABLES.keys() - empty:
+    assert set(built.tables[CLAIM.name]["verdict"]) == {"not measurable"}
+    for name in TABLES.keys() - empty - {CLAIM.name}:
         assert built.tables[name]["day"].max() == day(40), name
 
 
@@ -576,6 +578,14 @@ def test_tables_name_the_source_they_rest_on(mixed_built: Built) -> None:
         "exchange_flow_total_daily": {"cryptoquant_export"},
         "miner_flow_daily": set(),
         "miner_transfer": set(),
+        # One row a statement, of the columns it is about.
+        "claim": {
+            "registry",
+            "coinmetrics_export",
+            "coinmetrics_export,registry",
+            "coinmetrics_export,pool_blocks_export,registry",
+            "pool_blocks_export,registry",
+        },
     }
     assert mixed_built.origins[Origin.FLOWS] == "cryptoquant_export"
 

@@ -478,3 +478,39 @@ def test_unprofitable_share_of_the_summer_after_the_halving_is_hardly_known(days
     row = on(days, date(2024, 7, 5))
     names = ("fleet_unprofitable_share_low_pct", "fleet_unprofitable_share_pct", "fleet_unprofitable_share_high_pct")
     assert [round(row[name]) for name in names] == [0, 14, 88]
+
+
+def test_claims_of_the_article_get_their_verdicts_and_figures(built: Built) -> None:
+    claims = {row["claim"]: row for row in built.tables["claim"].iter_rows(named=True)}
+    assert {name: row["verdict"] for name, row in claims.items()} == {
+        "revenue_below_a_month_before": "reproduced",
+        "puell_multiple": "reproduced",
+        "position_index_up": "direction only",
+        "mean_inflow_up": "reproduced",
+        "sent_in_january": "not reproduced",
+        "largest_day": "reproduced",
+        "sudden_bursts": "not reproduced",
+        "capitulation": "reproduced",
+        "ai_capex": "reproduced",
+        "google_backstop": "reproduced",
+        "long_leases": "direction only",
+        "leases_pay_more": "reproduced",
+        "hashrate_gone_for_good": "direction only",
+        "more_centralised": "direction only",
+        "cheaper_attack": "direction only",
+    }
+    printed = {
+        "revenue_below_a_month_before": ["-33.1 %", "-23.3 %", "extremely underpaid"],
+        "puell_multiple": ["0.686 on 2026-02-03", "0.555 on 2026-02-05"],
+        "position_index_up": ["-0.87 on 2025-12-25", "-0.32 on 2026-01-31", "+0.85 on 2026-02-05", "+3.0"],
+        "mean_inflow_up": ["8.5 BTC", "98 %", "12,576 transactions", "the January before 33,400"],
+        "sent_in_january": ["177,274 BTC", "172,255 BTC", "91 %", "223,387, 243,687, 172,429", "0.83", "14,681 BTC"],
+        "largest_day": ["10,026 BTC, on 2026-01-21", "254 of 1,026 days since 2023-06-01", "24,268 BTC"],
+        "sudden_bursts": ["0 bursts", "1.2", "2023-11", "3.2"],
+    }
+    for name, figures in printed.items():
+        text = f"{claims[name]['finding']} {claims[name]['left_out']}"
+        assert [figure for figure in figures if figure not in text] == []
+    assert claims["sent_in_january"]["article_figure"] == 175_000
+    assert claims["sent_in_january"]["figure"] == pytest.approx(177_274, abs=0.5)
+    assert claims["sent_in_january"]["sources"] == "coinmetrics_export,cryptoquant_export,registry"
