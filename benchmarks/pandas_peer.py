@@ -266,8 +266,7 @@ def _flows(d: pd.DataFrame) -> None:
     sent = d["miner_to_exchange_btc"] = d["miner_to_exchange_sat"] / 1e8
     d["miner_to_exchange_mean_btc"] = _ratio(sent, d["miner_to_exchange_count"])
     issued_30d = _mean(d["issuance_btc"], 30)
-    ratio = d["miner_to_exchange_of_issuance_30d_ratio"] = _ratio(_mean(sent, 30), issued_30d)
-    d["miner_to_exchange_recycling_suspected"] = _is(ratio > 1.5, ratio)
+    d["miner_to_exchange_of_issuance_30d_ratio"] = _ratio(_mean(sent, 30), issued_30d)
 
     recent, before = sent.rolling(28, min_periods=25).median(), sent.rolling(90, min_periods=81).median().shift(28)
     moved = ((recent >= 3 * before) & (recent > 0)) | ((3 * recent <= before) & (before > 0))

@@ -50,7 +50,6 @@ PEER_COLUMNS: Final = {
         "miner_to_exchange_count",
         "miner_to_exchange_mean_btc",
         "miner_to_exchange_of_issuance_30d_ratio",
-        "miner_to_exchange_recycling_suspected",
         "flow_break_suspected",
         "flow_regime_start",
         "miner_to_exchange_burst_score",

@@ -290,7 +290,6 @@ averaged as (
             case when count(miner_to_exchange_btc) over w30 >= 27 then avg(miner_to_exchange_btc) over w30 end,
             issuance_30d_btc
         ) as miner_to_exchange_of_issuance_30d_ratio,
-        miner_to_exchange_of_issuance_30d_ratio > 1.5 as miner_to_exchange_recycling_suspected,
         case
             when count(log_sent) over before90 >= 81 and log_sent is not null
             then (log_sent - median(log_sent) over before90) / greatest(1.4826 * mad(log_sent) over before90, 0.10)
@@ -482,7 +481,6 @@ select
     miner_to_exchange_count::bigint as miner_to_exchange_count,
     miner_to_exchange_mean_btc,
     miner_to_exchange_of_issuance_30d_ratio,
-    miner_to_exchange_recycling_suspected,
     flow_break_suspected,
     flow_regime_start,
     miner_to_exchange_burst_score,

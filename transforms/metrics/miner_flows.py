@@ -8,7 +8,6 @@ from transforms.windows import mean_over, ratio, sd_over, sum_over
 
 YEAR_DAYS = 365
 MONTH_DAYS = 30
-RECYCLING_RATIO = 1.5
 LEAST_SPREAD = 1e-9
 """Standard deviations below this are rounding, not variation."""
 
@@ -160,37 +159,22 @@ def miner_to_exchange_mean_btc() -> pl.Expr:
 
 @metric(
     unit=Unit.RATIO,
-    error=LABELS_ERROR + "Above 1.5 the flow must hold coins that were sent more than once.",
+    error=LABELS_ERROR + "Where it is many times 1, coins were sent more than once.",
     null_rule="NULL with fewer than 27 of 30 days of flow or issuance.",
     ge=0,
     history_days=MONTH_DAYS,
     examples=[
         Example(
-            given={"miner_to_exchange_btc": [5_833.333333333333] * 30, "issuance_btc": [406.25] * 30},
-            gives=14.4,
-            within=0.05,
-            source="175,000 BTC in a month of 130 blocks a day",
+            given={"miner_to_exchange_btc": [177_274 / 31] * 30, "issuance_btc": [13_128 / 31] * 30},
+            gives=13.5,
+            within=0.005,
+            source="January 2026",
         )
     ],
 )
 def miner_to_exchange_of_issuance_30d_ratio() -> pl.Expr:
     """Coins sent to exchanges over coins issued, both summed over thirty days."""
     return ratio(sum_over(pl.col("miner_to_exchange_btc"), MONTH_DAYS), sum_over(pl.col("issuance_btc"), MONTH_DAYS))
-
-
-@metric(
-    unit=Unit.YES_NO,
-    error="The limit of 1.5 is our judgement.",
-    null_rule="NULL when the ratio to issuance is.",
-    examples=[
-        Example(given={"miner_to_exchange_of_issuance_30d_ratio": 14.4}, gives=True),
-        Example(given={"miner_to_exchange_of_issuance_30d_ratio": 1.501}, gives=True),
-        Example(given={"miner_to_exchange_of_issuance_30d_ratio": 1.5}, gives=False),
-    ],
-)
-def miner_to_exchange_recycling_suspected() -> pl.Expr:
-    """Whether the flow of thirty days is more than one and a half times what was issued, so that it cannot be sales."""
-    return pl.col("miner_to_exchange_of_issuance_30d_ratio") > RECYCLING_RATIO
 
 
 METRICS = (
@@ -204,5 +188,4 @@ METRICS = (
     miner_to_exchange_count,
     miner_to_exchange_mean_btc,
     miner_to_exchange_of_issuance_30d_ratio,
-    miner_to_exchange_recycling_suspected,
 )
