@@ -33,6 +33,9 @@ COMPANY_GUIDANCE: Final = "company"
 VERIFIED: Final = pl.col("confidence") != UNVERIFIED
 """What the headline figures are of, wherever the registry is summed up."""
 NETWORK: Final = "network"
+STRESS: Final = "P"
+AMBIGUOUS: Final = "N"
+"""Classes of episodes: miners in distress; difficulty that fell at a halving or without a report of it."""
 WEATHER: Final = ("storm", "heat", "grid_alert", "power_cut")
 """Kinds of outage that end when weather or grid allow it."""
 
@@ -815,6 +818,53 @@ FLOW_REGIME: Final = _schema(
     [_not_after("valid_from", "known_at")],
 )
 
+STRESS_EPISODE: Final = _schema(
+    "stress_episode",
+    "One row an episode by which rules of capitulation are judged afterwards, fixed before our own rule was made; no "
+    "column of a day reads it",
+    ["episode"],
+    {
+        "episode": _pattern("Class and number", r"^[PNO]\d+$", "P, N or O and a number"),
+        "episode_class": _choice(
+            "'P': miners in distress, K4 with K1 or K2; 'N': K2 at a halving or without K4, counted apart; 'O': an "
+            "outage or a season, no distress",
+            STRESS,
+            AMBIGUOUS,
+            "O",
+        ),
+        "core_start_on": _day("First day of the core: of the run of K2, else 30 days before the first report"),
+        "core_end_on": _day("Last day of the core: of the run of K2, else 30 days after the last report"),
+        "criteria": _pattern(
+            "Criteria that hold, none of which reads the score. K1: price of a week 40 % or more below its highest of "
+            "365 days. K2: difficulty 5 % or more below its level of 60 days before, on at least 21 days in a row, no "
+            "outage. K4: dated public reports of miners that fail, switch off or sell stock for want of income",
+            r"^K[124]( K[124])*$",
+            "criteria like K1 K2",
+            optional=True,
+        ),
+        "explained_by": _choice(
+            "What explains the fall of difficulty, where it is no want of income",
+            "halving",
+            "season",
+            "outage",
+            "ban",
+            "heat",
+            optional=True,
+        ),
+        "evidence": _text("What was reported, with the date of the text", optional=True),
+        **{name: column for name, column in _estimate_source().items() if name != "source"},
+    },
+    [
+        _not_after("core_start_on", "core_end_on"),
+        Rule(statement="episode begins with its class", holds=pl.col("episode").str.head(1) == pl.col("episode_class")),
+        Rule(
+            statement="evidence of an episode of class P, with its address",
+            holds=(pl.col("episode_class") != STRESS)
+            | (pl.col("evidence").is_not_null() & pl.col("source_url").is_not_null()),
+        ),
+    ],
+)
+
 FILING_REVIEW: Final = _schema(
     "filing_review",
     "One row a filing that a person has read because of its keywords, and what came of it",
@@ -855,6 +905,7 @@ REGISTRY: Final = {
         PROXY_POOL,
         OUTAGE_EVENT,
         FLOW_REGIME,
+        STRESS_EPISODE,
         FILING_REVIEW,
     )
 }

@@ -57,6 +57,7 @@ class Unit(Enum):
     MEGAWATT = ("MW", ("_mw",))
     YEARS = ("years", ("_years",))
     DAYS = ("days", ("_days",), pl.Int64)
+    COUNT_PER_YEAR = ("count per year", ("_per_year",))
     RANK = ("rank", ("_rank",), pl.Int64)
     HEIGHT = ("block height", ("height",), pl.Int64)
     DAY = ("UTC day", ("day", "_on", "_start"), pl.Date)

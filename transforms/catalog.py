@@ -8,6 +8,7 @@ from schemas.table import Table, registry_table
 
 _MODULES: Final = (
     "capitulation_daily",
+    "rule_comparison",
     "conversion_daily",
     "deal_current",
     "lease_economics",

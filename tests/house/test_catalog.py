@@ -191,7 +191,15 @@ def test_type_fits_the_unit(m: Metric) -> None:
 @pytest.mark.parametrize("m", COLUMNS)
 def test_shares_of_a_hundred_and_amounts_are_bounded_from_below(m: Metric) -> None:
     signed = {Unit.STANDARD_DEVIATIONS, Unit.FIGURE, Unit.SCORE, Unit.LABEL, Unit.YES_NO, Unit.DAY}
-    changes = ("_change_30d_pct", "_raw_pct", "_exhalving_pct", "_spread_pct", "netflow_btc", "_release_30d_btc")
+    changes = (
+        "_change_30d_pct",
+        "_raw_pct",
+        "_exhalving_pct",
+        "_spread_pct",
+        "netflow_btc",
+        "_release_30d_btc",
+        "lag_median_days",
+    )
     if m.unit not in signed and not m.name.endswith(changes):
         assert m.ge is not None
 

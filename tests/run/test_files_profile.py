@@ -128,6 +128,20 @@ def test_february_2026_is_a_capitulation_by_our_rules_but_not_by_glassnodes_on_t
     assert rows["2026-02-05"]["mpi_zscore"] > rows["2026-01-22"]["mpi_zscore"]
 
 
+def test_conditions_of_the_compared_rules_can_be_repeated_on_the_published_days(query: Query) -> None:
+    rules = query("select rule, condition, first_day, last_day, day_count from rule_comparison")
+    assert len(rules) == 10
+    for rule in rules:
+        ((count,),) = (
+            row.values()
+            for row in query(
+                f"select count(*) as days from capitulation_daily where ({rule['condition']}) "
+                f"and day between '{rule['first_day']}' and '{rule['last_day']}'"
+            )
+        )
+        assert count == rule["day_count"], rule["rule"]
+
+
 def test_day_without_a_price_states_the_reason(query: Query) -> None:
     (row,) = query(
         "select price_usd, miner_outflow_usd, miner_outflow_btc > 0 as flows "

@@ -17,6 +17,7 @@ from transforms.build import Built, build
 from transforms.calendar import dated, fold_blocks, whole_days
 from transforms.capitulation import RULE, STATE_INPUTS
 from transforms.prepare import Inputs
+from transforms.rules import RULES, compared, judged_days
 from warehouse.registry import load_registry
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -403,6 +404,59 @@ def test_events_hide_no_capitulation(days: pl.DataFrame) -> None:
     both = days.join(states, on="day", validate="1:1").filter(pl.col("capitulation_state") != pl.col("s"))
     assert set(both["capitulation_state"]) == {"outage"}
     assert set(both["s"]) == {"hashrate_decline"}
+
+
+# Days, hits of seven episodes, missed, recall, precision, strict precision, false and ambiguous runs, lag, changes.
+COMPARED = {
+    "capitulation": (190, 6, "P2", 37, 100, 100, 0, 0, 9, 1.0),
+    "deep_capitulation": (116, 4, "P2 P5 P6", 23, 100, 100, 0, 0, 14, 0.5),
+    "squeeze_or_worse": (1_407, 7, "none", 87, 53, 53, 1, 0, -49, 1.2),
+    "hash_ribbon_plain": (881, 7, "none", 70, 58, 46, 13, 3, -13, 5.1),
+    "hash_ribbon_dead_band": (705, 6, "P2", 69, 72, 55, 5, 3, -6, 2.0),
+    "puell_low": (698, 6, "P4", 61, 81, 77, 3, 2, 1, 15.8),
+    "glassnode_risk": (643, 6, "P4", 56, 79, 72, 3, 2, 2, 14.8),
+    "difficulty_ribbon_compressed": (1_945, 5, "P1 P2", 50, 19, 16, 7, 2, -2, 3.2),
+    "revenue_change": (757, 6, "P6", 28, 30, 27, 21, 4, 3, 7.6),
+    "miners_position_index": (306, 3, "P1 P2 P3 P4", 1, 1, 1, 31, 5, 35, 22.2),
+}
+
+
+def test_rules_are_judged_as_published(built: Built) -> None:
+    table = built.tables["rule_comparison"]
+    assert table.select(pl.first("first_day"), pl.first("last_day")).row(0) == (date(2011, 8, 1), LAST)
+    assert table["episode_count"].unique().to_list() == [7]
+    rounded = table.select(
+        "rule",
+        "day_count",
+        "episode_hit_count",
+        "episode_missed",
+        pl.col("recall_pct", "precision_pct", "precision_strict_pct").round().cast(pl.Int64),
+        "false_run_count",
+        "ambiguous_run_count",
+        "lag_median_days",
+        pl.col("changes_per_year").round(1),
+    )
+    assert {rule: tuple(figures) for rule, *figures in rounded.rows()} == COMPARED
+
+
+# Rule: hits, recall and precision up to 2018, then from 2019-02-02 on.
+HALVES = {
+    "capitulation": ((2, 51, 100), (4, 27, 100)),
+    "hash_ribbon_plain": ((3, 62, 66), (4, 82, 52)),
+    "glassnode_risk": ((3, 70, 70), (3, 38, 98)),
+}
+
+
+def test_rules_are_judged_on_both_halves_as_published(days: pl.DataFrame) -> None:
+    episodes = load_registry()["stress_episode"]
+    rules = {name: pl.sql_expr(RULES[name]) for name in HALVES}
+    found: dict[str, list[tuple[int, int, int]]] = {name: [] for name in HALVES}
+    for first, last in ((date(2011, 8, 1), date(2018, 12, 31)), (date(2019, 2, 2), LAST)):
+        for row in compared(judged_days(days, episodes, first, last), episodes, rules).rows(named=True):
+            hits, false = row["hit_day_count"], row["false_day_count"]
+            shares = 100 * hits / row["core_day_count"], 100 * hits / (hits + false)
+            found[row["rule"]].append((row["episode_hit_count"], *map(round, shares)))
+    assert {name: tuple(halves) for name, halves in found.items()} == HALVES
 
 
 def test_real_days_of_2025_are_concentrated_as_published_and_pay_what_miners_got(built: Built) -> None:
