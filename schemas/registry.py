@@ -8,7 +8,7 @@ from typing import Final
 import pandera.polars as pa
 import polars as pl
 
-from schemas.registry_rules import DEAL_RANGES, ESCALATOR, FILING_KIND, GPU_CLOUD, Rule, address_rules
+from schemas.registry_rules import DEAL_RANGES, ESCALATOR, FILING_KIND, FUNDED, GPU_CLOUD, Rule, address_rules
 from schemas.text import PLAIN_EXPECTED, is_plain
 from schemas.units import Aggregation, Unit
 
@@ -549,12 +549,12 @@ TENANT_FUNDING: Final = _schema(
         "tenant": _company("Tenant that pays a part of it, in `company`"),
         "period_end": _day("Last day of the quarter"),
         "capex_usd": _usd("Capital expenditure of the miner in the quarter, at all its sites"),
-        "tenant_funded_usd": _added(_usd("Part of it that the tenant paid", least=0)),
+        "tenant_funded_usd": _added(_usd("Part of it that the tenant paid")),
         "known_at": _known_at(),
     }
     | _provenance(notes_optional=True),
     [
-        _at_most("tenant_funded_usd", "capex_usd"),
+        FUNDED.rule(),
         Rule(statement="period_end before known_at", holds=pl.col("period_end") < pl.col("known_at")),
     ],
 )

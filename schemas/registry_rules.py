@@ -151,6 +151,16 @@ ESCALATOR: Final = Plausible(
 )
 """Of a deal and of the assumption where the parties do not state it."""
 
+FUNDED: Final = Plausible(
+    what="tenant_funded_usd over capex_usd",
+    ratio=pl.col("tenant_funded_usd") / pl.col("capex_usd"),
+    least=0.05,
+    most=1,
+    unit="",
+    because="0.74 and 0.80 in the registry; the lower end is a judgement",
+)
+"""Of a quarter that a tenant paid a part of."""
+
 _FORMS: Final = (
     # site, the form of its addresses, an example or what it is called
     (

@@ -60,19 +60,15 @@ def expected_of(target: str, cell: str, rows: Mapping[str, pl.DataFrame]) -> str
     if target == "company":
         known |= dict(rows["company_name"].select(pl.col("name").str.to_lowercase(), "company").rows())
     known |= {slug: slug for slug in rows[target][target]}
-    near = _near(cell, known)
-    return f"a {target} of {target}.csv, where a new one is a new row" + (
-        f"; near it: {', '.join(near)}" if near else ""
-    )
+    return f"a {target} of {target}.csv, where a new one is a new row{_near(cell, known)}"
 
 
-def _near(cell: str, known: Mapping[str, str]) -> list[str]:
-    """Short names that a mistyped one may stand for, the nearest first; `known` by all that they are called."""
+def _near(cell: str, known: Mapping[str, str]) -> str:
+    """What a mistyped cell may stand for, as the end of a sentence, the nearest first; `known` by all it is called."""
     typed = cell.strip().lower()
-    close: Iterable[str] = difflib.get_close_matches(typed, known) or [
-        each for each in known if typed and typed in each
-    ]
-    return list(dict.fromkeys(known[each] for each in close))
+    close: Iterable[str] = difflib.get_close_matches(typed, known) or [e for e in known if typed and typed in e]
+    near = dict.fromkeys(known[each] for each in close)
+    return f"; near it: {', '.join(near)}" if near else ""
 
 
 def _check_references(table: str, sheets: Mapping[str, Sheet]) -> None:
@@ -129,7 +125,8 @@ def _check_deals_exist(sheet: Sheet, deals: Sheet) -> None:
     """Every row of `sheet` that names a deal names one of the registry."""
     orphans = (~sheet.rows["deal_id"].is_in(deals.rows["deal_id"].implode())).fill_null(False).arg_true()
     if orphans.len():
-        raise sheet.refusal(orphans[0], ("deal_id",), f"a deal_id of {deals.file}")
+        near = _near(sheet.rows["deal_id"][orphans[0]], {each.lower(): each for each in deals.rows["deal_id"]})
+        raise sheet.refusal(orphans[0], ("deal_id",), f"a deal_id of {deals.file}{near}")
 
 
 def _check_backstops_agree(deals: Sheet, support: Sheet) -> None:

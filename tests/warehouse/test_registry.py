@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 from schemas.errors import BadInputError
 from schemas.registry import CUSTOMER_CONTRACT, REGISTRY, UNVERIFIED, row_rules
 from schemas.registry_rules import DEAL_RANGES, GPU_CLOUD
-from warehouse.registry import REFERENCE, check_past, checked, load_registry, read_sheet, registry_digest
+from warehouse.registry import REFERENCE, check_past, checked, load_registry, read_sheet, readable, registry_digest
 
 Table = list[list[str]]
 
@@ -150,7 +150,7 @@ BROKEN_CELLS = [
     ("conversion_deal", "RIOT-AMD-2026-01", "site_history", "green", "green", "one of mined"),
     ("conversion_deal", "RIOT-AMD-2026-01", "superseded_at", "2026-05-01", "2026-05-01", "no version follows"),
     ("conversion_deal", "GLXY-CRWV-P2", "superseded_at", "2026-07-21", "2026-07-21", "2026-07-22, when the next"),
-    ("deal_delivery", "GLXY-CRWV-P1", "deal_id", "GLXY-P1", "GLXY-P1", "conversion_deal.csv"),
+    ("deal_delivery", "GLXY-CRWV-P1", "deal_id", "GLXY-P1", "GLXY-P1", "conversion_deal.csv; near it: GLXY-CRWV-P1"),
     ("deal_delivery", "GLXY-CRWV-P1", "critical_it_mw", "134", "134.0", "at most the 133 MW of GLXY-CRWV-P1"),
     ("deal_delivery", "GLXY-CRWV-P1", "energised_on", "2025-03-27", "2025-03-27", "2025-03-28 on, when the deal"),
     ("capex_quarter", "alphabet", "basis", "gross", "gross", "one of cash_purchases"),
@@ -277,6 +277,8 @@ IMPLAUSIBLE = [
         "with_extensions_value_usd over",
     ),
     ("conversion_deal", "HUT-FLUID-RB-2025-12", "escalator_pct", "0.03", "escalator_pct, in percent"),
+    ("tenant_funding", "90300000", "capex_usd", "121300000000", "tenant_funded_usd over capex_usd from 0.05"),
+    ("tenant_funding", "90300000", "tenant_funded_usd", "903000000", "tenant_funded_usd over capex_usd from 0.05"),
     ("lease_assumption", "2024-01-01", "escalator_pct", "0.03", "escalator_pct, in percent"),
     (
         "conversion_deal",
@@ -339,6 +341,17 @@ def test_company_or_site_that_is_not_in_its_table_is_refused_with_near_ones(
     with pytest.raises(BadInputError) as caught:
         load_registry(folder)
     assert_names(caught.value, table, line, column, expected)
+
+
+def test_typed_company_or_site_is_refused_before_the_row_is_whole(folder: Path) -> None:
+    assert readable("site", "operator", "cipher", folder) is None
+    problem = readable("site", "operator", "Cipher Mining", folder)
+    assert problem is not None
+    assert problem.startswith("found 'Cipher Mining', expected a company of company.csv")
+    assert problem.endswith("; near it: cipher")
+    rewrite(folder, "company", lambda rows: rows.append(["acme", "Acme", "miner", "", "", "", "", "Invented", ""]))
+    assert readable("site", "operator", "acme", folder) is None
+    assert readable("site", "operator", "acme") is not None
 
 
 def test_groups_of_companies_are_trees_and_joint_ventures_belong_to_the_miner(folder: Path) -> None:
