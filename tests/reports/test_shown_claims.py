@@ -32,7 +32,7 @@ def test_claims_are_the_rows_of_the_table_for_a_program(home: str) -> None:
     claims = json.loads(CliRunner().invoke(show, ["claims", "--home", home, "--json"]).output)
     table = json.loads(CliRunner().invoke(show, ["claim", "--limit", "99", "--home", home, "--json"]).output)
     assert claims == table
-    assert len(claims) == 15
+    assert len(claims) == 16
 
 
 def test_brief_lists_what_is_measurable_and_counts_the_rest(published_demo: Path) -> None:
@@ -43,4 +43,4 @@ def test_brief_lists_what_is_measurable_and_counts_the_rest(published_demo: Path
         "reproduced",
         "direction only",
     ]
-    assert claims[-1].startswith("12 of 15 are not measurable with this profile.")
+    assert claims[-1].startswith("13 of 16 are not measurable with this profile.")

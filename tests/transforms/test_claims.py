@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from transforms.build import Built, build
-from transforms.claims.evidence import DAY, Evidence
+from transforms.claims.evidence import DAY, Evidence, judged
 from transforms.tables.claim import CLAIMS, READ
 from transforms.tables.claim import TABLE as CLAIM
 from warehouse.registry import load_registry
@@ -121,15 +121,42 @@ def test_verdict_follows_the_columns(
         "attack_energy_usd_per_hour": pl.when(later).then(7e5).otherwise(8e5),
         "attack_hashrate_ehs": pl.when(later).then(800.0).otherwise(900.0),
     }
-    judged = CLAIM_OF[claim]
-    read = {column.split(".")[1] for column in judged.columns}
+    of_article = CLAIM_OF[claim]
+    read = {column.split(".")[1] for column in of_article.columns}
     changed = {name: value for name, value in (as_claimed | dict(columns)).items() if name in read}
     values = [(value if isinstance(value, pl.Expr) else pl.lit(value)).alias(name) for name, value in changed.items()]
-    table = judged.columns[0].split(".")[0]
-    found = judged.judge(Evidence({table: built.tables[table].with_columns(values)}, judged.columns))
+    table = of_article.columns[0].split(".")[0]
+    found = of_article.judge(Evidence({table: built.tables[table].with_columns(values)}, of_article.columns))
     assert found.verdict == verdict
     assert found.finding.endswith(".")
     assert found.left_out.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("recall", "precision", "episodes", "verdict"),
+    [
+        ([60.0, 55.0], [50.0, 70.0], 7, "reproduced"),
+        ([60.0, 55.0], [49.0, 70.0], 7, "direction only"),
+        ([1.0, 28.0], [1.0, 30.0], 7, "not reproduced"),
+        ([60.0, 55.0], [50.0, 70.0], 2, "not measurable"),
+        ([60.0, None], [50.0, 70.0], 7, "not measurable"),
+    ],
+)
+def test_signs_come_before_lows_where_they_find_most_days_of_stress_and_little_else(
+    recall: list[float], precision: list[float], episodes: int, verdict: str
+) -> None:
+    rules = pl.DataFrame(
+        {
+            "rule": ["miners_position_index", "revenue_change", "capitulation"],
+            "recall_pct": [*recall, 37.0],
+            "precision_pct": [*precision, 100.0],
+            "episode_count": episodes,
+        }
+    )
+    claim = CLAIM_OF["before_cycle_lows"]
+    facts = dict.fromkeys(claim.columns, "registry")
+    (row,) = judged([claim], {"rule_comparison": rules}, facts, facts, is_main_network=True).iter_rows(named=True)
+    assert row["verdict"] == verdict
 
 
 def test_figure_is_that_of_the_column_in_its_unit(built: Built) -> None:

@@ -545,6 +545,7 @@ def test_claims_of_the_article_get_their_verdicts_and_figures(built: Built) -> N
         "largest_day": "reproduced",
         "sudden_bursts": "not reproduced",
         "capitulation": "reproduced",
+        "before_cycle_lows": "not reproduced",
         "ai_capex": "reproduced",
         "google_backstop": "reproduced",
         "long_leases": "direction only",
@@ -561,6 +562,8 @@ def test_claims_of_the_article_get_their_verdicts_and_figures(built: Built) -> N
         "sent_in_january": ["177,274 BTC", "172,255 BTC", "91 %", "223,387, 243,687, 172,429", "0.83", "14,681 BTC"],
         "largest_day": ["10,026 BTC, on 2026-01-21", "254 of 1,026 days since 2023-06-01", "24,268 BTC"],
         "sudden_bursts": ["0 bursts", "1.2", "2023-11", "3.2"],
+        "capitulation": ["77 of 100 points", "capitulation, since 2026-02-02"],
+        "before_cycle_lows": ["on 1 % of the days", "7 episodes"],
     }
     for name, figures in printed.items():
         text = f"{claims[name]['finding']} {claims[name]['left_out']}"

@@ -78,6 +78,14 @@ class Evidence:
         """The value of the column on the day. Raises `NotMeasurableError` where there is none."""
         return self.over(name, day, day)[0]
 
+    def of(self, name: str, key: str, value: str) -> Any:
+        """The value of the column in the one row whose `key` is `value`. Raises `NotMeasurableError` without one."""
+        table, column = self._column(name)
+        found = self.tables[table].filter(pl.col(key) == value)[column].drop_nulls()
+        if found.is_empty():
+            raise NotMeasurableError(f"{column} is unknown for the {key} {value}.")
+        return found[0]
+
     def over(self, name: str, first: date, last: date) -> pl.Series:
         """The values of the column on each day from `first` to `last`. Raises `NotMeasurableError` at a gap."""
         values = self.days(name, first, last)

@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from transforms.claims.evidence import DAY, Claim, Evidence, Finding, graded
+from transforms.claims.evidence import DAY, Claim, Evidence, Finding, NotMeasurableError, graded
 from transforms.metrics.flow_bursts import BURST_ZSCORE
 from transforms.metrics.flow_regimes import QUARTER_DAYS
 from transforms.metrics.miner_flows import MONTH_DAYS
@@ -37,6 +37,10 @@ DAY_BTC: Final = 10_000.0
 BTC_TOLERANCE: Final = 0.05
 HIGH_RANK_PCT: Final = 80.0
 CAPITULATIONS: Final = ("capitulation", "deep_capitulation")
+LEAST_EPISODES: Final = 3
+"""Fewer are no comparison at all."""
+LEAST_SHARE_PCT: Final = 50.0
+"""A sign that comes before lows holds on most of the days of stress, and most of its days are such days."""
 
 
 def _share_up_to(values: pl.Series, value: float) -> float:
@@ -199,6 +203,31 @@ def _capitulation(given: Evidence) -> Finding:
     )
 
 
+def _precede(given: Evidence) -> Finding:
+    selling, income, ours = "miners_position_index", "revenue_change", "capitulation"
+    episodes = given.of("episode_count", "rule", ours)
+    if episodes < LEAST_EPISODES:
+        raise NotMeasurableError(f"The days hold {episodes} episodes of stress, fewer than {LEAST_EPISODES}.")
+    recall, precision = (
+        {rule: given.of(column, "rule", rule) for rule in (selling, income, ours)}
+        for column in ("recall_pct", "precision_pct")
+    )
+    holds = [min(recall[rule], precision[rule]) >= LEAST_SHARE_PCT for rule in (selling, income)]
+    return Finding(
+        figure=recall[selling],
+        verdict=graded(all(holds), any(holds)),
+        finding=(
+            f"A Miners' Position Index of {INDEX_LIMIT:.0f} or more held on {recall[selling]:.0f} % of the days of "
+            f"stress, revenue a fifth below a month before on {recall[income]:.0f} %; of the days with such a sign "
+            f"{precision[selling]:.0f} and {precision[income]:.0f} % were days of stress."
+        ),
+        left_out=(
+            f"{episodes} episodes are case studies, no proof. Income and hash rate together held on "
+            f"{recall[ours]:.0f} % of the days of stress, and {precision[ours]:.0f} % of their days were such days."
+        ),
+    )
+
+
 def _of_days(*columns: str) -> tuple[str, ...]:
     return tuple(f"capitulation_daily.{column}" for column in columns)
 
@@ -276,5 +305,12 @@ CLAIMS: Final = (
         day=DAY,
         columns=_of_days("capitulation_score", "capitulation_state"),
         judge=_capitulation,
+    ),
+    Claim(
+        name="before_cycle_lows",
+        statement="Peaks of selling and extreme underpayment have come before the lows of cycles.",
+        day=DAY,
+        columns=tuple(f"rule_comparison.{column}" for column in ("recall_pct", "precision_pct", "episode_count")),
+        judge=_precede,
     ),
 )

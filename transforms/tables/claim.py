@@ -10,9 +10,9 @@ from transforms.claims.evidence import NOT_MEASURABLE, judged
 from transforms.lineage import column_sources
 from transforms.metrics import claims, day
 from transforms.prepare import Prepared
-from transforms.tables import capitulation_daily, conversion_daily, security_daily
+from transforms.tables import capitulation_daily, conversion_daily, rule_comparison, security_daily
 
-READ: Final = (capitulation_daily.TABLE, conversion_daily.TABLE, security_daily.TABLE)
+READ: Final = (capitulation_daily.TABLE, conversion_daily.TABLE, security_daily.TABLE, rule_comparison.TABLE)
 CLAIMS: Final = (*miners.CLAIMS, *conversion.CLAIMS)
 COLUMNS: Final = tuple(dict.fromkeys(column for each in CLAIMS for column in each.columns))
 """Every column that is read, as table.column."""
