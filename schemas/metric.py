@@ -104,6 +104,8 @@ def metric(
         name = function.__name__
         if not function.__doc__:
             raise TypeError(f"metric {name} has no docstring, so its column would have no description")
+        if null_rule is not None and not null_rule.startswith("NULL "):
+            raise TypeError(f"metric {name} has the NULL rule {null_rule!r}: say when it is NULL, or None for never")
         if not unit.fits(name):
             raise TypeError(f"metric {name} is in {unit.label}, so its name must end in {' or '.join(unit.endings)}")
         if aggregation is not Aggregation.NONE and unit not in AMOUNTS:

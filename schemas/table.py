@@ -1,10 +1,11 @@
 """One published table as one object: key, columns, rules, the frame it is derived from, who its figures come from."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property, partial
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import pandera.polars as pa
 import polars as pl
@@ -23,6 +24,10 @@ Shape of the result: one row a row of the table, sorted by its key, with every c
 """
 Checks: TypeAlias = Callable[[Any, Tables], Iterable[Check]]
 """From `transforms.prepare.Prepared` and all finished tables to the results of the checks of one table."""
+
+
+NEVER: Final = "Never NULL."
+"""The NULL rule of a column that always has a value; a NULL in it stops a publication."""
 
 
 class Origin(Enum):
@@ -64,14 +69,13 @@ class Column:
     unit: str
     description: str
     error: str
-    null_rule: str | None
+    null_rule: str
     inputs: tuple[str, ...]
     aggregation: Aggregation
 
     def comment(self) -> str:
         """All of it in one paragraph."""
-        null = f" {self.null_rule}" if self.null_rule else " Never NULL."
-        return f"{self.description} [{self.unit}] {self.error}{null}"
+        return f"{self.description} [{self.unit}] {self.error} {self.null_rule}"
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -108,7 +112,7 @@ class Table:
                 unit=m.unit.label,
                 description=m.description,
                 error=m.error,
-                null_rule=m.null_rule,
+                null_rule=m.null_rule or NEVER,
                 inputs=m.inputs,
                 aggregation=m.aggregation,
             )
@@ -159,10 +163,18 @@ def _reference_columns(schema: pa.DataFrameSchema) -> Iterator[Column]:
             unit=str((column.metadata or {}).get("unit", Unit.LABEL.label)),
             description=str(column.description),
             error="As good as the source named in the row.",
-            null_rule="NULL when the source does not say." if column.nullable else None,
+            null_rule=_null_rule_of(column),
             inputs=(),
             aggregation=(column.metadata or {}).get("aggregation", Aggregation.NONE),
         )
+
+
+def _null_rule_of(column: pa.Column) -> str:
+    """What a NULL of a registry column means: what its description says of it, else that nothing is stated."""
+    if not column.nullable:
+        return NEVER
+    stated = re.search(r"\bNULL(?= (?:for|means|where)\b|:)[^;]*", str(column.description))
+    return f"{stated.group()}." if stated else "NULL when the source does not say."
 
 
 def _limits(m: Metric) -> Iterator[tuple[str, Callable[[pl.Expr], pl.Expr]]]:

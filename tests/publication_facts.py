@@ -1,4 +1,4 @@
-"""What holds in every publication, read from the published file alone: what its sums are."""
+"""What holds in every publication, read from the published file alone: sums, and the reasons of its NULLs."""
 
 from pathlib import Path
 
@@ -85,4 +85,24 @@ def sums_that_differ(database: Path) -> list[tuple[str, list[str]]]:
             spread = amounts.select(pl.max_horizontal(pl.all()) - pl.min_horizontal(pl.all())).to_series()
             if (spread > TOLERANCE * amounts.max_horizontal().abs() + 1e-8).any():
                 found.append((column, tables))
+    return found
+
+
+def nulls_without_reason(database: Path) -> list[tuple[str, str, int, int]]:
+    """Columns whose NULLs are not as many as `meta.nulls` explains: table, column, NULLs, of these explained."""
+    with duckdb.connect(str(database), read_only=True) as connection:
+        sql = "select table_name, column_name, sum(row_count)::bigint from meta.nulls group by all"
+        explained = {(table, column): count for table, column, count in connection.execute(sql).fetchall()}
+        columns: dict[str, list[str]] = {}
+        for table, column in connection.execute("select table_name, column_name from meta.columns").fetchall():
+            columns.setdefault(table, []).append(column)
+        found = []
+        for table, names in columns.items():
+            counts = ", ".join(f"count(*) - count({name})" for name in names)
+            nulls = connection.execute(f"select {counts} from {table}").fetchone() or ()
+            found += [
+                (table, name, count, explained.get((table, name), 0))
+                for name, count in zip(names, nulls, strict=True)
+                if count != explained.get((table, name), 0)
+            ]
     return found

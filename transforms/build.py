@@ -10,9 +10,9 @@ import polars as pl
 from schemas.check import Check
 from schemas.enforce import enforce
 from schemas.table import Origin, Table, Tables
-from transforms.catalog import TABLES
+from transforms.catalog import PUBLISHED, TABLES
 from transforms.checks.freshness import check_freshness
-from transforms.derive import NULLS, derive, explain_nulls, published
+from transforms.derive import NULLS, derive, explain_nulls, explain_stated, published
 from transforms.freshness import freshness
 from transforms.prepare import Inputs, Prepared, prepare
 
@@ -42,7 +42,7 @@ def build(inputs: Inputs) -> Built:
     with ThreadPoolExecutor(max_workers=2) as cores:
         derived = _derive(given, cores)
         # Checking is mostly Python's own work and finding reasons mostly that of Polars: each goes on beside the other.
-        nulls = cores.submit(_nulls, derived)
+        nulls = cores.submit(_nulls, derived, inputs.reference)
         tables = {name: enforce(published(derived[name], t.metrics), t.schema) for name, t in TABLES.items()}
         checks = [
             replace(check, table_name=name)
@@ -92,10 +92,14 @@ def _derived(table: Table, given: Prepared, read: Tables) -> pl.DataFrame:
     return frame.rechunk() if any(dtype.is_nested() for dtype in frame.dtypes) else frame
 
 
-def _nulls(derived: Tables) -> pl.DataFrame:
-    """Why values of the tables with one row a day are NULL: rows of `meta.nulls`."""
-    return pl.concat(
-        explain_nulls(derived[name], table.metrics).select(pl.lit(name).alias("table_name"), *NULLS)
+def _nulls(derived: Tables, reference: Tables) -> pl.DataFrame:
+    """Why values of any table are NULL: rows of `meta.nulls`."""
+    found = {
+        name: explain_nulls(derived[name], table.metrics, is_daily=table.key == ("day",))
         for name, table in TABLES.items()
-        if table.key == ("day",)
-    )
+    } | {
+        table.name: explain_stated(reference[table.name], {each.name: each.null_rule for each in table.columns})
+        for table in PUBLISHED
+        if table.reference
+    }
+    return pl.concat(nulls.select(pl.lit(name).alias("table_name"), *NULLS) for name, nulls in found.items())

@@ -1,5 +1,6 @@
 """From rows and input frames to a published table: metrics in the order of what they read, and why a value is NULL."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from graphlib import TopologicalSorter
 from typing import Final
@@ -90,12 +91,13 @@ def published(frame: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFrame:
     return frame.select(m.name for m in metrics)
 
 
-def explain_nulls(frame: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFrame:
+def explain_nulls(frame: pl.DataFrame, metrics: Sequence[Metric], *, is_daily: bool = True) -> pl.DataFrame:
     """Explain why values are NULL, as ranges of days.
 
-    `frame` is what `derive` returned, one row a day. Shape: one row a column, reason and unbroken run of days,
-    columns as in `NULLS`, sorted. The reason is the root: a NULL that follows from another NULL names the input that
-    was missing first.
+    `frame` is what `derive` returned, sorted by its key; `is_daily`: whether that is the day alone. Shape: one row a
+    column, reason and unbroken run of days with such a NULL, columns as in `NULLS`, sorted; one row a column and
+    reason, without days, where the rows have no day. The reason is the root: a NULL that follows from another NULL
+    names the input that was missing first.
     """
     named = {m.name: m for m in metrics}
     reasons: dict[str, pl.Expr] = {}
@@ -104,17 +106,37 @@ def explain_nulls(frame: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFram
     for layer in layers(metrics):
         for m in layer:
             if m.nullable and missing[m.name]:
-                reasons[m.name] = _reason(m, named, reasons)
+                reasons[m.name] = _reason(m, named, reasons, is_daily=is_daily)
     if not reasons:
         return pl.DataFrame(schema=NULLS)
     for layer in layers(metrics):
         frame = frame.with_columns(reasons[m.name].alias(_reason_column(m.name)) for m in layer if m.name in reasons)
+    return _in_ranges(frame, {_reason_column(name): name for name in reasons}, is_daily=is_daily)
+
+
+def explain_stated(rows: pl.DataFrame, rules: Mapping[str, str]) -> pl.DataFrame:
+    """Explain the NULLs of a table that is published as it was stated; `rules`: by column when it is NULL.
+
+    Shape: one row a column with a NULL, columns as in `NULLS`, without days.
+    """
+    counts = rows.null_count().row(0, named=True)
+    explained = [(name, _in_words(rules[name]), None, None, counts[name]) for name in counts]
+    return pl.DataFrame(explained, schema=NULLS, orient="row").filter(pl.col("row_count") > 0).sort("column_name")
+
+
+def _in_ranges(frame: pl.DataFrame, columns: Mapping[str, str], *, is_daily: bool) -> pl.DataFrame:
+    """Rows of `NULLS` from `frame`, whose `columns` hold reasons; each is given the name it stands for."""
+    day = pl.col("day") if "day" in frame.columns else pl.lit(None, pl.Date).alias("day")
     # In the order it comes, column after column and day after day: sorting half a million reasons costs more.
     explained = (
-        frame.select("day", *(pl.col(_reason_column(name)).alias(name) for name in reasons))
+        frame.select(day, *(pl.col(reason).alias(name) for reason, name in columns.items()))
         .unpivot(index="day", variable_name="column_name", value_name="reason")
         .drop_nulls("reason")
+        .with_columns(pl.lit(1, pl.Int64).alias("row_count"))
     )
+    if not is_daily:
+        keys = ["column_name", "reason", "day"]
+        explained = explained.group_by(keys).agg(pl.col("row_count").sum()).sort(keys)
     broken = (
         (pl.col("day").diff().dt.total_days() != 1)
         | (pl.col("reason") != pl.col("reason").shift())
@@ -128,20 +150,31 @@ def explain_nulls(frame: pl.DataFrame, metrics: Sequence[Metric]) -> pl.DataFram
             pl.col("reason").first(),
             pl.col("day").first().alias("first_day"),
             pl.col("day").last().alias("last_day"),
-            pl.len().cast(pl.Int64).alias("row_count"),
+            pl.col("row_count").sum(),
         )
         .select(*NULLS)
-        .sort("column_name", "first_day")
+        .sort("column_name", "first_day", "reason")
     )
+
+
+def _in_words(null_rule: str) -> str:
+    """A NULL rule as a reason: 'NULL until a day is over.' is 'until a day is over'."""
+    return re.sub(r"^NULL:? (means )?", "", null_rule).removesuffix(".")
 
 
 def _reason_column(name: str) -> str:
     return f"{name}?"
 
 
-def _reason(m: Metric, named: Mapping[str, Metric], known: Mapping[str, pl.Expr]) -> pl.Expr:
-    """Why `m` is NULL on a day, NULL where it is not."""
-    if m.is_given:
+def _reason(m: Metric, named: Mapping[str, Metric], known: Mapping[str, pl.Expr], *, is_daily: bool) -> pl.Expr:
+    """Why `m` is NULL in a row, NULL where it is not.
+
+    What passes through is an observed series where `is_daily`; elsewhere it is laid out for the table, and its rule
+    says when it is NULL.
+    """
+    if m.is_given and not is_daily:
+        cause = pl.lit(_in_words(m.null_rule or ""))
+    elif m.is_given:
         cause = pl.lit(f"{UNOBSERVED}{m.name}")
     elif m.rows:
         cause = pl.lit(f"no row of {m.rows} that stands on the day states it")

@@ -7,7 +7,7 @@ from typing import Final
 import polars as pl
 
 from schemas.check import CheckFacts
-from schemas.table import Table
+from schemas.table import NEVER, Table
 from schemas.units import Aggregation
 
 PAGE: Final = Path(__file__).with_name("DICTIONARY.md")
@@ -44,7 +44,7 @@ def columns_frame(
             for table in facts
             for position, column in enumerate(table.columns, start=1)
         ],
-        schema_overrides={"null_rule": pl.String, "position": pl.Int32},
+        schema_overrides={"position": pl.Int32},
         infer_schema_length=None,
     )
 
@@ -69,7 +69,7 @@ def page(facts: Sequence[Table]) -> str:
                 column.unit,
                 column.description,
                 column.error,
-                column.null_rule or "never",
+                "never" if column.null_rule == NEVER else column.null_rule,
                 ", ".join(f"`{name}`" for name in column.inputs),
             )
             lines.append(_row(cells))

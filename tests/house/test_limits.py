@@ -1,22 +1,24 @@
 """A value outside the limits of its column stops a table, and the message names the column, the limit and the value."""
 
+import pandera.polars as pa
 import polars as pl
 import pytest
 
 from schemas.enforce import enforce
 from schemas.errors import ContractError
 from schemas.metric import metric
-from schemas.table import Table
+from schemas.table import NEVER, Table
 from schemas.units import Unit
+from transforms.catalog import PUBLISHED
 
 
-@metric(unit=Unit.RATIO, error="None.", null_rule="Never known.", ge=0, le=1)
+@metric(unit=Unit.RATIO, error="None.", null_rule="NULL where nobody measured.", ge=0, le=1)
 def share_ratio() -> pl.Expr:
     """Share."""
     return pl.col("share_ratio")
 
 
-@metric(unit=Unit.LABEL, error="None.", null_rule="Never known.", labels=("calm", "storm"))
+@metric(unit=Unit.LABEL, error="None.", null_rule="NULL where nobody measured.", labels=("calm", "storm"))
 def weather() -> pl.Expr:
     """Weather."""
     return pl.col("weather")
@@ -65,3 +67,35 @@ def test_value_outside_its_limits_is_refused_by_name(share: float, weather: str,
 def test_value_that_must_be_known_is_missed_by_name() -> None:
     with pytest.raises(ContractError, match="expected that station is known, found None"):
         enforce(sample(station=None), SCHEMA)
+
+
+@pytest.mark.parametrize("rule", ["", "Sometimes."])
+def test_column_without_a_rule_of_its_nulls_cannot_be_declared(rule: str) -> None:
+    def station() -> pl.Expr:
+        """Who measured."""
+        return pl.col("station")
+
+    with pytest.raises(TypeError, match="say when it is NULL, or None for never"):
+        metric(unit=Unit.LABEL, error="None.", null_rule=rule)(station)
+
+
+@pytest.mark.parametrize("table", PUBLISHED, ids=lambda table: table.name)
+def test_null_in_a_column_that_is_never_null_stops_the_table(table: Table) -> None:
+    """Each such column alone, in rows of which nothing else is looked at."""
+    never = [column.name for column in table.columns if column.null_rule == NEVER]
+    assert never
+    types = {name: column.dtype.type for name, column in table.schema.columns.items()}
+    for name in never:
+        alone = pl.DataFrame({name: [None]}, schema={name: types[name]})
+        limits = (table.schema.metadata or {}).get("limits", {})
+        is_refused = not alone.select(limits[f"{name} is known"]).item() if limits else not _passes(table, alone)
+        assert is_refused, name
+
+
+def _passes(table: Table, alone: pl.DataFrame) -> bool:
+    (name,) = alone.columns
+    try:
+        enforce(alone, pa.DataFrameSchema({name: table.schema.columns[name]}))
+    except ContractError:
+        return False
+    return True

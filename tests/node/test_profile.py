@@ -20,6 +20,7 @@ from tests.attribution.recorded_chain import decoded_blocks, exchanges, recorded
 from tests.invocation import COMMAND, eventually
 from tests.node.node_command import DAILY, environment, hashpivot, published, tables
 from tests.node.replay_node import Fault, ReplayNode
+from tests.publication_facts import double_counted, nulls_without_reason, sums_that_differ
 
 StartNode = Callable[..., ReplayNode]
 WHOLE_DAYS = 11
@@ -118,6 +119,13 @@ def test_daily_flows_are_the_sums_of_the_transfers(clean: Path) -> None:
     by_both, *sums = (published(clean, f"{parts} {table}")[0] for table in FLOW_TABLES)
     assert [by_both] * 3 == [pytest.approx(each) for each in sums]
     assert published(clean, "select count(*) from exchange_flow_daily where label_set is null") == [(0,)]
+
+
+def test_tables_of_transfers_add_up_and_give_reasons_of_their_nulls(clean: Path) -> None:
+    database = clean / "published" / "hashpivot.duckdb"
+    assert double_counted(database) == {}
+    assert sums_that_differ(database) == []
+    assert nulls_without_reason(database) == []
 
 
 def test_two_runs_give_what_one_gives(tmp_path: Path, start_node: StartNode, clean: Path) -> None:

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from tests.invocation import invoke
+from tests.publication_facts import double_counted, nulls_without_reason
 
 Query = Callable[[str], list[dict[str, Any]]]
 
@@ -153,6 +154,12 @@ def test_day_without_a_price_states_the_reason(query: Query) -> None:
         "and date '2026-03-25' between first_day and last_day"
     )
     assert reason["reason"] == "no observation of price_usd"
+
+
+def test_every_null_has_a_reason_and_no_table_counts_anything_twice(publication: Path) -> None:
+    database = publication / "data" / "published" / "hashpivot.duckdb"
+    assert nulls_without_reason(database) == []
+    assert double_counted(database) == {}
 
 
 def test_what_was_left_out_has_a_notice(query: Query) -> None:

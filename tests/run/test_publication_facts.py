@@ -1,4 +1,4 @@
-"""Every table of a publication can be added up over its key, with nothing counted twice."""
+"""Every table of a publication can be added up over its key, with nothing counted twice; every NULL has a reason."""
 
 from datetime import date, timedelta
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.publication_facts import double_counted, rows_that_sum_others, sums_that_differ
+from tests.publication_facts import double_counted, nulls_without_reason, rows_that_sum_others, sums_that_differ
 
 DAYS = [date(2024, 6, 1) + timedelta(days=n) for n in range(3)]
 PARTS = [(day, exchange, pool, 2.0 + n) for day in DAYS for n, (exchange, pool) in enumerate(["XP", "XQ", "YP", "YQ"])]
@@ -34,3 +34,7 @@ def test_rows_of_sums_among_their_parts_are_found(axis: str) -> None:
 def test_no_table_counts_anything_twice_when_it_is_added_up_over_its_key(database: Path) -> None:
     assert double_counted(database) == {}
     assert sums_that_differ(database) == []
+
+
+def test_every_null_of_every_table_has_a_reason(database: Path) -> None:
+    assert nulls_without_reason(database) == []

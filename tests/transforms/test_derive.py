@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.metric import Example, Metric, metric
+from schemas.table import NEVER
 from schemas.units import Unit
 from transforms.catalog import TABLES
-from transforms.derive import NULLS, derive, explain_nulls, layers, published
+from transforms.derive import NULLS, derive, explain_nulls, explain_stated, layers, published
 from transforms.windows import mean_over, ratio
 
 FIRST = date(2024, 6, 1)
@@ -185,6 +186,34 @@ def test_value_that_has_no_meaning_names_its_inputs() -> None:
 def test_input_that_is_no_metric_of_the_table_is_named_too() -> None:
     frame = derive(amounts(None), [twice_usd])
     assert explain_nulls(frame, [twice_usd])["reason"].to_list() == ["no observation of given_usd"]
+
+
+def test_rows_of_one_day_are_counted_in_the_range_of_their_reason() -> None:
+    """Days 0 and 1 have two rows each, day 3 one; a range ends where a day has no such NULL."""
+    days = [FIRST + timedelta(days=n) for n in (0, 0, 1, 1, 2, 3)]
+    cells = [None, 0.0, None, None, 1.0, None]
+    frame = pl.DataFrame({"day": days, "given_usd": cells}, schema={"day": pl.Date, "given_usd": pl.Float64})
+    metrics = [inverse_ratio, twice_usd, given_usd]
+    actual = explain_nulls(derive(frame, metrics), metrics, is_daily=False)
+    assert actual.filter(column_name="inverse_ratio").drop("column_name").rows() == [
+        ("not defined for twice_usd", FIRST, FIRST, 1),
+        ("when not observed", FIRST, FIRST + timedelta(days=1), 3),
+        ("when not observed", FIRST + timedelta(days=3), FIRST + timedelta(days=3), 1),
+    ]
+
+
+def test_rows_without_a_day_have_one_row_a_column_and_reason() -> None:
+    frame = derive(pl.DataFrame({"given_usd": [None, 1.0, None]}), [twice_usd, given_usd])
+    assert explain_nulls(frame, [twice_usd, given_usd], is_daily=False).rows() == [
+        ("given_usd", "when not observed", None, None, 2),
+        ("twice_usd", "when not observed", None, None, 2),
+    ]
+
+
+def test_stated_rows_are_explained_by_the_rules_of_their_columns() -> None:
+    rows = pl.DataFrame({"ticker": ["MARA", None], "company": ["MARA", "Crusoe"]})
+    rules = {"ticker": "NULL for a company that is not listed.", "company": NEVER}
+    assert explain_stated(rows, rules).rows() == [("ticker", "for a company that is not listed", None, None, 1)]
 
 
 def test_rows_are_sorted_by_column_and_then_by_day() -> None:

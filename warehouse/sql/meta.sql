@@ -41,7 +41,7 @@ comment on table meta.quality is 'One row a check of this publication. A failed 
 create table meta.nulls (
     table_name varchar, column_name varchar, reason varchar, first_day date, last_day date, row_count bigint
 );
-comment on table meta.nulls is 'Why values are NULL: one row a column, reason and unbroken range of days.';
+comment on table meta.nulls is 'Why values are NULL, every one of every table: one row a column, reason and unbroken range of days; row_count counts the rows. Without days where the rows have none.';
 
 create table meta.revisions (
     source varchar, item varchar, day date, revision smallint, value_before double, value_after double,
