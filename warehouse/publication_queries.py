@@ -216,6 +216,11 @@ def transfers_behind(publication: OpenPublication, day: date, parts: Row) -> Row
     )
 
 
+def whole_table(publication: OpenPublication, table: str) -> Rows:
+    """Every row of the published `table`, in the order of its first column."""
+    return fetch(publication, f"select * from {quoted(table)} order by 1")
+
+
 def _rows(publication: OpenPublication, sql: str, *values: Any) -> list[Row]:
     names, rows = fetch(publication, sql, list(values))
     return [dict(zip(names, row, strict=True)) for row in rows]

@@ -58,6 +58,7 @@ for command in (
     read.show,
     read.sql,
     read.explain,
+    read.sensitivity,
     read.whatif,
 ):
     cli.add_command(command)

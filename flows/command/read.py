@@ -1,4 +1,4 @@
-"""Commands that read a publication, or compute from what the reader gives: show, sql, explain, whatif."""
+"""Commands that read a publication, or compute from what the reader gives."""
 
 import json
 from datetime import date, datetime
@@ -109,6 +109,23 @@ def explain(
         f"{found.transaction_count:,} transactions; label set {', '.join(found.label_sets) or 'none'}"
     )
     print_rows(found.names, found.rows, as_json=False)
+
+
+@click.command()
+@settings_options
+@json_option
+def sensitivity(as_json: bool, **given: Any) -> None:
+    """Judge the rule of capitulation with each of its numbers changed, and every rule on two halves of the days."""
+    from flows.reports.sensitivity import tables
+    from flows.reports.tables import print_rows
+
+    variants, halves = tables(_published(given))
+    if as_json:
+        found = {"variants": variants.to_dicts(), "halves": halves.to_dicts()}
+        click.echo(json.dumps(found, indent=2, default=str))
+        return
+    print_rows(variants.columns, variants.rows(), as_json=False)
+    print_rows(halves.columns, halves.rows(), as_json=False)
 
 
 @click.command()

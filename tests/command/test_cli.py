@@ -134,6 +134,17 @@ def test_past_day_is_published_beside_later_ones_and_the_command_states_it(demo:
     assert "Bitcoin miners on 2026-11-20" in invoke(demo, "show").stdout
 
 
+def test_sensitivity_judges_the_published_days_with_each_number_changed(demo: Path) -> None:
+    found = json.loads(invoke(demo, "sensitivity", "--json").stdout)
+    first, *others = found["variants"]
+    assert first["variant"] == "as published"
+    sql = "select day_count from rule_comparison where rule = 'capitulation'"
+    assert json.loads(invoke(demo, "sql", sql, "--json").stdout) == [{"day_count": first["day_count"]}]
+    assert len(others) > 30
+    assert {row["rule"] for row in found["halves"]} >= {"capitulation", "hash_ribbon_plain"}
+    assert "hysteresis of 0 points" in invoke(demo, "sensitivity").stdout
+
+
 def test_catch_up_publishes_missed_days_in_order(hashpivot: Hashpivot) -> None:
     last = (datetime.now(UTC) - timedelta(hours=2)).date() - timedelta(days=1)
     first = last - timedelta(days=3)

@@ -15,9 +15,10 @@ from schemas.observations import EXCHANGE_FLOW, Batch, ObservedTable
 from schemas.series import Group
 from transforms.build import Built, build
 from transforms.calendar import dated, fold_blocks, whole_days
-from transforms.capitulation import RULE, STATE_INPUTS
+from transforms.capitulation import CAPITULATIONS, RULE, STATE_INPUTS
 from transforms.prepare import Inputs
-from transforms.rules import RULES, compared, judged_days
+from transforms.rules import FIRST_DAY, RULES, compared, judged_days
+from transforms.variants import sensitivity
 from warehouse.registry import load_registry
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -457,6 +458,32 @@ def test_rules_are_judged_on_both_halves_as_published(days: pl.DataFrame) -> Non
             shares = 100 * hits / row["core_day_count"], 100 * hits / (hits + false)
             found[row["rule"]].append((row["episode_hit_count"], *map(round, shares)))
     assert {name: tuple(halves) for name, halves in found.items()} == HALVES
+
+
+# Variants that find other than six episodes, or something where there was none: hits, false runs.
+MOVED = {
+    "capitulation from 45 points": (7, 2),
+    "capitulation from 75 points": (5, 0),
+    "ribbon of 14 and 60 days": (6, 1),
+    "points 31/31/38": (7, 0),
+    "points 19/19/62": (6, 2),
+}
+
+
+def test_episodes_rest_on_both_sides_being_needed_and_not_on_the_numbers(days: pl.DataFrame) -> None:
+    table = sensitivity(days, load_registry()["stress_episode"], FIRST_DAY, LAST)
+    found = {name: tuple(row) for name, *row in table.select("variant", "episode_hit_count", "false_run_count").rows()}
+    assert found.keys() > MOVED.keys()
+    assert found == dict.fromkeys(found, (6, 0)) | MOVED
+    counted = dict(table.select("variant", "day_count").rows())
+    assert counted["as published"] == days["capitulation_state"].is_in(CAPITULATIONS).sum() == 190
+    assert counted["capitulation from 52 points"] == 435
+    others = [count for name, count in counted.items() if name not in MOVED and not name.endswith("52 points")]
+    assert max(others) == counted["hash-rate ramp from -0.75"] == 256
+    assert counted["capitulation from 75 points"] == 132
+    assert set(table["deep_hit_count"]) == {2, 3, 4, 5, 6}
+    moves = table.filter(pl.col("variant").str.contains("hysteresis|one side"))["changes_per_year"].round(1)
+    assert (moves.min(), moves.max()) == (3.3, 5.3)
 
 
 def test_real_days_of_2025_are_concentrated_as_published_and_pay_what_miners_got(built: Built) -> None:
