@@ -104,7 +104,9 @@ def prepare(inputs: Inputs) -> Prepared:
     summed = miner_flow_values(flow_days).select(pl.lit(inputs.transfer_source, pl.String).alias("source"), pl.all())
     stated = stated.join(summed, on=["source", "series", "day"], how="anti", maintain_order="left")
     values = pl.concat([stated, folded, summed])
-    resolved = resolve(values.filter(pl.col("day") <= inputs.through), inputs.precedence)
+    resolved = resolve(
+        values.filter(pl.col("day") <= inputs.through), inputs.precedence, block_source=inputs.block_source
+    )
     if resolved.days.is_empty():
         raise NothingToPublishError(
             f"days up to {inputs.through}: found none in any source of the profile, expected at least one; "

@@ -44,18 +44,22 @@ def test_revenue_changes_of_5_february_2026_are_the_published_ones(query: Query)
         "select revenue_change_30d_raw_pct, revenue_change_30d_pct, sustainability_zone "
         "from capitulation_daily where day = '2026-02-05'"
     )
-    assert row["revenue_change_30d_raw_pct"] == pytest.approx(-33.14, abs=0.02)
+    assert row["revenue_change_30d_raw_pct"] == pytest.approx(-33.23, abs=0.02)
     assert row["revenue_change_30d_pct"] == pytest.approx(-23.28, abs=0.02)
     assert row["sustainability_zone"] == "extremely_underpaid"
 
 
-def test_price_and_issuance_come_from_coin_metrics_alone(query: Query) -> None:
+def test_price_is_of_coin_metrics_and_what_miners_were_paid_of_cryptoquant(query: Query) -> None:
     rows = query(
         "select column_name, sources from meta.columns where table_name = 'capitulation_daily' "
-        "and column_name in ('price_usd', 'issuance_btc', 'puell_issuance_ratio', 'revenue_change_30d_pct')"
+        "and column_name in ('price_usd', 'issuance_btc', 'fees_btc', 'puell_issuance_ratio', 'revenue_change_30d_pct')"
     )
-    assert {row["sources"] for row in rows} == {"coinmetrics_export"}
-    assert len(rows) == 4
+    both = "coinmetrics_export,cryptoquant_export"
+    assert {row["column_name"]: row["sources"] for row in rows} == {
+        "price_usd": "coinmetrics_export",
+        **dict.fromkeys(("issuance_btc", "fees_btc"), "cryptoquant_export"),
+        **dict.fromkeys(("puell_issuance_ratio", "revenue_change_30d_pct"), both),
+    }
 
 
 def test_miners_sent_177_274_btc_to_exchanges_in_january_2026(query: Query) -> None:

@@ -28,6 +28,7 @@ VENDOR, CHAIN = "cryptoquant_export", "coinmetrics_export"
 LAST = {VENDOR: date(2026, 4, 10), CHAIN: date(2026, 3, 22)}
 """Last days of the two files."""
 ALWAYS: Final = date(2009, 1, 1)
+FEES: Final = identities.SAME_FEES.of(f"fees_sat: {CHAIN}")
 
 Change = Callable[[Inputs], Inputs]
 
@@ -123,8 +124,8 @@ FAULTS: list[tuple[str, Change, str, bool]] = [
         difficulty.BY_COUNT.name,
         True,
     ),
-    ("fees x10", scaled(CHAIN, "fees_sat", 10, last(CHAIN, 1)), identities.FEES.name, True),
-    ("fees x100 always", scaled(CHAIN, "fees_sat", 100, ALWAYS), identities.FEES.name, True),
+    ("fees x10", scaled(CHAIN, "fees_sat", 10, last(CHAIN, 1)), FEES, True),
+    ("fees x100 always", scaled(CHAIN, "fees_sat", 100, ALWAYS), FEES, True),
     (
         "supply x0.9 on the last day",
         scaled(CHAIN, "supply_sat", 0.9, last(CHAIN, 1)),
@@ -166,7 +167,7 @@ FAULTS: list[tuple[str, Change, str, bool]] = [
     (
         "a count that others do not have",
         scaled(CHAIN, "block_count", 1.5, last(CHAIN, 20)),
-        recent_sources.SAME.of(f"block_count: {VENDOR}"),
+        recent_sources.SAME.of(f"block_count: {CHAIN}"),
         False,
     ),
     ("half of the pools NULL", every_second_pool_unknown, holes.POOLS_NAMED.name, False),

@@ -168,3 +168,29 @@ def test_order_of_rows_does_not_matter(rows: Sequence[Value], seed: int) -> None
     assert_frame_equal(shuffled.days, straight.days)
     assert_frame_equal(shuffled.conflicts, straight.conflicts)
     assert dict(shuffled.chosen) == dict(straight.chosen)
+
+
+def account(source: str, n: int, fees: float) -> list[Value]:
+    """Count, issuance and fees of a day."""
+    return [(source, "block_count", n, 144.0), (source, "issuance_sat", n, 450e8), (source, "fees_sat", n, fees)]
+
+
+def test_days_whose_blocks_are_known_have_the_fees_of_these() -> None:
+    values = values_of(*account("a", 0, 9e8), *account("a", 1, 8e8), *account("b", 1, 7e8))
+    found = resolve(values, A_THEN_B, block_source="b")
+    assert found.days["fees_sat"].to_list() == [9e8, 7e8]
+    assert found.days["sources"].to_list() == ["a", "b"]
+
+
+def test_part_of_an_account_replaces_nothing() -> None:
+    values = values_of(*account("a", 0, 9e8), ("b", "block_count", 0, 145.0))
+    found = resolve(values, A_THEN_B, block_source="b")
+    assert found.days.select("block_count", "fees_sat").row(0) == (144.0, 9e8)
+
+
+def test_fees_that_a_reward_proves_win_over_a_total_of_fees() -> None:
+    paid = [("b", "block_count", 0, 144.0), ("b", "issuance_sat", 0, 450e8), ("b", "reward_sat", 0, 455e8)]
+    found = resolve(values_of(*account("a", 0, 9e8), *account("a", 1, 8e8), *paid), A_THEN_B)
+    assert found.days["fees_sat"].to_list() == [5e8, 8e8]
+    (compared,) = found.conflicts.filter(series="fees_sat").iter_rows(named=True)
+    assert (compared["chosen_source"], compared["other_source"], compared["conflict_count"]) == ("b", "a", 1)

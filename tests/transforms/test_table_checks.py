@@ -216,11 +216,11 @@ def test_flows_of_another_source_are_not_compared() -> None:
 
 @pytest.mark.parametrize(("conflicts", "passed"), [(0, True), (5, True), (6, False)])
 def test_second_source_may_differ_on_a_twentieth_of_the_days(conflicts: int, passed: bool) -> None:
-    row = ("fees_sat", "a", "b", 100, conflicts, 0.2, 3.0)
+    row = ("issuance_sat", "a", "b", 100, conflicts, 0.2, 3.0)
     (check,) = check_conflicts(pl.DataFrame([row], schema=CONFLICTS, orient="row"))
     assert check.passed is passed
     assert check.severity == "warning"
-    assert check.check_name == "fees_sat: b agrees with a"
+    assert check.check_name == "issuance_sat: b agrees with a"
 
 
 @pytest.mark.parametrize(("reported", "passed"), [(600.0, True), (600.05, True), (600.07, False)])

@@ -54,8 +54,11 @@ def check_conflicts(conflicts: pl.DataFrame) -> Iterator[Check]:
 
 
 def is_comparable(series: str) -> bool:
-    """Whether two sources of `series` mean the same: flows depend on labels, and a reported figure on its formula."""
-    return SERIES[series].group not in LABELLED and not series.startswith("reported_")
+    """Whether two sources of `series` mean the same on each day.
+
+    Flows depend on labels, a reported figure on its formula; fees are compared over weeks, by `check_fees`.
+    """
+    return SERIES[series].group not in LABELLED and not series.startswith("reported_") and series != "fees_sat"
 
 
 def check_prices(values: pl.DataFrame, ranked: Sequence[str], chosen: str | None, through: date) -> Iterator[Check]:

@@ -146,7 +146,10 @@ BETWEEN_SOURCES: Final = (
         name="<series>: <source> agrees with <source>",
         severity="notice",
         window="all common days",
-        reason="Flows depend on the labels of a vendor, reported figures on its formula: stated, not judged.",
+        reason=(
+            "Flows depend on the labels of a vendor, reported figures on its formula, fees on where its day ends: "
+            "stated, not judged."
+        ),
         fault="none",
     ),
     CheckFacts(

@@ -84,6 +84,11 @@ RULES: Final = (
 """In the order of preference; a later rule may read what an earlier one gave. Inputs are never those of two sources."""
 
 
+ACCOUNT: Final = ("block_count", "issuance_sat", "fees_sat")
+"""What the blocks of a day give together, so that it is taken from one source on each day."""
+_OF_REWARD: Final = tuple(rule for rule in RULES if rule.series in ACCOUNT and rule.of != ("supply_sat",))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Implied:
     """`values`: long, (`source`, `series`, `day`, `value`). `how`: by series, what it is computed from."""
@@ -117,6 +122,26 @@ def implied(ranked: pl.DataFrame, precedence: Mapping[Group, Sequence[str]], sta
             how[rule.series] = rule.how
             found.append(values.select(pl.lit(source).alias("source"), pl.lit(rule.series).alias("series"), pl.all()))
     return Implied(values=pl.concat([ranked.select("source", "series", "day", "value").clear(), *found]), how=how)
+
+
+def accounted(ranked: pl.DataFrame, sources: Sequence[str]) -> dict[str, pl.DataFrame]:
+    """Issuance and fees of each of `sources` that states what miners were paid, from its own figures.
+
+    `ranked`: long, (`source`, `series`, `day`, `value`). Shape of each frame: the same columns, what the source states
+    itself left out. A reward beside a count of all blocks proves the fees; a total of fees alone may be that of blocks
+    of the next day.
+    """
+    paid = ranked.filter(series="reward_sat")["source"].unique()
+    found = {}
+    for source in (each for each in sources if each in paid):
+        days = stated = _by_day(ranked.filter(source=source))
+        for rule in _OF_REWARD:
+            if rule.series not in days.columns and rule.holds(days.columns):
+                days = days.with_columns(_within_bounds(rule).alias(rule.series))
+        new = [name for name in ACCOUNT if name in days.columns and name not in stated.columns]
+        rows = days.select("day", *new).unpivot(index="day", variable_name="series").drop_nulls("value")
+        found[source] = rows.select(pl.lit(source).alias("source"), "series", "day", "value")
+    return found
 
 
 def _by_day(of_source: pl.DataFrame) -> pl.DataFrame:

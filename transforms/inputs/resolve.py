@@ -8,7 +8,7 @@ import polars as pl
 
 from schemas.series import SERIES, Group
 from transforms.calendar import spine
-from transforms.inputs.implied import implied
+from transforms.inputs.implied import ACCOUNT, accounted, implied
 
 CONFLICT_TOLERANCE: Final = 0.001
 """Relative difference from which two sources count as in conflict about a day."""
@@ -31,9 +31,9 @@ class Resolved:
     """One value a day and series.
 
     `days`: gap-free calendar, one column a series of `schemas.series` (all NULL where nobody states it) and `sources`,
-    the comma-separated sources of the day. `chosen`: the source of each series. `conflicts`: one row a series and other
-    source, comparing it with the chosen one. `last_days`: one row a listed source and series, (`source`, `series`,
-    `last_day`), sorted. `computed`: by series that nobody states, how it follows from others of its source.
+    the comma-separated sources of the day. `chosen`: the source of each series, of most of its days. `conflicts`: one
+    row a series, chosen and other source, comparing them. `last_days`: one row a listed source and series, (`source`,
+    `series`, `last_day`), sorted. `computed`: by series that nobody states, how it follows from others of its source.
     """
 
     days: pl.DataFrame
@@ -43,13 +43,19 @@ class Resolved:
     computed: Mapping[str, str]
 
 
-def resolve(values: pl.DataFrame, precedence: Mapping[Group, Sequence[str]]) -> Resolved:
+def resolve(
+    values: pl.DataFrame, precedence: Mapping[Group, Sequence[str]], *, block_source: str | None = None
+) -> Resolved:
     """Pick one source for each series and lay the values out by day.
 
     `values`: long, (`source`, `series`, `day`, `value`), one row a key. A series is taken whole from the first source
     of its group's precedence that states it at all: two vendors' flows differ by 100 %, so a gap of one is never
     filled from another. What no source states is computed where it follows from what one of them states, see
     `transforms.inputs.implied`. Sources that the precedence does not list are not used.
+
+    Count, issuance and fees of the blocks of a day are facts of the chain, and totals of fees are not always those of
+    the day's blocks. So on each day they are taken together from blocks that are known, those of `block_source`, else
+    from a source that states what miners were paid, and only else from stated totals.
     """
     rank = pl.DataFrame(
         [
@@ -65,15 +71,34 @@ def resolve(values: pl.DataFrame, precedence: Mapping[Group, Sequence[str]]) -> 
     ranked = pl.concat([ranked.drop("rank"), computed.values])
     choice = pl.concat([stated, computed.values.select("series", "source").unique()]).sort("series")
     chosen = ranked.join(choice, on=["series", "source"], how="semi")
+    of_accounts = accounted(ranked, precedence.get(Group.CHAIN, ()))
+    if of_accounts or block_source is not None:
+        ranked = pl.concat([ranked, *of_accounts.values()])
+        chosen = _by_account(chosen, ranked, [*([block_source] if block_source else []), *of_accounts])
     return Resolved(
         days=_by_day(chosen),
-        chosen=dict(choice.iter_rows()),
-        conflicts=_conflicts(chosen, ranked.join(choice, on=["series", "source"], how="anti")),
+        chosen=_main_source(chosen),
+        conflicts=_conflicts(chosen, ranked.join(chosen, on=["series", "source", "day"], how="anti")),
         last_days=ranked.group_by("source", "series")
         .agg(pl.col("day").max().alias("last_day"))
         .sort("source", "series"),
         computed=computed.how,
     )
+
+
+def _by_account(chosen: pl.DataFrame, ranked: pl.DataFrame, sources: Sequence[str]) -> pl.DataFrame:
+    """Put the account of a day in the place of what was chosen for it: that of the first of `sources` which has one."""
+    of_chain = ranked.filter(pl.col("series").is_in(ACCOUNT))
+    for source in reversed(sources):
+        whole = of_chain.filter(source=source).filter(pl.len().over("day") == len(ACCOUNT))
+        chosen = pl.concat([chosen.join(whole, on=["series", "day"], how="anti"), whole])
+    return chosen
+
+
+def _main_source(chosen: pl.DataFrame) -> dict[str, str]:
+    """The source of each series, of most of its days where there are several."""
+    counted = chosen.group_by("series", "source").len().sort("series", "len", "source", descending=[False, True, False])
+    return dict(counted.unique("series", keep="first", maintain_order=True).select("series", "source").iter_rows())
 
 
 def _by_day(chosen: pl.DataFrame) -> pl.DataFrame:
@@ -118,6 +143,6 @@ def _conflicts(chosen: pl.DataFrame, others: pl.DataFrame) -> pl.DataFrame:
             (pl.col("difference").median() * 100).alias("median_difference_pct"),
             (pl.col("difference").max() * 100).alias("largest_difference_pct"),
         )
-        .sort("series", "other_source")
+        .sort("series", "chosen_source", "other_source")
         .cast(CONFLICTS)
     )

@@ -24,7 +24,7 @@ from transforms.checks.between_sources import PRICE, check_conflicts, check_issu
 from transforms.checks.days import NORMAL_TIMES, RECENT_DAYS, none_broken
 from transforms.checks.difficulty import check_difficulty_by_count, check_difficulty_by_times
 from transforms.checks.holes import check_computed, check_gaps, check_missing_blocks, check_pools_named
-from transforms.checks.identities import check_identities
+from transforms.checks.identities import check_fees, check_identities
 from transforms.checks.last_publication import check_last_publication
 from transforms.checks.own_scale import check_own_scale
 from transforms.checks.recent_sources import check_recent_sources
@@ -117,6 +117,7 @@ def check_series(given: Prepared) -> Iterator[Check]:
     days, chosen = given.resolved.days, given.resolved.chosen
     yield from check_own_scale(days)
     yield from check_identities(days, chosen)
+    yield from check_fees(given.values, given.inputs.precedence.get(Group.CHAIN, ()), days)
     yield from check_recent_sources(given.values, given.inputs.precedence, chosen)
     yield from check_computed(given.resolved.computed, chosen)
     yield from check_gaps(days)
