@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
-from flows.reports.summary import FIGURES, MONTH, PARTS, number, words
+from flows.reports.summary import FIGURES, MONTH, PARTS, change_in_words, number, words
 from schemas.freshness import Freshness, freshness_of
 from schemas.text import markdown as foreign
 from transforms.claims.evidence import NOT_MEASURABLE
@@ -17,7 +17,6 @@ from warehouse.reading import open_publication
 MOST_NAMED: Final = 5
 ZONES: Final[Mapping[str, str]] = {
     "capitulation_score": "capitulation_state",
-    "revenue_change_30d_pct": "sustainability_zone",
     "hash_ribbon_spread_pct": "hash_ribbon_state",
 }
 """By column, the one that names the zone in which it is."""
@@ -77,15 +76,23 @@ def figures(brief: Brief) -> list[dict[str, str]]:
     listed = (("Capitulation score", "capitulation_score", 1.0, "{:.1f} of 100"), *FIGURES)
     return [
         {
-            # An indented label is about the figure above it.
-            "Figure": label.replace("  ", "Miners to exchanges: ", 1) if label.startswith("  ") else label,
+            "Figure": label,
             "Value": number(brief.newest[column], shape, unit),
             "30 days before": number(brief.month_before.get(column), shape, unit),
             "Change": _change(column, brief.newest[column], brief.month_before.get(column)),
             "Zone": words(brief.newest.get(ZONES.get(column, ""))) if column in ZONES else "",
         }
-        for label, column, unit, shape in listed
+        for label, column, unit, shape in _in_full(listed)
     ]
+
+
+def _in_full(listed: Sequence[tuple[str, str, float, str]]) -> Iterator[tuple[str, str, float, str]]:
+    """The figures, each indented label with the one above it that it is about."""
+    above = ""
+    for label, column, unit, shape in listed:
+        is_part = label.startswith("  ")
+        above = above if is_part else label
+        yield f"{above}: {label.strip()}" if is_part else label, column, unit, shape
 
 
 def _change(column: str, value: float | None, before: float | None) -> str:
@@ -109,8 +116,7 @@ def _state(brief: Brief) -> Iterator[str]:
     yield ""
     score = newest["capitulation_score"]
     stated = "The score is unknown" if score is None else f"The score is **{score:.1f} of 100**"
-    zone = words(newest["sustainability_zone"])
-    yield f"{stated}; revenue against 30 days before: {zone}."
+    yield f"{stated}. Against 30 days before, halvings taken out, revenue {change_in_words(newest)}."
     yield ""
     sources = ", ".join(foreign(source["source"]) for source in brief.sources)
     yield f"Profile {foreign(brief.profile)} from {sources}; publication `{brief.version}`."

@@ -15,6 +15,7 @@ from flows.reports.terminal import shown
 from schemas.freshness import Freshness, freshness_of
 from schemas.text import visible
 from transforms.capitulation import RULE
+from transforms.metrics.sustainability import ZONES
 from warehouse import publication_queries
 from warehouse.publication_queries import Row
 from warehouse.reading import open_publication
@@ -33,17 +34,18 @@ MILLION: Final = 1e6
 BILLION: Final = 1e9
 FIGURES: Final = (
     ("Price", "price_usd", 1, "{:,.0f} USD"),
-    ("Miner revenue", "miner_revenue_usd", MILLION, "{:,.1f} M USD a day"),
+    ("Miner revenue, 7 days", "miner_revenue_7d_usd", MILLION, "{:,.1f} M USD a day"),
     ("Revenue change, 30 days", "revenue_change_30d_pct", 1, "{:+.1f} %"),
+    ("  without halvings", "revenue_change_30d_exhalving_pct", 1, "{:+.1f} %"),
     ("Puell Multiple", "puell_issuance_ratio", 1, "{:.2f}"),
     ("Miners' Position Index", "mpi_zscore", 1, "{:+.2f}"),
     ("Miners to exchanges", "miner_to_exchange_btc", 1, "{:,.0f} BTC"),
     ("  mean transaction", "miner_to_exchange_mean_btc", 1, "{:,.1f} BTC"),
     ("Hash rate, 7 days", "hashrate_7d_ehs", 1, "{:,.0f} EH/s"),
     ("Hash ribbon spread", "hash_ribbon_spread_pct", 1, "{:+.2f} %"),
-    ("Hashprice", "hashprice_usd_per_phs_day", 1, "{:.2f} USD per PH/s a day"),
-    ("Revenue per MWh", "revenue_usd_per_mwh", 1, "{:.1f} USD"),
-    ("Cost coverage", "cost_coverage_ratio", 1, "{:.2f}"),
+    ("Hashprice, 7 days", "hashprice_7d_usd_per_phs_day", 1, "{:.2f} USD per PH/s a day"),
+    ("Revenue per MWh, 7 days", "revenue_7d_usd_per_mwh", 1, "{:.1f} USD"),
+    ("Cost coverage, 7 days", "cost_coverage_ratio", 1, "{:.2f}"),
 )
 CONVERSION: Final = (
     ("Deals with a customer", "deal_count", 1, "{:,.0f}"),
@@ -53,6 +55,8 @@ CONVERSION: Final = (
     ("  of these Google", "google_backstop_usd", BILLION, "{:,.3f} bn USD"),
     ("AI capex guidance, this year", "capex_guidance_usd", BILLION, "{:,.0f} bn USD"),
 )
+CHANGES: Final = dict(zip(ZONES, ("fell sharply", "fell", "held steady", "rose", "rose sharply"), strict=True))
+"""By zone of the 30-day change of revenue, what revenue did. The zone's own name could seem to contradict the state."""
 BAR_CELLS: Final = 20
 PICTURE_COLUMNS: Final = 84
 
@@ -72,6 +76,7 @@ def summary(published: Path) -> RenderableType:
         Text(f"Profile {run['profile']}, from {', '.join(sources)}", "dim"),
         *_freshness(reached),
         _score(newest),
+        *_reason(newest),
         Text(),
         _figures(newest, before),
         Text(),
@@ -129,6 +134,20 @@ def _score(day: Row) -> Table:
     return table
 
 
+def _reason(day: Row) -> Iterator[Text]:
+    """What the state follows from, where there is a state."""
+    if day["capitulation_state"] is None:
+        return
+    high = [label for label, column, _ in PARTS if column.removeprefix("score_") in _high_parts(day)]
+    yield Text(f"At half of their points or more: {', '.join(high) or 'none'}", "dim")
+    limits = ", ".join(f"{limit:g}" for limit in RULE.limits)
+    yield Text(f"A state is entered at {limits} points and left {RULE.hysteresis:g} points lower", "dim")
+
+
+def _high_parts(day: Row) -> list[str]:
+    return (day["capitulation_state_reason"] or "").split("+")
+
+
 def _bar(value: float | None, most: float) -> str:
     filled = round(BAR_CELLS * min((value or 0) / most, 1))
     return "█" * filled + "░" * (BAR_CELLS - filled)
@@ -142,8 +161,14 @@ def _figures(day: Row, before: Row) -> Table:
     table.add_row(Text("Figure", "bold"), Text("the day", "bold"), "30 days before")
     for label, column, unit, shape in FIGURES:
         table.add_row(label, number(day[column], shape, unit), number(before.get(column), shape, unit))
-    table.add_row("Sustainability", words(day["sustainability_zone"]), words(before.get("sustainability_zone")))
+        if column == "revenue_change_30d_exhalving_pct":
+            table.add_row("  in words", change_in_words(day), change_in_words(before))
     return table
+
+
+def change_in_words(day: Row) -> str:
+    """`sustainability_zone` as what it says of revenue: a month's change, while the state is about a year."""
+    return CHANGES.get(day.get("sustainability_zone") or "", "unknown")
 
 
 def _list(row: Row, lines: Sequence[tuple[str, str, float, str]]) -> Table:

@@ -12,7 +12,7 @@ from schemas.units import (
     Unit,
 )
 from transforms.calendar import FEE_WINDOW_BLOCKS, FEE_WINDOW_LEAST_BLOCKS
-from transforms.windows import ratio
+from transforms.windows import mean_over, ratio
 
 
 @metric(
@@ -123,4 +123,22 @@ def hashprice_realised_usd_per_phs_day() -> pl.Expr:
     return ratio(pl.col("miner_revenue_usd"), pl.col("hashrate_ehs") * PETAHASH_PER_EXAHASH)
 
 
-METRICS = (fees_per_block_btc, hashprice_usd_per_phs_day, hashprice_realised_usd_per_phs_day)
+@metric(
+    unit=Unit.USD_PER_PETAHASH_DAY,
+    error="As the hashprice of a day; a week takes most of the luck out.",
+    null_rule="NULL where any of seven days has no hashprice.",
+    ge=0,
+    history_days=7,
+    examples=[Example(given={"hashprice_usd_per_phs_day": [50.0] + [39.33] * 6 + [1.39]}, gives=33.91, within=0.005)],
+)
+def hashprice_7d_usd_per_phs_day() -> pl.Expr:
+    """Mean hashprice of seven days: what `revenue_7d_usd_per_mwh` and `cost_coverage_ratio` rest on."""
+    return mean_over(pl.col("hashprice_usd_per_phs_day"), 7)
+
+
+METRICS = (
+    fees_per_block_btc,
+    hashprice_usd_per_phs_day,
+    hashprice_7d_usd_per_phs_day,
+    hashprice_realised_usd_per_phs_day,
+)

@@ -53,6 +53,19 @@ def _zone(change: pl.Expr, low: pl.Expr, lower: pl.Expr, upper: pl.Expr, high: p
 
 
 @metric(
+    unit=Unit.USD,
+    error="Block luck by itself gives a standard deviation of 3.2 %.",
+    null_rule="NULL with fewer than 6 of 7 days of revenue.",
+    ge=0,
+    history_days=MEAN_DAYS,
+    examples=[Example(given={"miner_revenue_usd": [43_500_000.0] + [30_500_000.0] * 7}, gives=30_500_000.0)],
+)
+def miner_revenue_7d_usd() -> pl.Expr:
+    """Mean miner revenue a day over seven days: what `revenue_change_30d_pct` compares."""
+    return _weekly("miner_revenue_usd")
+
+
+@metric(
     unit=Unit.PERCENT,
     error=LUCK + HALVED,
     null_rule="NULL with fewer than 6 of 7 days of revenue in either of the two weeks.",
@@ -251,6 +264,7 @@ def sustainability_zone_adaptive() -> pl.Expr:
 
 
 METRICS = (
+    miner_revenue_7d_usd,
     revenue_change_30d_pct,
     revenue_change_30d_raw_pct,
     revenue_less_difficulty_change_30d_pct,
