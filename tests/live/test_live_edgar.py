@@ -483,7 +483,7 @@ def test_profile_publishes_quarters_and_candidates_and_makes_no_deal_of_them(
     found = rows_of(
         settings.published,
         "select capex_usd, basis, source_url, notes from capex_quarter "
-        "where cik = 1652044 and year(period_end) = 2025 order by period_end",
+        "where company = 'alphabet' and year(period_end) = 2025 order by period_end",
     )
     assert [usd for usd, *_ in found] == [17_197_000_000, 22_446_000_000, 23_953_000_000, 27_851_000_000]
     assert {basis for _, basis, *_ in found} == {"cash_purchases"}
