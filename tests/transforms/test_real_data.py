@@ -435,6 +435,16 @@ def test_puell_multiple_jumps_over_two_days_on_which_the_score_moves_little(days
     assert [on(days, date(2026, 2, day))["rule_glassnode_risk"] for day in (3, 5)] == [False, True]
 
 
+def test_sides_of_the_score_do_not_repeat_each_other_and_other_houses_rules_do(days: pl.DataFrame) -> None:
+    scored = days.drop_nulls("capitulation_score")
+    level, per_hash, hashrate = "score_income_level", "score_income_per_hash", "score_hashrate"
+    pairs = ((per_hash, hashrate), (level, hashrate), (level, per_hash))
+    assert [round(scored.select(pl.corr(*pair)).item(), 2) for pair in pairs] == [0.05, 0.22, 0.62]
+    low, risk = pl.col("puell_issuance_ratio") <= 0.6, pl.col("rule_glassnode_risk")
+    assert round(100 * scored.filter(low & risk).height / scored.filter(low | risk).height) == 80
+    assert round(100 * scored.select((pl.col(level) + pl.col(per_hash) >= 40).mean()).item()) == 13
+
+
 def test_events_hide_no_capitulation(days: pl.DataFrame) -> None:
     without = days.with_columns(pl.lit(None, pl.String).alias("outage_event"))
     states = without.select("day", pl.struct(STATE_INPUTS).map_batches(RULE.states, return_dtype=pl.String).alias("s"))
