@@ -22,7 +22,8 @@ class Built:
     """Tables that have passed their schemas, why their values are NULL, and the results of their checks.
 
     `freshness`: how far behind the day of the run what they are made from is, as `transforms.freshness` states it.
-    `chosen`: the supplier of each series; `origins`: that of each origin, without those that have none.
+    `chosen`: the supplier of each series; `computed`: how those that nobody states follow from others of theirs;
+    `origins`: the supplier of each origin, without those that have none.
     """
 
     tables: Mapping[str, pl.DataFrame]
@@ -30,6 +31,7 @@ class Built:
     freshness: pl.DataFrame
     checks: tuple[Check, ...]
     chosen: Mapping[str, str]
+    computed: Mapping[str, str]
     origins: Mapping[Origin, str]
 
 
@@ -58,6 +60,7 @@ def build(inputs: Inputs) -> Built:
         freshness=behind,
         checks=(*checks, *check_freshness(behind, inputs.through)),
         chosen=given.resolved.chosen,
+        computed=given.resolved.computed,
         origins=given.origins,
     )
 

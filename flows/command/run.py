@@ -219,7 +219,7 @@ def _report(result: dict[str, Any], *, as_json: bool) -> None:
     out.print()
     for warning in result["warnings"]:
         out.print(shown(f"warning: {warning}", "yellow"), soft_wrap=True)
-    for line in _about_sources(result["sources"]):
+    for line in (*_about_sources(result["sources"]), *_about_series(result)):
         out.print(shown(line), soft_wrap=True)
     out.print(shown(f"Publication: {result['database']}"), soft_wrap=True)
     if result["is_current"]:
@@ -231,7 +231,9 @@ def _report(result: dict[str, Any], *, as_json: bool) -> None:
 
 
 def _about_sources(sources: dict[str, Any]) -> Iterator[str]:
-    """What hosted sources have cost, and what is missing."""
+    """What sources left out, what hosted ones have cost, and what is missing."""
+    for facts in sources.values():
+        yield from (f"notice: {line}" for line in facts["in_short"])
     for name, facts in sources.items():
         if used := facts.get("used"):
             yield (
@@ -240,10 +242,21 @@ def _about_sources(sources: dict[str, Any]) -> Iterator[str]:
             )
     for name, facts in sources.items():
         if facts["missing"]:
-            named = facts["null_columns"][:MOST_NAMED_COLUMNS]
-            more = len(facts["null_columns"]) - len(named)
-            null = f"; NULL without it: {', '.join(named)}{f' and {more} more' if more else ''}" if named else ""
-            yield f"Without {name}: {facts['missing']}{null}"
+            yield f"Without {name}: {facts['missing']}{_null_without(facts['null_columns'])}"
+
+
+def _about_series(result: dict[str, Any]) -> Iterator[str]:
+    """What no source states, and what became of it."""
+    for series, how in result["computed"].items():
+        yield f"No source states {series}: computed as {how}"
+    for series, columns in result["unstated"].items():
+        yield f"No source states {series}{_null_without(columns)}"
+
+
+def _null_without(columns: list[str]) -> str:
+    named = columns[:MOST_NAMED_COLUMNS]
+    more = len(columns) - len(named)
+    return f"; NULL without it: {', '.join(named)}{f' and {more} more' if more else ''}" if named else ""
 
 
 def _rebuild(settings: Settings, *, as_of: datetime, day: date | None, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""What a run goes without: sources that could not be fetched, why, how to get them, and the columns that are NULL."""
+"""What a run goes without: sources that could not be fetched, series that nobody states, and columns that are NULL."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -82,7 +82,7 @@ def coverage(
     known: Known,
 ) -> list[Coverage]:
     """What each of `missing` costs, by the finished `tables` and their `nulls`; `known` is what is stored now."""
-    unfilled = list(_unfilled(tables, nulls))
+    unfilled = [(column, group) for column, _, group in _unfilled(tables, nulls)]
     found = []
     for each in missing:
         suppliers = [supplier.name for supplier in suppliers_of(each.source)]
@@ -98,13 +98,37 @@ def coverage(
     return found
 
 
-def _unfilled(tables: Mapping[str, pl.DataFrame], nulls: pl.DataFrame) -> Iterator[tuple[str, Group]]:
-    """Columns that are NULL on the last day of their table because no source states a series, with its group."""
+def unstated(
+    chosen: Mapping[str, str],
+    covered: Sequence[Coverage],
+    tables: Mapping[str, pl.DataFrame],
+    nulls: pl.DataFrame,
+) -> dict[str, tuple[str, ...]]:
+    """By series that no source states the columns without any value for it, those left out that a missing source costs.
+
+    `chosen`: the supplier of each series. The series that costs most comes first.
+    """
+    empty = {
+        f"{name}.{column}" for name, rows in tables.items() for column in rows.columns if rows[column].is_null().all()
+    }
+    empty -= {column for each in covered for column in each.columns}
+    found: dict[str, tuple[str, ...]] = {}
+    for column, series, _ in _unfilled(tables, nulls):
+        if series and series not in chosen and column in empty:
+            found[series] = (*found.get(series, ()), column)
+    return dict(sorted(found.items(), key=lambda each: (-len(each[1]), each[0])))
+
+
+def _unfilled(tables: Mapping[str, pl.DataFrame], nulls: pl.DataFrame) -> Iterator[tuple[str, str | None, Group]]:
+    """Columns that are NULL on the last day of their table for want of a series, with this and its group.
+
+    A table that has no row for want of observations that are no series comes without one.
+    """
     for row in nulls.iter_rows(named=True):
         series = SERIES.get(row["reason"].removeprefix(UNOBSERVED))
         if series and row["last_day"] == tables[row["table_name"]]["day"].max():
-            yield f"{row['table_name']}.{row['column_name']}", series.group
+            yield f"{row['table_name']}.{row['column_name']}", series.name, series.group
     for name, table in TABLES.items():
         group = table.lineage and table.lineage.origin.group
         if group in WITHOUT_SERIES and tables[name].is_empty():
-            yield f"{name}.*", group
+            yield f"{name}.*", None, group

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from flows.run.coverage import Missing
 from flows.run.plan import Progress, Run, no_progress
@@ -23,16 +23,22 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+MOST_NAMED_ORIGINS: Final = 3
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ingested:
-    """What one source added and what it cost. `missing`: why it was not fetched to its end, where it was not."""
+    """What one source added and what it cost. `missing`: why it was not fetched to its end, where it was not.
+
+    `in_short`: the `notices` with a line for each reason.
+    """
 
     source: str
     row_count: int
     new_count: int
     revised_count: int
     notices: tuple[str, ...]
+    in_short: tuple[str, ...] = ()
     missing: Missing | None = None
     used: Used | None = None
 
@@ -80,7 +86,7 @@ def ingest(run: Run, source_name: str, progress: Progress = no_progress) -> Inge
     profile that degrades, an error of the source ends this source and not the run.
     """
     rows = new = revised = 0
-    notices = []
+    notices: list[Notice] = []
     missing = None
     before = run.sources.web.usage.by_site if run.sources.web else {}
     suppliers = [supplier.name for supplier in suppliers_of(source_name)]
@@ -92,7 +98,7 @@ def ingest(run: Run, source_name: str, progress: Progress = no_progress) -> Inge
                 continue
             if isinstance(item, Notice):
                 journal.note(connection, run.run_id, item)
-                notices.append(f"{item.origin}: {item.message}")
+                notices.append(item)
                 continue
             if item.source not in suppliers:
                 raise ValueError(
@@ -124,10 +130,24 @@ def ingest(run: Run, source_name: str, progress: Progress = no_progress) -> Inge
         row_count=rows,
         new_count=new,
         revised_count=revised,
-        notices=tuple(notices),
+        notices=tuple(f"{notice.origin}: {notice.message}" for notice in notices),
+        in_short=tuple(in_short(notices)),
         missing=missing,
         used=used,
     )
+
+
+def in_short(notices: Sequence[Notice]) -> Iterator[str]:
+    """One line for each supplier and reason, which is what follows the last colon of a message."""
+    alike: dict[tuple[str, str], list[Notice]] = {}
+    for notice in notices:
+        alike.setdefault((notice.source, notice.message.rpartition(": ")[2]), []).append(notice)
+    for (source, reason), same in alike.items():
+        origins = list(dict.fromkeys(notice.origin for notice in same))
+        named = ", ".join(origins[:MOST_NAMED_ORIGINS])
+        more = len(origins) - MOST_NAMED_ORIGINS
+        what = same[0].message if len(same) == 1 else reason
+        yield f"{source}: {named}{f' and {more:,} more' if more > 0 else ''}: {what}"
 
 
 def _fetched(run: Run, source_name: str, request: Request) -> Iterator[Batch | Notice | Missing]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from flows.run.clock import clock_check, reading
-from flows.run.coverage import Coverage, Missing, coverage
+from flows.run.coverage import Coverage, Missing, coverage, unstated
 from flows.run.family import family_of
 from flows.run.history import history_check
 from flows.run.ingest import Ingested, known
@@ -52,7 +52,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """A run that published."""
+    """A run that published.
+
+    `unstated`: by series that nobody states the columns that are NULL for it; `computed`: how others that nobody states
+    follow from what one supplier states.
+    """
 
     run: Run
     published: Published
@@ -62,6 +66,8 @@ class Outcome:
     warnings: tuple[str, ...]
     ingested: tuple[Ingested, ...] = ()
     coverage: tuple[Coverage, ...] = field(default=())
+    unstated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    computed: Mapping[str, str] = field(default_factory=dict)
 
 
 def observed(run: Run, connection: Connection) -> Inputs:
@@ -165,6 +171,8 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         warnings=(*warnings, *(f"target {name}: {error}" for name, error in published.failed.items())),
         ingested=tuple(ingested),
         coverage=tuple(uncovered),
+        unstated=unstated(built.chosen, uncovered, built.tables, built.nulls),
+        computed={series: f"{how}, of {built.chosen[series]}" for series, how in built.computed.items()},
     )
 
 
@@ -306,6 +314,8 @@ def outcome_facts(outcome: Outcome) -> dict[str, Any]:
         "rows": dict(outcome.published.rows),
         "freshness": outcome.freshness.facts(),
         "warnings": list(outcome.warnings),
+        "unstated": {series: list(columns) for series, columns in outcome.unstated.items()},
+        "computed": dict(outcome.computed),
         "sources": {
             each.source: _source_facts(each) | (uncovered[each.source].facts() if each.source in uncovered else {})
             for each in outcome.ingested
@@ -319,6 +329,7 @@ def _source_facts(ingested: Ingested) -> dict[str, Any]:
         "new_count": ingested.new_count,
         "revised_count": ingested.revised_count,
         "notices": list(ingested.notices),
+        "in_short": list(ingested.in_short),
         "missing": None,
         **({"used": asdict(ingested.used)} if ingested.used else {}),
     }

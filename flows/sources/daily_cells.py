@@ -234,7 +234,9 @@ def _from_first_above_zero(stated: pl.DataFrame, column: Column) -> tuple[pl.Dat
     if dropped.is_empty():
         return stated, []
     upto = dropped.select(pl.col("day").max()).item()
-    notice = f"{dropped.height} leading zero(s) of {column.header} dropped, up to {upto}: the series had not begun"
+    notice = (
+        f"{dropped.height} leading zero(s) of {column.header}, up to {upto}: dropped, since the series had not begun"
+    )
     return stated.filter(~leading), [notice]
 
 

@@ -116,7 +116,7 @@ class TestCoinMetrics:
         stated = batches[0].rows.rows()
         assert [row for row in stated if row[0] == "price_usd"] == [("price_usd", date(2024, 6, 3), 5.0)]
         assert ("block_count", date(2024, 6, 1), 0.0) in stated
-        assert any("2 leading zero(s) of PriceUSD dropped, up to 2024-06-02" in each.message for each in notices)
+        assert any("2 leading zero(s) of PriceUSD, up to 2024-06-02: dropped" in each.message for each in notices)
 
     def test_price_of_zero_later_is_rejected(self, tmp_path):
         put(tmp_path, "btc.csv", "time,BlkCnt,PriceUSD", "2024-06-01,1,5", "2024-06-02,1,0", "2024-06-03,2,5")

@@ -112,7 +112,7 @@ def read(origin: str, content: bytes, header: Sequence[str], today: date) -> Rea
 
 
 def _day_of_download(last: pl.DataFrame) -> str | None:
-    return "flows, prices and indices run into the day of the download, so the last row is partial"
+    return "flows, prices and indices run into the day of the download, so the last row is partial and dropped"
 
 
 def _complete(last: pl.DataFrame) -> str | None:

@@ -187,7 +187,7 @@ def _skip_notices(skipped: dict[str, _Skipped]) -> Iterator[Notice]:
     notices = []
     for (folder, reason), origins in alike.items():
         if len(origins) > MOST_NOTICES_A_FOLDER_COUNT:
-            message = f"{reason}: {len(origins)} files, the first of them {PurePosixPath(origins[0]).name}"
+            message = f"{len(origins)} files, the first of them {PurePosixPath(origins[0]).name}, {reason}"
             notices.append(Notice(source="files", origin=str(folder), message=message))
         else:
             notices += [Notice(source="files", origin=origin, message=reason) for origin in origins]
