@@ -194,3 +194,16 @@ def test_todays_file_of_coin_metrics_alone_gives_a_score(
     day = date(2018, 12, 15)
     assert on(built, day)["difficulty"] == pytest.approx(on(layout_of_2019, day)["difficulty"], rel=1e-9)
     assert failed(built.checks) == []
+
+
+def test_difficulty_that_nobody_states_warns_where_consensus_does_not_allow_it(
+    shared_data: Path, tmp_path: Path, inputs_of: Callable[..., Inputs]
+) -> None:
+    """A vendor's estimate of hash rate that no block confirms: the score rests on it, so that a warning says so."""
+    odd = pl.when(pl.col("time").is_between(pl.lit("2025-03-01"), pl.lit("2025-03-20"))).then(1.5).otherwise(1.0)
+    rows = coinmetrics_rows(shared_data).with_columns(pl.col("HashRate").cast(pl.Float64) * odd)
+    written(tmp_path, "btc.csv", rows)
+    built = built_from(tmp_path, inputs_of)
+    (check,) = (check for check in built.checks if check.check_name == "difficulty is constant between retargets")
+    assert (check.passed, check.severity) == (False, "warning")
+    assert failed(built.checks) == []

@@ -13,7 +13,10 @@ CONSTANT: Final = CheckFacts(
     name="difficulty is constant between retargets",
     severity="error",
     window="each day since 2011 whose height is known by the count of all blocks",
-    reason="Consensus moves it every 2,016 blocks only; recorded means of a day are up to 0.2 % off at midnight.",
+    reason=(
+        "Consensus moves it every 2,016 blocks only; recorded means of a day are up to 0.2 % off at midnight. Here and "
+        "below a difficulty that nobody states and that is computed from a vendor's hash rate warns only."
+    ),
     fault="difficulty times 1.5 for 20 days",
 )
 BY_COUNT: Final = CheckFacts(

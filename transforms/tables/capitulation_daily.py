@@ -1,6 +1,7 @@
 """The squeeze of the miners by day: series of all sources beside dated costs."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -122,9 +123,10 @@ def check_series(given: Prepared) -> Iterator[Check]:
     yield from check_computed(given.resolved.computed, chosen)
     yield from check_gaps(days)
     counted = counted_days(days)
-    if counted is not None:
-        yield from check_difficulty_by_count(counted)
-    yield from check_difficulty_by_times(given.blocks, days)
+    # One that is computed from a vendor's hash rate was stated by nobody, so that it warns of that instead of stopping.
+    of_difficulty = [*check_difficulty_by_count(counted)] if counted is not None else []
+    for check in (*of_difficulty, *check_difficulty_by_times(given.blocks, days)):
+        yield replace(check, severity="warning") if "difficulty" in given.resolved.computed else check
     yield from check_pools_named(given.blocks)
     yield from check_missing_blocks(given.blocks)
 
