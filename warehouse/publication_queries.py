@@ -77,8 +77,14 @@ def freshness(publication: OpenPublication) -> list[Row]:
 
 
 def newest_scored_day(publication: OpenPublication) -> Row:
-    """The newest row of `capitulation_daily` that has a score; the newest of all where none has one."""
-    return _row(publication, "select * from capitulation_daily order by capitulation_score is null, day desc limit 1")
+    """The newest final row of `capitulation_daily` that has a score; the newest of all where there is none.
+
+    A day that is not described yet may have a score, from means of a week that it is the last day of, and little else.
+    """
+    return _row(
+        publication,
+        "select * from capitulation_daily order by capitulation_score is null or is_final is not true, day desc limit 1",
+    )
 
 
 def capitulation_day(publication: OpenPublication, day: date) -> Row:
