@@ -81,10 +81,8 @@ def newest_scored_day(publication: OpenPublication) -> Row:
 
     A day that is not described yet may have a score, from means of a week that it is the last day of, and little else.
     """
-    return _row(
-        publication,
-        "select * from capitulation_daily order by capitulation_score is null or is_final is not true, day desc limit 1",
-    )
+    last = "capitulation_score is null or is_final is not true, day desc"
+    return _row(publication, f"select * from capitulation_daily order by {last} limit 1")
 
 
 def capitulation_day(publication: OpenPublication, day: date) -> Row:

@@ -1,10 +1,12 @@
 """Every figure leads to something observed: a series, a column of the registry or a column that a source yields."""
 
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 
 import pytest
 
+import transforms.checks
 import transforms.inputs
 from schemas.metric import Metric
 from schemas.observations import OBSERVED
@@ -62,6 +64,14 @@ def test_what_is_laid_out_rests_on_known_columns(name: str) -> None:
         elif not isinstance(origin, Origin):
             assert origin in QUALIFIED | set(SERIES) | PUBLISHED
         seen.add(origin)
+
+
+def test_every_series_is_published_or_checked() -> None:
+    """What nobody reads need not be fetched nor kept."""
+    read = {name for table in TABLES.values() for m in table.metrics for name in m.reads}
+    folders = (Path(module.__path__[0]) for module in (transforms.inputs, transforms.checks))
+    code = "".join(file.read_text(encoding="utf-8") for folder in folders for file in folder.glob("*.py"))
+    assert [name for name in SERIES if name not in read and f'"{name}"' not in code] == []
 
 
 def test_every_sum_over_rows_that_is_not_published_is_read() -> None:

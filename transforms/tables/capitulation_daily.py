@@ -45,6 +45,7 @@ from transforms.metrics import (
     puell,
     regime,
     score,
+    stated_flows,
     supply,
     sustainability,
 )
@@ -217,6 +218,7 @@ TABLE: Final = Table(
         *miner_flows.METRICS,
         *flow_regimes.METRICS,
         *flow_bursts.METRICS,
+        *stated_flows.METRICS,
         *cost.METRICS,
         *income.METRICS,
         *score.METRICS,
