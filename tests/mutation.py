@@ -9,6 +9,7 @@ import argparse
 import ast
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -41,6 +42,7 @@ TESTS_OF: Final = {
 """Where the tests of a folder stand; the longest name counts."""
 LEFT_OUT: Final = ("flows/scheduled/warm_modules.py",)
 LONGEST_SECONDS: Final = 600
+ENDLESS: Final = "endless"
 COMPARED: Final = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
@@ -154,15 +156,21 @@ def mutants(folder: str) -> Iterator[Mutant]:
 
 
 def is_noticed(mutant: Mutant, tree: Path) -> bool:
-    """Whether a test fails, or does not end, while the copy of the project in `tree` holds the mutant."""
+    """Whether a test fails, or does not end, while the copy of the project in `tree` holds the mutant.
+
+    Exits where that test fails without the mutant too: then nothing is known.
+    """
     path = tree / mutant.path
     original = path.read_text("utf-8")
     changed = _Mutator(mutant.position).visit(ast.parse(original))
     path.write_text(ast.unparse(ast.fix_missing_locations(changed)), "utf-8")
     try:
-        return any(_fails(tests, tree) for tests in _tests_of(mutant.path))
+        failed = next(filter(None, (_failure(tests, tree) for tests in _tests_of(mutant.path))), None)
     finally:
         path.write_text(original, "utf-8")
+    if failed not in (None, ENDLESS) and _failure([failed], tree):
+        sys.exit(f"{failed}: fails without a change too; mend it first")
+    return failed is not None
 
 
 def _tests_of(path: str) -> list[list[str]]:
@@ -185,22 +193,28 @@ def _imports(file: Path, module: str, parent: str, name: str) -> bool:
     return f"{module} import" in text or f"import {module}" in text or f"from {parent} import {name}" in text
 
 
-def _fails(tests: list[str], tree: Path) -> bool:
+def _failure(tests: list[str], tree: Path) -> str | None:
+    """The first test, or file, that fails; `ENDLESS` where they do not end."""
     environment = os.environ | {
         "PYTHONPATH": str(tree),
         "PYTHONDONTWRITEBYTECODE": "1",
         "HASHPIVOT_TEST_DATA": str(REPOSITORY.parent / "shared" / "data"),
     }
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "-p", "no:cacheprovider", *tests]
-    run = subprocess.Popen(
-        command, cwd=tree, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
-    try:
-        return run.wait(LONGEST_SECONDS) != 0
-    except subprocess.TimeoutExpired:
-        os.killpg(run.pid, 9)
-        run.wait()
-        return True
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-rfE", "--no-header", "-p", "no:cacheprovider", *tests]
+    with tempfile.TemporaryFile("w+") as output:
+        run = subprocess.Popen(
+            command, cwd=tree, env=environment, stdout=output, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        try:
+            if run.wait(LONGEST_SECONDS) == 0:
+                return None
+        except subprocess.TimeoutExpired:
+            os.killpg(run.pid, 9)
+            run.wait()
+            return ENDLESS
+        output.seek(0)
+        named = re.search(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", output.read(), re.MULTILINE)
+        return named[1] if named else tests[0]
 
 
 def main() -> int:

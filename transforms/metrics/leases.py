@@ -279,7 +279,12 @@ def npv_usd() -> pl.Expr:
     null_rule=NO_VALUE,
     ge=-1e12,
     examples=[
-        Example(given=HUT | {"discount_rate_pct": 8.0, "miner_capex_high_usd": 3.675e9}, gives=-0.22e9, within=0.01e9)
+        Example(
+            given=HUT | {"discount_rate_pct": 8.0, "miner_capex_high_usd": 3.675e9},
+            gives=-0.225e9,
+            within=0.0045e9,
+            source="1.00 bn at 2.45 bn of cost, less 1.225 bn more",
+        )
     ],
 )
 def npv_low_usd() -> pl.Expr:
