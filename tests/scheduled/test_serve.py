@@ -300,16 +300,16 @@ def events(served: Serving) -> list[dict[str, Any]]:
 
 
 def test_second_trigger_waits_for_the_first(served: Serving) -> None:
-    first = served.click("daily", profile="demo", day="2026-02-06")
-    second = served.click("daily", profile="demo", day="2026-02-07")
-    other = served.click("publish-only", profile="demo", day="2026-02-07")
+    first = served.click("daily", profile="demo", day="2026-02-18")
+    second = served.click("daily", profile="demo", day="2026-02-19")
+    other = served.click("publish-only", profile="demo", day="2026-02-19")
     for run_id in (first, second, other):
         assert served.wait(run_id)["type"] == "COMPLETED"
     states = {run_id: served.fetch(f"/flow_run_states/?flow_run_id={run_id}") for run_id in (first, second)}
     waited = [run_id for run_id, seen in states.items() if "AwaitingConcurrencySlot" in {s["name"] for s in seen}]
     assert len(waited) == 1
     runs = served.published(
-        "select started_at, ended_at from meta.runs where day >= '2026-02-06' and status = 'published' order by 2"
+        "select started_at, ended_at from meta.runs where day >= '2026-02-18' and status = 'published' order by 2"
     )
     assert len(runs) == 3
     # The lock beneath keeps runs of different deployments apart as well: none ended while another published.

@@ -262,6 +262,8 @@ def test_error_that_stays_is_not_tried_again(served: Serving, node: ReplayNode) 
     run_id = served.click("daily", profile="node", switch_profile=True)
     assert served.wait(run_id)["type"] == "FAILED"
     node.password = PASSWORD
-    assert tasks(served, run_id) == {"plan node": ("Completed", 1), "ingest node": ("Failed", 1)}
+    # The server learns of tasks by events, the last of which may come after the run's end.
+    ended = {"plan node": ("Completed", 1), "ingest node": ("Failed", 1)}
+    eventually(lambda: tasks(served, run_id) == ended, "the states of its tasks")
     assert "credentials that the node rejects" in str(served.run(run_id)["state"]["message"])
     assert published_version(served) == before
