@@ -199,17 +199,27 @@ def _market(days: int, *, seed: int = 1) -> dict[str, list[float]]:
     noise = [s / 2**31 for s in state[1:]]
     blocks = [float(130 + int(30 * x)) for x in noise]
     sent = [0.0 if n % 11 == 0 else 1e10 * (1 + noise[-n]) * (9 if n % 97 == 0 else 1) for n in range(days)]
+    left = [2e10 * (1 + 5 * x * x) + s for x, s in zip(noise, sent, strict=True)]
+    deposited = [4e12 + s for s in sent]
     return {
         "price_usd": [60_000.0 * (1 + 0.3 * x) for x in noise],
         "block_count": blocks,
         "issuance_sat": [312_500_000.0 * b for b in blocks],
         "fees_sat": [2_000_000.0 * b * (1 + x) for b, x in zip(blocks, noise, strict=True)],
         "difficulty": [1e14 * (1 + n // 14 % 5 / 20) for n in range(days)],
-        "miner_outflow_sat": [2e10 * (1 + 5 * x * x) + s for x, s in zip(noise, sent, strict=True)],
+        "miner_outflow_sat": left,
+        "miner_outflow_mean_sat": [each / 100 for each in left],
+        "miner_outflow_top10_sat": [each / 2 for each in left],
         "miner_inflow_sat": [2e10 * (1 + 5 * x * x) for x in noise],
         "miner_reserve_sat": [1.9e14] * days,
         "miner_to_exchange_sat": sent,
         "miner_to_exchange_count": [0.0 if s == 0 else 12.0 for s in sent],
+        "exchange_to_miner_sat": [1e10] * days,
+        "exchange_inflow_sat": deposited,
+        "exchange_inflow_mean_sat": [8e7] * days,
+        "exchange_inflow_top10_sat": [each / 8 for each in deposited],
+        "exchange_outflow_sat": deposited,
+        "exchange_reserve_sat": [2.7e14] * days,
     }
 
 

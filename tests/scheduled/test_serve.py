@@ -358,6 +358,7 @@ def test_person_finds_the_form_fills_it_and_sees_the_result_in_a_browser(served:
         assert run["parameters"]["parameters"]["shards"] == 3
         assert run["parameters"]["parameters"]["profile"] == "demo"
         eventually(lambda: served.artifacts(run_id)["hashpivot-progress"]["data"] == 100.0, "the end of the progress")
+        eventually(lambda: "hashpivot-brief" in served.artifacts(run_id), "the brief")
         left = served.artifacts(run_id)
         assert left["hashpivot-progress"]["description"].startswith("4 of 4 parts")
 
