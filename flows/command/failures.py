@@ -89,6 +89,11 @@ def exit_code_of(group: click.Group) -> int:
         if not _stops(sys.exception()):
             raise KeyboardInterrupt
 
+    def report_dropped(dropped: "sys.UnraisableHookArgs") -> None:
+        if not (stops and isinstance(dropped.exc_value, KeyboardInterrupt)):
+            report(dropped)
+
+    report, sys.unraisablehook = sys.unraisablehook, report_dropped
     for number in STOP_WORDS:
         # A shell that starts us in the background lets ctrl-C end only what is in front.
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -111,6 +116,7 @@ def exit_code_of(group: click.Group) -> int:
         return code
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = report
 
 
 def _stops(error: BaseException | None) -> bool:

@@ -223,7 +223,6 @@ class Finaliser:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_stop_that_was_dropped_where_it_came_stops_the_command_a_moment_later(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, signals: None
 ) -> None:
