@@ -9,13 +9,14 @@ UV := $(BIN)/uv pip install --quiet --no-deps --link-mode=hardlink
 unexport PYTHONDONTWRITEBYTECODE
 
 # $(call install,ENVIRONMENT,LOCK): with uv, which shares files between environments and uses every core. Where the
-# package index stands in pip's configuration, which uv does not read, with pip.
-install = $(UV) --compile-bytecode --require-hashes --python=$(1)/bin/python --requirement=$(2) \
+# package index stands in pip's configuration, which uv does not read, with pip. A third argument leaves modules to be
+# compiled when they are imported.
+install = $(UV) $(if $(3),,--compile-bytecode) --require-hashes --python=$(1)/bin/python --requirement=$(2) \
 	|| $(BIN)/python -m pip --python=$(1)/bin/python install $(HASHED) --requirement=$(2)
 # $(call install_project,ENVIRONMENT): the project itself, in place; its build backend is in the runtime lock.
 install_project = $(UV) --no-build-isolation --python=$(1)/bin/python --editable=.
 
-.PHONY: help setup daily test test-at campaign check lint format picture bench bench-node lock clean
+.PHONY: help setup daily test test-long test-at campaign check lint format picture bench bench-node lock clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,8 +50,11 @@ daily: .venv/.runtime  ## One full daily run with the default profile
 	@touch $@
 
 # Most tests wait for servers and processes of their own, so that six at a time keep two cores busy.
-test: .venv/.dev .venv/.user .venv/.reader  ## Run every test
+test: .venv/.dev .venv/.user .venv/.reader .venv/.dask  ## Run every test but the long ones
 	$(PYTEST)
+
+test-long: .venv/.dev .venv/.user .venv/.dask  ## Run the tests that take a minute or more each, which `make test` leaves out
+	$(PYTEST) -m long
 
 WHEN ?= 2028-02-29 00:30:00
 TESTS ?= tests
@@ -67,6 +71,14 @@ campaign: .venv/.dev .venv/.user  ## Try at random to break runs: TRIES=1000 for
 .venv/.reader: tests/warehouse/reader.lock .venv/.runtime
 	$(PYTHON) -m venv --without-pip .venv/reader
 	$(call install,.venv/reader,tests/warehouse/reader.lock)
+	@touch $@
+
+# What reads shards on several machines, with all that it needs; compiled as far as tests import it.
+.venv/.dask: requirements-dask.lock pyproject.toml .venv/.runtime
+	$(PYTHON) -m venv --without-pip .venv/dask
+	$(call install,.venv/dask,requirements-dask.lock,uncompiled)
+	$(call install_project,.venv/dask)
+	cp -R .venv/share .venv/dask/
 	@touch $@
 
 # bitcoin-etl, which the extraction from a node is compared with; it comes as source only and names old versions of all.
@@ -107,6 +119,9 @@ lock: .venv/.dev  ## Resolve the dependencies anew, for Python 3.11 to 3.13
 		--no-annotate --extra build pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--no-annotate --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate --extra build --extra dask --constraint requirements.lock --constraint requirements-dev.lock \
+		--output-file requirements-dask.lock pyproject.toml
 	echo "duckdb==1.2.2" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate --output-file tests/warehouse/reader.lock -
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -22,7 +22,7 @@ def main() -> None:
             spent, paid = ([part["value"] for part in tx[parts]] for parts in ("inputs", "outputs"))
             theirs[tx["hash"]] = (tx["block_number"], spent, paid, tx["fee"])
     inputs = 0
-    for block in walk_to(port).blocks(first, last):
+    for block in walk_to(port).blocks(first, last, coinbase_txids=frozenset()):
         for number, tx in enumerate(block.tx):
             spent = [satoshi(each.prevout.value) for each in tx.vin if each.prevout is not None]
             paid = [satoshi(output.value) for output in tx.vout]

@@ -2,10 +2,10 @@
 
 Modelled on a real block of 2022: about 5 kB of JSON a transaction, three inputs and three outputs each. Pools pay
 miners by the hundred, miners pay exchanges, everybody pays everybody; about one transaction in twenty touches a miner.
-What inputs spend was never sent on this chain; `spent_transaction` invents the transaction that sent it.
+What inputs spend was never sent on this chain.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from random import Random
 from typing import Final
 
@@ -68,24 +68,6 @@ class World:
             )
             yield f"{head}{','.join(txs)}]}}".encode()
             previous = block_hash
-
-    def spent_transaction(self, txid: str, paid: Mapping[int, tuple[str, int]]) -> str:
-        """What `getrawtransaction` returns for the transaction `txid`, whose output n pays a script some satoshi.
-
-        It is as large as any other of its kind; unspent outputs are generated, inputs come without
-        prevouts.
-        """
-        random = self.random
-        inputs = [
-            f'{{"txid":"{self._hex(32)}","vout":1,{self._unlocking()},"sequence":4294967293}}'
-            for _ in range(_many(random, MEAN_INPUTS))
-        ]
-        outputs = [
-            self._output(n, *(paid.get(n) or (self._script(), random.randrange(10**4, 10**9))))
-            for n in range(max(max(paid) + 1, _many(random, MEAN_OUTPUTS)))
-        ]
-        mined = f',"blockhash":"{self._hex(32)}","confirmations":60000,"time":1750000000,"blocktime":1750000000'
-        return self._transaction(inputs, outputs, mined, txid)
 
     def _hex(self, length_bytes: int) -> str:
         return self.random.randbytes(length_bytes).hex()

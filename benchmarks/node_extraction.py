@@ -1,7 +1,8 @@
 """Blocks of a node through our own source's steps, from the first call to files: the contender of bitcoin-etl.
 
-Run as `python -m benchmarks.node_extraction PORT FIRST LAST FOLDER`: walk, decode, attribute, hold fees against the
-node's own count, write transfers, block flows and blocks to Parquet. Prints the seconds it took after its imports.
+Run as `python -m benchmarks.node_extraction PORT FIRST LAST FOLDER {rest,rpc}`: walk, decode, attribute, compare fees
+with what the coinbases claim, write transfers, block flows and blocks to Parquet. Prints the seconds it took after its
+imports.
 """
 
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final
 
-from benchmarks.invented_blocks import World
+from benchmarks.live_chain import RPC_PASSWORD, RPC_USER, exchanges
 from flows.sources.node.connection import Connection
 from flows.sources.node.credentials import Password
 from flows.sources.node.rows import block_batches
@@ -24,22 +25,22 @@ from transforms.attribution.pool_names import PoolNames
 from transforms.attribution.transfers import block_flow_rows, transfer_rows
 from warehouse.pool_list import read_pool_list
 
-CONNECTIONS: Final = 2
-"""One request in flight while another is processed; a node that has to work on its responses gets eight."""
+WAYS: Final = ("rest", "rpc")
 
 
 def walk_to(port: int) -> ChainWalk:
-    """The walk over the chain of the loopback node, as the source sets it up."""
-    return ChainWalk(Connection(f"http://127.0.0.1:{port}", Password("user", "pass"), connections_count=CONNECTIONS))
+    """The walk over the chain of the node, as the source sets it up."""
+    return ChainWalk(Connection(f"http://127.0.0.1:{port}", Password(RPC_USER, RPC_PASSWORD)), "regtest")
 
 
-def extracted(walk: ChainWalk, first: int, last: int, folder: Path, world: World) -> None:
+def extracted(walk: ChainWalk, first: int, last: int, folder: Path, way: str) -> None:
     """Write what blocks `first` to `last` moved, and the blocks, to `folder`."""
     pools, miners, flows = PoolNames(read_pool_list()), MinerSet(), list[BlockFlows]()
+    labelled = exchanges()
 
     def attributed() -> Iterator[NodeBlock]:
-        for block in walk.blocks(first, last):
-            flows.append(attribute(block, miners, world.exchanges, pools))
+        for block in walk.blocks(first, last, coinbase_txids=miners.coinbase_txids if way == "rest" else None):
+            flows.append(attribute(block, miners, labelled, pools))
             yield block
 
     for number, item in enumerate(block_batches(walk, attributed(), pools.pool, datetime.now(UTC))):
@@ -52,9 +53,9 @@ def extracted(walk: ChainWalk, first: int, last: int, folder: Path, world: World
 def main() -> None:
     """Extract once."""
     port, first, last = map(int, sys.argv[1:4])
-    world, walk = World(), walk_to(port)
+    walk = walk_to(port)
     started = perf_counter()
-    extracted(walk, first, last, Path(sys.argv[4]), world)
+    extracted(walk, first, last, Path(sys.argv[4]), sys.argv[5])
     print(perf_counter() - started)
 
 

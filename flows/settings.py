@@ -7,7 +7,7 @@ import os
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,6 +22,8 @@ DEFAULT_MAX_REQUESTS = 1_000
 MOST_MAX_REQUESTS = 100_000
 MOST_SHARDS = 366
 """Parts of one backfill: a year by the day."""
+Runner = Literal["threads", "dask"]
+"""What reads shards: threads of the run itself, or workers of Dask."""
 
 
 def _variables() -> dict[str, str]:
@@ -41,6 +43,12 @@ class Settings(BaseSettings):
     web_time_scale: float = Field(
         1, gt=0, le=1, description="Shrinks pauses, time-outs and rate windows; for servers on loopback only"
     )
+    runner: Runner = Field("threads", description="What reads shards: threads, or workers of Dask")
+    dask_address: str | None = Field(
+        None,
+        pattern=r"^(tcp|tls)://[^\s/@]+:\d+$",
+        description="Address of Dask's scheduler, such as tcp://10.0.0.5:8786; a local cluster where there is none",
+    )
     labels_file: Path | None = Field(None, description="File that says who holds which address")
     accept: str = Field(
         "", description="Names of checks that may fail without stopping the run, separated by semicolons"
@@ -50,6 +58,11 @@ class Settings(BaseSettings):
     weekly_cron: str = Field("0 5 * * 1", description="When `serve` refreshes registry and filings, in UTC")
     late_after_hours: float = Field(
         6, gt=0, le=240, description="Hours of UTC after which a day that is not published is late"
+    )
+    published_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/]+(/[^\s?#]*)?$",
+        description="Address under which people reach the folder of publications; links of runs lead there",
     )
     alert_webhook_url: SecretStr | None = Field(None, description="Address that is sent alerts as JSON")
     alert_slack_url: SecretStr | None = Field(None, description="Incoming webhook of Slack that is sent alerts")
@@ -93,6 +106,11 @@ class Settings(BaseSettings):
         return self.home / "web"
 
     @property
+    def workers(self) -> Path:
+        """Folder of what a run and its workers in other processes share while it lasts."""
+        return self.web / "workers"
+
+    @property
     def rebuilt(self) -> Path:
         """Folder of publications beside the current one: as of an earlier moment, or of an earlier day."""
         return self.home / "rebuilt"
@@ -127,7 +145,8 @@ class Settings(BaseSettings):
 class Profile(BaseModel):
     """Which sources a run uses, and which supplier is preferred for which group of series.
 
-    `degrades`: a source that fails is reported, and the run goes on with the others; otherwise it ends the run.
+    `degrades`: a source that fails is reported, and the run goes on with the others, unless it is one of `required`;
+    otherwise it ends the run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -135,8 +154,13 @@ class Profile(BaseModel):
     name: str
     title: str
     degrades: bool = False
+    required: tuple[str, ...] = ()
     sources: tuple[str, ...] = Field(min_length=1)
     precedence: dict[Group, tuple[str, ...]]
+
+    def can_miss(self, source: str) -> bool:
+        """Whether a run goes on where `source` fails."""
+        return self.degrades and source not in self.required
 
 
 def read_settings(**given: Any) -> Settings:
@@ -184,6 +208,9 @@ def export(settings: Settings) -> None:
     os.environ["HASHPIVOT_HOME"] = str(settings.home.resolve())
     os.environ["HASHPIVOT_PROFILE"] = settings.profile
     os.environ["HASHPIVOT_MAX_REQUESTS"] = str(settings.max_requests)
+    os.environ["HASHPIVOT_RUNNER"] = settings.runner
+    if settings.dask_address is not None:
+        os.environ["HASHPIVOT_DASK_ADDRESS"] = settings.dask_address
 
 
 def profile_names() -> list[str]:
@@ -236,13 +263,20 @@ def _text_of(name: str) -> str:
 
 
 def _check_sources(name: str, profile: Profile) -> None:
-    """Raise `SettingsError` for a source that does not exist, or is named twice."""
+    """Raise `SettingsError` for a source that does not exist or is named twice, or a required one that is not used."""
     where = f"profile {name}, sources"
     for source in profile.sources:
         if not is_source(source):
             raise SettingsError(where, source, f"one of {', '.join(kinds())}", "rename it")
         if profile.sources.count(source) > 1:
             raise SettingsError(where, list(profile.sources), f"{source} once", "remove it where it is too much")
+    where = f"profile {name}, required"
+    for source in profile.required:
+        if source not in profile.sources:
+            raise SettingsError(where, source, f"one of {', '.join(profile.sources)}", "rename or remove it")
+    if profile.required and not profile.degrades:
+        found = list(profile.required)
+        raise SettingsError(where, found, "degrades = true beside it", "add that, or remove it: all are required")
 
 
 def _check_order(where: str, profile: Profile, group: Group) -> None:

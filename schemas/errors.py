@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 from schemas.text import cell
+
+E = TypeVar("E", bound="HashpivotError")
 
 
 def chain(error: BaseException | None) -> list[BaseException]:
@@ -29,6 +31,16 @@ class HashpivotError(Exception):
 
     def __init__(self, message: str) -> None:
         super().__init__(cell(message))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let an error go from one process to another with its facts; its `__init__` makes the message from others."""
+        return _remade, (type(self), self.args, dict(self.__dict__))
+
+
+def _remade(kind: type[E], args: tuple[Any, ...], facts: dict[str, Any]) -> E:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(facts)
+    return error
 
 
 class TransientError(HashpivotError):
@@ -152,6 +164,13 @@ class RequestRejectedError(BadInputError):
         super().__init__(place, f"{code}: {message}", "a response", "look the code up in the source's manual")
 
 
+class FileChangedError(TransientError):
+    """A file of a hosted source is no longer the version of which parts were requested; what was read of it is void."""
+
+    def __init__(self, place: str, found: str) -> None:
+        super().__init__(f"{place}: found {found}, expected the version that was listed; list it again")
+
+
 class SourcePausedError(TransientError):
     """A hosted source is paused: a request before `until` would prolong its block or break its rate limit."""
 
@@ -170,4 +189,27 @@ class RequestBudgetError(TerminalError):
         super().__init__(
             f"{place}: found {most_count:,} requests made, expected a source that needs no more; "
             "run again to go on, or raise HASHPIVOT_MAX_REQUESTS"
+        )
+
+
+class UnfitWorkerError(TerminalError):
+    """No process that was to read shards for a run can do it; `problems` has a line for each."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        more = f"; {len(problems) - 1} more like it" if len(problems) > 1 else ""
+        super().__init__(f"{problems[0]}{more}")
+
+
+class OwnBudgetError(TerminalError):
+    """A source with a budget of its own has spent it; no further request was made."""
+
+    exit_code = 75  # what was fetched is kept, so that the next run goes on from there
+
+    def __init__(self, place: str, requests_count: int, received_bytes: int, setting: str) -> None:
+        super().__init__(
+            f"{place}: found {requests_count:,} requests made and {received_bytes:,} bytes received, more than was "
+            f"estimated; run again to go on, or raise {setting}"
         )

@@ -1,8 +1,9 @@
 """What a published column is written with: Metric, Example, and the decorator that builds one from a function."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
+from functools import cached_property
 from inspect import cleandoc
 from typing import TypeAlias
 
@@ -29,14 +30,16 @@ class Example:
     source: str = "worked by hand"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric:
     """One published column: its expression and everything that is stated about it.
 
     `rows` names the rows, of those that stand on the day, that the expression sums up; None where it reads the day.
+    `group` is the topic of the column: the name of the module that it is written in.
     """
 
     name: str
+    group: str
     rows: str | None
     unit: Unit
     expr: pl.Expr
@@ -55,12 +58,12 @@ class Metric:
         """Type of the column, which follows from its unit."""
         return self.unit.dtype()
 
-    @property
+    @cached_property
     def reads(self) -> tuple[str, ...]:
         """Columns the expression reads, so lineage is never typed by hand."""
         return tuple(dict.fromkeys(self.expr.meta.root_names()))
 
-    @property
+    @cached_property
     def inputs(self) -> tuple[str, ...]:
         """What the expression reads: columns beside its own, those of `rows` with the name of the rows before them."""
         if self.rows:
@@ -114,6 +117,7 @@ def metric(
             raise TypeError(f"metric {name} looks at {history_days} days, which overlap: state a sum of a day, or none")
         built = Metric(
             name=name,
+            group=function.__module__.rpartition(".")[2].replace("_", " "),
             rows=rows,
             unit=unit,
             expr=function(),
@@ -132,3 +136,13 @@ def metric(
         return built
 
     return build
+
+
+def taken_over(m: Metric, null_rule: str | None = None) -> Metric:
+    """The column `m` of a finished table in another of one row that takes it over as it is.
+
+    `null_rule`: when it is NULL there, of a column that is never NULL in its own table.
+    """
+    return replace(
+        m, rows=None, expr=pl.col(m.name), examples=(), aggregation=Aggregation.NONE, null_rule=m.null_rule or null_rule
+    )

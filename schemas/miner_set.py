@@ -118,11 +118,17 @@ class OneHop:
 
     `credits` holds the newest credit of each script. `partners` holds, for the few scripts that have any, the sampled
     counterparties. `hubs` are the scripts that have too many to be a miner, for good.
+
+    `latent` are scripts that other labels would put into the layer, or keep in it longer: the height of the newest
+    payment from any 0-hop script, where that is no credit. `latent_partners` holds, for those that have any, the
+    sampled counterparties since that payment.
     """
 
     credits: dict[str, Credit] = field(default_factory=dict)
     partners: dict[str, set[int]] = field(default_factory=dict)
     hubs: set[str] = field(default_factory=set)
+    latent: dict[str, int] = field(default_factory=dict)
+    latent_partners: dict[str, set[int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -132,8 +138,9 @@ class MinerSet:
     Of the blocks below `whole_from_height` only the coinbase was read: the 0-hop set misses nothing, the 1-hop layer
     begins there. `coinbase_txids` are their ids in the byte order in which an input refers to them.
 
-    `watched` follows from the rest: every script of either layer, and perhaps some that have left one. A lookup in one
-    set is several times faster than in two dictionaries, and nearly every script of a block is in neither.
+    `watched` follows from the rest: every script that is in either layer under any labels, and perhaps some that have
+    left one. A lookup in one set is several times faster than in three dictionaries, and nearly every script of a block
+    is in none.
     """
 
     height: int | None = None
@@ -149,4 +156,4 @@ class MinerSet:
 
     def watch(self) -> None:
         """Compute `watched` anew."""
-        self.watched = {*self.zero_hop.index, *self.one_hop.credits}
+        self.watched = {*self.zero_hop.index, *self.one_hop.credits, *self.one_hop.latent}

@@ -4,8 +4,9 @@ Amounts stay the raw bytes of the JSON number until they are needed: most transa
 and a float in between would lose a satoshi.
 """
 
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -59,16 +60,34 @@ class Transaction(msgspec.Struct, gc=False):
     fee: msgspec.Raw = NO_AMOUNT
 
 
+class BlockScripts(NamedTuple):
+    """The output scripts that all transactions of a block but the coinbase spend and pay, in hexadecimal.
+
+    One transaction after another, with the number of inputs and of outputs of each.
+    """
+
+    spent: list[str]
+    inputs_counts: list[int]
+    paid: list[str]
+    outputs_counts: list[int]
+
+
 class NodeBlock(msgspec.Struct, rename={"previous_hash": "previousblockhash"}):
-    """One block. Times are Unix seconds; `previous_hash` is missing for the genesis block."""
+    """One block. Times are Unix seconds; `previous_hash` is missing for the genesis block.
+
+    A block that came as bytes has its `scripts` and `fees_sat` ready, and makes a transaction when it is read: nearly
+    all of them touch no miner.
+    """
 
     hash: str
     height: int
     time: int
     mediantime: int
     difficulty: float
-    tx: list[Transaction]
+    tx: Sequence[Transaction]
     previous_hash: str | None = None
+    scripts: BlockScripts | None = None
+    fees_sat: int | None = None
 
 
 def satoshi(amount: bytes | memoryview | msgspec.Raw) -> int:
@@ -89,6 +108,11 @@ def satoshi(amount: bytes | memoryview | msgspec.Raw) -> int:
     if len(part) > DECIMALS:
         raise ValueError(f"{text} has more than {DECIMALS} decimals")
     return int(whole + part.ljust(DECIMALS, "0"))
+
+
+def amount_of(sat: int) -> msgspec.Raw:
+    """The JSON number of bitcoin that a node writes for satoshi."""
+    return msgspec.Raw(b"%d.%08d" % divmod(sat, 10**DECIMALS))
 
 
 def _from_exponent(text: str) -> int:

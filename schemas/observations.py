@@ -1,15 +1,15 @@
 """Observations: the frames that a source yields, before anything is derived from them."""
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 import pandera.polars as pa
 import polars as pl
 
-from schemas.enforce import enforce
+from schemas.enforce import contract, enforce, row_check, value_check
 from schemas.series import SERIES
 from schemas.text import NAME_EXPECTED, PLAIN_EXPECTED, cell, is_name, is_plain
 
@@ -29,34 +29,27 @@ class ObservedTable(StrEnum):
     FILING = "filing"
 
 
-def _within_bounds(data: pa.PolarsData) -> pl.LazyFrame:
-    """One boolean a row: the value lies where `schemas.series` allows. NaN and infinities never do."""
-    bounds = pl.LazyFrame(
-        [
-            {"series": s.name, "ge": s.ge, "le": s.le if s.le is not None else math.inf, "above": s.above}
-            for s in SERIES.values()
-        ],
+def _within_bounds() -> pl.Expr:
+    """Whether the value lies where `schemas.series` allows. NaN and infinities never do."""
+    series, value = pl.col("series"), pl.col("value")
+    bounds = pl.DataFrame(
+        [(s.name, s.ge, s.le if s.le is not None else math.inf, s.above) for s in SERIES.values()],
         schema={"series": pl.String, "ge": pl.Float64, "le": pl.Float64, "above": pl.Boolean},
+        orient="row",
     )
-    value = pl.col("value")
-    inside = (
-        value.is_finite()
-        & (value <= pl.col("le"))
-        & (value >= pl.col("ge"))
-        & ~(pl.col("above") & (value == pl.col("ge")))
+    least, most, is_above = (
+        series.replace_strict(bounds["series"], bounds[name], default=None) for name in ("ge", "le", "above")
     )
-    return data.lazyframe.join(bounds, on="series", how="left", maintain_order="left").select(inside.fill_null(False))
+    inside = value.is_finite() & (value <= most) & (value >= least) & ~(is_above & (value == least))
+    return inside.fill_null(False)
 
 
-def _text(holds: Callable[[pl.Expr], pl.Expr], expected: str) -> pa.Check:
-    return pa.Check(lambda data: data.lazyframe.select(holds(pl.col(data.key)).fill_null(True)), error=expected)
+_NAME = value_check(is_name, NAME_EXPECTED)
+_PLAIN = value_check(is_plain, PLAIN_EXPECTED)
 
 
-_NAME = _text(is_name, NAME_EXPECTED)
-_PLAIN = _text(is_plain, PLAIN_EXPECTED)
-
-
-BLOCK = pa.DataFrameSchema(
+BLOCK = contract(
+    "block",
     {
         "height": pa.Column(pl.Int64, pa.Check.ge(0), unique=True, description="Height of the block in the chain"),
         "block_at": pa.Column(UTC_TIME, description="Time in the block header, as the miner set it; may step backward"),
@@ -69,27 +62,23 @@ BLOCK = pa.DataFrameSchema(
             pl.String, _NAME, nullable=True, description="Pool that made the block, 'unknown' if not known"
         ),
     },
-    strict=True,
-    ordered=True,
-    name="block",
 )
 """One row a block. NULL means that the source does not state it, never zero."""
 
-DAILY_VALUE = pa.DataFrameSchema(
+DAILY_VALUE = contract(
+    "daily_value",
     {
         "series": pa.Column(pl.String, pa.Check.isin(sorted(SERIES)), description="Name in `schemas.series`"),
         "day": pa.Column(pl.Date, description="UTC day the value describes"),
         "value": pa.Column(pl.Float64, description="Value in the unit of the series"),
     },
-    checks=pa.Check(_within_bounds, name="value within the bounds of its series"),
-    strict=True,
-    ordered=True,
+    checks=[row_check("value within the bounds of its series", _within_bounds())],
     unique=["series", "day"],
-    name="daily_value",
 )
 """One row a series and day. A day that a source does not state has no row."""
 
-EXCHANGE_FLOW = pa.DataFrameSchema(
+EXCHANGE_FLOW = contract(
+    "exchange_flow",
     {
         "day": pa.Column(pl.Date, description="UTC day of the transfers"),
         "exchange": pa.Column(pl.String, _NAME, description="Exchange that received the coins, or 'all' for their sum"),
@@ -102,10 +91,7 @@ EXCHANGE_FLOW = pa.DataFrameSchema(
             pl.Int64, pa.Check.ge(0), nullable=True, description="The ten largest of those transactions, summed"
         ),
     },
-    strict=True,
-    ordered=True,
     unique=["day", "exchange", "pool"],
-    name="exchange_flow",
 )
 """One row a day, exchange and pool with at least one transfer; `covered` days without a row had none.
 
@@ -113,7 +99,8 @@ A vendor that does not distinguish pools or exchanges states sums, with 'all' in
 not state on a day is not known. NULL means that the source does not state it.
 """
 
-MINER_TRANSFER = pa.DataFrameSchema(
+MINER_TRANSFER = contract(
+    "miner_transfer",
     {
         "height": pa.Column(pl.Int64, pa.Check.ge(0), description="Height of the block"),
         "block_hash": pa.Column(
@@ -134,14 +121,12 @@ MINER_TRANSFER = pa.DataFrameSchema(
         "quality": pa.Column(pl.String, pa.Check.isin(["A", "B", "C"]), description="How sure the sender is"),
         "label_set": pa.Column(pl.String, _PLAIN, description="Version of the labels that named the exchange"),
     },
-    strict=True,
-    ordered=True,
     unique=["height", "block_hash", "txid", "exchange", "hop", "label_set"],
-    name="miner_transfer",
 )
 """One row a transaction, exchange and layer of miners. Counts only while its block and its labels are the latest."""
 
-MINER_BLOCK_FLOW = pa.DataFrameSchema(
+MINER_BLOCK_FLOW = contract(
+    "miner_block_flow",
     {
         "height": pa.Column(pl.Int64, pa.Check.ge(0), unique=True, description="Height of the block"),
         "block_hash": pa.Column(pl.String, _PLAIN, description="Hash of the block"),
@@ -157,13 +142,11 @@ MINER_BLOCK_FLOW = pa.DataFrameSchema(
         ),
         "label_set": pa.Column(pl.String, _PLAIN, description="Version of the labels that were used"),
     },
-    strict=True,
-    ordered=True,
-    name="miner_block_flow",
 )
 """One row a block, a block without any flow included: it shows that the block was read."""
 
-FILING_FACT = pa.DataFrameSchema(
+FILING_FACT = contract(
+    "filing_fact",
     {
         "cik": pa.Column(pl.Int64, pa.Check.in_range(1, 9_999_999_999), description="Central Index Key of the filer"),
         "tag": pa.Column(pl.String, _PLAIN, description="Element, without its taxonomy"),
@@ -174,20 +157,18 @@ FILING_FACT = pa.DataFrameSchema(
         "filed_on": pa.Column(pl.Date, description="Day the filing was made public"),
         "accession": pa.Column(pl.String, pa.Check.str_matches(_ACCESSION), description="Number of the filing"),
     },
-    checks=pa.Check(
-        lambda data: data.lazyframe.select(
-            (pl.col("period_start") < pl.col("period_end")) & (pl.col("period_end") <= pl.col("filed_on"))
-        ),
-        name="a period that begins before it ends and ends before it is filed",
-    ),
-    strict=True,
-    ordered=True,
+    checks=[
+        row_check(
+            "a period that begins before it ends and ends before it is filed",
+            (pl.col("period_start") < pl.col("period_end")) & (pl.col("period_end") <= pl.col("filed_on")),
+        )
+    ],
     unique=["cik", "tag", "period_start", "period_end", "accession"],
-    name="filing_fact",
 )
 """One row an amount of a period as one filing states it; later filings repeat it as a comparative."""
 
-FILING = pa.DataFrameSchema(
+FILING = contract(
+    "filing",
     {
         "cik": pa.Column(pl.Int64, pa.Check.in_range(1, 9_999_999_999), description="Central Index Key of the filer"),
         "accession": pa.Column(pl.String, pa.Check.str_matches(_ACCESSION), description="Number of the filing"),
@@ -206,14 +187,10 @@ FILING = pa.DataFrameSchema(
             description="Text around the first of them",
         ),
     },
-    checks=pa.Check(
-        lambda data: data.lazyframe.select((pl.col("keywords") == "") == pl.col("excerpt").is_null()),
-        name="an excerpt exactly where a keyword is",
-    ),
-    strict=True,
-    ordered=True,
+    checks=[
+        row_check("an excerpt exactly where a keyword is", (pl.col("keywords") == "") == pl.col("excerpt").is_null()),
+    ],
     unique=["cik", "accession"],
-    name="filing",
 )
 """One row a filing that was looked at, one without a keyword included: it shows that nothing was found in it."""
 
@@ -248,6 +225,24 @@ class Batch:
         if self.observed_at.utcoffset() is None:
             raise ValueError(f"observed_at {self.observed_at} of {self.origin} has no time zone, expected UTC")
         enforce(self.rows, OBSERVED[self.table])
+
+
+REMEMBERED_BLOCKS: Final = 2_016
+"""How deep a fork is looked for: two weeks of the main network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retraction:
+    """The statement of a source that no block above a height that it stated before is on its chain any more.
+
+    Blocks that took their place follow in batches. `sha256`: of the hash of the highest one.
+    """
+
+    source: str
+    origin: str
+    sha256: str
+    observed_at: datetime
+    above_height: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,13 @@
 """The curated registry: one hand-written schema a table, published with its descriptions as column comments."""
 
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from datetime import date
-from functools import cache
 from typing import Final
 
 import pandera.polars as pa
 import polars as pl
 
+from schemas.enforce import Holds, contract, value_check
 from schemas.registry_rules import DEAL_RANGES, ESCALATOR, FILING_KIND, FUNDED, GPU_CLOUD, Rule, address_rules
 from schemas.text import PLAIN_EXPECTED, is_plain
 from schemas.units import Aggregation, Unit
@@ -52,14 +52,11 @@ _EFFICIENCY_TOLERANCE: Final = 0.02
 _POWER_AND_VALUE: Final = ("critical_it_mw", "gross_mw", "contract_value_usd", "with_extensions_value_usd")
 
 
-Holds = Callable[[pl.Expr], pl.Expr]
-
-
 def _column(
     dtype: type[pl.DataType], description: str, unit: str, holds: Holds, expected: str, *, optional: bool
 ) -> pa.Column:
-    check = pa.Check(lambda data: data.lazyframe.select(holds(pl.col(data.key)).fill_null(True)), error=expected)
-    return pa.Column(dtype, check, nullable=optional, description=description, metadata={"unit": unit, "holds": holds})
+    check = value_check(holds, expected)
+    return pa.Column(dtype, check, nullable=optional, description=description, metadata={"unit": unit})
 
 
 def _text(description: str, *, optional: bool = False) -> pa.Column:
@@ -201,16 +198,7 @@ def _schema(
     name: str, description: str, key: Sequence[str], columns: dict[str, pa.Column], rules: Sequence[Rule] = ()
 ) -> pa.DataFrameSchema:
     rules = (*rules, *_rules_of_shared_columns(columns.keys()))
-    return pa.DataFrameSchema(
-        columns,
-        checks=[rule.check() for rule in rules],
-        metadata={"rules": rules},
-        strict=True,
-        ordered=True,
-        unique=list(key),
-        name=name,
-        description=description,
-    )
+    return contract(name, columns, [rule.check() for rule in rules], key, description, rules=rules)
 
 
 def _rules_of_shared_columns(columns: Set[str]) -> Iterator[Rule]:
@@ -910,26 +898,3 @@ REGISTRY: Final = {
     )
 }
 """Published registry tables by name; the CSV of a table has its name and its columns."""
-
-
-@cache
-def in_one_pass(table: str) -> pa.DataFrameSchema:
-    """The contract of a registry table as one check: it shows whether a frame keeps it, but not where it breaks it.
-
-    A check for each column of the registry takes a third of a second, in every process that reads it.
-    """
-    schema = REGISTRY[table]
-    everything = [
-        *(rule.holds.fill_null(True) for rule in row_rules(schema)),
-        *(column.metadata["holds"](pl.col(name)).fill_null(True) for name, column in schema.columns.items()),
-        *(pl.col(name).is_not_null() for name, column in schema.columns.items() if not column.nullable),
-    ]
-    holds = pl.all_horizontal(everything)
-    return pa.DataFrameSchema(
-        {name: pa.Column(column.dtype, nullable=True) for name, column in schema.columns.items()},
-        checks=pa.Check(lambda data: data.lazyframe.select(holds), name="contract"),
-        strict=True,
-        ordered=True,
-        unique=schema.unique,
-        name=table,
-    )

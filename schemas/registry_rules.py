@@ -7,6 +7,8 @@ from typing import Final
 import pandera.polars as pa
 import polars as pl
 
+from schemas.enforce import row_check
+
 GPU_CLOUD: Final = "gpu_cloud"
 
 
@@ -27,8 +29,7 @@ class Rule:
 
     def check(self) -> pa.Check:
         """The same rule as a check of the whole frame."""
-        holds = self.holds.fill_null(True)
-        return pa.Check(lambda data: data.lazyframe.select(holds), name=self.statement, error=self.statement)
+        return row_check(self.statement, self.holds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

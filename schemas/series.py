@@ -144,6 +144,13 @@ _ALL: Final = (
         ge=-1_000,
         le=1_000,
     ),
+    Series(
+        "coinbase_to_known_ratio",
+        Group.MINER_FLOWS,
+        Unit.RATIO,
+        "Share of what coinbases of the day pay that goes to scripts which were known as miners' before",
+        le=1,
+    ),
     Series("exchange_inflow_sat", Group.EXCHANGE_FLOWS, Unit.SAT, "Coins sent to exchanges by anybody", le=_FLOW_SAT),
     Series(
         "exchange_inflow_mean_sat", Group.EXCHANGE_FLOWS, Unit.SAT, "Mean size of a deposit at exchanges", le=_FLOW_SAT

@@ -1,7 +1,7 @@
 """One published table as one object: key, columns, rules, the frame it is derived from, who its figures come from."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property, partial
@@ -11,9 +11,11 @@ import pandera.polars as pa
 import polars as pl
 
 from schemas.check import Check
+from schemas.enforce import contract, row_check
 from schemas.metric import Metric
 from schemas.series import Group
 from schemas.units import Aggregation, Unit
+from schemas.verbose import verbose_name
 
 Tables: TypeAlias = Mapping[str, pl.DataFrame]
 """Frames by the name of their table."""
@@ -26,6 +28,8 @@ Checks: TypeAlias = Callable[[Any, Tables], Iterable[Check]]
 """From `transforms.prepare.Prepared` and all finished tables to the results of the checks of one table."""
 
 
+MOST_STARTERS: Final = 15
+"""Columns that a reader can take in at once."""
 NEVER: Final = "Never NULL."
 """The NULL rule of a column that always has a value; a NULL in it stops a publication."""
 
@@ -72,6 +76,14 @@ class Column:
     null_rule: str
     inputs: tuple[str, ...]
     aggregation: Aggregation
+    group: str
+    starter_rank: int | None = None
+    """Place among the columns to begin with, from 1 on; None of any other."""
+
+    @property
+    def verbose_name(self) -> str:
+        """The name as a label of a chart: in words, with the unit."""
+        return verbose_name(self.name, self.unit)
 
     def comment(self) -> str:
         """All of it in one paragraph."""
@@ -87,6 +99,8 @@ class Table:
     hold in every row; NULL counts as holding.
     `reads`: derived tables that `frame` needs; they are built before this one. `lineage`: who the figures come from; a
     table without it is refused when it is published. `reference`: the schema of a registry table, which has no metrics.
+    `is_by_year`: a long table, published in parts, one for each year of its `day`. `starter_count`: how many of its
+    first columns are those to begin with, as `starting_with` puts them there; 0 of a table that is not wide.
     """
 
     name: str
@@ -100,6 +114,13 @@ class Table:
     checks: Checks | None = None
     lineage: Lineage | None = None
     reference: pa.DataFrameSchema | None = None
+    is_by_year: bool = False
+    starter_count: int = 0
+
+    def __post_init__(self) -> None:
+        if self.starter_count > MOST_STARTERS:
+            found = f"found {self.starter_count} columns to begin with, expected at most {MOST_STARTERS}"
+            raise TypeError(f"table {self.name}: {found}; state fewer")
 
     @cached_property
     def columns(self) -> tuple[Column, ...]:
@@ -115,8 +136,10 @@ class Table:
                 null_rule=m.null_rule or NEVER,
                 inputs=m.inputs,
                 aggregation=m.aggregation,
+                group=m.group,
+                starter_rank=rank if rank <= self.starter_count else None,
             )
-            for m in self.metrics
+            for rank, m in enumerate(self.metrics, start=1)
         )
 
     @cached_property
@@ -124,25 +147,25 @@ class Table:
         """The Pandera schema that the published table must pass.
 
         Limits of the columns are checked as one expression, because a check of its own for each of a hundred columns
-        takes longer than computing them; the schema's metadata keeps them one by one, for the message about a value
-        that breaks one.
+        takes longer than computing them. The schema's metadata keeps them one by one, `limits`, for the message about
+        a value that breaks one, and `holds`: all of them and all `truths`, for a look before Pandera's.
         """
         if self.reference is not None:
             return self.reference
         limits = {f"{m.name} {rule}": holds(pl.col(m.name)) for m in self.metrics for rule, holds in _limits(m)}
         everything = pl.all_horizontal(holds.fill_null(True) for holds in limits.values())
-        return pa.DataFrameSchema(
-            {m.name: pa.Column(m.dtype, nullable=True, description=m.description) for m in self.metrics},
-            checks=[
-                _truth("every value within the limits of its column", everything),
-                *(_truth(sentence, expression) for sentence, expression in self.truths.items()),
-            ],
-            strict=True,
-            ordered=True,
-            unique=list(self.key),
-            name=self.name,
-            metadata={"limits": limits},
-        )
+        checks = [
+            row_check("every value within the limits of its column", everything),
+            *(row_check(sentence, expression) for sentence, expression in self.truths.items()),
+        ]
+        columns = {m.name: pa.Column(m.dtype, nullable=True, description=m.description) for m in self.metrics}
+        return contract(self.name, columns, checks, self.key, limits=limits)
+
+
+def starting_with(starter: Sequence[Metric], metrics: Iterable[Metric]) -> tuple[Metric, ...]:
+    """The `metrics` of a table, those of `starter` first and in its order."""
+    names = {m.name for m in starter}
+    return (*starter, *(m for m in metrics if m.name not in names))
 
 
 def registry_table(schema: pa.DataFrameSchema) -> Table:
@@ -166,6 +189,7 @@ def _reference_columns(schema: pa.DataFrameSchema) -> Iterator[Column]:
             null_rule=_null_rule_of(column),
             inputs=(),
             aggregation=(column.metadata or {}).get("aggregation", Aggregation.NONE),
+            group="registry",
         )
 
 
@@ -189,7 +213,3 @@ def _limits(m: Metric) -> Iterator[tuple[str, Callable[[pl.Expr], pl.Expr]]]:
         yield f"is at most {m.le}", partial(pl.Expr.le, other=m.le)
     if m.labels is not None:
         yield f"is one of {', '.join(m.labels)}", partial(pl.Expr.is_in, other=list(m.labels))
-
-
-def _truth(sentence: str, expression: pl.Expr) -> pa.Check:
-    return pa.Check(lambda data: data.lazyframe.select(expression.fill_null(True)), name=sentence)

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
@@ -23,7 +23,10 @@ from schemas.series import Group
 from tests.invocation import Hashpivot, invoke
 from transforms.prepare import Inputs
 
-settings.register_profile("ci", derandomize=True, max_examples=25, deadline=None)
+# How fast examples are made says how busy the machine is.
+settings.register_profile(
+    "ci", derandomize=True, max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.register_profile("night", max_examples=2_000, deadline=None)
 settings.load_profile("ci")
 """`pytest --hypothesis-profile=night` looks longer, and elsewhere each time."""
@@ -215,6 +218,7 @@ def _market(days: int, *, seed: int = 1) -> dict[str, list[float]]:
         "miner_to_exchange_sat": sent,
         "miner_to_exchange_count": [0.0 if s == 0 else 12.0 for s in sent],
         "exchange_to_miner_sat": [1e10] * days,
+        "coinbase_to_known_ratio": [0.975] * days,
         "exchange_inflow_sat": deposited,
         "exchange_inflow_mean_sat": [8e7] * days,
         "exchange_inflow_top10_sat": [each / 8 for each in deposited],

@@ -4,10 +4,11 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from tests import forked
 from transforms.calendar import FINALITY_DELAY
 
 REPOSITORY = Path(__file__).parents[1]
@@ -23,18 +24,28 @@ def clean_environment(**extra: str) -> dict[str, str]:
     """The caller's environment without settings of hashpivot and of Prefect."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("HASHPIVOT_", "PREFECT_"))}
     quiet = {"DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false", "COLUMNS": "120"}
+    quiet["PYTHONFAULTHANDLER"] = "1"  # where a native module crashes, the failed test says where
     return kept | quiet | extra
 
 
 def invoke(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the installed command in `folder`, which is the user's home directory too."""
+    return run_command(*arguments, folder=folder, environment=clean_environment(HOME=str(folder), **environment))
+
+
+def run_command(
+    *arguments: str, folder: Path, environment: Mapping[str, str], timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """Run the installed command in `folder` with exactly that environment."""
+    if forked.is_possible(environment):
+        return forked.run(PYTHON, [COMMAND, *arguments], folder, environment, timeout)
     return subprocess.run(
         [COMMAND, *arguments],
         cwd=folder,
-        env=clean_environment(HOME=str(folder), **environment),
+        env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=timeout,
         check=False,
     )
 
@@ -46,7 +57,16 @@ def last_final_day() -> date:
 
 def eventually(holds: Callable[[], object], what: str, timeout: float = 120) -> None:
     """Wait until `holds`, and fail with `what` after `timeout` seconds, far more than a busy machine needs."""
-    deadline = time.monotonic() + timeout
+    deadline, waits = time.monotonic() + timeout, longer_waits()
     while not holds():
         assert time.monotonic() < deadline, what
-        time.sleep(0.05)
+        next(waits)
+
+
+def longer_waits() -> Iterator[float]:
+    """Wait a little at each step, soon half a second: who waits takes the processor from what is waited for."""
+    seconds = 0.05
+    while True:
+        time.sleep(seconds)
+        yield seconds
+        seconds = min(seconds * 1.5, 0.5)

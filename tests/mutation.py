@@ -7,6 +7,7 @@ became of each mutant, and the share that was noticed. A survivor is equivalent,
 
 import argparse
 import ast
+import itertools
 import os
 import random
 import re
@@ -43,6 +44,7 @@ TESTS_OF: Final = {
 LEFT_OUT: Final = ("flows/scheduled/warm_modules.py",)
 LONGEST_SECONDS: Final = 600
 ENDLESS: Final = "endless"
+_SECONDS: Final = itertools.count(1_000_000_000)
 COMPARED: Final = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
     ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
@@ -163,14 +165,21 @@ def is_noticed(mutant: Mutant, tree: Path) -> bool:
     path = tree / mutant.path
     original = path.read_text("utf-8")
     changed = _Mutator(mutant.position).visit(ast.parse(original))
-    path.write_text(ast.unparse(ast.fix_missing_locations(changed)), "utf-8")
+    _write(path, ast.unparse(ast.fix_missing_locations(changed)))
     try:
         failed = next(filter(None, (_failure(tests, tree) for tests in _tests_of(mutant.path))), None)
     finally:
-        path.write_text(original, "utf-8")
+        _write(path, original)
     if failed not in (None, ENDLESS) and _failure([failed], tree):
         sys.exit(f"{failed}: fails without a change too; mend it first")
     return failed is not None
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a module with a time that no version of it had, by which Python sees that its bytecode is of another."""
+    path.write_text(text, "utf-8")
+    seconds = next(_SECONDS)
+    os.utime(path, (seconds, seconds))
 
 
 def _tests_of(path: str) -> list[list[str]]:
@@ -195,9 +204,9 @@ def _imports(file: Path, module: str, parent: str, name: str) -> bool:
 
 def _failure(tests: list[str], tree: Path) -> str | None:
     """The first test, or file, that fails; `ENDLESS` where they do not end."""
-    environment = os.environ | {
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    environment = inherited | {
         "PYTHONPATH": str(tree),
-        "PYTHONDONTWRITEBYTECODE": "1",
         "HASHPIVOT_TEST_DATA": str(REPOSITORY.parent / "shared" / "data"),
     }
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-rfE", "--no-header", "-p", "no:cacheprovider", *tests]

@@ -44,7 +44,7 @@ def build(inputs: Inputs) -> Built:
     with ThreadPoolExecutor(max_workers=2) as cores:
         derived = _derive(given, cores)
         # Checking is mostly Python's own work and finding reasons mostly that of Polars: each goes on beside the other.
-        nulls = cores.submit(_nulls, derived, inputs.reference)
+        nulls = cores.submit(_nulls, derived, inputs)
         tables = {name: enforce(published(derived[name], t.metrics), t.schema) for name, t in TABLES.items()}
         checks = [
             replace(check, table_name=name)
@@ -95,13 +95,15 @@ def _derived(table: Table, given: Prepared, read: Tables) -> pl.DataFrame:
     return frame.rechunk() if any(dtype.is_nested() for dtype in frame.dtypes) else frame
 
 
-def _nulls(derived: Tables, reference: Tables) -> pl.DataFrame:
+def _nulls(derived: Tables, inputs: Inputs) -> pl.DataFrame:
     """Why values of any table are NULL: rows of `meta.nulls`."""
     found = {
         name: explain_nulls(derived[name], table.metrics, is_daily=table.key == ("day",))
         for name, table in TABLES.items()
-    } | {
-        table.name: explain_stated(reference[table.name], {each.name: each.null_rule for each in table.columns})
+        if name not in inputs.detail
+    }
+    found = {name: found[name] if name in found else inputs.detail[name].nulls for name in TABLES} | {
+        table.name: explain_stated(inputs.reference[table.name], {each.name: each.null_rule for each in table.columns})
         for table in PUBLISHED
         if table.reference
     }

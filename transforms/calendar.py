@@ -33,7 +33,8 @@ def whole_days(blocks: pl.DataFrame) -> pl.DataFrame:
     """
     follows = (pl.col("height").diff() == 1).fill_null(pl.col("height") == 0)
     days = (
-        blocks.select("day", "height", follows.alias("follows"))
+        # In the order of their heights days never step backward, and sorted ones are grouped without hashing them.
+        blocks.select(pl.col("day").set_sorted(), "height", follows.alias("follows"))
         .group_by("day", maintain_order=True)
         .agg(pl.len().alias("blocks"), pl.col("follows").all(), pl.col("follows").first().alias("joined"))
     )

@@ -9,8 +9,13 @@ from schemas.table import Table, registry_table
 _MODULES: Final = (
     "capitulation_daily",
     "rule_comparison",
+    "capitulation_weekly",
+    "capitulation_monthly",
+    "capitulation_episode",
     "conversion_daily",
     "deal_current",
+    "megawatts_by_company",
+    "megawatts_by_tenant",
     "lease_economics",
     "security_daily",
     "pool_daily",
@@ -18,10 +23,12 @@ _MODULES: Final = (
     "exchange_flow_by_exchange_daily",
     "exchange_flow_by_pool_daily",
     "exchange_flow_total_daily",
+    "flow_by_exchange",
     "miner_flow_daily",
     "miner_transfer",
     "filing_candidate",
     "claim",
+    "latest",
 )
 """Modules of the derived tables, in the order in which they are published; each has the name of its table."""
 

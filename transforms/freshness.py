@@ -23,7 +23,11 @@ def freshness(given: Prepared, published: Tables, nulls: pl.DataFrame, tables: I
     supplier and series that it waits for: of all that it rests on those that end first.
     """
     tables = tuple(tables)
-    flows = [published[table.name]["day"] for table in tables if table.lineage and table.lineage.origin is Origin.FLOWS]
+    flows = [
+        published[table.name]["day"]
+        for table in tables
+        if table.lineage and table.lineage.origin is Origin.FLOWS and "day" in table.key
+    ]
     stated = dict(_stated(given, pl.concat(flows)))
     behind = _Behind(given.inputs.through, given.inputs.allowed_lag_days)
     rows = [behind.row("source", source, None, day) for source, day in _by_source(stated).items()]
@@ -35,7 +39,8 @@ def freshness(given: Prepared, published: Tables, nulls: pl.DataFrame, tables: I
     for table in tables:
         if "day" not in table.key:
             continue
-        last_days = _last_days(table, published[table.name], nulls)
+        detail = given.inputs.detail.get(table.name)
+        last_days = detail.last_days if detail else _last_days(table, published[table.name], nulls)
         of_table = []
         for name, last_day in last_days.items():
             waits_for = _first_to_end(given, table, name, stated)
@@ -93,7 +98,7 @@ def _stated(given: Prepared, flow_days: pl.Series) -> Iterator[tuple[tuple[str, 
     days = {
         Origin.BLOCKS: given.whole.filter("is_whole")["day"],
         Origin.FLOWS: flow_days,
-        Origin.TRANSFERS: given.flow_days["day"],
+        Origin.TRANSFERS: given.inputs.flow_days.sums["day"],
         Origin.FILINGS: inputs.filings["filed_on"],
         Origin.REGISTRY: pl.concat(
             rows["known_at"] for rows in inputs.reference.values() if rows.schema.get("known_at") == pl.Date
@@ -127,7 +132,7 @@ def _first_to_end(given: Prepared, table: Table, name: str, stated: Stated) -> t
     return min(found)[2:] if found else None
 
 
-def _last_days(table: Table, rows: pl.DataFrame, nulls: pl.DataFrame) -> dict[str, date | None]:
+def _last_days(table: Table, rows: pl.DataFrame, nulls: pl.DataFrame) -> Mapping[str, date | None]:
     """By column the last day that is known: with a value, or without one for another reason than what is missing."""
     end = rows["day"].max()
     if table.key != ("day",) or not isinstance(end, date):

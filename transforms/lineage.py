@@ -1,6 +1,7 @@
 """Which suppliers stand behind each published column, followed from the metrics down to series and origins."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from typing import Final
 
 from schemas.series import SERIES
@@ -32,8 +33,13 @@ def column_sources(
     return found
 
 
-def roots(table: Table, name: str) -> Iterator[str | Origin]:
-    """Series and origins that the column `name` rests on in the end."""
+@cache
+def roots(table: Table, name: str) -> tuple[str | Origin, ...]:
+    """Series and origins that the column `name` rests on in the end; followed once, as a table never changes."""
+    return tuple(_roots(table, name))
+
+
+def _roots(table: Table, name: str) -> Iterator[str | Origin]:
     if table.lineage is None:
         return
     if not table.lineage.by_column:
@@ -69,7 +75,12 @@ def _inputs(followed: Iterable[tuple[Table, Lineage]], name: str) -> tuple[str, 
     for table, lineage in followed:
         if name in lineage.rests_on:
             return lineage.rests_on[name]
-        for m in table.metrics:
-            if m.name == name and m.inputs:
-                return m.inputs
+        if inputs := _inputs_of(table).get(name):
+            return inputs
     return ()
+
+
+@cache
+def _inputs_of(table: Table) -> dict[str, tuple[str, ...]]:
+    """By column what its metric reads."""
+    return {m.name: m.inputs for m in table.metrics}

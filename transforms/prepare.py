@@ -12,12 +12,12 @@ from schemas.errors import NothingToPublishError
 from schemas.series import Group
 from schemas.suppliers import REGISTRY
 from schemas.table import Origin
-from transforms.attribution.transfers import block_flow_rows, transfer_rows
 from transforms.calendar import dated, fold_blocks, is_final, whole_days
 from transforms.checks.between_sources import OTHER_BLOCKS
+from transforms.detail import Detail
 from transforms.inputs.filings import filing_rows
 from transforms.inputs.resolve import Resolved, resolve
-from transforms.inputs.transfer_days import miner_flow_values, seen_days, seen_flow_days
+from transforms.inputs.transfer_days import FlowDays, miner_flow_values, no_flow_days
 
 MAIN_SERIES: Final = ("price_usd", "block_count", "issuance_sat", "fees_sat", "difficulty")
 """Without one of these, where anybody states it, a day is not described yet and may still move."""
@@ -27,12 +27,15 @@ MAIN_SERIES: Final = ("price_usd", "block_count", "issuance_sat", "fees_sat", "d
 class Inputs:
     """The newest observations and the reference tables of a run.
 
-    `blocks`, `values`, `flows`, `transfers`, `block_flows` and `filings` are the frames of `schemas.observations`,
-    `values` with its `source`; `other_blocks` is what sources other than the `block_source` state of blocks.
+    `blocks`, `values`, `flows` and `filings` are the frames of `schemas.observations`, `values` with its
+    `source`; `flow_days` are the sums of flows of the `transfer_source`; `other_blocks` is what sources other than the
+    `block_source` state of blocks.
+    `detail`: by table that is built by year beside the others, what was found in its rows; it has none here.
     `published` is what readers have of the daily table by the same profile, None before its first publication.
     `through` is the last day that is published, `now` the one clock reading of the run.
     `allowed_lag_days`: by supplier, how far its newest day may lie behind `through`; others are not judged.
     `is_main_network`: whether the blocks are those of the main network, and not of an invented or a test chain.
+    `is_test_chain`: whether they are those of a test chain, which limits of the main network do not fit.
     """
 
     blocks: pl.DataFrame
@@ -40,26 +43,27 @@ class Inputs:
     values: pl.DataFrame
     flows: pl.DataFrame
     flow_source: str | None
-    transfers: pl.DataFrame = field(default_factory=partial(transfer_rows, (), ""))
-    block_flows: pl.DataFrame = field(default_factory=partial(block_flow_rows, (), ""))
+    flow_days: FlowDays = field(default_factory=no_flow_days)
     transfer_source: str | None = None
     other_blocks: pl.DataFrame = field(default_factory=partial(pl.DataFrame, schema=OTHER_BLOCKS))
     filings: pl.DataFrame = field(default_factory=partial(filing_rows, ()))
     filing_source: str | None = None
     reference: Mapping[str, pl.DataFrame]
     precedence: Mapping[Group, Sequence[str]]
+    detail: Mapping[str, Detail] = field(default_factory=dict)
     published: pl.DataFrame | None = None
     through: date
     now: datetime
     allowed_lag_days: Mapping[str, int] = field(default_factory=dict)
     is_main_network: bool = True
+    is_test_chain: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """The inputs of a run and what several tables need of them.
 
-    `blocks` are dated and `whole` is `whole_days` of them. `transfers` have their `day`, `flow_days` are their sums.
+    `blocks` are dated and `whole` is `whole_days` of them.
     `values` are all daily values, those summed up from blocks and transfers included; `resolved` picks one source for
     each series, and `days` are its days with `is_final`. `described_until`: the last day that has every one of
     `MAIN_SERIES`, those left out that nobody states; None without any. `chain_is_folded`: whether the daily totals of
@@ -70,8 +74,6 @@ class Prepared:
     inputs: Inputs
     blocks: pl.DataFrame
     whole: pl.DataFrame
-    transfers: pl.DataFrame
-    flow_days: pl.DataFrame
     values: pl.DataFrame
     resolved: Resolved
     days: pl.DataFrame
@@ -96,12 +98,8 @@ def prepare(inputs: Inputs) -> Prepared:
     folded = fold_blocks(blocks, whole).select(pl.lit(inputs.block_source, pl.String).alias("source"), pl.all())
     # Where a source states blocks and totals of the same days, its blocks count.
     stated = inputs.values.join(folded, on=["source", "series", "day"], how="anti", maintain_order="left")
-    # Without transfers there is nothing to date, and a million blocks need not be looked through for it.
-    dating = blocks if inputs.transfer_source else blocks.clear()
-    known = seen_days(inputs.block_flows, dating, whole).filter(pl.col("day") <= inputs.through)
-    transfers = inputs.transfers.join(known, on="height", how="inner", validate="m:1", maintain_order="left")
-    flow_days = seen_flow_days(inputs.block_flows, inputs.transfers, known)
-    summed = miner_flow_values(flow_days).select(pl.lit(inputs.transfer_source, pl.String).alias("source"), pl.all())
+    summed = miner_flow_values(inputs.flow_days.sums)
+    summed = summed.select(pl.lit(inputs.transfer_source, pl.String).alias("source"), pl.all())
     stated = stated.join(summed, on=["source", "series", "day"], how="anti", maintain_order="left")
     values = pl.concat([stated, folded, summed])
     resolved = resolve(
@@ -128,8 +126,6 @@ def prepare(inputs: Inputs) -> Prepared:
         inputs=inputs,
         blocks=blocks,
         whole=whole,
-        transfers=transfers,
-        flow_days=flow_days,
         values=values,
         resolved=resolved,
         days=resolved.days.with_columns(pl.when(pl.col("sources") != "").then(final).alias("is_final")),

@@ -45,7 +45,8 @@ class CoinbaseShards:
         path = self._folder / f"{stem}-{sha256(content).hexdigest()[:DIGEST_CHARACTERS]}.parquet"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_whole(path, content)
+            # A worker that was taken for dead may write the same at the same time.
+            write_whole(path, content, shared=True)
         except OSError as error:
             raise WarehouseError(
                 f"{path}: {error.strerror or error}, expected room for {rows.height} blocks; free space and run again"
@@ -63,6 +64,11 @@ class CoinbaseShards:
     def drop(self, path: Path) -> None:
         """Remove a shard whose blocks are no longer on the chain."""
         path.unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Remove what killed processes left half-written; for when nobody else reads shards."""
+        for draft in self._folder.glob(".*.next"):
+            draft.unlink(missing_ok=True)
 
     def _stem(self, first: int, last: int) -> str:
         return f"{self._chain}-{first:09d}-{last:09d}"

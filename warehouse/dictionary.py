@@ -1,6 +1,6 @@
 """What the code states of itself as pages to read: the dictionary of columns and the catalogue of checks."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -20,11 +20,15 @@ _EFFECTS: Final = {"error": "stops", "warning": "warns", "notice": "states"}
 
 
 def columns_frame(
-    facts: Sequence[Table], types: dict[str, pl.Schema], sources: dict[tuple[str, str], str]
+    facts: Sequence[Table],
+    types: dict[str, pl.Schema],
+    sources: Mapping[tuple[str, str], str],
+    licences: Mapping[tuple[str, str], str] | None = None,
 ) -> pl.DataFrame:
     """Rows of `meta.columns`.
 
-    `types`: schema of each published frame. `sources`: suppliers of a (table, column), comma-separated.
+    `types`: schema of each published frame. `sources`: suppliers of a (table, column), comma-separated; `licences`: the
+    strictest of them.
     """
     return pl.DataFrame(
         [
@@ -40,11 +44,15 @@ def columns_frame(
                 "null_rule": column.null_rule,
                 "inputs": ", ".join(column.inputs),
                 "sources": sources.get((table.name, column.name), ""),
+                "column_group": column.group,
+                "starter_rank": column.starter_rank,
+                "verbose_name": column.verbose_name,
+                "licence": (licences or {}).get((table.name, column.name), ""),
             }
             for table in facts
             for position, column in enumerate(table.columns, start=1)
         ],
-        schema_overrides={"position": pl.Int32},
+        schema_overrides={"position": pl.Int32, "starter_rank": pl.Int32},
         infer_schema_length=None,
     )
 
@@ -59,6 +67,8 @@ def page(facts: Sequence[Table]) -> str:
     ]
     for table in facts:
         lines += ["", f"## {table.name}", "", table.description, "", f"Key: {', '.join(table.key) or 'none'}.", ""]
+        if starter := [f"`{column.name}`" for column in table.columns if column.starter_rank]:
+            lines += [f"Begin with: {', '.join(starter)}.", ""]
         for aggregation, over in _ADDED.items():
             if added := [f"`{column.name}`" for column in table.columns if column.aggregation is aggregation]:
                 lines += [f"Add up {over}: {', '.join(added)}.", ""]

@@ -5,6 +5,7 @@ from typing import Final
 
 import duckdb
 
+from schemas.observations import REMEMBERED_BLOCKS
 from warehouse.statements import statement
 
 HEADER_SLACK: Final = timedelta(hours=2)
@@ -21,6 +22,20 @@ def newest_heights(connection: duckdb.DuckDBPyConnection, now: datetime) -> dict
     """By supplier, its highest block of those that may have been found by `now` (UTC)."""
     sql = "select source, max(height) from raw.block where block_at <= ? group by source"
     return dict(connection.execute(sql, [(now + HEADER_SLACK).replace(tzinfo=None)]).fetchall())
+
+
+def block_hashes(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[int, str]]:
+    """By supplier that states them, the hashes of its newest blocks by height, as deep as a fork is looked for."""
+    stored: dict[str, dict[int, str]] = {}
+    ends = "select source, min(height), max(height) from raw.miner_block_flow group by source"
+    for source, lowest, top in connection.execute(ends).fetchall():
+        found = stored.setdefault(source, {})
+        # The newest heights may all be retracted. A view of the newest revisions would look through the whole history.
+        while top >= lowest and len(found) < REMEMBERED_BLOCKS:
+            span = [source, top - REMEMBERED_BLOCKS + 1, top]
+            found.update(connection.execute(statement("newest_hashes"), span).fetchall())
+            top -= REMEMBERED_BLOCKS
+    return stored
 
 
 def filings(connection: duckdb.DuckDBPyConnection) -> dict[str, dict[tuple[int, str], date]]:

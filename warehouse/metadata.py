@@ -69,6 +69,7 @@ def source_facts(
             "source": supplier.name,
             "title": supplier.title,
             "licence": supplier.licence,
+            "terms": supplier.terms.label,
             "delay": supplier.delay,
             "trust": supplier.trust,
             "address": supplier.address,

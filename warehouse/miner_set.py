@@ -8,17 +8,19 @@ import hashlib
 import json
 import sys
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, Final
 
 from schemas.errors import WarehouseError
 from schemas.miner_set import Credit, MinerSet, OneHop, ZeroHop
-from warehouse.atomic_files import whole_file
+from warehouse.atomic_files import sync, whole_file
 
 FORMAT: Final = "hashpivot miner set"
-VERSION: Final = 2
+VERSION: Final = 3
+WITHOUT_LATENT: Final = 2
+"""The version before, whose files are still read: it had no latent scripts."""
 TXID_BYTES: Final = 32
 _HEADER_LIMIT_BYTES: Final = 1 << 20
 
@@ -67,11 +69,38 @@ def load_miner_set(path: Path) -> MinerSet:
     try:
         header = json.loads(head)
         found = (header["format"], header["version"])
-        if found == (FORMAT, VERSION) and header["sha256"] == hashlib.sha256(body).hexdigest():
+        if (
+            found in ((FORMAT, VERSION), (FORMAT, WITHOUT_LATENT))
+            and header["sha256"] == hashlib.sha256(body).hexdigest()
+        ):
             return _miner_set(header, body)
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise _damaged(path, str(error) or type(error).__name__) from error
-    raise _damaged(path, "another checksum" if found == (FORMAT, VERSION) else f"{found[0]} version {found[1]}")
+    raise _damaged(
+        path, "another checksum" if found[1] in (VERSION, WITHOUT_LATENT) else f"{found[0]} version {found[1]}"
+    )
+
+
+def move_miner_set(path: Path, folder: Path) -> Path:
+    """Move a miner set that was written whole to `folder`, in one step; returns its new path."""
+    try:
+        moved = path.replace(folder / path.name)
+        sync(folder)
+    except OSError as error:
+        raise WarehouseError(f"{path}: {error.strerror}, expected to move it to {folder}; run again") from error
+    return moved
+
+
+def miner_set_block(path: Path) -> tuple[int | None, str]:
+    """Height and hash of the last block of the miner set at `path`, from its first line. Raises `WarehouseError`."""
+    try:
+        with path.open("rb") as file:
+            header = json.loads(file.readline(_HEADER_LIMIT_BYTES))
+        return header["height"], header["block_hash"]
+    except OSError as error:
+        raise WarehouseError(f"{path}: {error.strerror}, expected a miner set; build it from the node") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise _damaged(path, str(error) or type(error).__name__) from error
 
 
 def _damaged(path: Path, detail: str) -> WarehouseError:
@@ -91,7 +120,7 @@ def _sections(miners: MinerSet) -> tuple[list[str], list[bytes]]:
     renumbered = [number_of.get(name, 0) for name in names]
     credited = sorted(one_hop.credits)
     credits = [one_hop.credits[script] for script in credited]
-    met = sorted((script, sorted(partners)) for script, partners in one_hop.partners.items() if partners)
+    latent = sorted(one_hop.latent)
     return pools, [
         *_script_sections(miners.zero_hop.index),
         _bytes(first_heights),
@@ -100,12 +129,22 @@ def _sections(miners: MinerSet) -> tuple[list[str], list[bytes]]:
         *_script_sections(credited),
         _bytes(array("I", (credit.height for credit in credits))),
         _bytes(array("H", (number_of[credit.pool] for credit in credits))),
+        *_partner_sections(one_hop.partners),
+        *_script_sections(sorted(one_hop.hubs)),
+        b"".join(sorted(miners.coinbase_txids)),
+        *_script_sections(latent),
+        _bytes(array("I", map(one_hop.latent.__getitem__, latent))),
+        *_partner_sections(one_hop.latent_partners),
+    ]
+
+
+def _partner_sections(partners_of: dict[str, set[int]]) -> tuple[bytes, ...]:
+    met = sorted((script, sorted(partners)) for script, partners in partners_of.items() if partners)
+    return (
         *_script_sections([script for script, _ in met]),
         _bytes(array("H", (len(partners) for _, partners in met))),
         _bytes(array("I", (partner for _, partners in met for partner in partners))),
-        *_script_sections(sorted(one_hop.hubs)),
-        b"".join(sorted(miners.coinbase_txids)),
-    ]
+    )
 
 
 def _miner_set(header: dict[str, Any], body: bytes) -> MinerSet:
@@ -126,20 +165,30 @@ def _miner_set(header: dict[str, Any], body: bytes) -> MinerSet:
         script: shared.get(key) or shared.setdefault(key, Credit(key[0], pools[key[1]]))
         for script, key in zip(credited, zip(heights, numbers, strict=True), strict=True)
     }
-    met = _scripts(next(sections), next(sections))
-    counts, partners = _array("H", next(sections)), _array("I", next(sections))
-    starts = pairwise(accumulate(counts, initial=0))
-    partners_of = {script: set(partners[start:end]) for script, (start, end) in zip(met, starts, strict=True)}
+    partners = _partners(sections)
     hubs = set(_scripts(next(sections), next(sections)))
     txids = bytes(next(sections))
+    latent: dict[str, int] = {}
+    latent_partners: dict[str, set[int]] = {}
+    if header["version"] != WITHOUT_LATENT:
+        scripts = _scripts(next(sections), next(sections))
+        latent = dict(zip(scripts, _array("I", next(sections)), strict=True))
+        latent_partners = _partners(sections)
     return MinerSet(
         height=header["height"],
         block_hash=header["block_hash"],
         whole_from_height=header["whole_from_height"],
         zero_hop=zero_hop,
         coinbase_txids={txids[at : at + TXID_BYTES] for at in range(0, len(txids), TXID_BYTES)},
-        one_hop=OneHop(credits=credits, partners=partners_of, hubs=hubs),
+        one_hop=OneHop(credits=credits, partners=partners, hubs=hubs, latent=latent, latent_partners=latent_partners),
     )
+
+
+def _partners(sections: Iterator[memoryview]) -> dict[str, set[int]]:
+    met = _scripts(next(sections), next(sections))
+    counts, partners = _array("H", next(sections)), _array("I", next(sections))
+    starts = pairwise(accumulate(counts, initial=0))
+    return {script: set(partners[start:end]) for script, (start, end) in zip(met, starts, strict=True)}
 
 
 def _script_sections(scripts: Iterable[str]) -> tuple[bytes, bytes]:

@@ -11,14 +11,20 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+import polars as pl
+
 from schemas.errors import HashpivotError
-from warehouse.reading import OpenPublication, Rows, fetch, open_publication
-from warehouse.statements import quoted
+from warehouse.reading import OpenPublication, Rows, fetch, fetch_frame, open_publication
+from warehouse.statements import frame, quoted, without_zone
 
 Row: TypeAlias = Mapping[str, Any]
 
-EXAMPLE: Final = "select day, capitulation_state, capitulation_score from capitulation_daily"
+EXAMPLE: Final = "select day, capitulation_state, capitulation_score from capitulation_daily order by day desc limit 10"
 """For people who see a publication for the first time."""
+TABLE_LIST: Final = "select table_name, row_count, first_day, last_day, sources from meta.tables order by table_name"
+TABLE_SIZES: Final = "select table_name, row_count, first_day, last_day from meta.tables order by table_name"
+_BY_AGE: Final = ("day", "known_at")
+"""Columns that say how old a row is."""
 
 
 def newest_run(publication: OpenPublication) -> Row:
@@ -181,43 +187,107 @@ def tables_with_rows(publication: OpenPublication) -> list[Row]:
 
 def table_list(publication: OpenPublication) -> Rows:
     """Name, size, days and sources of every table, by name."""
-    return fetch(
-        publication, "select table_name, row_count, first_day, last_day, sources from meta.tables order by table_name"
-    )
+    return fetch(publication, TABLE_LIST)
 
 
 def columns_of(publication: OpenPublication, table: str) -> list[str]:
-    """Names of the columns of `table` in their order; none for a table that does not exist."""
-    sql = "select column_name from meta.columns where table_name = ? order by position"
-    return [row["column_name"] for row in _rows(publication, sql, table)]
+    """Names of the columns of `table` in their order, of one in another schema such as `meta.runs`; none without it."""
+    schema, name = _parted(table)
+    sql = "select column_name from duckdb_columns() where schema_name = ? and table_name = ? order by column_index"
+    return [row["column_name"] for row in _rows(publication, sql, schema, name)]
+
+
+def units_of(publication: OpenPublication, table: str) -> dict[str, str]:
+    """Unit of each column of a published table."""
+    sql = "select column_name, unit from meta.columns where table_name = ? order by position"
+    return {row["column_name"]: row["unit"] for row in _rows(publication, sql, table)}
+
+
+def keys_of(publication: OpenPublication, table: str) -> list[str]:
+    """Columns of the key of a published table."""
+    sql = "select key_columns from meta.tables where table_name = ?"
+    return str(_row(publication, sql, table).get("key_columns") or "").split(", ")
+
+
+def row_count(publication: OpenPublication, table: str) -> int:
+    """How many rows `table` has."""
+    count: int = _row(publication, f"select count(*) as row_count from {_quoted(table)}")["row_count"]
+    return count
 
 
 def newest_rows(publication: OpenPublication, table: str, columns: Sequence[str], limit: int) -> Rows:
-    """`columns` of the first `limit` rows of `table`, the newest first where it has days."""
-    newest_first = "order by day desc" if "day" in columns_of(publication, table) else ""
+    """`columns` of the `limit` newest rows of `table`, the newest last."""
+    names, rows = fetch(publication, f"{_newest_first(publication, table, columns)} limit ?", [limit])
+    return names, rows[::-1]
+
+
+def newest_frame(
+    publication: OpenPublication, table: str, columns: Sequence[str], limit: int | None
+) -> tuple[pl.DataFrame, bool]:
+    """The same rows with the types of the columns, all where `limit` is None, and whether there are more."""
+    rows, is_cut = fetch_frame(publication, _newest_first(publication, table, columns), limit=limit)
+    return rows.reverse(), is_cut
+
+
+def _newest_first(publication: OpenPublication, table: str, columns: Sequence[str]) -> str:
+    """A query of the rows of `table` by their day, else by when they became known, else in the order of the table."""
+    dated = [name for name in _BY_AGE if name in columns_of(publication, table)][:1]
+    order = ", ".join(f"{name} desc" for name in (*dated, "rowid"))
     picked = ", ".join(quoted(name) for name in columns)
-    return fetch(publication, f"select {picked} from {quoted(table)} {newest_first} limit ?", [limit])
+    schema, name = _parted(table)
+    is_view = _rows(publication, "select 1 from duckdb_views() where schema_name = ? and view_name = ?", schema, name)
+    rows = _quoted(table)
+    if is_view:
+        rows = f"(select *, row_number() over () as rowid from {rows})"
+    return f"select {picked} from {rows} order by {order}"
 
 
-def flow_figure(publication: OpenPublication, table: str, key: Row) -> Row:
-    """Coins and transactions from miners to exchanges, and `sources`, in the row of `table` that `key` names."""
-    matched = " and ".join(f"{quoted(name)} = ${name}" for name in key)
-    sql = f"select miner_to_exchange_btc, miner_to_exchange_count, sources from {quoted(table)} where {matched}"
-    return _first(fetch(publication, sql, dict(key)))
+def _parted(table: str) -> tuple[str, str]:
+    """Schema and name of a table, which may be called by its name alone."""
+    schema, _, name = table.rpartition(".")
+    return schema or "main", name
 
 
-def transfers_behind(publication: OpenPublication, day: date, parts: Row) -> Rows:
-    """The transfers of `day` that daily figures count, in the order of the chain.
+def _quoted(table: str) -> str:
+    return ".".join(quoted(part) for part in _parted(table))
 
-    `parts`: `exchange`, `pool`, both or neither, which narrow them.
+
+def table_rows(publication: OpenPublication, table: str, key: Row) -> list[Row]:
+    """The rows of `table` that have the values of `key`."""
+    return _named(fetch(publication, f"select * from {quoted(table)} where {_matched(key)}", dict(key)))
+
+
+def daily_values(publication: OpenPublication, column: str, first: date, last: date) -> dict[date, float]:
+    """The known values of a column of `capitulation_daily`, by day, from `first` to `last`."""
+    name = quoted(column)
+    sql = f"select day, {name} as value from capitulation_daily where {name} is not null and day between ? and ?"
+    return {row["day"]: row["value"] for row in _rows(publication, sql, first, last)}
+
+
+def sources_of_column(publication: OpenPublication, table: str, column: str) -> str:
+    """The suppliers of a column, comma-separated; empty where there are none."""
+    sql = "select sources from meta.columns where table_name = ? and column_name = ?"
+    return _row(publication, sql, table, column).get("sources") or ""
+
+
+def transfers_behind(publication: OpenPublication, first: date, last: date, hop: int | None, parts: Row) -> list[Row]:
+    """The transfers that daily figures count from `first` to `last`, in the order of the chain.
+
+    `hop`: one layer of miners, None for both. `parts`: `exchange`, `pool`, `txid`, some of them or none.
     """
-    matched = "".join(f" and {quoted(name)} = ${name}" for name in parts)
-    return fetch(
-        publication,
-        "select height, txid, exchange, pool, transfer_sat, miner_input_sat, total_input_sat, quality, label_set "
-        f"from miner_transfer where day = $day and hop_count = 0{matched} order by height, txid, exchange",
-        {"day": day, **parts},
+    bound = {"first": first, "last": last, **parts, **({} if hop is None else {"hop_count": hop})}
+    matched = "".join(f" and {quoted(name)} = ${name}" for name in bound if name not in ("first", "last"))
+    sql = (
+        "select day, height, block_hash, txid, exchange, pool, hop_count, transfer_sat, fresh_sat, miner_input_sat, "
+        "total_input_sat, quality, label_set from miner_transfer "
+        f"where day between $first and $last{matched} order by height, txid, exchange, hop_count"
     )
+    return _named(fetch(publication, sql, bound))
+
+
+def table_frame(publication: OpenPublication, schema: str, table: str) -> pl.DataFrame:
+    """Every row of a table of the schema `main` or `meta`, in the order in which they were written."""
+    return without_zone(frame(publication.sql(f"from {quoted(schema)}.{quoted(table)}")))
 
 
 def whole_table(publication: OpenPublication, table: str) -> Rows:
@@ -226,12 +296,20 @@ def whole_table(publication: OpenPublication, table: str) -> Rows:
 
 
 def _rows(publication: OpenPublication, sql: str, *values: Any) -> list[Row]:
-    names, rows = fetch(publication, sql, list(values))
-    return [dict(zip(names, row, strict=True)) for row in rows]
+    return _named(fetch(publication, sql, list(values)))
 
 
 def _row(publication: OpenPublication, sql: str, *values: Any) -> Row:
     return _first(fetch(publication, sql, list(values)))
+
+
+def _matched(key: Row) -> str:
+    return " and ".join(f"{quoted(name)} = ${name}" for name in key)
+
+
+def _named(found: Rows) -> list[Row]:
+    names, rows = found
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def _first(found: Rows) -> Row:

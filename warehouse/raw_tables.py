@@ -1,26 +1,42 @@
 """Statements of the raw tables, made from the schema of each: its columns and, as `unique`, its key.
 
 A raw table has the columns of its schema, and `source`, `revision` and `batch_id`. The view `raw.latest_<table>` of its
-migration shows the newest revision of each key.
+migration shows the newest revision of each key. What is `RETRACTABLE` has `is_retracted` too, and a view
+`raw.newest_<table>` in which the newest revision may be a retraction; `raw.latest_<table>` leaves these out.
 """
 
 from functools import cache
+from typing import Final
 
 from schemas.observations import KEYS, OBSERVED, ObservedTable
 from warehouse.statements import quoted
+
+RETRACTABLE: Final = (ObservedTable.MINER_BLOCK_FLOW, ObservedTable.BLOCK)
+"""The tables by height. Transfers need no retraction: they count by the flows of their block."""
+
+
+def leading(table: ObservedTable) -> str | None:
+    """The column of the key in whose order rows come, so that DuckDB's statistics of a block of rows bound it."""
+    return next((name for name in ("height", "day") if name in KEYS[table]), None)
 
 
 @cache
 def append_statement(table: ObservedTable) -> str:
     """Add the rows of `incoming` that are new, or that differ from the newest revision of their key.
 
-    Binds `source` and `batch_id`.
+    Binds `source`, `batch_id`, and where the table has a `leading` column the `least` and the `most` of it, so that
+    nothing of history is read but what lies between them.
     """
     columns = [quoted(name) for name in OBSERVED[table].columns]
     key = [quoted(name) for name in KEYS[table]]
     given = "\n    ".join(f"incoming.{name}," for name in columns)
     same_key = "\n    and ".join(f"latest.{name} = incoming.{name}" for name in key)
+    if lead := leading(table):
+        same_key += f"\n    and latest.{quoted(lead)} between $least and $most"
     changed = "\n    or ".join(f"latest.{name} is distinct from incoming.{name}" for name in columns if name not in key)
+    newest = "latest"
+    if table in RETRACTABLE:
+        newest, changed = "newest", f"{changed}\n    or latest.is_retracted"
     return f"""\
 insert into raw.{quoted(table)} by name
 select
@@ -29,7 +45,7 @@ select
     coalesce(latest.revision + 1, 0)::smallint as revision,
     $batch_id as batch_id
 from incoming
-left join raw.{quoted(f"latest_{table}")} as latest
+left join raw.{quoted(f"{newest}_{table}")} as latest
     on latest.source = $source
     and {same_key}
 where latest.revision is null
@@ -49,6 +65,22 @@ where batch_id = ?;
 
 
 @cache
+def retract_statement(table: ObservedTable) -> str:
+    """Add a retraction of each row above a height that still counts. Binds `source`, `above_height` and `batch_id`."""
+    return f"""\
+insert into raw.{quoted(table)} by name
+select latest.* replace (
+    (latest.revision + 1)::smallint as revision,
+    $batch_id as batch_id,
+    true as is_retracted
+)
+from raw.{quoted(f"latest_{table}")} as latest
+where latest.source = $source and latest.height > $above_height
+order by latest.height;
+"""
+
+
+@cache
 def read_statement(table: ObservedTable, view: str) -> str:
     """The rows that one source stated, of a view of `table` in the schema raw. Takes the variable `source`."""
     return f"""\
@@ -56,3 +88,10 @@ select {", ".join(quoted(name) for name in OBSERVED[table].columns)}
 from raw.{quoted(view)}
 where source = getvariable('source');
 """
+
+
+@cache
+def read_between_statement(table: ObservedTable, view: str) -> str:
+    """Those rows from a height to another. Takes the variables `source`, `first_height` and `last_height`."""
+    read = read_statement(table, view).rstrip().removesuffix(";")
+    return f"{read}\n    and height between getvariable('first_height') and getvariable('last_height');\n"

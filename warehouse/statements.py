@@ -56,8 +56,8 @@ def without_zone(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.with_columns(pl.col(pl.Datetime).dt.replace_time_zone(None))
 
 
-def one_line(error: Exception) -> str:
-    """A library's error in one line of bounded length; where it is longer, its middle is left out."""
+def one_line(error: Exception | str) -> str:
+    """A library's error, or its text, in one line of bounded length; where it is longer, its middle is left out."""
     line = " ".join(str(error).split())
     return line if len(line) <= _LONGEST else f"{line[: _LONGEST // 2]} ... {line[-_LONGEST // 2 :]}"
 

@@ -1,15 +1,23 @@
 """Append-only observations: every revision of what each source stated, and the newest revision of each key."""
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import date
 
 import duckdb
 import polars as pl
 
-from schemas.observations import Batch, ObservedTable
-from warehouse.raw_tables import append_statement, count_statement, read_statement
-from warehouse.statements import ArrowStream, frame, scalar, statement, without_zone
+from schemas.observations import Batch, ObservedTable, Retraction
+from warehouse.raw_tables import (
+    RETRACTABLE,
+    append_statement,
+    count_statement,
+    leading,
+    read_statement,
+    retract_statement,
+)
+from warehouse.statements import ArrowStream, frame, quoted, scalar, statement, without_zone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,41 +29,99 @@ class Appended:
     revised_count: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retracted:
+    """Blocks that one retraction took back: how many, their heights, and the days of their headers."""
+
+    block_count: int
+    first_height: int
+    last_height: int
+    first_day: date
+    last_day: date
+
+
 def append(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str) -> Appended:
     """Store the rows of `batch` that are new or changed, in one transaction.
 
     A row equal to the newest revision of its key adds nothing; a changed one becomes the next revision.
     """
-    incoming = without_zone(batch.rows)
+    with in_one_transaction(connection):
+        return append_within(connection, batch, run_id)
+
+
+@contextmanager
+def in_one_transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Store all that is stored meanwhile, or nothing."""
     connection.begin()
     try:
-        batch_id = scalar(connection, "select coalesce(max(batch_id), 0) + 1 from raw.batch")
-        connection.register("incoming", ArrowStream(incoming))
-        connection.execute(append_statement(batch.table), {"source": batch.source, "batch_id": batch_id})
-        connection.unregister("incoming")
-        added = connection.execute(count_statement(batch.table), [batch_id]).fetchone() or (0, 0)
-        counted = Appended(row_count=incoming.height, new_count=added[0], revised_count=added[1])
-        connection.execute(
-            statement("insert_batch"),
-            [
-                batch_id,
-                run_id,
-                batch.source,
-                batch.table.value,
-                batch.origin,
-                batch.sha256,
-                batch.observed_at.replace(tzinfo=None),
-                counted.row_count,
-                counted.new_count,
-                counted.revised_count,
-            ],
-        )
+        yield
         connection.commit()
     except BaseException:
         with suppress(duckdb.Error):  # a database that lost its disk refuses this too; the first error has the reason
             connection.rollback()
         raise
+
+
+def append_within(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str) -> Appended:
+    """As `append`, in the transaction of the caller."""
+    incoming = without_zone(batch.rows)
+    batch_id = scalar(connection, "select coalesce(max(batch_id), 0) + 1 from raw.batch")
+    connection.register("incoming", ArrowStream(incoming))
+    bound = {"source": batch.source, "batch_id": batch_id}
+    if lead := leading(batch.table):
+        bound |= {"least": incoming[lead].min(), "most": incoming[lead].max()}
+    connection.execute(append_statement(batch.table), bound)
+    connection.unregister("incoming")
+    added = connection.execute(count_statement(batch.table), [batch_id]).fetchone() or (0, 0)
+    counted = Appended(row_count=incoming.height, new_count=added[0], revised_count=added[1])
+    _record(connection, batch_id, run_id, batch, batch.table, counted)
     return counted
+
+
+def retract(connection: duckdb.DuckDBPyConnection, retraction: Retraction, run_id: str) -> Retracted | None:
+    """Store that the blocks above a height, and their flows, count no longer, in one transaction; None where none did.
+
+    A later batch that states such a height again makes it count again.
+    """
+    with in_one_transaction(connection):
+        batch_id = scalar(connection, "select coalesce(max(batch_id), 0) from raw.batch")
+        for table in RETRACTABLE:
+            batch_id += 1
+            given = {"source": retraction.source, "above_height": retraction.above_height, "batch_id": batch_id}
+            connection.execute(retract_statement(table), given)
+            _, count = connection.execute(count_statement(table), [batch_id]).fetchone() or (0, 0)
+            if count:
+                counted = Appended(row_count=count, new_count=0, revised_count=count)
+                _record(connection, batch_id, run_id, retraction, table, counted)
+        # The blocks were the last.
+        found = connection.execute(statement("retracted_blocks"), [batch_id]).fetchone() or (0,)
+    return Retracted(**dict(zip(Retracted.__slots__, found, strict=True))) if found[0] else None
+
+
+def _record(
+    connection: duckdb.DuckDBPyConnection,
+    batch_id: int,
+    run_id: str,
+    batch: Batch | Retraction,
+    table: ObservedTable,
+    counted: Appended,
+) -> None:
+    """Add the row of a batch."""
+    connection.execute(
+        statement("insert_batch"),
+        [
+            batch_id,
+            run_id,
+            batch.source,
+            table.value,
+            batch.origin,
+            batch.sha256,
+            batch.observed_at.replace(tzinfo=None),
+            counted.row_count,
+            counted.new_count,
+            counted.revised_count,
+        ],
+    )
 
 
 def latest(
@@ -65,8 +131,10 @@ def latest(
 
     Returns the source, or None with an empty frame. Shape: the schema of `table`.
     """
-    source = _first_with_rows(connection, table, precedence)
-    return source, _of_source(connection, table, f"latest_{table}", source)
+    source = first_with_rows(connection, table, precedence)
+    # Without a revision every row is the newest: they come in the order in which they are stored, and need no sorting.
+    is_revised = scalar(connection, f"select count(*) > 0 from raw.{quoted(table)} where revision > 0")
+    return source, _of_source(connection, table, f"latest_{table}" if is_revised else table, source)
 
 
 def other_blocks(connection: duckdb.DuckDBPyConnection, precedence: Sequence[str], chosen: str | None) -> pl.DataFrame:
@@ -87,22 +155,10 @@ def latest_values(connection: duckdb.DuckDBPyConnection) -> pl.DataFrame:
     return frame(connection.sql(statement("latest_values")))
 
 
-def latest_transfers(
-    connection: duckdb.DuckDBPyConnection, precedence: Sequence[str]
-) -> tuple[str | None, pl.DataFrame, pl.DataFrame]:
-    """What the first source in `precedence` that attributes blocks has found, in no promised order.
-
-    Returns the source or None, the transfers that still count, and one row a block. A transfer counts while its block
-    is the one that its height has, read with the labels that it was last read with.
-    """
-    source, block_flows = latest(connection, ObservedTable.MINER_BLOCK_FLOW, precedence)
-    transfers = _of_source(connection, ObservedTable.MINER_TRANSFER, "current_miner_transfer", source)
-    return source, transfers, block_flows
-
-
-def _first_with_rows(
+def first_with_rows(
     connection: duckdb.DuckDBPyConnection, table: ObservedTable, precedence: Sequence[str]
 ) -> str | None:
+    """The first source in `precedence` that has stated a row of `table`, or None."""
     stated = connection.execute(
         "select distinct source from raw.batch where observed_table = ?", [table.value]
     ).fetchall()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from flows.command.hints import pasteable
 from flows.command.options import json_option, settings_options
 from flows.settings import Settings, read_settings
 from schemas.errors import WarehouseError
@@ -57,7 +58,7 @@ def restore(archive: Path, as_json: bool, **given: Any) -> None:
         heading = f"Restored into {settings.home} from {archive}"
         _report(settings, archive, contents, heading, as_json=as_json)
     if not as_json:
-        click.echo("`hashpivot daily` goes on from there.")
+        click.echo(pasteable("`hashpivot daily` goes on from there."))
 
 
 def _report(settings: Settings, path: Path, contents: "Contents", heading: str, *, as_json: bool) -> None:

@@ -5,8 +5,9 @@ from typing import Any
 
 import click
 
-from flows.command import backup, read, registry_group, run
+from flows.command import backup, export, read, registry_group, run
 from flows.command.failures import StoppableGroup, exit_code_of, verbose_everywhere
+from flows.command.hints import pasteable
 from flows.command.options import json_option, settings_options
 
 
@@ -25,7 +26,7 @@ def doctor(as_json: bool, **given: Any) -> None:
     from flows.reports.tables import print_rows
 
     findings = examine(given)
-    rows = [(f.subject, f.state, f.found, f.remedy) for f in findings]
+    rows = [(f.subject, f.state, pasteable(f.found), pasteable(f.remedy)) for f in findings]
     print_rows(["what", "state", "found", "what to do"], rows, as_json=as_json)
     if not all(finding.ok for finding in findings):
         sys.exit(1)
@@ -52,11 +53,14 @@ def dictionary(check: bool) -> None:
 for command in (
     run.daily,
     run.backfill,
+    run.relabel,
     run.serve,
     backup.backup,
     backup.restore,
+    export.export,
     read.show,
     read.sql,
+    read.report,
     read.explain,
     read.sensitivity,
     read.whatif,

@@ -21,7 +21,7 @@ from flows.scheduled.own_server import LOGIN_NAME, LOOPBACK, ORIGINS_NAME, is_lo
 from flows.scheduled.server import admits_pages_of_others, is_open, kept_address
 from flows.settings import Profile, Settings, read_profile, read_settings
 from flows.sources.kinds import kind_of, variable
-from flows.sources.protocol import Probed, Request
+from flows.sources.protocol import Advised, Probed, Request
 from schemas.errors import HashpivotError, SettingsError, SourcePausedError, TransientError
 from schemas.freshness import freshness_of
 from warehouse.integrity import changed_files
@@ -273,9 +273,10 @@ def _source(name: str, profile: Profile, settings: Settings) -> Finding:
     """Whether the source responds, at the price of one request."""
     subject = f"source {name}"
     try:
-        return Finding(subject=subject, ok=True, found=_probed(name, settings))
+        found, remedy = _probed(name, settings)
+        return Finding(subject=subject, ok=True, found=found, remedy=remedy)
     except SettingsError as error:
-        is_choice = profile.degrades and error.value is None
+        is_choice = profile.can_miss(name) and error.value is None
         return Finding(subject=subject, ok=is_choice, found=str(error), remedy=error.remedy, is_choice=is_choice)
     except SourcePausedError as error:
         remedy = "wait until then; a daily run goes on without it"
@@ -288,17 +289,18 @@ def _source(name: str, profile: Profile, settings: Settings) -> Finding:
         return Finding(subject=subject, ok=False, found=str(error), remedy="see the message")
 
 
-def _probed(name: str, settings: Settings) -> str:
-    """What the source responds to one cheap request, after its settings and whether it is paused."""
+def _probed(name: str, settings: Settings) -> tuple[str, str]:
+    """What the source responds to one cheap request, after its settings and whether it is paused, and its advice."""
     now = datetime.now(UTC)
     with closing(Sources(settings, (name,), retries=False)) as sources:
         source = sources[name]
         if sources.web is not None:
             sources.web.raise_if_paused()
         if isinstance(source, Probed):
-            return f"responds, {source.probe()}"
+            found = f"responds, {source.probe()}"
+            return found, source.advice() if isinstance(source, Advised) else ""
         if sources.web is not None:
-            return "set up; nothing is requested before a run"
+            return "set up; nothing is requested before a run", ""
         yesterday = now.date() - timedelta(days=1)
         first = next(iter(source.observe(Request(since=yesterday, through=yesterday, now=now))), None)
-        return "responds" if first is None else f"responds, first with {first.origin}"
+        return "responds" if first is None else f"responds, first with {first.origin}", ""

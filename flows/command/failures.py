@@ -4,8 +4,9 @@ import io
 import os
 import signal
 import sys
+import time
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, NoReturn
@@ -21,8 +22,13 @@ SYSTEM_REFUSED: Final = 74  # EX_IOERR
 BY_SIGNAL: Final = 128
 """What shells add to the number of a signal that ended a process."""
 STOP_WORDS: Final = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+STANDARD_ERROR: Final = 2
 STOP_AGAIN_SECONDS: Final = 0.5
 """A stop that is not handled by then was dropped: finalisers, callbacks and DuckDB drop what is raised in them."""
+LONGEST_STOP_SECONDS: Final = 60.0
+"""A library may wait for ever for a lock that it held when the signal came; a kill leaves nothing half-written."""
+IMPORTING: Final = "<frozen importlib._bootstrap>"
+"""File of the frames that import a module."""
 LONGEST_TEXT_CHARACTERS: Final = 300
 
 
@@ -31,6 +37,8 @@ class Reporting:
     """How failures of this process are reported; the object of every click context."""
 
     verbose: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+    """Options for settings that were given, by the names of their parameters."""
 
 
 class StoppedError(BaseException):
@@ -77,15 +85,20 @@ def is_verbose() -> bool:
 def exit_code_of(group: click.Group) -> int:
     """Run the command that was typed, report its failure, and return the exit code of the process."""
     _open_closed_streams()
-    reporting, stops = Reporting(), list[int]()
+    reporting, stops, first_at = Reporting(), list[int](), list[float]()
 
     def stop(number: int, _frame: FrameType | None) -> NoReturn:
         stops.append(number)
+        first_at.append(time.monotonic())
         signal.signal(signal.SIGALRM, stop_again)
         signal.setitimer(signal.ITIMER_REAL, STOP_AGAIN_SECONDS, STOP_AGAIN_SECONDS)
         raise KeyboardInterrupt
 
     def stop_again(_number: int, _frame: FrameType | None) -> None:
+        if time.monotonic() - first_at[0] > LONGEST_STOP_SECONDS:
+            line, code = _of_signal(stops[0])
+            os.write(STANDARD_ERROR, f"{line}\n".encode())
+            os._exit(code)
         if not _stops(sys.exception()):
             raise KeyboardInterrupt
 
@@ -112,16 +125,39 @@ def exit_code_of(group: click.Group) -> int:
         line, code = _of_signal(stops[0]) if stops else _of_error(error)
         _drop_unwritten()
         if line:
-            click.echo(visible(line), err=True)
+            click.echo(visible(_pasteable(line, reporting)), err=True)
+        if stops and _was_importing(error):
+            # A native module that is half imported may crash the interpreter where it tidies up.
+            sys.stderr.flush()
+            os._exit(code)
         return code
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         sys.unraisablehook = report
+        if stops:
+            # Threads that do not end would keep the interpreter from its end.
+            signal.signal(signal.SIGALRM, lambda *_: os._exit(BY_SIGNAL + stops[0]))
+            signal.setitimer(signal.ITIMER_REAL, LONGEST_STOP_SECONDS)
+
+
+def _pasteable(line: str, reporting: Reporting) -> str:
+    from flows.command.hints import pasteable
+
+    return pasteable(line, reporting.options)
 
 
 def _stops(error: BaseException | None) -> bool:
     """Whether the error, or one that it was raised from, ends the command for a signal."""
     return any(isinstance(each, KeyboardInterrupt | StoppedError) for each in chain(error))
+
+
+def _was_importing(error: BaseException) -> bool:
+    """Whether the error, or one that it was raised from, was raised while a module was imported."""
+    return any(
+        frame.f_code.co_filename == IMPORTING
+        for each in chain(error)
+        for frame, _line in traceback.walk_tb(each.__traceback__)
+    )
 
 
 def _of_signal(number: int) -> tuple[str, int]:

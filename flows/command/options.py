@@ -7,6 +7,7 @@ from typing import Any, Final, TypeVar
 
 import click
 
+from flows.command.failures import Reporting
 from flows.settings import DEFAULT_MAX_REQUESTS, MOST_MAX_REQUESTS, profile_names
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -23,14 +24,21 @@ def day_of(moment: datetime | None) -> date | None:
 def settings_options(command: Command) -> Command:
     """The options that stand for settings, the same on every command that needs them."""
     folder = click.Path(file_okay=False, path_type=Path)
-    command = click.option("--home", type=folder, help="Folder that holds everything a run writes. [HASHPIVOT_HOME]")(
-        command
-    )
-    command = click.option("--files-dir", type=folder, help="Folder the files source reads. [HASHPIVOT_FILES_DIR]")(
-        command
-    )
-    names = ", ".join(profile_names())
-    return click.option("--profile", help=f"One of {names}, or a TOML file. [HASHPIVOT_PROFILE]")(command)
+    profiles = f"One of {', '.join(profile_names())}, or a TOML file. [HASHPIVOT_PROFILE]"
+    for flag, kind, text in (
+        ("--home", folder, "Folder that holds everything a run writes. [HASHPIVOT_HOME]"),
+        ("--files-dir", folder, "Folder the files source reads. [HASHPIVOT_FILES_DIR]"),
+        ("--profile", None, profiles),
+    ):
+        command = click.option(flag, type=kind, help=text, callback=_keep)(command)
+    return command
+
+
+def _keep(context: click.Context, option: click.Parameter, value: Any) -> Any:
+    """Let commands that messages advise have the option as well."""
+    if value is not None:
+        context.ensure_object(Reporting).options[str(option.name)] = value
+    return value
 
 
 def requests_option(command: Command) -> Command:

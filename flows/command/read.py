@@ -3,12 +3,18 @@
 import json
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
+from flows.command.hints import pasteable
 from flows.command.options import DAY, json_option, settings_options
+from flows.command.output import deliver, form_of, output_options
 from flows.settings import read_settings
+
+NEWEST_ROWS: Final = 10
+MOST_ROWS: Final = 1_000
+"""Of a query, so that nobody waits for a table of millions of rows on a terminal."""
 
 
 def _published(given: dict[str, Any]) -> Path:
@@ -17,27 +23,51 @@ def _published(given: dict[str, Any]) -> Path:
 
     published = read_settings(**given).published
     if changed := changed_files(published):
-        click.echo(
+        warning = (
             f"warning: {published / changed[0]}: changed after it was published, its figures may be anybody's; "
-            "run `hashpivot doctor`, then `hashpivot daily` to publish again",
-            err=True,
+            "run `hashpivot doctor`, then `hashpivot daily` to publish again"
         )
+        click.echo(pasteable(warning), err=True)
     return published
 
 
 @click.command()
 @click.argument("table", required=False)
-@click.option("--limit", type=click.IntRange(1), default=10, show_default=True, help="Rows to show, the newest first.")
-@click.option("--column", "columns", multiple=True, help="A column to show; repeat for more.")
+@click.option(
+    "--last",
+    "--limit",
+    "last",
+    type=click.IntRange(1),
+    metavar="N",
+    help=f"The N newest rows, the newest last: {NEWEST_ROWS} unless written to a file.",
+)
+@click.option(
+    "--columns", "--column", "columns", multiple=True, metavar="A,B", help="These columns; by default what fits."
+)
+@click.option("--all", "takes_all", is_flag=True, help="All columns, below each other where they do not fit.")
 @click.option("--svg", type=click.Path(dir_okay=False, path_type=Path), help="Write the summary as a picture instead.")
+@output_options
 @settings_options
-@json_option
 def show(
-    table: str | None, limit: int, columns: tuple[str, ...], svg: Path | None, as_json: bool, **given: Any
+    table: str | None,
+    last: int | None,
+    columns: tuple[str, ...],
+    takes_all: bool,
+    svg: Path | None,
+    form: str | None,
+    output: Path | None,
+    as_json: bool,
+    **given: Any,
 ) -> None:
-    """Show the newest rows of a published TABLE, `claims` to be read, or the summary and the list of tables."""
-    from flows.reports.tables import print_rows, show_table, show_tables
+    """Show the newest rows of a published TABLE, `claims` to be read, or the summary and the list of tables.
 
+    A table shows as many columns as fit the terminal and states how many it leaves out.
+    """
+    from flows.reports.formats import Form
+    from flows.reports.selections import QueryRows, Selection, TableRows
+    from warehouse.publication_queries import TABLE_LIST, TABLE_SIZES
+
+    chosen = form_of(form, output, as_json=as_json)
     published = _published(given)
     if svg:
         from flows.reports.summary import picture
@@ -45,35 +75,90 @@ def show(
         svg.write_text(picture(published), encoding="utf-8")
         click.echo(f"wrote {svg}")
         return
-    if table == "claims":
+    if table == "claims" and chosen is Form.TABLE:
         from flows.reports.claims import print_claims
 
-        print_claims(published, as_json=as_json)
+        print_claims(published)
         return
-    if table:
-        print_rows(*show_table(published, table, columns, limit), as_json=as_json)
-        return
-    if not as_json:
-        from rich.console import Console
+    if table is None and chosen is Form.TABLE:
+        _print_summary(published)
+    named = [name.strip() for each in columns for name in each.split(",") if name.strip()]
+    selection: Selection = (
+        QueryRows(published, TABLE_SIZES if chosen is Form.TABLE else TABLE_LIST)
+        if table is None
+        else TableRows(published, "claim" if table == "claims" else table, named)
+    )
+    deliver(
+        selection,
+        chosen,
+        output,
+        limit=last,
+        usual_limit=NEWEST_ROWS if table not in (None, "claims") else None,
+        more_rows="--last N shows more, -o FILE.csv writes all",
+        takes_all=takes_all,
+    )
 
-        from flows.reports.summary import summary
 
-        console = Console()
-        console.print(summary(published))
-        console.print()
-    print_rows(*show_tables(published), as_json=as_json)
+def _print_summary(published: Path) -> None:
+    from rich.console import Console
+
+    from flows.reports.summary import summary
+
+    console = Console()
+    console.print(summary(published))
+    console.print()
 
 
 @click.command()
 @click.argument("statement")
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help=f"At most N rows: {MOST_ROWS:,} unless written to a file.",
+)
+@click.option("--all", "takes_all", is_flag=True, help="All columns, below each other where they do not fit.")
+@output_options
 @settings_options
-@json_option
-def sql(statement: str, as_json: bool, **given: Any) -> None:
+def sql(
+    statement: str,
+    limit: int | None,
+    takes_all: bool,
+    form: str | None,
+    output: Path | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
     """Run one read-only SQL STATEMENT on the current publication."""
-    from flows.reports.tables import print_rows
-    from warehouse.reading import query
+    from flows.reports.selections import QueryRows
 
-    print_rows(*query(_published(given), statement), as_json=as_json)
+    chosen = form_of(form, output, as_json=as_json)
+    deliver(
+        QueryRows(_published(given), statement),
+        chosen,
+        output,
+        limit=limit,
+        usual_limit=MOST_ROWS,
+        more_rows="--limit N prints more, -o FILE.csv writes all",
+        takes_all=takes_all,
+    )
+
+
+@click.command()
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report anew, as one file, here."
+)
+@settings_options
+def report(output: Path | None, **given: Any) -> None:
+    """Print where the HTML report of the current publication is, or write it anew to a file of its own."""
+    from flows.reports.page.file import published_report, write_report
+
+    published = _published(given)
+    if output is None:
+        click.echo(published_report(published))
+        return
+    write_report(published, output)
+    click.echo(f"wrote {output}")
 
 
 @click.command()
@@ -82,33 +167,43 @@ def sql(statement: str, as_json: bool, **given: Any) -> None:
 @click.argument("day", type=DAY)
 @click.option("--exchange", help="The exchange of the row, in a table that has rows by exchange.")
 @click.option("--pool", help="The pool of the row, in a table that has rows by pool.")
+@click.option("--txid", help="One transaction, in the table miner_transfer.")
+@click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="The largest to list.")
+@click.option("--all", "everything", is_flag=True, help="List every one.")
 @settings_options
 @json_option
 def explain(
-    table: str, column: str, day: datetime, exchange: str | None, pool: str | None, as_json: bool, **given: Any
+    table: str,
+    column: str,
+    day: datetime,
+    exchange: str | None,
+    pool: str | None,
+    txid: str | None,
+    top: int,
+    everything: bool,
+    as_json: bool,
+    **given: Any,
 ) -> None:
-    """List the transactions that a flow figure is the sum of: COLUMN of TABLE on DAY, with blocks and label set."""
-    from flows.reports.explain import explain as explained
-    from flows.reports.tables import print_rows
+    """List what a flow figure is the sum of: COLUMN of TABLE on DAY, by transactions or by blocks.
 
-    parts = {name: value for name, value in (("exchange", exchange), ("pool", pool)) if value}
-    found = explained(_published(given), table, column, day.date(), parts)
+    Each transaction comes with its block, its label set, and the addresses of both sides, which are read from the
+    blocks of an own node. --json has all of them, those of --top with addresses.
+    """
+    from flows.command.addresses import addresses
+    from flows.reports.explain import explain as explained
+    from flows.reports.explain_shown import for_program, lines
+    from flows.reports.terminal import shown
+
+    key = {name: value for name, value in (("exchange", exchange), ("pool", pool), ("txid", txid)) if value}
+    published, settings = _published(given), read_settings(**given)
+    found = explained(published, settings.working_database, table, column, day.date(), key)
+    listed = found.parts if everything else found.parts[:top]
+    of_node = None if found.are_blocks or not listed else addresses(settings, listed)
     if as_json:
-        transfers = [dict(zip(found.names, row, strict=True)) for row in found.rows]
-        facts = {
-            "figure": found.figure,
-            "label_sets": found.label_sets,
-            "transfer_sat": found.transfer_sat,
-            "transaction_count": found.transaction_count,
-        }
-        figure = {"table": table, "column": column, "day": f"{day:%Y-%m-%d}"}
-        click.echo(json.dumps({**figure, **facts, "transfers": transfers}, indent=2))
+        click.echo(json.dumps(for_program(found, of_node), indent=2))
         return
-    click.echo(
-        f"{table}.{column} on {day:%Y-%m-%d}: {found.figure:,}, the sum of {found.transfer_sat:,} satoshi in "
-        f"{found.transaction_count:,} transactions; label set {', '.join(found.label_sets) or 'none'}"
-    )
-    print_rows(found.names, found.rows, as_json=False)
+    for line in lines(found, len(listed), of_node):
+        click.echo(shown(line).plain)
 
 
 @click.command()
@@ -137,8 +232,8 @@ def sensitivity(as_json: bool, **given: Any) -> None:
 def whatif(hashprice: float, power_price: float, efficiency: float, day: datetime | None, as_json: bool) -> None:
     """Set mining beside the leases on your own numbers: price per MW-year, parity hashprice, value of each lease."""
     from flows.reports.tables import print_rows
+    from flows.reports.whatif import PRINTED_COLUMNS, described
     from flows.reports.whatif import as_json as for_program
-    from flows.reports.whatif import described
     from flows.reports.whatif import whatif as calculated
 
     when = day.date() if day else date.max
@@ -146,7 +241,14 @@ def whatif(hashprice: float, power_price: float, efficiency: float, day: datetim
     if as_json:
         click.echo(json.dumps(for_program(result), indent=2))
         return
+    click.echo(
+        f"Mining at your hashprice of {hashprice:g} USD per PH/s and day, your power price of {power_price:g} USD per "
+        f"MWh and your machines of {efficiency:g} J/TH, beside the leases of the registry.\n"
+    )
     facts = described()
     rows = [(name, result.figures[name], facts[name][0], facts[name][1]) for name in result.figures]
     print_rows(["figure", "value", "unit", "meaning"], rows, as_json=False)
-    print_rows(result.contracts.columns, result.contracts.rows(), as_json=False)
+    click.echo("\nThe leases; npv_after_mining_usd is less the margin that their power would earn in your machines.\n")
+    picked = result.contracts.select(PRINTED_COLUMNS)
+    print_rows(picked.columns, picked.rows(), as_json=False)
+    click.echo(f"\n{picked.width} of {result.contracts.width} columns: --json has all")

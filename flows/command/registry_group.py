@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from flows.command.hints import pasteable
 from flows.command.options import json_option
 
 
@@ -61,9 +62,8 @@ def registry_add(table: str, cells: tuple[str, ...], folder: Path | None, yes: b
     print_rows(["what", "before", "after", "change"], preview(table, given, where), as_json=False)
     if yes or click.confirm(f"Write this row to {table}.csv?"):
         add(table, given, where)
-        click.echo(
-            f"wrote {where / f'{table}.csv'}; state in the changelog what changed, then `hashpivot registry check`"
-        )
+        written = f"wrote {where / f'{table}.csv'}; state in the changelog what changed"
+        click.echo(pasteable(f"{written}, then `hashpivot registry check`"))
 
 
 def _cells(cells: tuple[str, ...]) -> dict[str, str]:

@@ -1,19 +1,21 @@
-"""Commands that run: daily, backfill, serve."""
+"""Commands that run: daily, backfill, relabel, serve."""
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, get_args
 
 import click
 from rich.console import Console
 
 from flows.command.failures import is_verbose
+from flows.command.hints import command_line, pasteable
 from flows.command.options import (
     DAY,
     MOMENT,
+    Command,
     day_of,
     json_option,
     requests_option,
@@ -21,7 +23,7 @@ from flows.command.options import (
     switch_option,
 )
 from flows.reports.terminal import log_to_terminal, shown
-from flows.settings import MOST_SHARDS, Settings, read_profile, read_settings
+from flows.settings import MOST_SHARDS, Runner, Settings, read_profile, read_settings
 from flows.sources.simulated.kind import SIMULATED
 from flows.startup import importing
 from schemas.errors import SettingsError
@@ -34,11 +36,25 @@ BESIDE: Final = (
     "It ends with {day} and is beside the current publication, which has later days and is what `hashpivot show` and "
     "`hashpivot sql` read; with --replace it takes its place."
 )
-REAL_DATA: Final = """\
-The data above is invented. For real data add --home with another folder, or --switch-profile to replace it here:
-  hashpivot daily --profile live                       hosted sources, no key needed
-  hashpivot daily --profile files --files-dir FOLDER   vendor exports from a folder
-  hashpivot daily --profile node                       own Bitcoin Core node, set HASHPIVOT_NODE_URL"""
+REAL_DATA: Final = (
+    ("public blocks and prices, without a key: recommended; fetches 3 GB", ("--profile", "lake")),
+    ("hosted sources only, without a key", ("--profile", "live")),
+    ("vendor exports in a folder", ("--profile", "files", "--files-dir", "FOLDER")),
+    ("an own Bitcoin Core node and a hosted price", ("--profile", "node")),
+)
+
+
+def runner_options(command: Command) -> Command:
+    """The options for what reads shards."""
+    command = click.option(
+        "--dask-address",
+        help="Scheduler of Dask, such as tcp://10.0.0.5:8786; else a local cluster. [HASHPIVOT_DASK_ADDRESS]",
+    )(command)
+    return click.option(
+        "--runner",
+        type=click.Choice(get_args(Runner)),
+        help="What reads old blocks: threads, or workers of Dask. [HASHPIVOT_RUNNER, threads]",
+    )(command)
 
 
 @click.command()
@@ -50,7 +66,9 @@ The data above is invented. For real data add --home with another folder, or --s
     help="Publish --day in the place of a current publication with later days; by default beside it.",
 )
 @click.option("--catch-up", is_flag=True, help="Publish missed days first, in order; used only without --day.")
+@click.option("--full", is_flag=True, help="Sum flows of all days again, and compare them with what is kept of them.")
 @click.option("--plain", is_flag=True, help="Run without the scheduler.")
+@runner_options
 @switch_option
 @requests_option
 @click.option(
@@ -62,6 +80,7 @@ def daily(
     day: datetime | None,
     replaces: bool,
     catch_up: bool,
+    full: bool,
     plain: bool,
     switch_profile: bool,
     as_of: datetime | None,
@@ -70,15 +89,20 @@ def daily(
 ) -> None:
     """Fetch from the sources, store what is new, recompute every table, check and publish."""
     settings = read_settings(**given)
+    _check_runner(settings, given, plain=plain)
     if replaces and (day is None or as_of is not None):
         raise SettingsError("--replace", True, "a --day, and no --as-of", "name the day that replaces later ones")
+    if full:
+        from flows.run.folds import sum_all_next
+
+        sum_all_next(settings)
     if as_of is not None:
         _rebuild(settings, as_of=as_of, day=day_of(day), as_json=as_json)
     elif plain:
         result = _run_plain(
             settings, day=day_of(day), replaces=replaces, catch_up=catch_up, switches_profile=switch_profile
         )
-        _report(result, as_json=as_json)
+        _report(settings, result, as_json=as_json)
     else:
         from flows.scheduled.from_command import run_flow
 
@@ -91,7 +115,7 @@ def daily(
             catch_up=catch_up,
             switch_profile=switch_profile,
         )
-        _report(result, as_json=as_json)
+        _report(settings, result, as_json=as_json)
 
 
 @click.command()
@@ -105,6 +129,7 @@ def daily(
     help="Parts the range is fetched in, the oldest first; each is stored once it is there.",
 )
 @click.option("--plain", is_flag=True, help="Run without the scheduler.")
+@runner_options
 @switch_option
 @requests_option
 @settings_options
@@ -120,6 +145,7 @@ def backfill(
 ) -> None:
     """Fetch a range of days from the sources again, then publish all that is known."""
     settings = read_settings(**given)
+    _check_runner(settings, given, plain=plain)
     if plain:
         result = _run_plain(
             settings,
@@ -140,7 +166,29 @@ def backfill(
             switch_profile=switch_profile,
             shards=shards,
         )
-    _report(result, as_json=as_json)
+    _report(settings, result, as_json=as_json)
+
+
+@click.command()
+@settings_options
+@json_option
+def relabel(as_json: bool, **given: Any) -> None:
+    """Attribute stored blocks anew with the present labels, all or none of them, then publish; nothing is fetched."""
+    settings = read_settings(**given)
+    with importing():
+        from flows.run.publish import outcome_facts
+        from flows.run.relabel import plan_relabel
+        from flows.run.relabel import relabel as run_relabel
+
+    log_to_terminal(logging.WARNING, "%(levelname)s %(name)s: %(message)s")
+    console = Console(stderr=True)
+    profile = read_profile(settings.profile)
+    run = plan_relabel(settings, profile)
+    with console.status(shown(f"{profile.title}: attributing blocks anew")):
+        result = outcome_facts(
+            run_relabel(run, progress=lambda line: console.print(shown(line, "dim"), soft_wrap=True))
+        )
+    _report(settings, result, as_json=as_json)
 
 
 @click.command()
@@ -168,6 +216,17 @@ def serve(host: str, port: int, **given: Any) -> None:
     for name in ("httpx", "alembic"):
         logging.getLogger(name).setLevel(logging.WARNING)
     serve_deployments(read_settings(**given), host=host, port=port)
+
+
+def _check_runner(settings: Settings, given: Mapping[str, Any], *, plain: bool) -> None:
+    """Raise `SettingsError` where what was chosen to read shards cannot do it."""
+    if settings.runner == "dask" and plain:
+        # Retries and limits of time of a shard are those of its task, so that there is one way to Dask and not two.
+        raise SettingsError(
+            "--runner", "dask", "threads with --plain: Dask is reached by the scheduler", "leave out one"
+        )
+    if given["dask_address"] is not None and settings.runner != "dask":
+        raise SettingsError("--dask-address", given["dask_address"], "--runner dask beside it", "add it")
 
 
 def _run_plain(
@@ -206,28 +265,41 @@ def _run_plain(
     return result
 
 
-def _report(result: dict[str, Any], *, as_json: bool) -> None:
+def _report(settings: Settings, result: dict[str, Any], *, as_json: bool) -> None:
     """State where the publication is and what it shows."""
     if as_json:
         click.echo(json.dumps(result, indent=2))
         return
+    from flows.reports.page.pages import REPORT
     from flows.reports.summary import summary
     from warehouse.publication_queries import EXAMPLE
+    from warehouse.targets.files import REPORT_NAME
 
     out = Console()
     out.print(summary(Path(result["database"]).parent))
     out.print()
     for warning in result["warnings"]:
-        out.print(shown(f"warning: {warning}", "yellow"), soft_wrap=True)
+        out.print(shown(pasteable(f"warning: {warning}"), "yellow"), soft_wrap=True)
     for line in (*_about_sources(result["sources"]), *_about_series(result)):
-        out.print(shown(line), soft_wrap=True)
+        out.print(shown(pasteable(line)), soft_wrap=True)
     out.print(shown(f"Publication: {result['database']}"), soft_wrap=True)
+    out.print(shown(f"Report:      {Path(result['database']).with_name(REPORT_NAME) / REPORT}"), soft_wrap=True)
     if result["is_current"]:
-        out.print(f'Query it:    hashpivot sql "{EXAMPLE}"', highlight=False, soft_wrap=True)
+        out.print(shown(f"Query it:    {command_line('sql', EXAMPLE)}"), soft_wrap=True)
     else:
-        out.print(BESIDE.format(day=result["day"]), highlight=False, soft_wrap=True)
+        out.print(shown(pasteable(BESIDE.format(day=result["day"]))), soft_wrap=True)
     if SIMULATED.name in result["sources"]:
-        out.print(f"\n{REAL_DATA}", highlight=False, soft_wrap=True)
+        for line in _about_real_data(settings.home):
+            out.print(shown(line), soft_wrap=True)
+
+
+def _about_real_data(home: Path) -> Iterator[str]:
+    """What to type for real data, which a home of invented data does not take."""
+    yield ""
+    yield "The data above is invented. Real data goes into a home of its own:"
+    for what, options in REAL_DATA:
+        yield f"{what}:"
+        yield f"  {command_line('daily', *options, '--home', f'{home}-real')}"
 
 
 def _about_sources(sources: dict[str, Any]) -> Iterator[str]:

@@ -211,6 +211,8 @@ def revision_text(revision: Row) -> str:
     changes = [] if before is None or after is None else [f"{before:,.15g} to {after:,.15g}"]
     if difference_pct is not None:
         changes.append(f"{difference_pct:+.2g} %" if abs(difference_pct) < 1 else f"{difference_pct:+,.1f} %")
+    if revision.get("reason", "source") != "source":  # older publications state none
+        changes.append(f"for {revision['reason']}")
     changes += [detail] if detail else []
     return f"{revision['source']}, {revision['item']} of {revision['day']}: {', '.join(changes)}"
 

@@ -79,14 +79,14 @@ def figures(brief: Brief) -> list[dict[str, str]]:
             "Figure": label,
             "Value": number(brief.newest[column], shape, unit),
             "30 days before": number(brief.month_before.get(column), shape, unit),
-            "Change": _change(column, brief.newest[column], brief.month_before.get(column)),
+            "Change": change_of(column, brief.newest[column], brief.month_before.get(column)),
             "Zone": words(brief.newest.get(ZONES.get(column, ""))) if column in ZONES else "",
         }
-        for label, column, unit, shape in _in_full(listed)
+        for label, column, unit, shape in in_full(listed)
     ]
 
 
-def _in_full(listed: Sequence[tuple[str, str, float, str]]) -> Iterator[tuple[str, str, float, str]]:
+def in_full(listed: Sequence[tuple[str, str, float, str]]) -> Iterator[tuple[str, str, float, str]]:
     """The figures, each indented label with the one above it that it is about."""
     above = ""
     for label, column, unit, shape in listed:
@@ -95,7 +95,7 @@ def _in_full(listed: Sequence[tuple[str, str, float, str]]) -> Iterator[tuple[st
         yield f"{above}: {label.strip()}" if is_part else label, column, unit, shape
 
 
-def _change(column: str, value: float | None, before: float | None) -> str:
+def change_of(column: str, value: float | None, before: float | None) -> str:
     """The step where the figure itself is a percentage, an index or a score, else its size in percent."""
     if value is None or before is None:
         return ""

@@ -7,7 +7,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from flows.reports.tables import print_rows
 from flows.reports.terminal import shown
 from transforms.claims.evidence import DIRECTION_ONLY, NOT_REPRODUCED, REPRODUCED
 from warehouse import publication_queries
@@ -18,17 +17,10 @@ STYLES: Final = {REPRODUCED: "green", DIRECTION_ONLY: "yellow", NOT_REPRODUCED: 
 WIDEST_COLUMNS: Final = 120
 
 
-def print_claims(published: Path, *, as_json: bool) -> None:
-    """Print the claims of the publication under `published`. Raises `WarehouseError` where there is none.
-
-    As a JSON list the objects have the columns of the table `claim`.
-    """
+def print_claims(published: Path) -> None:
+    """Print the claims of the publication under `published`. Raises `WarehouseError` where there is none."""
     with open_publication(published) as publication:
         claims = publication_queries.claims(publication)
-    if as_json:
-        names = list(claims[0]) if claims else []
-        print_rows(names, [tuple(claim.values()) for claim in claims], as_json=True)
-        return
     console = Console()
     console.print(_laid_out(claims), width=min(console.width, WIDEST_COLUMNS))
 

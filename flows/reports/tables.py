@@ -1,79 +1,58 @@
-"""Rows on a terminal, or as JSON for a program."""
+"""Rows on a terminal, as wide as it is, with what was left out below them."""
 
-import json
 import sys
 from collections.abc import Sequence
-from datetime import date, datetime
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 from rich.console import Console
-from rich.table import Column, Table
 
-from flows.reports.terminal import shown
-from schemas.errors import TerminalError
-from warehouse import publication_queries
-from warehouse.reading import Rows, open_publication
+from flows.reports import layout
+from flows.reports.formats import as_objects
 
-PIPE_WIDTH = 4_000
-NARROW_COLUMNS = 8
-"""More columns than this do not fit a terminal as a table, so each row is laid out downwards."""
+if TYPE_CHECKING:
+    from flows.reports.selections import Picked
 
-
-def show_tables(published: Path) -> Rows:
-    """Name, size and days of every published table."""
-    with open_publication(published) as publication:
-        return publication_queries.table_list(publication)
+PIPE_WIDTH: Final = 4_000
+MOST_ROWS_DOWNWARD: Final = 3
+"""So few rows of a query are laid out downwards where their columns do not fit; of more, leading columns are shown."""
 
 
-def show_table(published: Path, table: str, columns: Sequence[str], limit: int) -> Rows:
-    """The newest rows of one table; raises `TerminalError` naming the table or column that does not exist."""
-    with open_publication(published) as publication:
-        names = publication_queries.columns_of(publication, table)
-        if not names:
-            tables = ", ".join(row[0] for row in publication_queries.table_list(publication)[1])
-            raise TerminalError(f"table: found {table!r}, expected one of {tables}; correct the name")
-        for column in columns:
-            if column not in names:
-                raise TerminalError(
-                    f"column of {table}: found {column!r}, expected one of {', '.join(names)}; correct the name"
-                )
-        return publication_queries.newest_rows(publication, table, columns or names, limit)
+def print_picked(found: "Picked", *, is_whole: bool, more_rows: str) -> None:
+    """Print rows as a table that fits the terminal, or 80 columns where there is none, then what was left out.
+
+    `is_whole`: show every column, downwards where they do not fit. `more_rows`: how to get the rows that are missing.
+    """
+    width = Console().width
+    is_short = found.total is None and len(found.rows) <= MOST_ROWS_DOWNWARD
+    if is_whole or is_short or layout.fits(found.names, found.rows, width):
+        layout.on_console(layout.whole(found.names, found.rows, width), width)
+        shown_count = len(found.names)
+    else:
+        table, shown_count = layout.leading(found.names, found.rows, width)
+        layout.on_console(table, width)
+    notices = missing_rows(len(found.rows), found.total, more_rows) if found.is_cut else []
+    if shown_count < len(found.names):
+        notices.append(f"{shown_count:,} of {len(found.names):,} columns: --all shows all, --columns A,B these")
+    if notices:
+        click.echo("\n" + "\n".join(notices))
+
+
+def missing_rows(count: int, total: int | None, more_rows: str) -> list[str]:
+    """The line about rows that are not shown: `count` are, of `total`."""
+    of_all = f" of {total:,} rows" if total is not None else " rows, and there are more"
+    return [f"{count:,}{of_all}: {more_rows}"]
 
 
 def print_rows(names: Sequence[str], rows: Sequence[tuple[Any, ...]], *, as_json: bool) -> None:
     """Print rows as a table, downwards where they are wide, or as a JSON list of objects."""
     if as_json:
-        click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in rows], indent=2, default=_plain))
+        click.echo(as_objects(names, rows))
         return
-    console = _console()
-    if len(names) > NARROW_COLUMNS:
-        for row in rows:
-            table = Table.grid(padding=(0, 2))
-            for name, value in zip(names, row, strict=True):
-                table.add_row(shown(name), shown(_cell(value)))
-            console.print(table)
-            console.print()
-        return
-    table = Table(*(Column(shown(name)) for name in names), box=None, pad_edge=False, header_style="bold")
-    for row in rows:
-        table.add_row(*(shown(_cell(value)) for value in row))
-    console.print(table)
+    width = _width()
+    layout.on_console(layout.whole(names, rows, width), width)
 
 
-def _console() -> Console:
-    """A console as wide as the terminal, or, where a file or a pipe reads, wide enough to cut nothing."""
-    return Console() if sys.stdout.isatty() else Console(width=PIPE_WIDTH)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, float):
-        return f"{value:,.4f}" if abs(value) < 1_000 else f"{value:,.2f}"
-    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _plain(value: Any) -> str:
-    return value.isoformat() if isinstance(value, date | datetime) else str(value)
+def _width() -> int:
+    """As wide as the terminal, or, where a file or a pipe reads, wide enough to keep a row in one line."""
+    return Console().width if sys.stdout.isatty() else PIPE_WIDTH

@@ -29,15 +29,37 @@ LEASE_COLUMNS: Final = (
     "contract_backstop_coverage_pct",
 )
 
-_MINING: Final = (cost.revenue_usd_per_mwh, cost.cost_coverage_ratio, drawdown.break_even_j_per_th)
-_COMPARED: Final = (
-    economics.lease_usd_per_mw_year,
-    economics.lease_gross_usd_per_mw_year,
-    economics.mining_usd_per_mw_year,
-    economics.lease_to_mining_ratio,
-    economics.parity_hashprice_usd_per_phs_day,
+MEANINGS: Final[tuple[tuple[Metric, str], ...]] = (
+    (
+        cost.revenue_usd_per_mwh,
+        "What one MWh earns in your machines at your hashprice; also the power price at which they break even.",
+    ),
+    (cost.cost_coverage_ratio, "That revenue over your power price; below 1 your machines run at a loss."),
+    (drawdown.break_even_j_per_th, "Efficiency at which a machine just earns your power price at your hashprice."),
+    (economics.lease_usd_per_mw_year, economics.lease_usd_per_mw_year.description),
+    (economics.lease_gross_usd_per_mw_year, economics.lease_gross_usd_per_mw_year.description),
+    (
+        economics.mining_usd_per_mw_year,
+        "Revenue of your machines per megawatt drawn from the utility and year, at the assumed uptime.",
+    ),
+    (
+        economics.lease_to_mining_ratio,
+        "Revenue of leases over that of your machines, both per megawatt drawn from the utility.",
+    ),
+    (
+        economics.parity_hashprice_usd_per_phs_day,
+        "Hashprice at which your machines would earn per megawatt, after your power price, what a lease does.",
+    ),
 )
-FIGURES: Final[tuple[Metric, ...]] = (*_MINING, *_COMPARED)
+"""The figures, each after those that it reads, and what they mean with a user's own numbers.
+
+What the metrics state of the network's mean fleet and of a survey's cost is here about the user's.
+"""
+FIGURES: Final[tuple[Metric, ...]] = tuple(figure for figure, _ in MEANINGS)
+
+
+PRINTED_COLUMNS: Final = ("deal_id", "contract_usd_per_mw_year", "npv_usd", "npv_after_mining_usd", "payback_years")
+"""Of the leases, on a terminal."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +100,7 @@ def whatif(*, hashprice: float, power_price: float, efficiency: float, day: date
 
 def described() -> dict[str, tuple[str, str]]:
     """Unit and meaning of each figure."""
-    return {m.name: (m.unit.label, m.description) for m in FIGURES}
+    return {m.name: (m.unit.label, meaning) for m, meaning in MEANINGS}
 
 
 def as_json(economics: Economics) -> dict[str, Any]:

@@ -109,7 +109,10 @@ def unstated(
     `chosen`: the supplier of each series. The series that costs most comes first.
     """
     empty = {
-        f"{name}.{column}" for name, rows in tables.items() for column in rows.columns if rows[column].is_null().all()
+        f"{name}.{column}"
+        for name, rows in tables.items()
+        for column, null_count in rows.null_count().row(0, named=True).items()
+        if null_count == rows.height
     }
     empty -= {column for each in covered for column in each.columns}
     found: dict[str, tuple[str, ...]] = {}
@@ -124,9 +127,10 @@ def _unfilled(tables: Mapping[str, pl.DataFrame], nulls: pl.DataFrame) -> Iterat
 
     A table that has no row for want of observations that are no series comes without one.
     """
+    last_days = {name: rows["day"].max() for name, rows in tables.items() if "day" in rows.columns}
     for row in nulls.iter_rows(named=True):
         series = SERIES.get(row["reason"].removeprefix(UNOBSERVED))
-        if series and row["last_day"] == tables[row["table_name"]]["day"].max():
+        if series and row["last_day"] == last_days[row["table_name"]]:
             yield f"{row['table_name']}.{row['column_name']}", series.name, series.group
     for name, table in TABLES.items():
         group = table.lineage and table.lineage.origin.group

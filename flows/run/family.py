@@ -30,8 +30,19 @@ def family_of(settings: Settings, profile: Profile) -> str:
 
     Raises `SettingsError` for a setting of a source that cannot be used.
     """
-    stated = {kind_of(name).family(settings.of_source(name)) for name in profile.sources}
-    return " and ".join(sorted(stated - {MAIN})) or MAIN
+    return " and ".join(sorted(_others(settings, profile))) or MAIN
+
+
+def is_test_chain(settings: Settings, profile: Profile) -> bool:
+    """Whether blocks of `profile` are those of a test chain, neither of the main one nor of the simulated one.
+
+    Raises as `family_of`.
+    """
+    return bool(_others(settings, profile) - {SIMULATED.name})
+
+
+def _others(settings: Settings, profile: Profile) -> set[str]:
+    return {kind_of(name).family(settings.of_source(name)) for name in profile.sources} - {MAIN}
 
 
 def held(settings: Settings) -> Held | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -13,9 +13,9 @@ from flows.run.plan import Progress, Run, no_progress
 from flows.sources.kinds import kind_of, suppliers_of
 from flows.sources.protocol import Estimate, Known, Planned, Request, Shard, Sharded
 from schemas.errors import HashpivotError, WarehouseBusyError, WarehouseError
-from schemas.observations import Batch, Notice
+from schemas.observations import Batch, Notice, Retraction
 from warehouse import journal, vintages
-from warehouse.known import filings, newest_days, newest_filing_days, newest_heights, received_at
+from warehouse.known import block_hashes, filings, newest_days, newest_filing_days, newest_heights, received_at
 from warehouse.working import Connection, open_working
 
 if TYPE_CHECKING:
@@ -65,25 +65,27 @@ def estimate(run: Run, progress: Progress = no_progress) -> dict[str, Estimate]:
                 report(f"estimate: {name}: {_cost(estimates[name])}")
         except HashpivotError as error:
             report(f"estimate: {name}: none, the source cannot be used: {error}")
+    counted = [each for each in estimates.values() if not each.own_budget]
     whole = Estimate(
-        requests_count=sum(each.requests_count for each in estimates.values()),
-        seconds=sum(each.seconds for each in estimates.values()),
+        requests_count=sum(each.requests_count for each in counted), seconds=sum(each.seconds for each in counted)
     )
     allowed = run.settings.max_requests
     enough = "allowed" if whole.requests_count <= allowed else "allowed, so that a later run has to go on"
-    report(f"estimate: {_cost(whole)} in all; {allowed:,} {enough}")
+    others = "in all" if len(counted) == len(estimates) else "of all others"
+    report(f"estimate: {_cost(whole)} {others}; {allowed:,} {enough}")
     return estimates
 
 
 def _cost(estimate: Estimate) -> str:
-    return f"{estimate.requests_count:,} requests, {estimate.seconds:,.0f} s at least"
+    size = f", {estimate.received_bytes / 1e9:,.2f} GB" if estimate.received_bytes else ""
+    return f"{estimate.requests_count:,} requests{size}, {estimate.seconds:,.0f} s at least"
 
 
 def ingest(run: Run, source_name: str, progress: Progress = no_progress) -> Ingested:
     """Fetch the days of the run from one source and store what is new.
 
-    Each batch is stored whole or not at all, so a run that dies here loses the batch in hand and nothing else. In a
-    profile that degrades, an error of the source ends this source and not the run.
+    Each batch is stored whole or not at all, so a run that is killed loses the batch in hand and nothing else. Where
+    the profile can miss the source, an error ends this source and not the run.
     """
     rows = new = revised = 0
     notices: list[Notice] = []
@@ -104,6 +106,12 @@ def ingest(run: Run, source_name: str, progress: Progress = no_progress) -> Inge
                 raise ValueError(
                     f"{source_name} states values of {item.source!r}, expected one of {', '.join(suppliers)}"
                 )
+            if isinstance(item, Retraction):
+                if (gone := vintages.retract(connection, item, run.run_id)) is not None:
+                    notices.append(reorganisation(item, gone))
+                    journal.note(connection, run.run_id, notices[-1])
+                    progress(f"{item.source} {item.origin}: {notices[-1].message}")
+                continue
             added = vintages.append(connection, item, run.run_id)
             journal.count(connection, run.run_id, added)
             rows, new, revised = rows + added.row_count, new + added.new_count, revised + added.revised_count
@@ -150,14 +158,28 @@ def in_short(notices: Sequence[Notice]) -> Iterator[str]:
         yield f"{source}: {named}{f' and {more:,} more' if more > 0 else ''}: {what}"
 
 
-def _fetched(run: Run, source_name: str, request: Request) -> Iterator[Batch | Notice | Missing]:
+def reorganisation(retraction: Retraction, gone: vintages.Retracted) -> Notice:
+    """What a re-organisation of the chain did to blocks that were stored before."""
+    depth = gone.last_height - retraction.above_height
+    days = f"{gone.first_day}" if gone.first_day == gone.last_day else f"{gone.first_day} to {gone.last_day}"
+    return Notice(
+        source=retraction.source,
+        origin=retraction.origin,
+        message=(
+            f"the chain was re-organised above block {retraction.above_height:,}, {depth:,} deep; {gone.block_count:,} "
+            f"blocks stored before, {gone.first_height:,} to {gone.last_height:,} of {days}, count no longer"
+        ),
+    )
+
+
+def _fetched(run: Run, source_name: str, request: Request) -> Iterator[Batch | Notice | Retraction | Missing]:
     """What the source yields; last, where the profile lets the run go on, why there is no more of it."""
     try:
         yield from run.sources[source_name].observe(request)
     except (WarehouseError, WarehouseBusyError):
         raise  # our own disk, without which no other source can be stored either
     except HashpivotError as error:
-        if not run.profile.degrades:
+        if not run.profile.can_miss(source_name):
             raise
         yield Missing.because(source_name, error)
 
@@ -175,24 +197,28 @@ def shards_of(run: Run, source_name: str) -> list[Shard]:
         source = run.sources[source_name]
         return list(source.shards(run.request())) if isinstance(source, Sharded) else []
     except HashpivotError as error:
-        if not run.profile.degrades:
+        if not run.profile.can_miss(source_name):
             raise
         logger.info("no shards source=%s: %s", source_name, error)  # `ingest` meets the same error and reports it
         return []
 
 
-def read_shard(run: Run, source_name: str, shard: Shard) -> Shard:
-    """Read one of `shards_of`, again if need be. As many as `SHARDS_AT_ONCE` may be read at once."""
+def read_shard(run: Run, source_name: str, shard: Shard, read: Callable[[Shard], None] | None = None) -> Shard:
+    """Read one of `shards_of`, again if need be. As many as `SHARDS_AT_ONCE` may be read at once.
+
+    `read`: how, where the source of this process is not to do it.
+    """
     try:
-        source = run.sources[source_name]
-        if isinstance(source, Sharded):
+        if read is not None:
+            read(shard)
+        elif isinstance(source := run.sources[source_name], Sharded):
             source.read(shard)
     except HashpivotError as error:
-        if not run.profile.degrades:
+        if not run.profile.can_miss(source_name):
             raise
-        logger.info("shard not read source=%s blocks=%d..%d: %s", source_name, shard.first, shard.last, error)
+        logger.info("shard not read source=%s %s: %s", source_name, shard.title, error)
         return shard
-    logger.info("read source=%s blocks=%d..%d", source_name, shard.first, shard.last)
+    logger.info("read source=%s %s", source_name, shard.title)
     return shard
 
 
@@ -204,4 +230,5 @@ def known(connection: Connection, now: datetime) -> Known:
         received_at=received_at(connection, now),
         filings=filings(connection),
         newest_filing_day=newest_filing_days(connection),
+        block_hashes=block_hashes(connection),
     )

@@ -16,6 +16,9 @@ from warehouse import journal
 
 PartProgress = Callable[[int, int, str], None]
 """Takes how many parts of how many are done, and what comes next."""
+ReadShards = Callable[[Run, str, Sequence[Shard]], Iterator[Shard]]
+"""Reads shards of one source, given by its name, and yields each as it ends, in any order. What it gave is then where
+the source of the run finds it."""
 
 
 def _read_in_threads(run: Run, source_name: str, shards: Sequence[Shard]) -> Iterator[Shard]:
@@ -35,7 +38,7 @@ class Steps:
     """What a run is made of. By default plain functions; the scheduler passes the same as tasks with retries."""
 
     shards_of: Callable[[Run, str], Sequence[Shard]] = shards_of
-    read_shards: Callable[[Run, str, Sequence[Shard]], Iterator[Shard]] = _read_in_threads
+    read_shards: ReadShards = _read_in_threads
     ingest: Callable[[Run, str, Progress], Ingested] = ingest
     publish: Callable[[Run, Sequence[Ingested], Progress], Outcome] = publish_run
 
@@ -100,6 +103,6 @@ def fetch(
         shards = steps.shards_of(run, source_name)
         for number, shard in enumerate(steps.read_shards(run, source_name, shards), 1):
             count = f"{number} of {len(shards)} shards"
-            progress(f"{source_name}: read blocks {shard.first:,} to {shard.last:,}, {count}")
+            progress(f"{source_name}: read {shard.title}, {count}")
             shard_progress(f"{count} of {source_name}")
     return steps.ingest(run, source_name, progress)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -12,36 +13,47 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from flows.reports.page.given import of_publication, shown_before
+from flows.reports.page.pages import pages
 from flows.run.clock import clock_check, reading
 from flows.run.coverage import Coverage, Missing, coverage, unstated
-from flows.run.family import family_of
+from flows.run.family import family_of, is_test_chain
+from flows.run.folds import comparison_check, folded_flows
 from flows.run.history import history_check
 from flows.run.ingest import Ingested, known
 from flows.run.plan import Progress, Run, no_progress
-from flows.run.tables import tables_frame
-from flows.sources.kinds import MAIN, supplier_named
+from flows.run.tables import column_licences, tables_frame
+from flows.run.transfers import transfer_years
+from flows.sources.kinds import MAIN, kind_of, supplier_named
+from flows.sources.protocol import Labelled
 from flows.sources.simulated.kind import SIMULATED
 from schemas.check import Check, as_frame, failed, from_notices
-from schemas.errors import NothingToPublishError, QualityError
+from schemas.errors import HashpivotError, NothingToPublishError, QualityError
 from schemas.freshness import Freshness, freshness_of
 from schemas.observations import ObservedTable
+from schemas.partition import Partitions, by_year
 from schemas.series import Group
 from schemas.suppliers import REGISTRY
 from transforms.build import Built, build
 from transforms.catalog import PUBLISHED, TABLES
+from transforms.checks.label_sets import check_label_sets
 from transforms.checks.last_publication import COLUMNS as COMPARED
 from transforms.inputs.capex import capex_quarters
 from transforms.lineage import column_sources
 from transforms.prepare import Inputs
 from transforms.tables.capitulation_daily import TABLE as DAILY_TABLE
+from transforms.tables.miner_flow_daily import TABLE as FLOW_TABLE
+from transforms.tables.miner_transfer import TABLE as TRANSFERS
 from warehouse import journal, vintages
 from warehouse.dictionary import columns_frame
+from warehouse.flow_revisions import add_flow_revisions
 from warehouse.metadata import notices_of, revisions, run_history, source_facts
 from warehouse.past import known_by, open_past
 from warehouse.publish import Published, publish
 from warehouse.registry import load_registry
 from warehouse.targets.files import DATABASE_NAME, FileTarget, published_columns
-from warehouse.targets.protocol import Publication
+from warehouse.targets.protocol import Publication, PublishedRows
+from warehouse.views import views
 from warehouse.working import Connection, open_working
 
 if TYPE_CHECKING:
@@ -70,23 +82,30 @@ class Outcome:
     computed: Mapping[str, str] = field(default_factory=dict)
 
 
-def observed(run: Run, connection: Connection) -> Inputs:
-    """The newest observations and the reference tables, as this run sees them."""
+def observed(run: Run, connection: Connection) -> tuple[Inputs, Mapping[str, Partitions]]:
+    """The newest observations and the reference tables, as this run sees them; sums of days are kept for the next.
+
+    Beside them the tables that are built by year; their rows are read while `connection` is open.
+    """
     ranked = run.profile.precedence
     block_source, blocks = vintages.latest(connection, ObservedTable.BLOCK, ranked.get(Group.BLOCKS, ()))
     flow_source, flows = vintages.latest(connection, ObservedTable.EXCHANGE_FLOW, ranked.get(Group.MINER_FLOWS, ()))
     _, facts = vintages.latest(connection, ObservedTable.FILING_FACT, ranked.get(Group.FILINGS, ()))
     filing_source, filings = vintages.latest(connection, ObservedTable.FILING, ranked.get(Group.FILINGS, ()))
     registry = load_registry()
-    transfer_source, transfers, block_flows = vintages.latest_transfers(connection, ranked.get(Group.MINER_FLOWS, ()))
-    return Inputs(
+    transfer_source = vintages.first_with_rows(
+        connection, ObservedTable.MINER_BLOCK_FLOW, ranked.get(Group.MINER_FLOWS, ())
+    )
+    folded = folded_flows(connection, transfer_source, blocks, run.day, run.now)
+    years = transfer_years(connection, transfer_source, blocks, folded, run.now)
+    inputs = Inputs(
         blocks=blocks,
         block_source=block_source,
         values=vintages.latest_values(connection),
         flows=flows,
         flow_source=flow_source,
-        transfers=transfers,
-        block_flows=block_flows,
+        detail={TRANSFERS.name: years.detail},
+        flow_days=folded.flows,
         transfer_source=transfer_source,
         other_blocks=vintages.other_blocks(connection, ranked.get(Group.BLOCKS, ()), block_source),
         filings=filings,
@@ -97,7 +116,9 @@ def observed(run: Run, connection: Connection) -> Inputs:
         now=run.now,
         allowed_lag_days=_allowed_lag_days(ranked),
         is_main_network=family_of(run.settings, run.profile) == MAIN,
+        is_test_chain=is_test_chain(run.settings, run.profile),
     )
+    return inputs, {TRANSFERS.name: years.rows}
 
 
 def _allowed_lag_days(ranked: Mapping[Group, Sequence[str]]) -> dict[str, int]:
@@ -107,9 +128,9 @@ def _allowed_lag_days(ranked: Mapping[Group, Sequence[str]]) -> dict[str, int]:
 
 
 def compute(run: Run) -> tuple[Built, Inputs]:
-    """Read the newest observations and compute every table; writes nothing."""
+    """Read the newest observations and compute every table; publishes nothing."""
     with open_working(run.settings.working_database) as connection:
-        inputs = observed(run, connection)
+        inputs, _ = observed(run, connection)
     return build(inputs), inputs
 
 
@@ -123,7 +144,9 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
     if missing and not any(map(_was_fetched, ingested)):
         raise NothingToPublishError(_nothing("sources of the profile: found none that could be fetched", missing))
     with open_working(run.settings.working_database) as connection:
-        inputs = replace(observed(run, connection), published=_published(run))
+        add_flow_revisions(connection)
+        inputs, parts = observed(run, connection)
+        inputs = replace(inputs, published=_published(run))
         try:
             built = build(inputs)
         except NothingToPublishError as error:
@@ -139,7 +162,15 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         )
         history = history_check(run.settings.published, connection)
         clock = clock_check(run.settings.home, reading(run.run_id, run.now))
-        of_data = (*built.checks, history, clock, *from_notices(notices_of(connection, run.run_id)))
+        compared = comparison_check(connection, run.now)
+        of_data = (
+            *built.checks,
+            *_label_checks(run, built),
+            history,
+            clock,
+            *compared,
+            *from_notices(notices_of(connection, run.run_id)),
+        )
         checks = (*of_data, *(each.check() for each in uncovered))
         ended = datetime.now(UTC)
         # The publication states the run as published; the working database does so only once that has happened.
@@ -148,7 +179,7 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         costs = {each.source: _cost_of(each.used) for each in ingested if each.used}
         meta = _meta(run, connection, built, checks, costs)
         target = FileTarget(folder=run.folder, keep=run.settings.keep_publications if run.is_current else 1)
-        published = publish(_publication(run, built, inputs, meta, created_at=ended), [target])
+        published = publish(_publication(run, built, inputs, parts, meta, created_at=ended), [target])
         connection.commit()
     reached = freshness_of(built.freshness.iter_rows(named=True), run.day)
     logger.info(
@@ -205,13 +236,13 @@ def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
     `plan_past` has fixed moment and folder. Raises as `publish_run`; of the working database nothing is changed.
     """
     with open_past(run.settings.working_database, run.now) as connection:
-        seen = observed(run, connection)
+        seen, parts = observed(run, connection)
         inputs = replace(seen, reference=known_by(seen.reference, run.now.date()))
         built = build(inputs)
         built = replace(built, checks=judged(built.checks, run.settings.accepted))
         meta = _meta(run, connection, built, built.checks)
-    target = FileTarget(folder=run.folder, keep=1)
-    published = publish(_publication(run, built, inputs, meta, created_at=datetime.now(UTC)), [target])
+        target = FileTarget(folder=run.folder, keep=1)
+        published = publish(_publication(run, built, inputs, parts, meta, created_at=datetime.now(UTC)), [target])
     logger.info("rebuilt as_of=%s %s", run.now.isoformat(), _counts(published))
     progress(f"rebuilt {sum(published.rows.values()):,} rows as of {run.now:%Y-%m-%d %H:%M} UTC")
     warnings = tuple(check.message() for check in built.checks if not check.passed)
@@ -222,6 +253,18 @@ def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
         freshness=freshness_of(built.freshness.iter_rows(named=True), run.day),
         warnings=warnings,
     )
+
+
+def _label_checks(run: Run, built: Built) -> Iterator[Check]:
+    """Whether attributed flows have the labels that their source has now."""
+    for name in run.profile.sources:
+        if not kind_of(name).labelled:
+            continue
+        days = built.tables[FLOW_TABLE.name].select("day", "label_set")
+        with suppress(HashpivotError):  # a source that cannot be used has no labels to compare with
+            source = run.sources[name]
+            if isinstance(source, Labelled) and not days.is_empty():
+                yield check_label_sets(days, source.label_set)
 
 
 def _was_fetched(ingested: Ingested) -> bool:
@@ -270,25 +313,38 @@ def _meta(
 
 
 def _publication(
-    run: Run, built: Built, inputs: Inputs, meta: dict[str, pl.DataFrame], *, created_at: datetime
+    run: Run,
+    built: Built,
+    inputs: Inputs,
+    parts: Mapping[str, Partitions],
+    meta: dict[str, pl.DataFrame],
+    *,
+    created_at: datetime,
 ) -> Publication:
-    tables = {
-        **built.tables,
+    tables: dict[str, PublishedRows] = {
+        **{name: by_year(rows) if TABLES[name].is_by_year else rows for name, rows in built.tables.items()},
+        **parts,
         **{table.name: inputs.reference[table.name] for table in PUBLISHED if table.reference},
     }
     ends = built.freshness.filter(pl.col("subject") == "table")
     described = dict(ends.select("table_name", "last_day").iter_rows())
     by_column = column_sources(PUBLISHED, built.chosen, built.origins)
     about = {
-        "columns": columns_frame(PUBLISHED, {name: rows.schema for name, rows in tables.items()}, by_column),
+        "columns": columns_frame(
+            PUBLISHED,
+            {name: rows.schema for name, rows in tables.items()},
+            by_column,
+            column_licences(by_column, supplier_named),
+        ),
         "tables": tables_frame(PUBLISHED, tables, by_column, supplier_named, described),
     }
-    return Publication(
+    publication = Publication(
         version=run.run_id,
         created_at=created_at,
         tables=tables,
         facts=PUBLISHED,
         meta=meta | about,
+        views=views(),
         about={
             "run_id": run.run_id,
             "profile": run.profile.name,
@@ -299,6 +355,8 @@ def _publication(
             "hashpivot_version": version("hashpivot"),
         },
     )
+    before = shown_before(run.settings.published, run.profile.name) if run.is_current else None
+    return replace(publication, pages=pages(of_publication(publication, before)))
 
 
 def outcome_facts(outcome: Outcome) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from prefect.artifacts import (
 from flows.reports import brief
 from flows.reports.chart import chart
 from flows.scheduled import assets
+from warehouse.targets.files import REPORT_NAME
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +31,10 @@ REBUILT_KEY: Final = "hashpivot-rebuilt"
 PROGRESS_KEY: Final = "hashpivot-progress"
 
 
-def leave(published: Path) -> None:
+def leave(published: Path, published_url: str | None) -> None:
     """Describe the current publication under `published` in artifacts of this run.
 
+    `published_url`: where people reach that folder; without it the link leads to the file on the machine of the run.
     The publication is out by now, so that a scheduler which cannot take them costs the run a warning and no more.
     """
     try:
@@ -44,9 +46,10 @@ def leave(published: Path) -> None:
         create_image_artifact(
             f"data:image/svg+xml;base64,{picture}", key=CHART_KEY, description=f"Capitulation score up to {day}"
         )
+        served = f"{published_url.rstrip('/')}/{REPORT_NAME}/" if published_url else None
         create_link_artifact(
-            (published / "hashpivot.duckdb").resolve().as_uri(),
-            link_text=f"publication {content.version}",
+            served or (published / "hashpivot.duckdb").resolve().as_uri(),
+            link_text=f"report of {day}" if served else f"publication {content.version}",
             key=PUBLICATION_KEY,
             description=f'Days to {content.last_day}. On that machine: hashpivot sql "from capitulation_daily limit 5"',
         )

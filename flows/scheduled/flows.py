@@ -193,7 +193,7 @@ def _described(run: Run, outcome: Outcome) -> State[dict[str, Any]]:
         from flows.scheduled import artifacts
         from flows.scheduled.alert_delivery import deliver_changes
 
-        artifacts.leave(run.settings.published)
+        artifacts.leave(run.settings.published, run.settings.published_url)
         try:
             deliver_changes(run.settings, this_flow_run().id)
         except Exception as error:

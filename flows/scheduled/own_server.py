@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from ipaddress import IPv6Address, ip_address
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -76,17 +77,27 @@ def read_origins(environment: Mapping[str, str]) -> list[str]:
 
 
 def start(
-    listener: socket.socket, *, login: str, origins: list[str], temporary: bool = False
+    listener: socket.socket, *, login: str, origins: list[str], published: Path | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start the server on `listener`; it ends with this process, whatever ends that."""
+    """Start the server on `listener`; it ends with this process, whatever ends that.
+
+    `published`: the folder of publications that it serves beside its pages; without one it is a temporary server.
+    """
     # The server must not be a client of itself, or its own tasks would go out through the network.
     environment = {name: value for name, value in os.environ.items() if name != "PREFECT_API_URL"}
     environment |= {LOGIN_NAME: login, ORIGINS_NAME: ",".join(origins)}
     environment.setdefault("PREFECT_UI_API_URL", "/api")
-    if temporary:
+    if published is None:
         environment["PREFECT_API_BLOCKS_REGISTER_ON_START"] = "false"
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", PROGRAM, str(listener.fileno()), *([TEMPORARY] if temporary else [])],
+        [
+            sys.executable,
+            "-P",
+            "-m",
+            PROGRAM,
+            str(listener.fileno()),
+            str(published.resolve() if published else TEMPORARY),
+        ],
         env=environment,
         pass_fds=[listener.fileno()],
         # Its input ends when we do, even by a kill.

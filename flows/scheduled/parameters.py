@@ -4,12 +4,21 @@ import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 
 from flows.run.plan import CATCH_UP_DAYS, Run, last_finished_day, plan, plan_catch_up, plan_past
-from flows.settings import MOST_MAX_REQUESTS, MOST_SHARDS, Profile, Settings, profile_names, read_profile, read_settings
+from flows.settings import (
+    MOST_MAX_REQUESTS,
+    MOST_SHARDS,
+    Profile,
+    Runner,
+    Settings,
+    profile_names,
+    read_profile,
+    read_settings,
+)
 from schemas.errors import HashpivotError, SettingsError
 
 
@@ -46,6 +55,9 @@ RequestBudget = Annotated[
 ]
 
 
+OptionalRunner = Annotated[Runner | None, WithJsonSchema({"type": "string", "enum": list(get_args(Runner))})]
+
+
 def _without_null_defaults(schema: dict[str, Any]) -> None:
     """Forms fill in defaults, and null is not among the values that a field takes."""
     for field in schema["properties"].values():
@@ -75,9 +87,9 @@ class RunParameters(BaseModel):
         description="Most requests to hosted sources; the setting of the machine if empty",
     )
 
-    def read(self) -> tuple[Settings, Profile]:
+    def read(self, **more: Any) -> tuple[Settings, Profile]:
         """Settings of the machine with these parameters. Raises `SettingsError` for what cannot be used."""
-        settings = read_settings(profile=self.profile_file or self.profile, max_requests=self.max_requests)
+        settings = read_settings(profile=self.profile_file or self.profile, max_requests=self.max_requests, **more)
         return settings, read_profile(settings.profile)
 
     def label(self, now: datetime) -> str:
@@ -103,7 +115,21 @@ class PublishingParameters(RunParameters):
         return plan(*self.read(), switches_profile=self.switch_profile, **days)
 
 
-class DailyParameters(PublishingParameters):
+class FetchingParameters(PublishingParameters):
+    """What a person may choose about a run that may read shards of a source."""
+
+    runner: OptionalRunner = Field(
+        None,
+        title="Runner",
+        description="What reads old blocks: threads, or workers of Dask; the setting of the machine if empty",
+    )
+
+    def read(self, **more: Any) -> tuple[Settings, Profile]:
+        """Settings of the machine with these parameters. Raises `SettingsError` for what cannot be used."""
+        return super().read(runner=self.runner, **more)
+
+
+class DailyParameters(FetchingParameters):
     """What a person may choose about the daily run."""
 
     day: OptionalDay = Field(None, title="Day", description="Last UTC day to publish; the last finished one if empty")
@@ -131,7 +157,7 @@ class DailyParameters(PublishingParameters):
         return f"{self.read()[1].name} {f'{self.since} to ' if self.since else ''}{through}"
 
 
-class BackfillParameters(PublishingParameters):
+class BackfillParameters(FetchingParameters):
     """What a person may choose about a backfill."""
 
     since: Day = Field(title="From", description="First UTC day to fetch from the sources")

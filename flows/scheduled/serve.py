@@ -14,12 +14,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from flows.run.clock import LARGEST_STEP, reading, step
 from flows.scheduled import login, own_server
 from flows.scheduled.own_server import ANY, LOGIN_NAME, LOOPBACK, is_loopback
+from flows.scheduled.published_files import PATH
 from flows.scheduled.server import ServerUnreachableError, prepare_server, wait_for, write_address
 from flows.settings import Settings, export, read_profile
 from flows.startup import importing
@@ -58,8 +60,10 @@ def serve(settings: Settings, *, host: str = LOOPBACK, port: int = PORT) -> None
             return
         refuse_open(host)
         secret = _login(settings)
-        with _own_server(host, port, secret) as address:
+        with _own_server(host, port, secret, settings.published) as address:
             os.environ["PREFECT_API_URL"] = address
+            # Where links of runs lead, unless people reach the folder elsewhere.
+            os.environ.setdefault("HASHPIVOT_PUBLISHED_URL", address.removesuffix("/api") + PATH)
             address_file = write_address(settings.scheduler_home, address)
             try:
                 _serve_deployments(settings, address)
@@ -101,7 +105,7 @@ def _login(settings: Settings) -> str:
 
 
 @contextmanager
-def _own_server(host: str, port: int, secret: str) -> Iterator[str]:
+def _own_server(host: str, port: int, secret: str, published: Path) -> Iterator[str]:
     """A server that lives as long as the block, started again should it die; yields the address of its API."""
     origins = own_server.origins_of(host, port, os.environ)
     address = f"{own_server.origin(LOOPBACK if host in ANY else host, port)}/api"
@@ -110,7 +114,7 @@ def _own_server(host: str, port: int, secret: str) -> Iterator[str]:
     process: subprocess.Popen[bytes] | None = None
 
     def start() -> subprocess.Popen[bytes]:
-        return own_server.start(listener, login=secret, origins=origins)
+        return own_server.start(listener, login=secret, origins=origins, published=published)
 
     def keep() -> None:
         nonlocal process

@@ -26,6 +26,7 @@ from flows.run.pipeline import Steps
 from flows.run.plan import Progress, Run, recorded
 from flows.run.publish import Outcome
 from flows.scheduled.temporary_server import is_temporary
+from flows.sources.kinds import kind_of
 from flows.sources.protocol import SHARDS_AT_ONCE, Shard
 from schemas.errors import QualityError, TransientError, WarehouseBusyError
 from warehouse import journal
@@ -94,6 +95,9 @@ def steps() -> Steps:
     """The tasks above, for `flows.run.pipeline`. What they do is logged where they do it."""
 
     def read_shards(run: Run, source_name: str, shards: Sequence[Shard]) -> Iterator[Shard]:
+        if run.settings.runner == "dask" and kind_of(source_name).most_readers_count and shards:
+            yield from _read_by_workers(run, source_name, shards)
+            return
         for done in as_completed([read_shard.submit(run, source_name, shard) for shard in shards]):
             yield done.result()
 
@@ -107,6 +111,29 @@ def steps() -> Steps:
         return publish(run, ingested)
 
     return Steps(shards_of=shards_of, read_shards=read_shards, ingest=ingest_source, publish=publish_tables)
+
+
+def _read_by_workers(run: Run, source_name: str, shards: Sequence[Shard]) -> Iterator[Shard]:
+    """The task of each shard waits here for a worker, so that as many are on their way as there are threads."""
+    from flows.scheduled.dask_workers import dask_workers
+
+    with (
+        dask_workers(run, source_name, len(shards)) as workers,
+        ThreadPoolTaskRunner[Any](max_workers=workers.readers_count) as threads,
+    ):
+
+        def read(source_name: str, shard: Shard) -> Shard:
+            return ingest_module.read_shard(run, source_name, shard, workers.read)
+
+        reading = _source_task(read, "read shard", "{source_name} {shard}")
+        try:
+            for done in as_completed(
+                [threads.submit(reading, {"source_name": source_name, "shard": shard}) for shard in shards]
+            ):
+                yield done.result()
+        except BaseException:
+            workers.stop()
+            raise
 
 
 def task_threads() -> Any:

@@ -39,7 +39,7 @@ def start() -> TemporaryServer:
     with own_server.listen(LOOPBACK, 0) as listener:
         served = origin(LOOPBACK, listener.getsockname()[1])
         secret = login.new_login()
-        process = own_server.start(listener, login=secret, origins=[served], temporary=True)
+        process = own_server.start(listener, login=secret, origins=[served])
     address = f"{served}/api"
     os.environ["PREFECT_API_URL"] = address
     login.use(secret)

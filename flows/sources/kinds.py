@@ -24,6 +24,7 @@ from schemas.suppliers import REGISTRY, Supplier
 
 if TYPE_CHECKING:
     from flows.sources.protocol import Source
+    from flows.sources.share import Share
     from flows.sources.web.client import Client
     from flows.sources.web.session import WebSession
     from flows.sources.web.site import Site
@@ -47,7 +48,7 @@ class SourceContext(Generic[S]):
     """What a source is made from.
 
     `name`: as in the profile. `home`: folder that holds everything a run writes. `folder`: what this source keeps for
-    itself there. `session`: shared by the hosted sources of a run.
+    itself there. `session`: shared by the hosted sources of a run. `share`: what this process may use of the source.
     """
 
     name: str
@@ -56,6 +57,7 @@ class SourceContext(Generic[S]):
     folder: Path
     labels_file: Path | None
     session: WebSession | None
+    share: Share
 
     def client(self, site: Site) -> Client:
         """The client for `site`, with the settings of this source. Raises `SettingsError` naming the setting."""
@@ -85,7 +87,9 @@ class SourceKind(Generic[S]):
     `suppliers`: who its values come from; a hosted kind has one, of its own name. `make` imports what it needs
     when it is called, so that a run loads only the sources of its profile; it raises `SettingsError` where a setting is
     missing.
-    `sharded`: part of the work can be done at once and in any order.
+    `sharded`: part of the work can be done at once and in any order. `most_readers_count`: how many readers in other
+    processes may do it at once; 0 where only threads of the run may.
+    `labelled`: what it states depends on labels of ours.
     `family`: what its values are of, by its settings: `main`, or another chain, or `simulated`. A home holds one.
     """
 
@@ -94,6 +98,8 @@ class SourceKind(Generic[S]):
     make: Callable[[SourceContext[S]], Source]
     hosted: bool = False
     sharded: bool = False
+    most_readers_count: int = 0
+    labelled: bool = False
     family: Callable[[S], str] = _main
 
 

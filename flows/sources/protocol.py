@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
-from schemas.observations import Batch, Notice
+from schemas.observations import Batch, Notice, Retraction
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +15,8 @@ class Known:
     `newest_day`: by (supplier, series), the last day that has a value. `newest_height`: by supplier, its highest block.
     `received_at`: by supplier, when the newest batch of it was made, even if that had nothing new. `filings`: by
     supplier, every (CIK, accession) that was looked at, with the day it was filed. `newest_filing_day`: by (supplier,
-    CIK), the last day on which amounts were filed. A supplier that is not in a mapping has stated nothing.
+    CIK), the last day on which amounts were filed. `block_hashes`: by supplier, the hashes of its newest blocks by
+    height. A supplier that is not in a mapping has stated nothing.
     """
 
     newest_day: Mapping[tuple[str, str], date] = field(default_factory=dict)
@@ -23,6 +24,7 @@ class Known:
     received_at: Mapping[str, datetime] = field(default_factory=dict)
     filings: Mapping[str, Mapping[tuple[int, str], date]] = field(default_factory=dict)
     newest_filing_day: Mapping[tuple[str, int], date] = field(default_factory=dict)
+    block_hashes: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
     def complete_until(self, supplier: str, series: Iterable[str]) -> date | None:
         """The day up to which every one of `series` is stored, or None where one of them has never been."""
@@ -63,10 +65,16 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """What a source will cost, if all goes well: requests, and the least seconds that its rate limit makes of them."""
+    """What a source will cost, if all goes well: requests, and the least seconds that its rate limit makes of them.
+
+    `received_bytes`: 0 where nobody has to care. `own_budget`: it has one of its own, so that its requests do not count
+    against that of the run.
+    """
 
     requests_count: int
     seconds: float
+    received_bytes: int = 0
+    own_budget: bool = False
 
 
 class Source(Protocol):
@@ -82,8 +90,8 @@ class Source(Protocol):
         """Short name for logs and profiles: files, simulated, ..."""
         ...
 
-    def observe(self, request: Request) -> Iterator[Batch | Notice]:
-        """Yield what the source says, oldest first within a table."""
+    def observe(self, request: Request) -> Iterator[Batch | Notice | Retraction]:
+        """Yield what the source says, oldest first within a table; a retraction before what takes its place."""
         ...
 
 
@@ -99,6 +107,26 @@ class Shard(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.first}..{self.last}"
+
+    @property
+    def title(self) -> str:
+        """The range in words."""
+        return f"blocks {self.first:,} to {self.last:,}"
+
+
+class DayShard(Shard):
+    """A range of days, by their ordinals."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return f"{date.fromordinal(self.first)}..{date.fromordinal(self.last)}"
+
+    @property
+    def title(self) -> str:
+        """The range in words."""
+        first, last = date.fromordinal(self.first), date.fromordinal(self.last)
+        return f"day {first}" if first == last else f"days {first} to {last}"
 
 
 @runtime_checkable
@@ -141,4 +169,29 @@ class Probed(Source, Protocol):
 
     def probe(self) -> str:
         """Make one cheap request and say in a few words what came back. Raises as `observe`."""
+        ...
+
+
+@runtime_checkable
+class Advised(Probed, Protocol):
+    """A source that works and could be set up better."""
+
+    def advice(self) -> str:
+        """What to change and what that gives, '' for nothing; after `probe`, at the price of few requests."""
+        ...
+
+
+@runtime_checkable
+class Labelled(Source, Protocol):
+    """A source whose observations depend on labels of ours, and that can make them anew with others."""
+
+    label_set: str
+    """Version of the present labels."""
+
+    def relabel(self, now: datetime) -> Iterator[Batch | Notice]:
+        """What it has stated with other labels, as the present ones have it. Fetches nothing. Raises as `observe`."""
+        ...
+
+    def adopt(self) -> None:
+        """Go on from where the last `relabel` ended. The caller stores its batches with it, or none of them."""
         ...

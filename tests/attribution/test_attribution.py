@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from typing import Any
+from zlib import crc32
 
 import polars as pl
 import pytest
@@ -225,6 +226,8 @@ def test_a_script_with_a_thousand_counterparties_is_no_miner_any_more():
             left = height
             break
     assert abs(left - HUB_COUNTERPARTIES) < 3 * HUB_COUNTERPARTIES * (COUNTERPARTY_SAMPLE / HUB_COUNTERPARTIES) ** 0.5
+    sampled = [not crc32(partner.encode()) % COUNTERPARTY_SAMPLE for partner in partners[: left - 1]]
+    assert (sum(sampled[:-1]), sum(sampled)) == (62, 63)
     again = invented(left + 1, {POOL: 1}, ({POOL: 10}, {MINER: 10}), ({MINER: 9}, {BINANCE: 9}))
     assert run([again], miners, EXCHANGES)[0].transfers == ()
 

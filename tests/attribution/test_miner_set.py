@@ -1,10 +1,12 @@
 """The miner set on disk: the same however it was made, whole after a kill, rejected when damaged."""
 
+import json
 import os
 import signal
 import subprocess
 import time
 from dataclasses import replace
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,9 +21,10 @@ from tests.attribution.generated_chains import EXCHANGES, chains
 from tests.attribution.recorded_chain import decoded, decoded_blocks, exchanges, pool_names, run
 from tests.invocation import PYTHON
 from transforms.attribution.blocks import paid_scripts, record_coinbase
-from warehouse.miner_set import load_miner_set, save_miner_set
+from warehouse.miner_set import load_miner_set, miner_set_block, save_miner_set
 
 FLIPS = 40
+LATENT_SECTIONS = 7
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +47,30 @@ def test_what_is_loaded_is_what_was_saved(tmp_path, state):
 
 def test_an_empty_set_is_saved_and_loaded(tmp_path):
     assert through_disk(tmp_path, MinerSet()) == MinerSet()
+
+
+def test_a_file_of_the_version_without_latent_scripts_is_read(tmp_path, state):
+    path = tmp_path / "miners"
+    save_miner_set(path, state)
+    head, body = path.read_bytes().split(b"\n", 1)
+    header = json.loads(head)
+    lengths = header["section_bytes"][:-LATENT_SECTIONS]
+    body = body[: sum(lengths)]
+    header |= {"version": 2, "section_bytes": lengths, "sha256": sha256(body).hexdigest()}
+    path.write_bytes(json.dumps(header).encode() + b"\n" + body)
+    assert state.one_hop.latent
+    assert load_miner_set(path) == replace(state, one_hop=replace(state.one_hop, latent={}, latent_partners={}))
+
+
+def test_the_first_line_states_the_block(tmp_path, state):
+    save_miner_set(tmp_path / "miners", state)
+    assert miner_set_block(tmp_path / "miners") == (state.height, state.block_hash)
+    for content in (b"", b"{}\n", b"no JSON\n"):
+        (tmp_path / "other").write_bytes(content)
+        with pytest.raises(WarehouseError, match="expected an undamaged"):
+            miner_set_block(tmp_path / "other")
+    with pytest.raises(WarehouseError, match="build it from the node"):
+        miner_set_block(tmp_path / "none")
 
 
 def test_a_range_split_into_runs_with_the_state_on_disk_gives_the_same_transfers_and_bytes(tmp_path, state):

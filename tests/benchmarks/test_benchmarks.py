@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from tests.node.bitcoind import require
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -19,6 +21,7 @@ def quick(module: str) -> tuple[dict[str, Any], str]:
     return json.loads(done.stdout), done.stderr
 
 
+@pytest.mark.long
 def test_peers_that_share_no_code_with_us_compute_the_same_tables():
     figures, output = quick("benchmarks")
     assert "ours equals pandas: capitulation_daily" in output
@@ -26,9 +29,17 @@ def test_peers_that_share_no_code_with_us_compute_the_same_tables():
     assert figures["equal"] is True
 
 
-def test_bitcoin_etl_finds_the_same_values_and_fees_in_blocks_of_one_server():
+def test_bitcoin_etl_finds_the_same_values_and_fees_in_blocks_of_one_node():
+    require("that bitcoin-etl finds the same values and fees")
     if not (ROOT / ".venv" / "peers").is_dir():
         pytest.skip("bitcoin-etl not installed; make .venv/.peers")
     figures, _ = quick("benchmarks.bitcoin_etl")
     assert figures["equal"] is True
     assert figures["inputs compared"] > 500
+
+
+def test_a_first_run_is_measured_on_a_real_node_with_and_without_rest():
+    require("what a first run costs")
+    figures, _ = quick("benchmarks.cold_start")
+    assert len(figures) == 6
+    assert {name.split(" over ")[1][:4].strip(", ") for name in figures} == {"REST", "RPC"}

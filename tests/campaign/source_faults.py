@@ -71,7 +71,7 @@ def try_node_fault(workshop: Workshop, name: str, random: Random) -> Outcome:
             "HASHPIVOT_NODE_CHAIN": "regtest",
             "HASHPIVOT_LABELS_FILE": str(LABELS),
         }
-        return workshop.daily(place, "--profile", "node", **environment)
+        return workshop.daily(place, "--profile", "node-only", **environment)
 
     node = ReplayNode(home.parent / "cookie", chain=recorded())
     node.start()

@@ -55,7 +55,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Publication:
-    """A publication as its reader has it: the digest of each Parquet file, and every line that reports something."""
+    """A publication as its reader has it: digests of the files of its tables, and every line that reports something."""
 
     digests: Mapping[str, str]
     reports: frozenset[str] = frozenset()
@@ -85,7 +85,7 @@ def whole(home: Path) -> Publication | None:
                     raise NotWholeError(f"{table}: {counted} rows, the manifest says {facts['rows']}")
     except (OSError, ValueError, KeyError, duckdb.Error) as error:
         raise NotWholeError(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from error
-    return Publication({path: digest for path, digest in digests.items() if path.endswith(".parquet")})
+    return Publication({path: digest for path, digest in digests.items() if path.startswith("parquet/")})
 
 
 def reports_of(finished: Finished) -> frozenset[str]:

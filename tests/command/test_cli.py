@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -76,7 +77,8 @@ def test_daily_reports_to_a_program_in_json(demo: Path) -> None:
 
 def test_second_run_adds_no_observation_and_gives_the_same_tables(demo: Path) -> None:
     def tables() -> dict[str, bytes]:
-        return {path.name: path.read_bytes() for path in (demo / "data/published/parquet").glob("*.parquet")}
+        folder = demo / "data/published/parquet"
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.parquet")}
 
     before = tables()
     assert invoke(demo, "daily", "--plain", "--day", "2026-11-20").returncode == 0
@@ -114,8 +116,9 @@ def test_backfill_in_parts_gives_the_same_tables(hashpivot: Hashpivot, tmp_path:
         assert done.returncode == 0, done.stderr
         tables.append(
             {
-                path.name: path.read_bytes()
-                for path in (tmp_path / shards).glob("published/current/parquet/*_daily.parquet")
+                "/".join(path.parts[-2:]): path.read_bytes()
+                for pattern in ("*_daily.parquet", "*_daily/*.parquet")
+                for path in (tmp_path / shards).glob(f"published/current/parquet/{pattern}")
             }
         )
     assert "0 of 4 parts: fetching simulated 2026-01-01 to 2026-01-30" in done.stderr
@@ -157,24 +160,31 @@ def test_catch_up_publishes_missed_days_in_order(hashpivot: Hashpivot) -> None:
 
 def test_summary_of_invented_data_states_the_commands_for_real_data(demo: Path) -> None:
     done = invoke(demo, "daily", "--plain", "--day", "2026-11-20")
-    for profile in ("live", "files", "node"):
+    for profile in ("lake", "live", "files", "node"):
         assert f"hashpivot daily --profile {profile}" in done.stdout
     a_vendor_file(demo / "exports")
     real = invoke(demo, "daily", "--plain", "--profile", "files", "--files-dir", "exports", "--home", "real")
     assert real.returncode == 0, real.stderr
-    assert "--profile live" not in real.stdout
+    assert "--profile lake" not in real.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("daily", "--plain", "--profile", "nowhere"), 2, "expected one of demo, files, live, node or a TOML file"),
+        (
+            ("daily", "--plain", "--profile", "nowhere"),
+            2,
+            "expected one of demo, files, lake, live, node, node-only or a TOML file",
+        ),
         (("daily", "--plain", "--day", "2999-01-01"), 2, "a UTC day that is over"),
         (("daily", "--plain", "--replace"), 2, "--replace: found True, expected a --day"),
+        (("daily", "--plain", "--runner", "dask"), 2, "--runner: found 'dask', expected threads with --plain"),
+        (("daily", "--plain", "--dask-address", "tcp://10.0.0.5:8786"), 2, "expected --runner dask beside it"),
+        (("daily", "--runner", "dask", "--dask-address", "10.0.0.5:8786"), 2, "HASHPIVOT_DASK_ADDRESS: found '10.0.0"),
         (("backfill", "--plain", "--from", "2026-02-01", "--to", "2026-01-01"), 2, "a day up to 2026-01-01"),
         (("daily", "--plain", "--profile", "files"), 2, "HASHPIVOT_FILES_DIR"),
         (("daily", "--plain", "--profile", "files", "--files-dir", "missing"), 3, "missing"),
-        (("show",), 7, "run `hashpivot daily` first"),
+        (("show",), 7, "daily` first"),
     ],
 )
 def test_failure_is_one_line_and_an_exit_code(
@@ -209,7 +219,8 @@ def test_corrupt_file_is_named_by_row_and_column_and_the_last_publication_stays(
     for part in ("export.csv", "40", "PriceUSD", "'9O000'"):
         assert part in second.stderr
     assert (tmp_path / "data/published/current").readlink() == before
-    assert "90,038" in hashpivot("show", "capitulation_daily", "--limit", "3").stdout
+    shown = hashpivot("show", "capitulation_daily", "--limit", "3", "--columns", "day,price_usd").stdout
+    assert "90,038" in shown
 
 
 def test_run_that_failed_is_listed_by_the_next_publication(hashpivot: Hashpivot, tmp_path: Path) -> None:
@@ -265,9 +276,25 @@ def test_show_names_a_table_that_does_not_exist(demo: Path) -> None:
     assert "expected one of asic_model" in done.stderr
 
 
-def test_show_lists_the_newest_rows_first(demo: Path) -> None:
-    shown = json.loads(invoke(demo, "show", "capitulation_daily", "--limit", "2", "--column", "day", "--json").stdout)
-    assert shown == [{"day": "2026-11-20"}, {"day": "2026-11-19"}]
+def test_show_lists_the_newest_rows_last(demo: Path) -> None:
+    shown = json.loads(invoke(demo, "show", "capitulation_daily", "--last", "2", "--columns", "day", "--json").stdout)
+    assert shown == [{"day": "2026-11-19"}, {"day": "2026-11-20"}]
+
+
+def test_printed_commands_can_be_pasted(demo: Path) -> None:
+    """In another home and by a path that no shell looks in."""
+    done = invoke(demo, "show", "--home", "of mine")
+    (advised,) = re.findall(r"run `([^`]+)`", done.stderr)
+    assert advised == f"{COMMAND} daily --home 'of mine'"
+    there = {"cwd": demo, "env": clean_environment(), "capture_output": True, "text": True}
+    pasted = subprocess.run(f"{advised} --plain --day 2024-03-15", shell=True, **there)
+    assert pasted.returncode == 0, pasted.stderr
+    (query,) = re.findall(r"^Query it: +(.+)$", pasted.stdout, re.MULTILINE)
+    rows = subprocess.run(f"{query} --limit 3", shell=True, **there)
+    header, *shown = rows.stdout.splitlines()
+    assert header.split() == ["day", "capitulation_state", "capitulation_score"], rows.stderr
+    assert re.match(r"\d{4}-\d\d-\d\d ", shown[2])
+    assert f"{COMMAND} daily --profile live --home 'of mine-real'" in pasted.stdout
 
 
 def test_sql_cannot_write(demo: Path) -> None:

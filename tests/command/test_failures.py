@@ -17,7 +17,14 @@ import duckdb
 import pytest
 
 from flows.command.cli import cli
-from flows.command.failures import STOP_AGAIN_SECONDS, STOP_WORDS, StoppableGroup, exit_code_of, verbose_everywhere
+from flows.command.failures import (
+    LONGEST_STOP_SECONDS,
+    STOP_AGAIN_SECONDS,
+    STOP_WORDS,
+    StoppableGroup,
+    exit_code_of,
+    verbose_everywhere,
+)
 from schemas.errors import TransientError
 from tests.invocation import COMMAND, PYTHON, clean_environment, eventually
 from warehouse.working import open_working
@@ -117,7 +124,7 @@ def test_doctor_reports_a_home_that_it_may_not_read(home: Path) -> None:
         (("daily", "--plain", "--profile", "latin.toml"), 2, "latin.toml with byte 0xe9 at position 10"),
         (("daily", "--profile", "latin.toml"), 2, "expected text in UTF-8"),
         (("daily", "--plain", "--home", "what?"), 2, "what?'"),
-        (("daily", "--plain", "--nonsense"), 2, "'--nonsense'; `hashpivot daily --help` shows what it takes"),
+        (("daily", "--plain", "--nonsense"), 2, "daily --help` shows what it takes"),
         (("daily", "--plain", "--day", "2026-02-30"), 2, "'2026-02-30' does not match the format"),
         (("nonsense",), 2, "No such command 'nonsense'"),
     ],
@@ -210,8 +217,9 @@ def test_folder_without_files_is_one_line_through_the_scheduler_too(tmp_path: Pa
 
 @pytest.fixture
 def signals() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in STOP_WORDS}
+    before = {number: signal.getsignal(number) for number in (*STOP_WORDS, signal.SIGALRM)}
     yield
+    signal.setitimer(signal.ITIMER_REAL, 0)  # it would end a process that a stop did not end
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -245,7 +253,7 @@ def test_a_stop_that_was_dropped_where_it_came_stops_the_command_a_moment_later(
     _, stopped, ended = after_seconds
     assert stopped < 30
     assert ended - stopped >= 2 * STOP_AGAIN_SECONDS
-    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+    assert 0 < signal.getitimer(signal.ITIMER_REAL)[0] <= LONGEST_STOP_SECONDS
 
 
 STOP_WHILE_IMPORTING = """
@@ -265,6 +273,74 @@ entry.main()
 def test_ctrl_c_while_the_command_is_imported_ends_it_without_a_traceback() -> None:
     done = subprocess.run([PYTHON, "-c", STOP_WHILE_IMPORTING], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+STOP_IN_A_COMMAND = """
+import atexit, os, signal, sys
+from flows.command.failures import StoppableGroup, exit_code_of
+
+class Stop:
+    def find_spec(self, name, path=None, target=None):
+        if name == "half_imported":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+sys.meta_path.insert(0, Stop())
+atexit.register(os.abort)  # as a native module may do that was not imported to its end
+group = StoppableGroup("hashpivot")
+
+@group.command()
+def importing():
+    import half_imported
+
+@group.command()
+def running():
+    os.kill(os.getpid(), signal.SIGTERM)
+
+sys.exit(exit_code_of(group))
+"""
+
+
+@pytest.mark.parametrize(("command", "code"), [("importing", 143), ("running", -signal.SIGABRT)])
+def test_a_stop_while_a_module_is_imported_leaves_the_rest_of_the_interpreter_alone(command: str, code: int) -> None:
+    done = subprocess.run(
+        [PYTHON, "-c", STOP_IN_A_COMMAND, command], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.splitlines()[0] == "terminated: nothing is half-written; run again to go on"
+
+
+STOP_THAT_HANGS = """
+import os, signal, sys, threading
+from flows.command import failures
+
+failures.LONGEST_STOP_SECONDS = 1.0
+group = failures.StoppableGroup("hashpivot")
+
+@group.command()
+def handling():
+    lock = threading.Lock()
+    with lock:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            lock.acquire()
+
+@group.command()
+def thread():
+    threading.Thread(target=threading.Event().wait).start()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+sys.exit(failures.exit_code_of(group))
+"""
+
+
+@pytest.mark.parametrize("command", ["handling", "thread"])
+def test_a_stop_whose_handling_never_ends_ends_the_process_all_the_same(command: str) -> None:
+    done = subprocess.run(
+        [PYTHON, "-c", STOP_THAT_HANGS, command], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (143, "")
+    assert done.stderr == "terminated: nothing is half-written; run again to go on\n"
 
 
 @pytest.mark.parametrize("verbose", [(), ("--verbose",)])

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import REPOSITORY, blocks
-from tests.invocation import COMMAND, clean_environment, invoke
+from tests.invocation import COMMAND, clean_environment, invoke, run_command
 from tests.node.replay_node import ReplayNode, recorded
 from tests.replay import ReplayServer
 from tests.replay.sites import all_sites
@@ -19,6 +19,9 @@ from tests.replay.sites import all_sites
 RUN = [block for block in blocks("sh", "sql", "python") if not block.page.startswith("docs/contributing/")]
 """Of all pages but the checklists, which `test_checklists` follows on a copy of the tree."""
 PAGES = sorted({block.page for block in RUN})
+BEFORE_THE_FIRST_RUN = {
+    *("README.md", "docs/own-node.md", "docs/own-data.md", "docs/live-sources.md", "docs/block-lake.md"),
+}
 TIME_SCALE = 0.1
 LABELS = REPOSITORY / "tests" / "attribution" / "recorded" / "labels.csv"
 
@@ -51,7 +54,7 @@ def surroundings(page: str, folder: Path, request: pytest.FixtureRequest) -> Ite
     """What a page takes for granted: outside systems, files, and the two commands that the README begins with."""
     with ExitStack() as stack:
         settings: dict[str, str] = {}
-        if page in {"README.md", "docs/live-sources.md"}:
+        if page in {"README.md", "docs/live-sources.md", "docs/block-lake.md"}:
             settings |= stack.enter_context(hosted_sources())
         if page == "docs/own-node.md":
             settings |= stack.enter_context(node(folder))
@@ -63,9 +66,17 @@ def surroundings(page: str, folder: Path, request: pytest.FixtureRequest) -> Ite
         for block in profiles:
             (folder / block.text.splitlines()[0].removeprefix("# ")).write_text(block.text, encoding="utf-8")
         # Where a page begins after the first run, there has been one.
-        if page not in {"README.md", "docs/own-node.md", "docs/own-data.md", "docs/live-sources.md"}:
-            assert invoke(folder, "daily", "--plain").returncode == 0
+        if page not in BEFORE_THE_FIRST_RUN:
+            shutil.copytree(request.getfixturevalue("first_run"), folder, symlinks=True, dirs_exist_ok=True)
         yield settings
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which the command has run once."""
+    folder = tmp_path_factory.mktemp("first-run")
+    assert invoke(folder, "daily", "--plain").returncode == 0
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +97,7 @@ def test_commands_and_queries_of_the_page_work(
         for block in (block for block in RUN if block.page == page):
             if block.kind == "sql":
                 for statement in block.statements:
-                    done = subprocess.run(
-                        [COMMAND, "sql", statement, "--json"],
-                        cwd=tmp_path, env=there, capture_output=True, text=True, timeout=120, check=False,
-                    )  # fmt: skip
+                    done = run_command("sql", statement, "--json", folder=tmp_path, environment=there)
                     assert done.returncode == 0, f"{block}: {done.stderr}"
                     assert done.stdout.strip().startswith("["), f"{block}: {done.stdout[:200]}"
                     assert done.stdout.strip() != "[]" or "meta.quality" in statement, f"{block}: no row"
@@ -123,6 +131,7 @@ def test_blocks_that_are_not_run_are_few_and_known() -> None:
         "docs/live-sources.md": "-m tests.replay",
         "docs/own-node.md": "hashpivot explain",
         "docs/reliability.md": "-m tests.campaign",
+        "docs/scaling.md": "dask",
         "docs/scheduling.md": "hashpivot serve",
     }
     for block in blocks("text"):

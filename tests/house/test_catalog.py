@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
@@ -13,8 +14,9 @@ import pytest
 import transforms.metrics
 from schemas.metric import Metric, metric
 from schemas.series import SERIES
-from schemas.table import Origin
+from schemas.table import MOST_STARTERS, Origin
 from schemas.units import Aggregation, Unit
+from tests.house.columns import of_every_column
 from transforms.catalog import PUBLISHED, TABLES
 from transforms.lineage import column_sources
 from transforms.tables.capitulation_daily import TABLE as CAPITULATION_DAILY
@@ -98,9 +100,10 @@ COST_INPUTS = {
 }
 REGIMES = {"flow_regime_dated_on", "outflow_regime_dated_on"}
 LAID_OUT = {"covering_event"}
+WIDE = 20
+"""A table with more columns than this has some to begin with."""
 
 MODULES = [import_module(f"transforms.metrics.{found.name}") for found in iter_modules(transforms.metrics.__path__)]
-COLUMNS = [pytest.param(m, id=f"{table.name}.{m.name}") for table in TABLES.values() for m in table.metrics]
 
 
 def metrics_of(module: ModuleType) -> Iterator[Metric]:
@@ -119,6 +122,50 @@ def test_no_promised_column_is_listed_twice() -> None:
 @pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
 def test_names_of_a_table_are_unique(table) -> None:
     assert [name for name, count in Counter(m.name for m in table.metrics).items() if count > 1] == []
+
+
+@pytest.mark.parametrize("table", TABLES.values(), ids=lambda table: table.name)
+def test_wide_table_begins_with_the_columns_to_begin_with(table) -> None:
+    ranks = [column.starter_rank for column in table.columns]
+    count = sum(rank is not None for rank in ranks)
+    assert ranks == [*range(1, count + 1), *[None] * (len(ranks) - count)]
+    assert (count > 0) == (len(ranks) > WIDE)
+    assert count <= MOST_STARTERS
+    assert set(table.key) <= {column.name for column in table.columns[:count]} or not count
+
+
+def test_more_columns_to_begin_with_than_a_reader_takes_in_are_refused() -> None:
+    with pytest.raises(TypeError, match="found 16 columns to begin with, expected at most 15"):
+        replace(CAPITULATION_DAILY, starter_count=16)
+
+
+@pytest.mark.parametrize("table", PUBLISHED, ids=lambda table: table.name)
+def test_verbose_names_of_a_table_are_unique_and_begin_with_a_capital(table) -> None:
+    names = [column.verbose_name for column in table.columns]
+    assert [name for name, count in Counter(names).items() if count > 1 or not name[0].isupper()] == []
+
+
+@pytest.mark.parametrize(
+    ("column", "verbose"),
+    [
+        ("capitulation_daily.miner_to_exchange_30d_btc", "Miner to exchange 30 days (BTC)"),
+        ("capitulation_daily.hashprice_usd_per_phs_day", "Hashprice (USD per PH/s per day)"),
+        ("capitulation_daily.mpi_zscore", "MPI z-score"),
+        ("capitulation_daily.difficulty", "Difficulty"),
+        ("capitulation_daily.miner_outflow_top10_btc", "Miner outflow top 10 (BTC)"),
+        ("conversion_daily.contracted_critical_it_mw", "Contracted critical IT (MW)"),
+        ("conversion_daily.capex_trailing_12m_usd", "Capex trailing 12 months (USD)"),
+        ("capex_quarter.period_end", "Period end"),
+    ],
+)
+def test_verbose_name_has_words_and_unit(column: str, verbose: str) -> None:
+    facts = {f"{table.name}.{each.name}": each for table in PUBLISHED for each in table.columns}
+    assert facts[column].verbose_name == verbose
+
+
+def test_group_of_a_column_is_the_topic_it_is_written_in() -> None:
+    groups = {column.name: column.group for column in CAPITULATION_DAILY.columns}
+    assert (groups["puell_issuance_ratio"], groups["miner_outflow_btc"]) == ("puell", "miner flows")
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__.rsplit(".", 1)[-1])
@@ -147,19 +194,19 @@ def test_daily_table_reads_known_series_cost_inputs_and_dated_regimes_only() -> 
     assert read | given <= set(SERIES) | COST_INPUTS | REGIMES | LAID_OUT
 
 
-@pytest.mark.parametrize("m", COLUMNS)
+@of_every_column
 def test_name_ends_in_its_unit(m: Metric) -> None:
     assert m.unit.fits(m.name)
 
 
-@pytest.mark.parametrize("m", COLUMNS)
+@of_every_column
 def test_name_ends_in_no_other_unit(m: Metric) -> None:
     """A label or a yes-or-no has no ending of its own, so nothing else would catch one that ends like a number."""
     longest = max((e for unit in Unit for e in unit.endings if m.name == e or m.name.endswith(e)), key=len)
     assert longest in m.unit.endings
 
 
-@pytest.mark.parametrize("m", COLUMNS)
+@of_every_column
 def test_description_is_a_sentence(m: Metric) -> None:
     assert re.fullmatch(r"[A-Z].*\.", m.description)
     assert not m.description.startswith("The ")
@@ -167,13 +214,13 @@ def test_description_is_a_sentence(m: Metric) -> None:
     assert "  " not in m.description
 
 
-@pytest.mark.parametrize("m", COLUMNS)
+@of_every_column
 def test_error_and_null_rule_are_sentences(m: Metric) -> None:
     assert re.fullmatch(r"\S.*\.", m.error)
     assert m.null_rule is None or re.fullmatch(r"NULL .*\.", m.null_rule)
 
 
-@pytest.mark.parametrize("m", COLUMNS)
+@of_every_column
 def test_type_fits_the_unit(m: Metric) -> None:
     types = {
         Unit.DAY: pl.Date(),
@@ -188,7 +235,7 @@ def test_type_fits_the_unit(m: Metric) -> None:
     assert m.dtype == types.get(m.unit, pl.Float64())
 
 
-@pytest.mark.parametrize("m", COLUMNS)
+@of_every_column
 def test_shares_of_a_hundred_and_amounts_are_bounded_from_below(m: Metric) -> None:
     signed = {Unit.STANDARD_DEVIATIONS, Unit.FIGURE, Unit.SCORE, Unit.LABEL, Unit.YES_NO, Unit.DAY}
     changes = (
@@ -212,7 +259,7 @@ def test_same_name_has_the_same_unit_in_every_table() -> None:
     assert {name: found for name, found in units.items() if len(found) > 1} == {}
 
 
-@pytest.mark.parametrize("m", COLUMNS)
+@of_every_column
 def test_window_in_the_name_is_the_one_that_is_declared(m: Metric) -> None:
     """A column of `7d`, `30d` or `60d` looks at least that many days back."""
     for days in re.findall(r"_(\d+)d_", m.name):

@@ -69,6 +69,53 @@ def test_value_that_must_be_known_is_missed_by_name() -> None:
         enforce(sample(station=None), SCHEMA)
 
 
+KEYED = Table(
+    name="keyed",
+    description="Keyed.",
+    key=("station", "share_ratio"),
+    metrics=(share_ratio, weather, station),
+    truths={"a storm has a share": (pl.col("weather") != "storm") | pl.col("share_ratio").is_not_null()},
+).schema
+
+
+def keyed(*rows: tuple[float | None, str | None, str]) -> pl.DataFrame:
+    types = {"share_ratio": pl.Float64, "weather": pl.String, "station": pl.String}
+    return pl.DataFrame(list(rows), schema=types, orient="row")
+
+
+SORTED = keyed((0.25, "calm", "east"), (0.75, None, "east"), (0.5, "storm", "north"))
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [SORTED, SORTED.reverse(), SORTED.clear(), SORTED.head(1), keyed((None, None, "east"), (0.25, None, "east"))],
+    ids=["sorted", "unsorted", "empty", "one row", "NULL in a key"],
+)
+def test_frame_that_keeps_its_schema_passes(frame: pl.DataFrame) -> None:
+    assert enforce(frame, KEYED) is frame
+    assert KEYED.validate(frame, lazy=True).equals(frame)
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (SORTED.drop("weather"), "column_in_dataframe"),
+        (SORTED.with_columns(wind=1), "column_in_schema"),
+        (SORTED.select("weather", "share_ratio", "station"), "column_ordered"),
+        (SORTED.with_columns(pl.col("share_ratio").cast(pl.Float32)), "dtype"),
+        (pl.concat([SORTED, SORTED.tail(1)]), "multiple_fields_uniqueness"),
+        (pl.concat([SORTED, SORTED.head(1)]), "multiple_fields_uniqueness"),
+        (keyed((None, None, "east"), (None, None, "east")), "multiple_fields_uniqueness"),
+        (keyed((1.25, None, "east")), "share_ratio is at most 1"),
+        (keyed((None, "storm", "east")), "a storm has a share"),
+    ],
+    ids=["missing", "unknown", "order", "type", "twice", "twice and unsorted", "NULL twice", "limit", "truth"],
+)
+def test_frame_that_breaks_its_schema_is_refused_with_the_words_of_pandera(frame: pl.DataFrame, message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        enforce(frame, KEYED)
+
+
 @pytest.mark.parametrize("rule", ["", "Sometimes."])
 def test_column_without_a_rule_of_its_nulls_cannot_be_declared(rule: str) -> None:
     def station() -> pl.Expr:

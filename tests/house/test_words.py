@@ -18,13 +18,18 @@ METAPHORS = {
 """In names, comments, docstrings and messages."""
 IN_NAMES = METAPHORS | {"say", "says", "said", "saying", "door"}
 """Also not names: a docstring may say something, a value may not be called `said`."""
+SCHEMA_OF_VIEWS = re.compile(r"""\banswers\.(?=[a-z])|(?<=[`"'])answers(?=[`"'])""")
+"""The schema of the published file whose name readers know, before the name of a view or by itself in quotes."""
 TABLE_ROWS = re.compile(r"^\|.*\|$", re.MULTILINE)
 """Tables of a page: the glossary lists there what is not used."""
 
 
 def words(text: str) -> set[str]:
-    """The words of a name or a sentence, addresses left out; a name is parted at underscores and capitals."""
-    plain = re.sub(r"https?://\S+", "", text)
+    """The words of a name or a sentence; a name is parted at underscores and capitals.
+
+    Addresses are left out, and the schema of views where it stands as that.
+    """
+    plain = SCHEMA_OF_VIEWS.sub("", re.sub(r"https?://\S+", "", text))
     return set(re.findall(r"[a-z]+", re.sub(r"([a-z])([A-Z])", r"\1 \2", plain).lower()))
 
 
@@ -56,3 +61,10 @@ def test_page_uses_the_terms_of_the_glossary(page: str) -> None:
 def test_such_a_word_is_found() -> None:
     source = 'def told_apart(x): return x  # nobody was asked\nRESULT = "what was heard"\nwhatSaid = 1\n'
     assert list(misused(source)) == ["1: told", "1: asked", "2: heard", "3: said"]
+
+
+def test_name_of_the_schema_of_views_is_no_such_word_and_everything_else_is() -> None:
+    source = 'SCHEMA = "answers"  # the schema `answers`, as in answers.today\n'
+    assert list(misused(source)) == []
+    wrong = 'answers = 1  # it answers the call, and all answers.\nX = "answers given"\n'
+    assert list(misused(wrong)) == ["1: answers", "1: answers", "2: answers"]

@@ -50,7 +50,7 @@ def site() -> MempoolReplay:
 
 @pytest.fixture
 def server(site: MempoolReplay, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplayServer]:
-    with replayed(monkeypatch, [site], time_scale=0.01) as server:
+    with replayed(monkeypatch, [site], time_scale=0.04) as server:
         yield server
 
 
@@ -517,7 +517,7 @@ def test_list_that_no_chain_gives_is_refused(rows: list[tuple[int, int, float, f
 def esplora(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ReplayServer, EsploraReplay]]:
     site = EsploraReplay()
     site.now = NOW
-    with replayed(monkeypatch, [site], time_scale=0.01) as server:
+    with replayed(monkeypatch, [site], time_scale=0.04) as server:
         yield server, site
 
 

@@ -50,7 +50,7 @@ def site() -> CryptoQuantReplay:
 
 @pytest.fixture
 def server(site: CryptoQuantReplay, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplayServer]:
-    with replayed(monkeypatch, [site], time_scale=0.05) as server:
+    with replayed(monkeypatch, [site], time_scale=0.1) as server:
         yield server
 
 
@@ -75,7 +75,9 @@ def known(until: date, received: datetime) -> Known:
 
 def test_everything_is_read_at_first(server: ReplayServer, tmp_path: Path) -> None:
     values, flows, _ = observed(tmp_path)
-    assert len(server.log) == len(ENDPOINTS) + 2 + len(EXCHANGES) + len(POOLS)
+    # Each once; on a busy machine a response to one may come too late, and the request is repeated.
+    requested = {request.target for request in server.log}
+    assert len(requested) == len(ENDPOINTS) + 2 + len(EXCHANGES) + len(POOLS)
     assert set(values["series"]) == SERIES
     assert values["day"].max() == THROUGH
     assert values.filter(pl.col("series") == "miner_outflow_sat").sort("day").rows()[-1] == (

@@ -63,7 +63,7 @@ def site() -> EdgarReplay:
 
 @pytest.fixture
 def server(site: EdgarReplay, monkeypatch: pytest.MonkeyPatch) -> Iterator[ReplayServer]:
-    with replayed(monkeypatch, [site], time_scale=0.02) as server:
+    with replayed(monkeypatch, [site], time_scale=0.1) as server:
         yield server
 
 
@@ -460,7 +460,7 @@ def test_profile_publishes_quarters_and_candidates_and_makes_no_deal_of_them(
         'title = "Own"\nsources = ["coinmetrics", "edgar"]\n[precedence]\nblocks = []\nprice = ["coinmetrics"]\n'
         'chain = ["coinmetrics"]\nminer_flows = []\nexchange_flows = ["coinmetrics"]\nfilings = ["edgar"]\n'
     )
-    with ReplayServer(sites, time_scale=0.02) as server:
+    with ReplayServer(sites, time_scale=0.1) as server:
         for variable, value in server.settings().items():
             monkeypatch.setenv(variable, value)
         settings = read_settings(home=tmp_path / "home")

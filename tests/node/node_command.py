@@ -3,19 +3,28 @@
 import os
 import subprocess
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import duckdb
 
-from tests.invocation import COMMAND
-from tests.node.replay_node import ReplayNode
+from tests.invocation import run_command
 
 Finished = subprocess.CompletedProcess[str]
 LABELS = Path(__file__).parents[1] / "attribution" / "recorded" / "labels.csv"
-DAILY = ("daily", "--profile", "node", "--plain")
+DAILY = ("daily", "--profile", "node-only", "--plain")
 
 
-def environment(node: ReplayNode, home: Path, **changed: str) -> dict[str, str]:
+class RunningNode(Protocol):
+    """A replay node or a real one."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def cookie_file(self) -> Path: ...
+
+
+def environment(node: RunningNode, home: Path, **changed: str) -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("HASHPIVOT_")}
     settings = {
         "HASHPIVOT_HOME": str(home),
@@ -27,15 +36,8 @@ def environment(node: ReplayNode, home: Path, **changed: str) -> dict[str, str]:
     return kept | {"COLUMNS": "120"} | settings | changed
 
 
-def hashpivot(node: ReplayNode, home: Path, *arguments: str, **changed: str) -> Finished:
-    return subprocess.run(
-        [COMMAND, *arguments],
-        env=environment(node, home, **changed),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+def hashpivot(node: RunningNode, home: Path, *arguments: str, **changed: str) -> Finished:
+    return run_command(*arguments, folder=Path.cwd(), environment=environment(node, home, **changed))
 
 
 def published(home: Path, sql: str) -> list[tuple[Any, ...]]:

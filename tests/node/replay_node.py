@@ -1,7 +1,8 @@
 """A node on loopback that responds from a recorded regtest chain in both JSON-RPC dialects and over REST, with faults.
 
-It is a real HTTP server: keep-alive, Basic authentication with a cookie that changes at each start, batches. Whatever
-was not recorded gets status 599 and the text of the request, which no client accepts as a response.
+It is a real HTTP server: keep-alive, Basic authentication with a cookie that changes at each start, batches. Status,
+error code and shape of each response are those of Bitcoin Core 31.0, which `test_replay_node.py` holds it to. It knows
+only the methods and paths that our code requests; others do not exist, as on a node that is too old for them.
 """
 
 import base64
@@ -26,7 +27,23 @@ BUSY = (503, b"Work queue depth exceeded", "text/html")
 OLD_BUSY = (500, b"Work queue depth exceeded", "text/html")
 NOT_FOUND = (-5, "Block not found")
 OUT_OF_RANGE = (-8, "Block height out of range")
+PRUNED = (-1, "Block not available (pruned data)")
+NO_METHOD = (-32601, "Method not found")
 WARMING_UP = (-28, "Loading block index…")
+PARAMETERS = {
+    "getblockchaininfo": (),
+    "getnetworkinfo": (),
+    "getchaintips": (),
+    "getblockhash": (("height", "number"),),
+    "getblockheader": (("blockhash", "string"), ("verbose", "bool")),
+    "getblock": (("blockhash", "string"), ("verbosity|verbose", None)),
+    "getblockstats": (("hash_or_height", None), ("stats", "array")),
+}
+"""Of each method: its parameters with their types; None where several are accepted."""
+OPTIONAL_FROM = {"getblockheader": 1, "getblock": 1, "getblockstats": 1}
+KINDS = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object", type(None): "null"}
+LARGEST_HEIGHT = 2**31 - 1
+HASH_CHARACTERS = 64
 SAT_PER_BTC = 10**8
 Json = dict[str, Any]
 
@@ -203,7 +220,11 @@ class ReplayNode:
         return header == f"Basic {expected}"
 
     def result(self, method: str, params: list[Any]) -> Any:
-        """The result of one call, an error as a pair, or None for what was not recorded."""
+        """The result of one call, or an error as a pair."""
+        if method not in PARAMETERS:
+            return NO_METHOD
+        if wrong := _wrong_params(method, params):
+            return wrong
         if method == "getblockchaininfo":
             tip = self.chain[-1]["getblock3"]
             return {
@@ -211,29 +232,53 @@ class ReplayNode:
                 "blocks": tip["height"],
                 "headers": tip["height"],
                 "bestblockhash": tip["hash"],
+                "bits": tip["bits"],
+                "difficulty": tip["difficulty"],
+                "time": tip["time"],
+                "mediantime": tip["mediantime"],
                 "initialblockdownload": False,
+                "chainwork": tip["chainwork"],
+                "size_on_disk": 1_000_000,
                 "pruned": False,
                 "warnings": [],
                 **self.facts,
             }
+        if method == "getchaintips":
+            tip = self.chain[-1]["getblock3"]
+            return [{"height": tip["height"], "hash": tip["hash"], "branchlen": 0, "status": "active"}]
         if method == "getnetworkinfo":
             return {"version": 281000, "subversion": "/Satoshi:28.1.0(inquisition)/", "warnings": [], **self.network}
         if method == "getblockhash":
             (height,) = params
+            if not isinstance(height, int):
+                return (-1, "JSON integer out of range")
             return self.hash(height) if 0 <= height < len(self.chain) else OUT_OF_RANGE
-        if method == "getblockheader" and params[1:] in ([], [True]):
-            block = self._block(params[0])
-            return _header(block) if block else NOT_FOUND
-        if method == "getblock" and len(params) == 2 and params[1] in (0, 1, 2, 3):
-            block = self._block(params[0])
-            return _at_verbosity(block, params[1]) if block else NOT_FOUND
-        if method == "getblockstats" and isinstance(params[0], str):
-            if params[0] not in self._by_hash:
-                return NOT_FOUND
-            stats = self._by_hash[params[0]]["getblockstats"]
-            wanted = params[1] if len(params) > 1 else stats
-            return stats and {name: stats[name] for name in sorted(wanted)}
-        return None
+        if method == "getblockstats" and isinstance(params[0], int):
+            if not 0 <= params[0] < len(self.chain):
+                return (-8, f"Target block height {params[0]} after current tip {len(self.chain) - 1}")
+            params = [self.hash(params[0]), *params[1:]]
+        name = "hash_or_height" if method == "getblockstats" else "hash" if method == "getblockheader" else "blockhash"
+        if wrong := _wrong_hash(name, params[0]):
+            return wrong
+        block = self._block(params[0])
+        if block is None:
+            return NOT_FOUND
+        if method == "getblockheader":
+            return header_bytes(block).hex() if params[1:] == [False] else _header(block)
+        if self._is_pruned(block):
+            return PRUNED
+        if method == "getblock":
+            return _at_verbosity(block, _verbosity(params[1:]))
+        # The genesis block was recorded on a node that has no statistics of it.
+        stats = self._by_hash[params[0]]["getblockstats"] or _stats_of_genesis(block)
+        wanted = (params[1] if len(params) > 1 else None) or stats
+        for name in wanted:
+            if name not in stats:
+                return (-8, f"Invalid selected statistic '{name}'")
+        return {name: stats[name] for name in sorted(wanted)}
+
+    def _is_pruned(self, block: Json) -> bool:
+        return bool(self.facts.get("pruned")) and block["height"] < self.facts["pruneheight"]
 
     def _block(self, block_hash: str) -> Json | None:
         each = self._by_hash.get(block_hash)
@@ -248,17 +293,95 @@ class ReplayNode:
             block["nextblockhash"] = self.hash(height + 1)
         return block
 
-    def rest_bytes(self, path: str) -> bytes | None:
-        _, _, half, name = urlsplit(path).path.split("/")
-        block = self._block(name.removesuffix(".bin"))
-        if block is None or not name.endswith(".bin"):
-            return None
+    def rest_response(self, path: str) -> tuple[int, bytes, str]:
+        """Status, body and type of the response to a REST request."""
+        parts = urlsplit(path)
+        if parts.path == "/rest/chaininfo.json":
+            return 200, _compact(self.result("getblockchaininfo", [])), "application/json"
+        half, _, name = parts.path.removeprefix("/rest/").partition("/")
+        halves = ("block", "spenttxouts", "blockpart") if self.parts else ("block", "spenttxouts")
+        if half not in halves or not name:
+            return 404, b"", HTML
+        if not name.endswith(".bin"):
+            text = f"Invalid hash: {name}" if "." in name else "output format not found (available: .bin, .hex, .json)"
+            return _rejected(400 if "." in name else 404, text)
+        name = name.removesuffix(".bin")
+        start, size = 0, None
         if half == "blockpart":
-            request = parse_qs(urlsplit(path).query)
-            start, size = int(request["offset"][0]), int(request["size"][0])
-            content = block_bytes(block)
-            return content[start : start + size] if 0 < size <= len(content) - start else None
-        return {"block": block_bytes, "spenttxouts": spent_bytes}[half](block)
+            query = parse_qs(parts.query)
+            for key in ("offset", "size"):
+                if not query.get(key, [""])[0].isdecimal():
+                    return _rejected(400, f"Block part {key} missing or invalid")
+            start, size = int(query["offset"][0]), int(query["size"][0])
+        if len(name) != HASH_CHARACTERS:
+            return _rejected(400, f"Invalid hash: {name}")
+        block = self._block(name)
+        if block is None:
+            return _rejected(404, f"{name} not found")
+        if self._is_pruned(block) and (half != "spenttxouts" or block["height"]):
+            return _rejected(404, f"{name} " + (UNDO_GONE if half == "spenttxouts" else "not available (pruned data)"))
+        content = spent_bytes(block) if half == "spenttxouts" else block_bytes(block)
+        if size is not None:
+            if not 0 < size <= len(content) - start:
+                return _rejected(400, f"Bad block part offset/size {start}/{size} for {name}")
+            content = content[start : start + size]
+        return 200, content, "application/octet-stream"
+
+
+HTML = "text/html; charset=ISO-8859-1"
+UNDO_GONE = "undo not available"
+
+
+def _rejected(status: int, text: str) -> tuple[int, bytes, str]:
+    return status, f"{text}\r\n".encode(), "text/plain"
+
+
+def _compact(content: Any) -> bytes:
+    return json.dumps(content, separators=(",", ":")).encode() + b"\n"
+
+
+def _wrong_params(method: str, params: Any) -> tuple[int, str] | None:
+    """The error of parameters that are too many, too few, or of another type."""
+    known = PARAMETERS[method]
+    if not OPTIONAL_FROM.get(method, len(known)) <= len(params) <= len(known):
+        return (-1, f"{method} ...")
+    wrong = [
+        f'    "Position {number} ({name})": "{_mistyped(value, kind)}"'
+        for number, (value, (name, kind)) in enumerate(zip(params, known, strict=False), start=1)
+        if kind
+        and not (value is None and number > OPTIONAL_FROM.get(method, len(known)))
+        and KINDS[type(value)] != kind
+    ]
+    return (-3, "Wrong type passed:\n{\n" + ",\n".join(wrong) + "\n}") if wrong else None
+
+
+def _mistyped(value: Any, kind: str) -> str:
+    return f"JSON value of type {KINDS[type(value)]} is not of expected type {kind}"
+
+
+def _wrong_hash(name: str, value: str) -> tuple[int, str] | None:
+    if len(value) == HASH_CHARACTERS:
+        return None
+    return (-8, f"{name} must be of length {HASH_CHARACTERS} (not {len(value)}, for '{value}')")
+
+
+def _verbosity(given: list[Any]) -> Any:
+    """0 to 3, or an error."""
+    (verbosity,) = given or [1]
+    if verbosity is None:
+        return 1
+    if isinstance(verbosity, bool):
+        return int(verbosity)
+    if isinstance(verbosity, float):
+        return (-1, "JSON integer out of range")
+    if not isinstance(verbosity, int):
+        return (-3, _mistyped(verbosity, "number"))
+    return max(0, min(verbosity, 3))
+
+
+def _stats_of_genesis(block: Json) -> Json:
+    subsidy_sat = round(block["tx"][0]["vout"][0]["value"] * SAT_PER_BTC)
+    return {"blockhash": block["hash"], "height": 0, "subsidy": subsidy_sat, "totalfee": 0}
 
 
 _NOT_IN_A_HEADER = ("tx", "size", "strippedsize", "weight")
@@ -268,7 +391,9 @@ def _header(block: Json) -> Json:
     return {name: value for name, value in block.items() if name not in _NOT_IN_A_HEADER}
 
 
-def _at_verbosity(block: Json, verbosity: int) -> Any:
+def _at_verbosity(block: Json, verbosity: Any) -> Any:
+    if isinstance(verbosity, tuple):
+        return verbosity
     if verbosity == 3:
         return block
     if verbosity == 0:
@@ -280,6 +405,39 @@ def _at_verbosity(block: Json, verbosity: int) -> Any:
         for tx in block["tx"]
     ]
     return {**block, "tx": without}
+
+
+JSON = "application/json"
+
+
+def _error(error: tuple[int, str] | None) -> Json | None:
+    return error and {"code": error[0], "message": error[1]}
+
+
+def _of_1x(result: Any, *, error: tuple[int, str] | None, id: Any = None) -> Json:
+    return {"result": result, "error": _error(error), "id": id}
+
+
+def _malformed(call: Any) -> Json | None:
+    """The response to what is no request."""
+    if not isinstance(call, dict):
+        return _of_1x(None, error=(-32600, "Invalid Request object"))
+    message = None
+    if call.get("jsonrpc") not in (None, "1.0", "1.1", "2.0"):
+        message, call = "JSON-RPC version not supported", {**call, "jsonrpc": None}
+    elif "method" not in call:
+        message = "Missing method"
+    elif not isinstance(call["method"], str):
+        message = "Method must be a string"
+    elif not isinstance(call.get("params", []), (list, dict)):
+        message = "Params must be an array or object"
+    if message is None:
+        return None
+    given = {"id": call["id"]} if "id" in call else {}
+    error = _error((-32600, message))
+    if call.get("jsonrpc") == "2.0":
+        return {"jsonrpc": "2.0", "error": error, **given}
+    return {"result": None, "error": error, **given}
 
 
 class _Server(ThreadingHTTPServer):
@@ -308,24 +466,26 @@ class _Handler(BaseHTTPRequestHandler):
         """Write no log."""
 
     def do_GET(self) -> None:
+        if self.path == "/":
+            self._send(405, b"JSONRPC server handles only POST requests", HTML)
+            return
         half = self.path.removeprefix("/rest/").partition("/")[0]
         fault = self.node.fault(f"/rest/{half}")
         if fault and self._fails(fault):
             return
-        known = ("block", "spenttxouts", "blockpart") if self.node.parts else ("block", "spenttxouts")
-        if not self.node.rest or half not in known:
-            self._send(404, b"", "text/html")
+        if not self.node.rest or not self.path.startswith("/rest/"):
+            self._send(404, b"", HTML)
             return
-        content = self.node.rest_bytes(self.path)
-        if content is None:
-            self._send(404, b"not found\r\n", "text/plain")
-        else:
-            self._send(200, content, "application/octet-stream", fault)
+        status, content, kind = self.node.rest_response(self.path)
+        self._send(status, content, kind, fault if status == 200 else None)
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.path != "/":
+            self._send(404, b"", HTML)
+            return
         if not self.node.authorised(self.headers.get("Authorization")):
-            self._send(401, b"", "text/html", None, {"WWW-Authenticate": 'Basic realm="jsonrpc"'})
+            self._send(401, b"", HTML, None, {"WWW-Authenticate": 'Basic realm="jsonrpc"'})
             return
         self.node.entered(1)
         try:
@@ -334,23 +494,38 @@ class _Handler(BaseHTTPRequestHandler):
             self.node.entered(-1)
 
     def _respond(self, body: bytes) -> None:
-        request = json.loads(body)
+        try:
+            request = json.loads(body)
+        except (ValueError, RecursionError):
+            self._send(500, _compact(_of_1x(None, error=(-32700, "Parse error"))), JSON)
+            return
+        if not isinstance(request, (dict, list)):
+            self._send(500, _compact(_of_1x(None, error=(-32700, "Top-level object parse error"))), JSON)
+            return
+        if isinstance(request, dict) and (malformed := _malformed(request)):
+            self._send(400, _compact(malformed), JSON)
+            return
         calls = request if isinstance(request, list) else [request]
-        method = calls[0]["method"] if not isinstance(request, list) else f"batch {calls[0]['method']}"
-        fault = self.node.fault(method)
+        named = next((call["method"] for call in calls if isinstance(call, dict) and "method" in call), "nothing")
+        fault = self.node.fault(f"batch {named}" if isinstance(request, list) else named)
         if fault and self._fails(fault):
             return
         responses, statuses = [], []
         for call in calls:
-            result = (
-                WARMING_UP if fault and fault.kind == "warming" else self.node.result(call["method"], call["params"])
-            )
-            if result is None:
-                self._send(599, body, "text/plain")
-                return
+            if malformed := _malformed(call):
+                responses.append(malformed)
+                continue
+            warming = fault and fault.kind == "warming"
+            result = WARMING_UP if warming else self.node.result(call["method"], call.get("params", []))
+            if call.get("jsonrpc") == "2.0" and "id" not in call:
+                continue
             response, status = self._enveloped(call, result)
             responses.append(response)
             statuses.append(status)
+        if calls and not responses:
+            self.send_response(204)
+            self.end_headers()
+            return
         if fault and fault.kind == "duplicated":
             responses[-1] = responses[0]
         if fault and fault.kind == "one too many":
@@ -363,16 +538,16 @@ class _Handler(BaseHTTPRequestHandler):
             coinbase, *others = responses[0]["result"]["tx"]
             bare = [{name: value for name, value in tx.items() if name != "fee"} for tx in others]
             responses[0]["result"] = {**responses[0]["result"], "tx": [coinbase, *bare]}
-        content = json.dumps(responses if isinstance(request, list) else responses[0]).encode()
-        self._send(200 if isinstance(request, list) else statuses[0], content, "application/json", fault)
+        content = _compact(responses if isinstance(request, list) else responses[0])
+        self._send(200 if isinstance(request, list) else statuses[0], content, JSON, fault)
 
     def _enveloped(self, call: Json, result: Any) -> tuple[Json, int]:
-        failed = isinstance(result, tuple)
-        error = {"code": result[0], "message": result[1]} if failed else None
+        error = result if isinstance(result, tuple) else None
         if self.node.strict and call.get("jsonrpc") == "2.0":
-            outcome = {"error": error} if failed else {"result": result}
+            outcome = {"error": _error(error)} if error else {"result": result}
             return {"jsonrpc": "2.0", **outcome, "id": call["id"]}, 200
-        return {"result": None if failed else result, "error": error, "id": call["id"]}, 500 if failed else 200
+        status = {None: 200, NO_METHOD: 404}.get(error, 500)
+        return _of_1x(None if error else result, error=error, **{"id": call.get("id")}), status
 
     def _fails(self, fault: Fault) -> bool:
         """Whether the fault is the whole response."""
@@ -387,9 +562,10 @@ class _Handler(BaseHTTPRequestHandler):
         whole = {
             "busy": BUSY,
             "old busy": OLD_BUSY,
-            "forbidden": (403, b"", "text/html"),
+            "forbidden": (403, b"", HTML),
             "not json": (200, b"<html>Welcome to nginx</html>", "text/html"),
             "empty": (200, b"", "application/json"),
+            "not downloaded": (404, b"00 not available (not fully downloaded)\r\n", "text/plain"),
             "pruned": (404, b"00 not available (pruned data)\r\n", "text/plain"),
         }.get(fault.kind)
         if whole is None:

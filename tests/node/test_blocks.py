@@ -14,14 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.sources.node.rows import block_batches, block_row
+from flows.sources.node.rows import block_batches
 from flows.sources.node.serialised import HeaderFacts, node_block, raw_block, spent_coins
+from flows.sources.whole_blocks import block_row
 from schemas.errors import BadInputError
-from schemas.node_block import NodeBlock, satoshi
+from schemas.node_block import BlockScripts, NodeBlock, satoshi
 from schemas.observations import Batch, Notice
 from schemas.units import SAT_PER_BTC
 from tests.node.chain_walks import content, unknown_pool, walk_to
-from tests.node.replay_node import ReplayNode, block_bytes, spent_bytes
+from tests.node.replay_node import ReplayNode, block_bytes, spent_bytes, twice
 
 StartNode = Callable[..., ReplayNode]
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -61,6 +62,65 @@ def test_json_and_bytes_give_the_same_for_every_recorded_block(start_node: Start
     walk = walk_to(start_node(rest=True))
     for as_json, as_bytes in zip(walk.blocks(0, TIP), walk.blocks(0, TIP, coinbase_txids=frozenset()), strict=True):
         assert content(as_json) == content(as_bytes)
+
+
+def scripts_of(block: NodeBlock) -> BlockScripts:
+    """Those of its transactions, one by one."""
+    others = block.tx[1:]
+    return BlockScripts(
+        [spent.prevout.script.hex for tx in others for spent in tx.vin if spent.prevout],
+        [len(tx.vin) for tx in others],
+        [out.script.hex for tx in others for out in tx.vout],
+        [len(tx.vout) for tx in others],
+    )
+
+
+def test_scripts_and_fees_of_blocks_as_bytes_are_those_of_their_transactions(
+    start_node: StartNode, block_739990: bytes
+) -> None:
+    recorded = walk_to(start_node(rest=True)).blocks(0, TIP, coinbase_txids=frozenset())
+    for block in (*recorded, from_bytes(json.loads(block_739990))):
+        assert block.scripts == scripts_of(block)
+        assert block.fees_sat == sum(satoshi(tx.fee) for tx in block.tx[1:])
+        assert len(block.tx) == len(block.scripts.inputs_counts) + 1
+
+
+def compact(count: int) -> bytes:
+    return bytes([count]) if count < 0xFD else b"\xfd" + count.to_bytes(2, "little")
+
+
+@pytest.mark.parametrize("has_witness", [True, False])
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "script", "items"), [(1, 1, 0, 0), (300, 300, 300, 300), (2, 252, 253, 1)]
+)
+def test_counts_and_sizes_of_any_length_are_read(
+    inputs: int, outputs: int, script: int, items: int, has_witness: bool
+) -> None:
+    def transaction(spent: bytes, count: int) -> tuple[bytes, bytes]:
+        body = compact(count) + (spent + compact(script) + b"s" * script + b"\xff" * 4) * count
+        body += compact(outputs) + ((7).to_bytes(8, "little") + compact(script) + b"p" * script) * outputs
+        witness = (compact(items) + (compact(script) + b"w" * script) * items) * count if has_witness else b""
+        mark = b"\x00\x01" if has_witness else b""
+        ends = (b"\x02\x00\x00\x00", bytes(4))
+        return ends[0] + mark + body + witness + ends[1], twice(ends[0] + body + ends[1])
+
+    (coinbase, first), (other, second) = transaction(bytes(36), 1), transaction(b"t" * 36, inputs)
+    header = bytes(36) + twice(first + second) + bytes(12)
+    block = raw_block(header + b"\x02" + coinbase + other)
+    assert [block.transaction(number).txid for number in (0, 1)] == [first, second]
+    assert (block.inputs_counts, block.outputs_counts, block.paid_sat) == ([inputs], [outputs], 7 * outputs)
+    assert [(7, each) for each in block.paid] == block.transaction(1).outputs
+    undo = b"\x02\x00" + compact(inputs) + ((9).to_bytes(8, "little") + compact(script) + b"u" * script) * inputs
+    spent = spent_coins(undo)
+    assert (spent.counts, spent.amounts_sat, set(spent.scripts)) == ([0, inputs], (9,) * inputs, {b"u" * script})
+    facts = HeaderFacts(twice(header)[::-1].hex(), 5, 0, 0, 1.0, 1)
+    if 9 * inputs < 7 * outputs:
+        with pytest.raises(ValueError, match="fees of -"):
+            node_block(facts, block, spent)
+    else:
+        assert node_block(facts, block, spent).fees_sat == 9 * inputs - 7 * outputs
+    with pytest.raises(ValueError, match="do not fit"):
+        node_block(facts, block, spent_coins(b"\x02\x00\x00"))
 
 
 def test_blocks_as_bytes_are_fetched_only_where_they_are_offered_and_sufficient(start_node: StartNode) -> None:
@@ -113,8 +173,8 @@ def test_mainnet_block_hashes_to_its_own_root(
     content = (shared_data / "raw_blocks" / f"block{height}.raw").read_bytes()
     block = raw_block(content)
     assert block.hash[::-1].hex() == block_hash
-    assert len(block.transactions) == transactions_count
-    height_bytes = block.transactions[0].first_script[1:4]
+    assert len(block.starts) == transactions_count
+    height_bytes = block.transaction(0).first_script[1:4]
     assert int.from_bytes(height_bytes, "little") == height
     for damaged in (content[:-1], content + b"\x00", content[:500] + bytes([content[500] ^ 1]) + content[501:]):
         with pytest.raises(ValueError, match=r"bytes|Merkle"):
@@ -144,15 +204,36 @@ def test_what_is_not_an_amount_is_rejected(text: bytes) -> None:
         satoshi(text)
 
 
+def claiming(each: dict[str, Any], coinbase_sat: int) -> NodeBlock:
+    """A recorded block whose coinbase pays just that."""
+    block = json.loads(json.dumps(each["getblock3"]))
+    first, *others = block["tx"][0]["vout"]
+    block["tx"][0]["vout"] = [{**first, "value": coinbase_sat / SAT_PER_BTC}, *({**out, "value": 0} for out in others)]
+    return typed(block)
+
+
+def test_a_block_that_claims_all_needs_no_count_of_the_node(start_node: StartNode) -> None:
+    node = start_node()
+    walk = walk_to(node)
+    assert list(block_batches(walk, walk.blocks(0, TIP), unknown_pool, NOW))
+    assert node.seen["batch getblockstats"] == 0
+
+
 def test_node_whose_count_differs_is_rejected(start_node: StartNode, chain: list[Any]) -> None:
+    """It is requested of each block whose coinbase does not claim what fees and subsidy are."""
     node = start_node()
     each = node.chain[700]
-    for name, change, expected_text in (("totalfee", 1, "fees of"), ("subsidy", -1, "a subsidy of")):
-        stats = each["getblockstats"]
-        node._by_hash[node.hash(700)] = {**each, "getblockstats": {**stats, name: stats[name] + change}}
-        walk = walk_to(node)
-        with pytest.raises(BadInputError, match=expected_text):
-            list(block_batches(walk, walk.blocks(690, 710), unknown_pool, NOW))
+    stats, walk = each["getblockstats"], walk_to(node)
+    whole_sat = stats["subsidy"] + stats["totalfee"]
+    (batch,) = block_batches(walk, [claiming(each, whole_sat - 1)], unknown_pool, NOW)
+    assert isinstance(batch, Batch)
+    assert batch.rows.select("subsidy_claimed_sat", "fees_sat").rows() == [(stats["subsidy"] - 1, stats["totalfee"])]
+    assert node.seen["batch getblockstats"] == 1
+    with pytest.raises(BadInputError, match="a subsidy of"):
+        list(block_batches(walk, [claiming(each, whole_sat + 1)], unknown_pool, NOW))
+    node._by_hash[node.hash(700)] = {**each, "getblockstats": {**stats, "totalfee": stats["totalfee"] + 1}}
+    with pytest.raises(BadInputError, match="fees of"):
+        list(block_batches(walk, [claiming(each, whole_sat - 1)], unknown_pool, NOW))
 
 
 def test_miner_who_leaves_fees_behind_claims_no_subsidy(start_node: StartNode, chain: list[Any]) -> None:

@@ -1,14 +1,18 @@
 """The cold start: coinbases only, in shards, give what whole blocks give of everything that depends on coinbases."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from flows.sources.node.cold_start import ColdStart
+from flows.sources.node.walk import STATS_A_BATCH_COUNT
 from flows.sources.protocol import Shard
 from schemas.errors import ChainReorganisedError, WarehouseError
 from schemas.miner_set import MinerSet
@@ -25,7 +29,7 @@ NOW = datetime(2026, 11, 22, tzinfo=UTC)
 WHOLE_FROM = 700
 TIP = 1533
 OPTIONS: tuple[dict[str, bool], ...] = ({}, {"rest": True}, {"rest": True, "parts": True})
-BACKFILL = ("backfill", "--profile", "node", "--from", "2026-01-06")
+BACKFILL = ("backfill", "--profile", "node-only", "--from", "2026-01-06")
 ZERO_HOP = "from miner_transfer where hop_count = 0 and day between '2026-01-07' and '2026-01-10' order by all"
 MINERS = (
     "select day, miner_outflow_btc, miner_to_exchange_btc, miner_to_exchange_count "
@@ -53,8 +57,10 @@ def whole() -> MinerSet:
 
 @pytest.mark.parametrize("options", OPTIONS)
 def test_coinbases_are_those_of_whole_blocks_whichever_way_the_node_gives_them(
-    start_node: StartNode, options: dict[str, bool]
+    start_node: StartNode, options: dict[str, bool], monkeypatch: Any
 ) -> None:
+    # Every recorded block is small.
+    monkeypatch.setattr("flows.sources.node.rest.FEW_TRANSACTIONS_COUNT", 0)
     node = start_node(**options)
     walk = walk_to(node)
     for (header, coinbase), block in zip(walk.coinbases(0, TIP), decoded_blocks(), strict=True):
@@ -68,8 +74,24 @@ def test_coinbases_are_those_of_whole_blocks_whichever_way_the_node_gives_them(
     assert (requested["parts"] > TIP) == ("parts" in options)
 
 
+def test_a_small_block_is_requested_whole_at_once(start_node: StartNode) -> None:
+    node = start_node(rest=True, parts=True)
+    assert len(list(walk_to(node).coinbases(0, TIP))) == TIP + 1
+    # The tip: once to find out whether the node serves parts.
+    assert (node.seen["/rest/blockpart"], node.seen["/rest/block"]) == (1, TIP + 1)
+
+
+def test_only_blocks_with_fees_are_counted_by_the_node(tmp_path: Path, start_node: StartNode) -> None:
+    node = start_node(rest=True)
+    cold_start(node, tmp_path, blocks_a_shard=TIP).read(Shard(0, TIP))
+    alone = sum(len(each["getblock3"]["tx"]) == 1 for each in node.chain)
+    assert alone > TIP / 3
+    assert node.seen["batch getblockstats"] == -(-(TIP + 1 - alone) // STATS_A_BATCH_COUNT)
+
+
 def test_a_small_first_part_is_followed_by_the_whole_block(start_node: StartNode, monkeypatch: Any) -> None:
     monkeypatch.setattr("flows.sources.node.rest.FIRST_PART_BYTES", 100)
+    monkeypatch.setattr("flows.sources.node.rest.FEW_TRANSACTIONS_COUNT", 0)
     node = start_node(rest=True, parts=True)
     assert [header.height for header, _ in walk_to(node).coinbases(1000, 1020)] == list(range(1000, 1021))
     assert node.seen["/rest/block"] >= 21
@@ -98,6 +120,43 @@ def test_any_shards_in_any_order_give_the_set_and_the_rows_of_one_long_walk(
     ]
     one, _ = opened(cold_start(start_node(), tmp_path / "one", WHOLE_FROM))
     assert save_miner_set(tmp_path / "a", miners) == save_miner_set(tmp_path / "b", one)
+
+
+@pytest.fixture(scope="module")
+def parted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[ReplayNode, list[Path]]]:
+    """A node, and the shards of its blocks below `WHOLE_FROM`, each in a folder of its own."""
+    folder = tmp_path_factory.mktemp("parted")
+    node = ReplayNode(folder / "cookie")
+    node.start()
+    shards = cold_start(node, folder, 100).missing(WHOLE_FROM)
+    yield node, [cold_start(node, folder / str(shard), 100).read(shard) for shard in shards]
+    node.stop()
+
+
+@given(data=st.data())
+def test_folders_of_shards_merge_in_any_order_and_any_groups(
+    parted: tuple[ReplayNode, list[Path]],
+    tmp_path_factory: pytest.TempPathFactory,
+    whole: MinerSet,
+    data: st.DataObject,
+) -> None:
+    """As workers may leave them: some twice, in folders that are merged in pairs until there is one."""
+    node, paths = parted
+    arriving = data.draw(st.permutations([*paths, *data.draw(st.lists(st.sampled_from(paths), max_size=3))]))
+    folders = [path.parent for path in arriving]
+    while len(folders) > 1:
+        first = data.draw(st.integers(0, len(folders) - 2))
+        merged = tmp_path_factory.mktemp("merged")
+        for each in folders[first : first + 2]:
+            shutil.copytree(each, merged, dirs_exist_ok=True)
+        folders[first : first + 2] = [merged]
+    (folder,) = folders
+    requested = node.seen["getblock"]
+    miners, batches = opened(cold_start(node, folder, 100))
+    assert node.seen["getblock"] == requested, "nothing was left to read"
+    assert miners.coinbase_txids == whole.coinbase_txids
+    assert [payee.script for payee in miners.zero_hop] == [payee.script for payee in whole.zero_hop]
+    assert [height for batch in batches for height in batch.rows["height"]] == list(range(WHOLE_FROM))
 
 
 def test_reading_a_shard_again_gives_the_same_file(tmp_path: Path, start_node: StartNode) -> None:
@@ -152,7 +211,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("homes")
     node = ReplayNode(folder / "cookie", rest=True)
     node.start()
-    done = hashpivot(node, folder / "whole", "daily", "--profile", "node", "--plain")
+    done = hashpivot(node, folder / "whole", "daily", "--profile", "node-only", "--plain")
     assert done.returncode == 0, done.stderr
     node.most_at_once = 0
     # Slow enough that readers which go side by side meet here, however busy the machine is.

@@ -3,7 +3,8 @@
 import json
 import signal
 import subprocess
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,12 @@ import polars as pl
 import pytest
 
 from benchmarks.rules_by_hand import ByHand
-from flows.sources.node.checkpoints import Checkpoints
+from flows.sources.node.checkpoints import REORGANISATION_BLOCKS, Checkpoints
 from flows.sources.node.rows import ROWS_A_BATCH_COUNT
 from schemas.errors import SettingsError, WarehouseError
 from schemas.miner_set import MinerSet
 from schemas.units import SAT_PER_BTC
-from tests.attribution.recorded_chain import decoded_blocks, exchanges, recorded_blocks, run
-from tests.invocation import COMMAND, eventually
+from tests.invocation import COMMAND, eventually, run_command
 from tests.node.node_command import DAILY, environment, hashpivot, published, tables
 from tests.node.replay_node import Fault, ReplayNode
 from tests.publication_facts import double_counted, nulls_without_reason, sums_that_differ
@@ -41,28 +41,6 @@ TRANSFER = (
 def miner_sets(home: Path) -> tuple[str, bytes]:
     newest = max((home / "warehouse" / "miner_set").iterdir())
     return newest.name, newest.read_bytes()
-
-
-@pytest.fixture(scope="module")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The home of one undisturbed run from the first block to the tip."""
-    folder = tmp_path_factory.mktemp("clean")
-    node = ReplayNode(folder / "cookie")
-    node.start()
-    done = hashpivot(node, folder / "home", *DAILY)
-    node.stop()
-    assert done.returncode == 0, done.stderr
-    return folder / "home"
-
-
-@pytest.fixture(scope="module")
-def by_hand() -> ByHand:
-    """The rules written down a second time, over the whole recorded chain."""
-    labelled = exchanges()
-    walked = ByHand(labelled, {block.height: block.pool for block in run(decoded_blocks(), MinerSet(), labelled)})
-    for block in recorded_blocks():
-        walked.walk(block)
-    return walked
 
 
 def test_published_transfers_are_those_of_the_rules_by_hand(clean: Path, by_hand: ByHand) -> None:
@@ -145,9 +123,16 @@ def test_two_runs_give_what_one_gives(tmp_path: Path, start_node: StartNode, cle
     assert tables(home) == tables(clean)
 
 
-@pytest.mark.parametrize("at", [100, 160, 1500], ids="in block {}".format)
+@pytest.mark.parametrize(
+    ("at", "kept"),
+    [
+        pytest.param(100, 0, id="within the first batch"),
+        pytest.param(160, 0, id="before the first pause between miner sets is over", marks=pytest.mark.long),
+        pytest.param(1500, 1440, id="near the tip"),
+    ],
+)
 def test_a_run_that_is_killed_and_started_again_gives_what_one_gives(
-    tmp_path: Path, start_node: StartNode, clean: Path, at: int
+    tmp_path: Path, start_node: StartNode, clean: Path, at: int, kept: int
 ) -> None:
     node = start_node()
     node.faults.append(Fault("slow", "getblock", times=1, skip=at, seconds=60))
@@ -161,12 +146,15 @@ def test_a_run_that_is_killed_and_started_again_gives_what_one_gives(
     read_before = node.seen["getblock"]
     again = hashpivot(node, home, *DAILY)
     assert again.returncode == 0, again.stderr
-    assert node.seen["getblock"] - read_before == len(node.chain) - at // ROWS_A_BATCH_COUNT * ROWS_A_BATCH_COUNT
+    assert kept % ROWS_A_BATCH_COUNT == 0
+    assert node.seen["getblock"] - read_before == len(node.chain) - kept
     assert tables(home) == tables(clean)
     assert miner_sets(home) == miner_sets(clean)
 
 
-@pytest.mark.parametrize("fork", [pytest.param(FORK, id="below the newest"), pytest.param(5, id="below all")])
+@pytest.mark.parametrize(
+    "fork", [pytest.param(FORK, id="below the newest"), pytest.param(5, id="below all", marks=pytest.mark.long)]
+)
 def test_a_reorganisation_between_runs_gives_what_a_clean_run_on_the_other_branch_gives(
     tmp_path: Path, start_node: StartNode, fork: int
 ) -> None:
@@ -225,7 +213,7 @@ def test_credentials_that_are_rejected_are_one_line_without_the_secret(
     kept = environment(node, tmp_path / "home", **given)
     if way == "password":
         del kept["HASHPIVOT_NODE_COOKIE_FILE"]
-    done = subprocess.run([COMMAND, *DAILY], env=kept, capture_output=True, text=True, timeout=300, check=False)
+    done = run_command(*DAILY, folder=tmp_path, environment=kept)
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
     assert "rejects" in done.stderr
@@ -251,67 +239,10 @@ def test_other_labels_apply_from_the_next_block_on_and_are_reported(
 
 def test_doctor_checks_the_node(tmp_path: Path, start_node: StartNode) -> None:
     node = start_node()
-    findings = json.loads(hashpivot(node, tmp_path / "home", "doctor", "--profile", "node", "--json").stdout)
+    findings = json.loads(hashpivot(node, tmp_path / "home", "doctor", "--profile", "node-only", "--json").stdout)
     (source,) = [each for each in findings if each["what"] == "source node"]
     assert (source["state"], "block 1,533" in source["found"]) == ("ok", True)
     assert node.seen["getblock"] == 0
-
-
-@pytest.mark.parametrize("column", ["miner_to_exchange_btc", "miner_to_exchange_count"])
-def test_explain_lists_the_transactions_whose_sum_the_figure_is(
-    clean: Path, tmp_path: Path, start_node: StartNode, by_hand: ByHand, column: str
-) -> None:
-    node = start_node()
-    done = hashpivot(node, clean, "explain", "capitulation_daily", column, "2026-01-05", "--json")
-    assert done.returncode == 0, done.stderr
-    message = json.loads(done.stdout)
-    assert [message["figure"]] == [
-        figure for (figure,) in published(clean, f"select {column} from capitulation_daily where day = '2026-01-05'")
-    ]
-    truth = {(row[0], row[2], row[3]): row[6] for row in by_hand.rows if row[5] == 0}
-    listed = {(t["height"], t["txid"], t["exchange"]): t["transfer_sat"] for t in message["transfers"]}
-    assert listed.items() <= truth.items()
-    assert sum(listed.values()) == message["transfer_sat"]
-    assert len({txid for _, txid, _ in listed}) == message["transaction_count"]
-    assert message["figure"] == (
-        message["transfer_sat"] / SAT_PER_BTC if column.endswith("btc") else len(message["transfers"])
-    )
-    assert len(message["label_sets"]) == 1
-
-
-def test_explain_narrows_to_one_exchange_and_pool(clean: Path, start_node: StartNode) -> None:
-    day, exchange, pool, btc = published(
-        clean,
-        "select day, exchange, pool, miner_to_exchange_btc from exchange_flow_daily "
-        "order by miner_to_exchange_btc desc limit 1",
-    )[0]
-    arguments = ("explain", "exchange_flow_daily", "miner_to_exchange_btc", str(day))
-    done = hashpivot(start_node(), clean, *arguments, "--exchange", exchange, "--pool", pool)
-    assert done.returncode == 0, done.stderr
-    assert f"{round(btc * SAT_PER_BTC):,} satoshi" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (("capitulation_daily", "price_usd", "2026-01-05"), "no figure made of transactions"),
-        (("capitulation_daily", "miner_to_exchange_btc", "2019-01-05"), "found no figure"),
-        (
-            ("capitulation_daily", "miner_to_exchange_btc", "2026-01-05", "--pool", "antpool"),
-            "found --pool, expected neither",
-        ),
-        (
-            ("exchange_flow_by_exchange_daily", "miner_to_exchange_btc", "2026-01-05"),
-            "found neither --exchange nor --pool, expected --exchange",
-        ),
-    ],
-)
-def test_explain_reports_what_it_cannot_explain(
-    clean: Path, start_node: StartNode, arguments: tuple[str, ...], message: str
-) -> None:
-    done = hashpivot(start_node(), clean, "explain", *arguments)
-    assert done.returncode == 1
-    assert message in done.stderr
 
 
 def saved(folder: Path, *heights: int, chain: str = "regtest") -> Checkpoints:
@@ -337,6 +268,36 @@ def test_few_checkpoints_are_kept_and_one_is_always_deep_enough(tmp_path: Path, 
     assert heights(saved(tmp_path / "kept", *walked)) == kept
 
 
+@pytest.mark.parametrize(
+    ("pause_seconds", "written"),
+    [
+        pytest.param(0, range(143, 1999, 144), id="no pause"),
+        pytest.param(3600, [1727, 1871], id="only near the tip"),
+    ],
+)
+def test_a_long_walk_writes_few_miner_sets_and_ends_with_a_deep_one(
+    tmp_path: Path, pause_seconds: float, written: Sequence[int]
+) -> None:
+    checkpoints, newest = Checkpoints(tmp_path / "kept", "regtest", pause_seconds), []
+    for height in [*range(143, 1999, 144), 1999]:
+        checkpoints.save_when_due(MinerSet(height=height, block_hash=f"{height:064x}"), "ab", 1999)
+        newest += [kept for kept in heights(checkpoints)[:1] if kept not in newest]
+    assert newest == [*written, 1999]
+    kept = heights(checkpoints)
+    assert kept[0] == 1999
+    assert any(1999 - 3 * REORGANISATION_BLOCKS <= height <= 1999 - REORGANISATION_BLOCKS for height in kept)
+
+
+def test_a_long_walk_writes_one_when_the_pause_is_over(tmp_path: Path) -> None:
+    checkpoints = Checkpoints(tmp_path / "kept", "regtest", 0.3)
+    checkpoints.save_when_due(MinerSet(height=143, block_hash="1"), "ab", 10**6)
+    assert heights(checkpoints) == []
+    time.sleep(0.4)
+    checkpoints.save_when_due(MinerSet(height=287, block_hash="2"), "ab", 10**6)
+    checkpoints.save_when_due(MinerSet(height=431, block_hash="3"), "ab", 10**6)
+    assert heights(checkpoints) == [287]
+
+
 def test_a_damaged_checkpoint_gives_way_to_an_older_one(tmp_path: Path) -> None:
     checkpoints = saved(tmp_path / "kept", 143, 287)
     newest, oldest = checkpoints.newest_first()
@@ -359,7 +320,7 @@ def test_no_other_profile_publishes_a_transfer(tmp_path: Path, start_node: Start
     done = hashpivot(start_node(), tmp_path / "home", "daily", "--profile", "demo", "--plain")
     assert done.returncode == 0, done.stderr
     assert published(tmp_path / "home", "from miner_transfer") == []
-    parquet = pl.read_parquet(tmp_path / "home" / "published" / "parquet" / "miner_transfer.parquet")
+    parquet = pl.read_parquet(tmp_path / "home" / "published" / "parquet" / "miner_transfer")
     assert parquet.schema["transfer_sat"] == pl.Int64
     failed = hashpivot(
         start_node(), tmp_path / "home", "explain", "capitulation_daily", "miner_to_exchange_btc", "2026-11-01"

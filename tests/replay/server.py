@@ -39,6 +39,8 @@ class ReplayServer:
 
     def __enter__(self) -> "ReplayServer":
         server = self
+        for site in self.sites.values():
+            site.prepare()
 
         class Handler(_Handler):
             pass

@@ -61,6 +61,9 @@ class ReplaySite:
         self.switches: dict[str, Callable[[], None]] = {}
         self.flavours: dict[str, ReplayResponse] = {}
 
+    def prepare(self) -> None:
+        """Make what would take longer than a response may, before the server starts."""
+
     def error_object(self) -> ReplayResponse:
         return json_response({"error": "something went wrong"})
 

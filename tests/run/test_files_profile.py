@@ -1,16 +1,22 @@
 """The files profile over real vendor data, checked against figures that nobody here computed."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 
+from tests.docs.cookbook import Question, found_rows, questions
 from tests.invocation import invoke
 from tests.publication_facts import double_counted, nulls_without_reason
+from tests.run.raw_figures import capitulation_days, in_capitulation, registry, vendor_series
+from warehouse.views import SCHEMA
 
 Query = Callable[[str], list[dict[str, Any]]]
 
@@ -27,7 +33,9 @@ def publication(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def query(publication: Path) -> Query:
     def rows(statement: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = json.loads(invoke(publication, "sql", statement, "--json").stdout)
+        rows: list[dict[str, Any]] = json.loads(
+            invoke(publication, "sql", statement, "--json", "--limit", "10000").stdout
+        )
         return rows
 
     return rows
@@ -166,6 +174,127 @@ def test_every_null_has_a_reason_and_no_table_counts_anything_twice(publication:
     assert double_counted(database) == {}
 
 
+# The cookbook, whose results are those of this publication.
+
+
+@pytest.fixture(scope="module")
+def cookbook() -> dict[int, Question]:
+    return questions()
+
+
+@pytest.mark.parametrize("number", range(1, 11))
+def test_query_of_the_cookbook_gives_what_the_page_states(
+    publication: Path, cookbook: dict[int, Question], number: int
+) -> None:
+    question = cookbook[number]
+    assert len(question.query.splitlines()) <= 5
+    assert set(re.findall(r"\b(?:from|join) (\w+)", question.query)) == {SCHEMA}
+    with duckdb.connect(str(publication / "data" / "published" / "hashpivot.duckdb"), read_only=True) as connection:
+        assert found_rows(connection, question) == (question.columns, question.rows)
+
+
+def test_leases_of_the_cookbook_are_rows_of_the_registry(cookbook: dict[int, Question]) -> None:
+    leases = registry(
+        "select announced_on::varchar, critical_it_mw, term_years from {conversion_deal} "
+        "where {standing} and miner = 'terawulf' order by 1, 2"
+    )
+    stated = cookbook[1]
+    assert leases == list(
+        zip(stated.column("announced_on"), stated.numbers("critical_it_mw"), stated.numbers("term_years"), strict=True)
+    )
+    pairs = registry(
+        "select m.name, coalesce(t.name, 'not_named'), count(*), sum(d.critical_it_mw) as mw "
+        "from {conversion_deal} as d join {company} as m on m.company = d.miner "
+        "left join {company} as t on t.company = d.tenant "
+        "where {standing} group by 1, 2 having mw > 400 order by mw desc, 1"
+    )
+    stated = cookbook[2]
+    names = zip(stated.column("miner_name"), stated.column("tenant_name"), strict=True)
+    assert [(miner, tenant) for miner, tenant, *_ in pairs] == list(names)
+    assert [pair[2:] for pair in pairs] == list(
+        zip(stated.numbers("deal_count"), stated.numbers("critical_it_mw"), strict=True)
+    )
+
+
+def test_supports_and_years_of_the_cookbook_are_sums_over_the_registry(cookbook: dict[int, Question]) -> None:
+    supports = registry(
+        "select c.name, count(*), sum(s.amount_usd) from {credit_support} as s "
+        "join {company} as c on c.company = s.provider "
+        "where s.kind in ('guarantee', 'letter_of_credit') and s.source_url is not null group by 1 order by 1"
+    )
+    stated = cookbook[8]
+    assert [support[0] for support in supports] == stated.column("provider_name")
+    assert [support[1] for support in supports] == stated.numbers("support_count")
+    amounts = ["NULL" if support[2] is None else f"{support[2]:,.0f}" for support in supports]
+    assert amounts == stated.column("amount_usd")
+    announced = registry(
+        "select year(announced_on), sum(critical_it_mw) from {conversion_deal} where {standing} group by 1 order by 1"
+    )
+    on = registry(
+        "select year(energised_on), sum(critical_it_mw) from {deal_delivery} where confidence <> 'unverified' "
+        "group by 1 order by 1"
+    )
+    stated = cookbook[10]
+    years = stated.numbers("year")
+    assert announced == list(zip(years, stated.numbers("announced_critical_it_mw"), strict=True))
+    assert on == list(zip(years, stated.numbers("switched_on_critical_it_mw"), strict=True))
+
+
+def test_leases_of_the_cookbook_earn_what_their_rows_state(cookbook: dict[int, Question]) -> None:
+    stated = cookbook[9]
+    for day, usd in zip(stated.column("day"), stated.numbers("lease_usd_per_mw_year"), strict=True):
+        ((found,),) = registry(
+            "select sum(contract_value_usd) / sum(critical_it_mw * term_years) from {conversion_deal} "
+            f"where known_at <= '{day}' and coalesce(superseded_at > '{day}', true) "
+            f"and coalesce(ended_on > '{day}', true) and confidence <> 'unverified' and lease_type <> 'gpu_cloud' "
+            "and kind in ('contract', 'extension') "
+            "and contract_value_usd is not null and critical_it_mw is not null and term_years is not null"
+        )
+        assert found == pytest.approx(usd, abs=0.5)
+
+
+def test_flows_of_the_cookbook_are_sums_of_the_vendors_files(cookbook: dict[int, Question], shared_data: Path) -> None:
+    sent, left = (
+        sum(
+            value
+            for day, value in vendor_series(shared_data, f"cryptoquant/{name} - Day.csv", "date", value).items()
+            if (day.year, day.month) == (2026, 1)
+        )
+        for name, value in (
+            ("Bitcoin Miner to Exchange Flow (Total) - All Miners, All Exchanges", "Miner to Exchange Flow (Total)"),
+            ("Bitcoin Miner Outflow (Total) - All Miners", "Miner Outflow (Total)"),
+        )
+    )
+    stated = cookbook[3]
+    assert stated.column("exchange") == ["not_named"]
+    assert stated.numbers("miner_to_exchange_btc") == [pytest.approx(sent, abs=0.5)]
+    assert stated.numbers("outflow_share_pct") == [pytest.approx(100 * sent / left, abs=0.05)]
+
+
+def test_capitulations_of_the_cookbook_are_those_of_the_rule_worked_out_from_the_vendors_files(
+    cookbook: dict[int, Question], shared_data: Path
+) -> None:
+    """By another count of blocks on a few days, so that a day at a limit may differ."""
+    parts = capitulation_days(shared_data)
+    days = in_capitulation({day: points for day, points in parts.items() if day >= date(2011, 8, 1)})
+    years = Counter(day.year for day in days)
+    stated = dict(zip(cookbook[4].numbers("year"), cookbook[4].numbers("capitulation_day_count"), strict=True))
+    assert years == pytest.approx(stated, abs=1)
+    begun = [day for day in days if not any(day - timedelta(days=n) in days for n in range(1, 15))]
+    found = [date.fromisoformat(day) for day in cookbook[5].column("started_on")]
+    assert len(begun) == len(found)
+    assert all(abs((one - other).days) <= 1 for one, other in zip(begun, found, strict=True))
+    price = vendor_series(shared_data, "coinmetrics/btc.csv", "time", "PriceUSD")
+    for ended, after in zip(cookbook[5].column("ended_on"), cookbook[5].column("after_90d_pct"), strict=True):
+        end = date.fromisoformat(ended)
+        later = price.get(end + timedelta(days=90))
+        assert after == ("NULL" if later is None else f"{100 * (later / price[end] - 1):.1f}")
+    moved = dict(zip(cookbook[7].column("part"), cookbook[7].numbers("points"), strict=True))
+    level, per_hash, hashrate = parts[date(2026, 3, 22)]
+    expected = {"score_income_level": level, "score_income_per_hash": per_hash, "score_hashrate": hashrate}
+    assert moved == pytest.approx(expected, abs=0.2)
+
+
 def test_what_was_left_out_has_a_notice(query: Query) -> None:
     notices = " ".join(
         row["check_name"] + row["detail"] for row in query("select * from meta.quality where severity = 'notice'")
@@ -183,7 +312,7 @@ def test_vendor_terms_travel_with_the_tables(query: Query) -> None:
 def test_second_run_gives_the_same_bytes(publication: Path, shared_data: Path) -> None:
     def tables() -> dict[str, bytes]:
         folder = publication / "data/published/parquet"
-        return {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.parquet")}
 
     before = tables()
     done = invoke(publication, "daily", "--plain", "--profile", "files", HASHPIVOT_FILES_DIR=str(shared_data.resolve()))

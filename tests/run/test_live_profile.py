@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -10,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.invocation import PYTHON, Hashpivot, clean_environment, invoke, last_final_day
+from tests.invocation import Hashpivot, clean_environment, invoke, last_final_day
 from tests.replay import Fault, ReplayServer
 from tests.replay.faults import ALWAYS
 from tests.replay.sites import all_sites
@@ -268,7 +269,7 @@ def test_doctor_shows_no_secret(hashpivot: Hashpivot, server: ReplayServer) -> N
 
 
 def test_replay_server_runs_by_hand(hashpivot: Hashpivot) -> None:
-    command = [PYTHON, "-m", "tests.replay", "--port", "0", "--time-scale", str(TIME_SCALE)]
+    command = [sys.executable, "-m", "tests.replay", "--port", "0", "--time-scale", str(TIME_SCALE)]
     root = Path(__file__).parents[2]
     replay = subprocess.Popen(command, cwd=root, env=clean_environment(), stdout=subprocess.PIPE, text=True)
     try:

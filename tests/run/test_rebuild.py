@@ -46,7 +46,8 @@ def revise_prices(home: Path) -> None:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in (folder / "parquet").glob("*.parquet")}
+    files = (folder / "parquet").rglob("*.parquet")
+    return {str(file.relative_to(folder / "parquet")): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 @pytest.fixture(scope="module")

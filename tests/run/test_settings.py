@@ -68,6 +68,28 @@ def test_order_that_cannot_be_meant_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
+    ("lines", "found"),
+    [
+        ('degrades = true\nrequired = ["nod"]', "found 'nod', expected one of files; rename or remove it"),
+        ('required = ["files"]', "found ['files'], expected degrades = true beside it; add that, or remove it"),
+    ],
+)
+def test_required_sources_are_sources_of_a_profile_that_can_miss_others(lines: str, found: str, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text(f'title = "Own"\n{lines}\nsources = ["files"]\n[precedence]\n', encoding="utf-8")
+    with pytest.raises(SettingsError) as refused:
+        read_profile(str(tmp_path / "own.toml"))
+    assert f"own.toml, required: {found}" in str(refused.value)
+
+
+def test_profile_of_the_own_node_can_miss_the_price_and_nothing_else() -> None:
+    node, only = read_profile("node"), read_profile("node-only")
+    assert [name for name in node.sources if node.can_miss(name)] == ["coinmetrics", "coinbase"]
+    assert [name for name in only.sources if only.can_miss(name)] == []
+    live = read_profile("live")
+    assert all(map(live.can_miss, live.sources))
+
+
+@pytest.mark.parametrize(
     ("text", "found"),
     [('sources = ["node"]\n[precedence]\n', "title: found None"), ("title =", "found"), ("", "title: found None")],
 )

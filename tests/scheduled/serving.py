@@ -17,12 +17,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.invocation import COMMAND, clean_environment, eventually
+from tests.invocation import COMMAND, clean_environment, eventually, longer_waits
 
 if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 START_SECONDS = 150
+END_SECONDS = 600
+"""After which a run counts as one that never ends, whatever else the machine does."""
+LOCK_SECONDS = 150
+"""Longer than a request waits for the lock of the server's database (60 s), after which its response is a 503."""
 MANY_SHARDS = 300
 """Parts of a backfill that is still at work when something happens to it."""
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
@@ -36,6 +40,20 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def response_of(request: urllib.request.Request) -> Any:
+    """What a server of Prefect responds, decoded; the request is repeated while its database is locked."""
+    deadline = time.monotonic() + END_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(request, timeout=LOCK_SECONDS) as response:
+                return json.loads(response.read() or b"null")
+        except urllib.error.HTTPError as error:
+            # SQLite takes one writer at a time; the other gets a 503, and every client repeats the request.
+            if error.code != 503 or time.monotonic() > deadline:
+                raise
+            time.sleep(0.5)
 
 
 @dataclass
@@ -139,16 +157,7 @@ class Serving:
             method=method,
         )
         request.add_header("Authorization", f"Basic {b64encode(self.login.encode()).decode()}")
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                with urllib.request.urlopen(request, timeout=20) as response:
-                    return json.loads(response.read() or b"null")
-            except urllib.error.HTTPError as error:
-                # SQLite takes one writer at a time; the other gets a 503, and every client repeats the request.
-                if error.code != 503 or time.monotonic() > deadline:
-                    raise
-                time.sleep(0.5)
+        return response_of(request)
 
     def deployment(self, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.fetch(f"/deployments/name/{name}/{name}")
@@ -171,9 +180,9 @@ class Serving:
         found: dict[str, Any] = self.fetch(f"/flow_runs/{run_id}")
         return found
 
-    def wait(self, run_id: str, names: Sequence[str] = OVER, timeout: float = 180) -> dict[str, Any]:
+    def wait(self, run_id: str, names: Sequence[str] = OVER, timeout: float = END_SECONDS) -> dict[str, Any]:
         """The state of the run once its type or name is one of `names`."""
-        deadline = time.monotonic() + timeout
+        deadline, waits = time.monotonic() + timeout, longer_waits()
         while True:
             try:
                 state: dict[str, Any] = self.run(run_id)["state"]
@@ -182,7 +191,7 @@ class Serving:
             except OSError:
                 state = {"name": "no response"}
             assert time.monotonic() < deadline, f"{state} {self.logs(run_id)[-5:]}"
-            time.sleep(0.1)
+            next(waits)
 
     def finish(self, name: str, **parameters: Any) -> str:
         """Run to the end, which must be a good one."""
@@ -253,6 +262,23 @@ def pick(opener: "Locator", item: "Locator") -> None:
             opener.page.keyboard.press("Escape")
     opener.click()
     item.click()
+
+
+def submit(page: "Page") -> None:
+    """Submit the form, again where the page drew itself anew meanwhile and lost the click."""
+    from playwright.sync_api import TimeoutError as NotThereError
+
+    def clicked(patience_milliseconds: float) -> None:
+        with page.expect_response("**/create_flow_run", timeout=patience_milliseconds):
+            page.get_by_role("button", name="Submit").click()
+
+    for _ in range(2):
+        try:
+            clicked(20_000)
+            return
+        except NotThereError:
+            continue
+    clicked(60_000)
 
 
 def children(pid: int) -> list[int]:

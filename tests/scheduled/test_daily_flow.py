@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from tests.invocation import PYTHON, Hashpivot, clean_environment, eventually, last_final_day
+from tests.scheduled.serving import response_of
 from warehouse.private import open_to_others
 
 REPOSITORY = Path(__file__).parents[2]
@@ -30,8 +31,7 @@ def fetch(address: str, path: str, body: dict[str, Any]) -> Any:
     request = urllib.request.Request(
         f"{address}{path}", data=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
     )
-    with urllib.request.urlopen(request, timeout=10) as response:
-        return json.load(response)
+    return response_of(request)
 
 
 @pytest.fixture(scope="module")

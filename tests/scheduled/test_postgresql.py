@@ -67,6 +67,7 @@ def database() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.long
 def test_runs_complete_with_postgresql_as_the_database(database: str, tmp_path: Path) -> None:
     serving = Serving(tmp_path, environment={"PREFECT_API_DATABASE_CONNECTION_URL": database})
     serving.start()

@@ -24,6 +24,7 @@ from tests.invocation import COMMAND, PYTHON, clean_environment, eventually
 from tests.other_user import as_other_user
 from tests.scheduled.receivers import WEBHOOK_PATH, Received, listening
 from tests.scheduled.serving import (
+    LOCK_SECONDS,
     REBOUND,
     SCREENSHOTS,
     Serving,
@@ -31,12 +32,14 @@ from tests.scheduled.serving import (
     browser_page,
     pick,
     published_version,
+    submit,
 )
 from warehouse.private import OWN_FILES, OWN_FOLDERS, open_to_others
 
 REPOSITORY = Path(__file__).parents[2]
 SECRETS = ("loginSecretToken", "webhookSecretToken", "slackSecretToken", "desk@example.org")
 DEPLOYMENTS = ("daily", "backfill", "registry-refresh", "publish-only", "rebuild-as-of")
+LEFT = {"hashpivot-brief", "hashpivot-figures", "hashpivot-chart"}
 LATE = "[alarm] hashpivot: The publication is late"
 
 
@@ -98,7 +101,7 @@ def test_another_user_can_neither_change_a_deployment_nor_start_it_nor_read_pass
                 headers={"Content-Type": "application/json"},
             )
             try:
-                statuses.append(urllib.request.urlopen(request, timeout=20).status)
+                statuses.append(urllib.request.urlopen(request, timeout=LOCK_SECONDS).status)
             except urllib.error.HTTPError as error:
                 statuses.append(error.code)
         for file in (login, server):
@@ -228,6 +231,14 @@ def test_run_leaves_figures_a_brief_a_chart_and_a_link_and_the_first_one_alarms_
     assert b"<polyline" in base64.b64decode(picture)
     assert sum(len(json.dumps(artifact)) for artifact in left.values()) < 40_000
     assert subjects(received) == []
+    address = f"{served.address}/published/report/"
+    assert f"[report of 2026-02-10]({address})" in left["hashpivot-publication"]["data"]
+    request = urllib.request.Request(address)
+    with pytest.raises(urllib.error.HTTPError, match="401"):
+        urllib.request.urlopen(request, timeout=60)
+    request.add_header("Authorization", f"Basic {base64.b64encode(served.login.encode()).decode()}")
+    with urllib.request.urlopen(request, timeout=60) as response:
+        assert response.read() == (served.home / "published/report/index.html").read_bytes()
     for start in ("ingested source=simulated rows=", "published version="):
         eventually(lambda start=start: [line for line in served.logs(run_id) if line.startswith(start)], start)
 
@@ -300,7 +311,8 @@ def events(served: Serving) -> list[dict[str, Any]]:
 
 
 def test_second_trigger_waits_for_the_first(served: Serving) -> None:
-    first = served.click("daily", profile="demo", day="2026-02-18")
+    # Of one day: the server may start them in either order, and an earlier day would be published beside a later one.
+    first = served.click("daily", profile="demo", day="2026-02-19")
     second = served.click("daily", profile="demo", day="2026-02-19")
     other = served.click("publish-only", profile="demo", day="2026-02-19")
     for run_id in (first, second, other):
@@ -309,7 +321,7 @@ def test_second_trigger_waits_for_the_first(served: Serving) -> None:
     waited = [run_id for run_id, seen in states.items() if "AwaitingConcurrencySlot" in {s["name"] for s in seen}]
     assert len(waited) == 1
     runs = served.published(
-        "select started_at, ended_at from meta.runs where day >= '2026-02-18' and status = 'published' order by 2"
+        "select started_at, ended_at from meta.runs where day = '2026-02-19' and status = 'published' order by 2"
     )
     assert len(runs) == 3
     # The lock beneath keeps runs of different deployments apart as well: none ended while another published.
@@ -337,15 +349,13 @@ def test_person_finds_the_form_fills_it_and_sees_the_result_in_a_browser(served:
         pick(page.get_by_role("button", name="Run", exact=True), page.get_by_role("menuitem", name="Custom run"))
 
         pick(page.get_by_role("button", name="Select Profile"), page.get_by_role("option", name="demo"))
-        page.get_by_label("From", exact=True).click()
-        page.get_by_role("button", name="Go to the Previous Month").click()
+        pick(page.get_by_label("From", exact=True), page.get_by_role("button", name="Go to the Previous Month"))
         page.locator("[role=gridcell][data-day$='-15'] button").click()
         page.keyboard.press("Escape")
         page.get_by_label("Shards (Optional)").fill("3")
         page.screenshot(path=SCREENSHOTS / "2-form.png")
         before = {run["id"] for run in served.fetch("/flow_runs/filter", {})}
-        page.get_by_role("button", name="Submit").click()
-
+        submit(page)
         eventually(lambda: len(served.fetch("/flow_runs/filter", {})) > len(before), "the run that was requested")
         (run_id,) = {run["id"] for run in served.fetch("/flow_runs/filter", {})} - before
         page.goto(f"{served.address}/v2/runs/flow-run/{run_id}")
@@ -358,7 +368,7 @@ def test_person_finds_the_form_fills_it_and_sees_the_result_in_a_browser(served:
         assert run["parameters"]["parameters"]["shards"] == 3
         assert run["parameters"]["parameters"]["profile"] == "demo"
         eventually(lambda: served.artifacts(run_id)["hashpivot-progress"]["data"] == 100.0, "the end of the progress")
-        eventually(lambda: "hashpivot-brief" in served.artifacts(run_id), "the brief")
+        eventually(lambda: served.artifacts(run_id).keys() >= LEFT, "the brief, the figures and the chart")
         left = served.artifacts(run_id)
         assert left["hashpivot-progress"]["description"].startswith("4 of 4 parts")
 
@@ -399,7 +409,7 @@ def test_run_outlives_a_restart_of_the_server(served: Serving) -> None:
     run_id = backfill_at_work(served, shards=40)
     server = served.server_process()
     os.kill(server, signal.SIGKILL)
-    state = served.wait(run_id, timeout=120)
+    state = served.wait(run_id)
     assert state["type"] == "COMPLETED", served.logs(run_id)
     assert served.server_process() != server
 

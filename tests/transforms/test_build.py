@@ -22,6 +22,7 @@ from transforms.build import Built, build
 from transforms.catalog import TABLES
 from transforms.chain import subsidy_sat
 from transforms.prepare import Inputs
+from transforms.rules import FIRST_DAY as RULES_FIRST_DAY
 from transforms.tables.claim import TABLE as CLAIM
 from transforms.tables.deal_current import TABLE as DEAL_CURRENT
 from transforms.tables.filing_candidate import TABLE as FILING_CANDIDATE
@@ -471,8 +472,9 @@ def test_nothing_after_the_last_day_is_published_or_used(
     assert_same(built, build(cut))
     empty = {MINER_FLOW_DAILY.name, MINER_TRANSFER.name, DEAL_CURRENT.name, LEASE_ECONOMICS.name, FILING_CANDIDATE.name}
     assert set(built.tables[CLAIM.name]["verdict"]) == {"not measurable"}
-    empty |= {RULE_COMPARISON.name}
-    for name in TABLES.keys() - empty - {CLAIM.name}:
+    empty |= {RULE_COMPARISON.name, "megawatts_by_company", "megawatts_by_tenant"}
+    dated = {name for name, table in TABLES.items() if "day" in table.key}
+    for name in dated - empty:
         assert built.tables[name]["day"].max() == day(40), name
 
 
@@ -561,7 +563,7 @@ def test_mixed_inputs_fill_every_table(mixed_built: Built) -> None:
     filled = {name for name, frame in mixed_built.tables.items() if frame.height}
     # No export states single transactions or filings, and a few days have no state to compare.
     empty = {MINER_FLOW_DAILY.name, MINER_TRANSFER.name, FILING_CANDIDATE.name, RULE_COMPARISON.name}
-    assert filled == TABLES.keys() - empty
+    assert filled == TABLES.keys() - empty - {"capitulation_episode"}
     assert mixed_built.tables["conversion_daily"]["day"].min() == day(3)
 
 
@@ -573,15 +575,21 @@ def test_tables_name_the_source_they_rest_on(mixed_built: Built) -> None:
         # The deals are set beside what mining earned on the day.
         "conversion_daily": {"coinmetrics_export,registry", "coinmetrics_export,pool_blocks_export,registry"},
         "deal_current": {"registry"},
+        "megawatts_by_company": {"registry"},
+        "megawatts_by_tenant": {"registry"},
         "lease_economics": {"registry"},
         "security_daily": {"coinmetrics_export,registry", "coinmetrics_export,pool_blocks_export,registry"},
         "filing_candidate": set(),
         "rule_comparison": set(),
+        "capitulation_weekly": {"coinmetrics_export", "coinmetrics_export,pool_blocks_export"},
+        "capitulation_monthly": {"coinmetrics_export", "coinmetrics_export,pool_blocks_export"},
+        "capitulation_episode": set(),
         "pool_daily": {"pool_blocks_export"},
         "exchange_flow_daily": {"cryptoquant_export"},
         "exchange_flow_by_exchange_daily": {"cryptoquant_export"},
         "exchange_flow_by_pool_daily": {"cryptoquant_export"},
         "exchange_flow_total_daily": {"cryptoquant_export"},
+        "flow_by_exchange": {"cryptoquant_export"},
         "miner_flow_daily": set(),
         "miner_transfer": set(),
         # One row a statement, of the columns it is about.
@@ -592,8 +600,17 @@ def test_tables_name_the_source_they_rest_on(mixed_built: Built) -> None:
             "coinmetrics_export,pool_blocks_export,registry",
             "pool_blocks_export,registry",
         },
+        "latest": {"coinmetrics_export,registry"},
     }
     assert mixed_built.origins[Origin.FLOWS] == "cryptoquant_export"
+
+
+def test_history_that_ends_before_the_first_judged_day_compares_no_rule(
+    inputs_of: InputsOf, values_of: Builder, market: Market
+) -> None:
+    built = build(inputs_of(values=values_of(RULES_FIRST_DAY - timedelta(days=LONG), market(LONG))))
+    assert built.tables["capitulation_daily"]["capitulation_state"][-1] is not None
+    assert built.tables["rule_comparison"].is_empty()
 
 
 def test_inputs_are_left_as_they_were(mixed: Inputs) -> None:

@@ -26,7 +26,7 @@ from transforms.inputs.conversion import conversion_days
 from transforms.inputs.deals import named_deals
 from transforms.metrics.conversion import METRICS as CONVERSION
 from transforms.metrics.economics import METRICS as ECONOMICS
-from transforms.tables.deal_current import COLUMNS as DEALS
+from transforms.tables.deal_current import OTHERS, STARTER
 from warehouse.registry import load_registry
 from warehouse.registry_totals import totals
 
@@ -559,7 +559,7 @@ def test_parts_do_not_exceed_their_whole(tables: dict[str, pl.DataFrame]) -> Non
 def test_current_deals_are_one_row_each_and_add_up_to_the_daily_table(
     real: dict[str, pl.DataFrame], days: dict[date, dict[str, Any]], day: date
 ) -> None:
-    current = derive(named_deals(real, day), DEALS)
+    current = derive(named_deals(real, day), (*STARTER, *OTHERS))
     assert current["deal_id"].is_unique().all()
     assert current["miner_name"].null_count() == 0
     assert {"Cipher Digital", "TeraWulf"} <= set(current["miner_name"])

@@ -8,13 +8,16 @@ from typing import Any
 import polars as pl
 import pytest
 
+from schemas.partition import by_year
 from tests.docs.pages import blocks
-from tests.warehouse.warehouse_rows import publication
+from tests.warehouse.test_partitions import transfers, with_transfers
 from warehouse.publish import publish
 from warehouse.targets.files import FileTarget
 
 PUBLICATION_COUNT = 100
 READER_COUNT = 2
+YEAR_ROWS = 20
+"""Of the year that does not change."""
 (DOCUMENTED,) = (
     block.text for block in blocks("python") if block.page == "docs/querying.md" and ".resolve()" in block.text
 )
@@ -45,7 +48,14 @@ while not os.path.exists("stop"):
         restart_count += 1
         continue
     versions = {str(name) for rows in ("days", "pools", "deals") for name in read[rows]["version"]}
-    seen.append([read["version"].name, sorted(versions)])
+    try:
+        parts = pl.read_parquet(read["version"] / "parquet" / "transfer").height
+        with duckdb.connect(str(read["version"] / "hashpivot.duckdb"), read_only=True) as reader:
+            (rows,) = reader.execute("select count(*) from transfer").fetchone()
+    except (FileNotFoundError, duckdb.IOException):
+        restart_count += 1
+        continue
+    seen.append([read["version"].name, sorted(versions), parts, rows])
     time.sleep(0.02)
 print(json.dumps([seen, restart_count]))
 """
@@ -60,7 +70,9 @@ def documented() -> str:
 
 
 def put(folder: Path, version: str) -> None:
-    publish(publication(version, rows=5), [FileTarget(folder=folder, keep=3)])
+    """Publish two tables and one in parts, whose last year has as many rows as the number of the version says."""
+    rows = by_year(transfers({2011: YEAR_ROWS, 2012: int(version[1:]) + 1}))
+    publish(with_transfers(version, rows), [FileTarget(folder=folder, keep=3, least_carried_rows=1)])
 
 
 def test_readers_get_one_version_each_time_under_a_hundred_publications(
@@ -77,8 +89,10 @@ def test_readers_get_one_version_each_time_under_a_hundred_publications(
         out, err = reader.communicate(timeout=120)
         assert err == ""
         seen, _ = json.loads(out)
-        assert [versions for _, versions in seen] == [[folder] for folder, _ in seen]
-        folders = [folder for folder, _ in seen]
+        assert [versions for _, versions, *_ in seen] == [[folder] for folder, *_ in seen]
+        counts = [YEAR_ROWS + int(folder[1:]) + 1 for folder, *_ in seen]
+        assert [count for *_, count, _ in seen] == [count for *_, count in seen] == counts
+        folders = [folder for folder, *_ in seen]
         assert folders == sorted(folders)
         assert len(set(folders)) > PUBLICATION_COUNT / 10
 

@@ -67,7 +67,9 @@ def test_the_manifest_has_size_and_digest_of_every_file_and_who_published(publis
     folder = published / "versions" / "v1"
     found = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()} - {MANIFEST_NAME}
     assert {file["path"] for file in manifest["files"]} == found
-    assert found == {DATABASE_NAME, "parquet/price_daily.parquet", "parquet/deal.parquet"}
+    tables = {"parquet/price_daily.parquet", "parquet/deal.parquet"}
+    others = {DATABASE_NAME, "datapackage.json", "report/index.html"}
+    assert {file for file in found if not file.startswith("meta/")} == tables | others
     for file in manifest["files"]:
         content = (folder / file["path"]).read_bytes()
         assert (file["bytes"], file["sha256"]) == (len(content), hashlib.sha256(content).hexdigest())
@@ -107,6 +109,17 @@ def test_every_column_and_table_has_its_comment_and_every_column_its_row_in_meta
     ]
     columns = "select table_name, column_name from duckdb_columns() where schema_name = 'main' and not internal"
     assert query(published, f"from ({columns}) anti join meta.columns using (table_name, column_name)") == []
+
+
+def test_columns_to_begin_with_are_numbered_and_every_column_has_its_topic_and_name_in_words(published: Path) -> None:
+    put(published, "v1")
+    found = query(published, "select column_name, starter_rank, column_group, verbose_name from meta.columns limit 4")
+    assert found == [
+        ("day", 1, "warehouse rows", "Day"),
+        ("price_usd", 2, "warehouse rows", "Price (USD)"),
+        ("is_final", None, "warehouse rows", "Is final"),
+        ("version", None, "warehouse rows", "Version"),
+    ]
 
 
 def test_every_meta_table_is_described(published: Path) -> None:

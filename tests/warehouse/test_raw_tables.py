@@ -31,6 +31,7 @@ left join raw."latest_exchange_flow" as latest
     and latest."day" = incoming."day"
     and latest."exchange" = incoming."exchange"
     and latest."pool" = incoming."pool"
+    and latest."day" between $least and $most
 where latest.revision is null
     or latest."transfer_sat" is distinct from incoming."transfer_sat"
     or latest."transfer_count" is distinct from incoming."transfer_count"

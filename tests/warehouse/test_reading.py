@@ -42,7 +42,6 @@ def test_a_query_gives_column_names_and_rows_and_binds_its_values(folder: Path) 
         "truncate deal",
         "alter table deal add column x integer",
         "comment on table deal is 'mine'",
-        "begin; delete from deal; commit",
         "delete from meta.columns",
     ],
 )
@@ -62,6 +61,10 @@ def test_a_statement_that_writes_is_refused_in_one_line_and_changes_nothing(fold
         ("select 'x'::integer", "Could not convert string 'x'"),
         ("", "no statement"),
         ("-- only a remark", "no statement"),
+        ("select 1; select 2", "found 2 statements, expected one"),
+        ("begin; delete from deal; commit", "found 3 statements, expected one"),
+        ("select * from deall", 'does not exist! Did you mean "deal"?; see `hashpivot show`'),
+        ("select powr_mw from deal", 'Candidate bindings: "power_mw"'),
     ],
 )
 def test_a_wrong_statement_is_rejected_in_one_line_with_the_reason(folder: Path, sql: str, reason: str) -> None:

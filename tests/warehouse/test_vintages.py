@@ -35,6 +35,7 @@ from tests.warehouse.warehouse_rows import (
     values,
 )
 from warehouse import vintages
+from warehouse.folds import transfers_between
 from warehouse.vintages import Appended
 from warehouse.working import open_working
 
@@ -177,6 +178,21 @@ def test_two_sources_never_mix(working: Path) -> None:
     assert query(working, "select count(*), max(revision) from raw.exchange_flow") == [(2, 0)]
 
 
+def test_blocks_that_nobody_revised_come_in_the_order_of_their_heights(working: Path) -> None:
+    """So many that two threads read them, which a join hands on as they come."""
+    few = blocks(block(0))
+    many = pl.concat([few.rows] * 300_000).with_columns(pl.int_range(pl.len()).alias("height"))
+    keep(working, replace(few, rows=many))
+    with open_working(working) as connection:
+        _, latest = vintages.latest(connection, ObservedTable.BLOCK, [ONE])
+    assert_frame_equal(latest, many)
+    keep(working, blocks(block(7, fees_sat=5)))
+    with open_working(working) as connection:
+        _, latest = vintages.latest(connection, ObservedTable.BLOCK, [ONE])
+    assert latest.height == many.height
+    assert latest.filter(fees_sat=5)["height"].to_list() == [7]
+
+
 def test_the_first_source_in_the_order_that_has_anything_gives_all_blocks_and_flows(working: Path) -> None:
     keep(working, blocks(block(2), block(1)), blocks(block(1), block(3, pool="b"), source=OTHER))
     keep(working, blocks(block(1, pool="c"), source=OTHER), flows(flow(transfer_sat=9), source=OTHER))
@@ -317,7 +333,8 @@ def test_a_kill_loses_no_more_than_the_batch_in_hand(working: Path, start: Any) 
         assert query(working, without_rows) == []
 
 
-SERIES_NAMES = st.sampled_from(sorted(s.name for s in SERIES.values())[:3])
+SERIES_NAMES = st.sampled_from(sorted(s.name for s in SERIES.values() if s.le is None or s.le >= 3)[:3])
+"""Series that may have the values of `FEW`."""
 NEAR_DAYS = st.integers(0, 3).map(lambda i: DAY + timedelta(days=i))
 FEW = st.integers(1, 3)
 SOURCES = st.sampled_from([ONE, OTHER])
@@ -370,7 +387,8 @@ def test_a_transfer_counts_while_its_block_and_its_labels_are_the_latest(working
 
     def current() -> list[str]:
         with open_working(working) as connection:
-            return vintages.latest_transfers(connection, [OTHER, ONE])[1]["txid"].to_list()
+            source = vintages.first_with_rows(connection, ObservedTable.MINER_BLOCK_FLOW, [OTHER, ONE]) or ONE
+            return transfers_between(connection, source, 0, 1)["txid"].to_list()
 
     keep(working, both)
     assert current() == []

@@ -150,6 +150,7 @@ FACTS = (
         name="price_daily",
         description="One row a day: the miner's price.",
         key=("day",),
+        starter_count=2,
         metrics=(
             _column("day", Unit.DAY),
             _column("price_usd", Unit.USD, "NULL on every seventh day."),
@@ -202,4 +203,5 @@ def publication(version: str, *, rows: int = 30, noise: int | None = None) -> Pu
             ),
         },
         about={"profile": "demo", "simulated": True},
+        pages={"index.html": f"<!DOCTYPE html><title>{version}</title>".encode()},
     )

@@ -18,17 +18,20 @@ x outputs to
 - A script is a hub, and no miner for good, at about 1,000 counterparties: who it pays and who pays it, once it is in
   the layer. Only counterparties whose CRC-32 is a multiple of 16 are remembered, so that the state stays small whatever
   the script does; the limit is therefore counterparties at 1,000 give or take 13 % (one standard deviation).
+- Labels only take scripts out of the 1-hop layer, or make them enter it later. A script that they keep out is latent:
+  with other labels it would be in the layer, so that the transactions it takes part in are kept for attribution with
+  those. It stops being latent with the layer's memory, or once it has met as many counterparties as a hub since the
+  newest payment from any 0-hop script: under whatever labels it was in the layer by then, and would be a hub.
 - A transfer names the pool that put in the most satoshi, the first of equals: the pool that paid the script last.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, Literal, NamedTuple
+from collections.abc import Iterable, KeysView, Mapping, Sequence
+from typing import Final, Literal, NamedTuple, Protocol
 from zlib import crc32
 
 from schemas.errors import BadInputError
 from schemas.miner_set import Credit, MinerSet
-from schemas.node_block import Input, NodeBlock, Transaction, satoshi
-from transforms.attribution.pool_names import PoolNames
+from schemas.node_block import BlockScripts, Input, NodeBlock, Transaction, satoshi
 
 ONE_HOP_MEMORY_BLOCKS: Final = 105_120
 """Two years of blocks, the span after which a script counts as inactive; it bounds the layer."""
@@ -42,6 +45,26 @@ CO_SPEND_PARTS: Final = 20
 OP_RETURN: Final = "6a"
 
 Quality = Literal["A", "B", "C"]
+
+
+class NamesPools(Protocol):
+    """Names the pool that made a block."""
+
+    def pool(self, coinbase: Transaction) -> str:
+        """Its name, by the coinbase transaction."""
+        ...
+
+
+class Keeper(Protocol):
+    """Keeps what of a block could count under any labels."""
+
+    def start_block(self, block: NodeBlock, pool: str) -> None:
+        """Begin with the coinbase of `block`, which `pool` made."""
+        ...
+
+    def add(self, tx: Transaction, scripts: Sequence[str], paid: Sequence[str], miners: MinerSet) -> None:
+        """Keep `tx`, which spends `scripts` and pays `paid`, some of them watched in `miners`, the state before it."""
+        ...
 
 
 class Transfer(NamedTuple):
@@ -114,32 +137,47 @@ def record_coinbase(miners: MinerSet, height: int, txid: str, scripts: Iterable[
         miners.zero_hop.pay(script, height, pool)
 
 
-def attribute(block: NodeBlock, miners: MinerSet, exchanges: Mapping[str, str], pools: PoolNames) -> BlockFlows:
+def attribute(
+    block: NodeBlock,
+    miners: MinerSet,
+    exchanges: Mapping[str, str],
+    pools: NamesPools,
+    keeper: Keeper | None = None,
+) -> BlockFlows:
     """The flows of `block`; `miners`, the state after the block before it, becomes the state after it.
 
-    `exchanges`: script in hexadecimal to exchange, as labelled on the day of the block. Raises `BadInputError` for a
+    `exchanges`: script in hexadecimal to exchange, as labelled on the day of the block. `keeper` gets every
+    transaction that could count under other labels. Raises `BadInputError` for a
     block that is not the next one or that comes without prevouts, before anything changes; after a `ValueError` for an
     invalid amount, `miners` must be loaded anew.
     """
     _check_follows(block, miners)
-    coinbase, others = block.tx[0], block.tx[1:]
-    spent = _spent_scripts(block, others)
+    coinbase = block.tx[0]
+    spent, inputs_counts, paid_by_all, outputs_counts = block.scripts or _scripts(block)
     pool = pools.pool(coinbase)
-    record_coinbase(miners, block.height, coinbase.txid, paid_scripts(coinbase), pool)
-    miners.watched.update(output.script.hex for output in coinbase.vout)
+    scripts_paid = paid_scripts(coinbase)
+    record_coinbase(miners, block.height, coinbase.txid, scripts_paid, pool)
+    miners.watched.update(scripts_paid)
     flows = _Flows(block, miners, exchanges)
     flows.add_coinbase(coinbase)
+    if keeper is not None:
+        keeper.start_block(block, pool)
 
     zero_hop, one_hop = miners.zero_hop.index.keys(), miners.one_hop.credits.keys()
+    latent = miners.one_hop.latent.keys()
     is_foreign = miners.watched.isdisjoint
-    end = 0
-    for tx in others:
-        start, end = end, end + len(tx.vin)
-        scripts, paid = spent[start:end], [output.script.hex for output in tx.vout]
-        # Most transactions touch no miner: one call checks them all, and amounts stay undecoded.
+    spent_end = paid_end = 0
+    for number, (inputs_count, outputs_count) in enumerate(zip(inputs_counts, outputs_counts, strict=True), start=1):
+        spent_start, spent_end = spent_end, spent_end + inputs_count
+        paid_start, paid_end = paid_end, paid_end + outputs_count
+        scripts, paid = spent[spent_start:spent_end], paid_by_all[paid_start:paid_end]
+        # Most transactions touch no miner: one call checks them all, and the rest of them stays undecoded.
         spends, pays = not is_foreign(scripts), not is_foreign(paid)
         if not (spends or pays):
             continue
+        tx = block.tx[number]
+        if keeper is not None:
+            keeper.add(tx, scripts, paid, miners)
         from_zero = spends and not zero_hop.isdisjoint(scripts)
         from_one = spends and not one_hop.isdisjoint(scripts)
         if from_zero or from_one:
@@ -148,6 +186,8 @@ def attribute(block: NodeBlock, miners: MinerSet, exchanges: Mapping[str, str], 
             flows.add_receipt(tx, paid)
         if from_one or not one_hop.isdisjoint(paid):
             _record_counterparties(miners, scripts, paid)
+        if latent and not (latent.isdisjoint(scripts) and latent.isdisjoint(paid)):
+            _record_latent_counterparties(miners, scripts, paid)
         if from_zero:
             flows.credit_payees(scripts, paid)
     miners.height, miners.block_hash = block.height, block.hash
@@ -169,10 +209,12 @@ def _check_follows(block: NodeBlock, miners: MinerSet) -> None:
         )
 
 
-def _spent_scripts(block: NodeBlock, txs: Sequence[Transaction]) -> list[str]:
-    """The scripts that all inputs of `txs` spend, one after another: one list is cheaper than thousands."""
-    scripts = [spend.prevout.script.hex for tx in txs for spend in tx.vin if spend.prevout is not None]
-    if len(scripts) != sum([len(tx.vin) for tx in txs]):
+def _scripts(block: NodeBlock) -> BlockScripts:
+    """The scripts of all transactions but the coinbase: one list is cheaper than thousands."""
+    txs = block.tx[1:]
+    spent = [spend.prevout.script.hex for tx in txs for spend in tx.vin if spend.prevout is not None]
+    inputs_counts = [len(tx.vin) for tx in txs]
+    if len(spent) != sum(inputs_counts):
         bare = next(tx for tx in txs if any(spend.prevout is None for spend in tx.vin))
         raise BadInputError(
             f"block {block.height}, transaction {bare.txid}",
@@ -180,7 +222,8 @@ def _spent_scripts(block: NodeBlock, txs: Sequence[Transaction]) -> list[str]:
             "every input with its prevout",
             "use a node that has undo data of this block (not pruned) at verbosity 3",
         )
-    return scripts
+    paid = [output.script.hex for tx in txs for output in tx.vout]
+    return BlockScripts(spent, inputs_counts, paid, [len(tx.vout) for tx in txs])
 
 
 class _Flows:
@@ -195,6 +238,8 @@ class _Flows:
         "_height",
         "_hubs",
         "_inflow",
+        "_latent",
+        "_latent_partners",
         "_oldest",
         "_one_hop_outflow",
         "_outflows",
@@ -208,6 +253,7 @@ class _Flows:
         self._block, self._height = block, block.height
         self._zero, self._exchanges = miners.zero_hop, exchanges
         self._credits, self._hubs = miners.one_hop.credits, miners.one_hop.hubs
+        self._latent, self._latent_partners = miners.one_hop.latent, miners.one_hop.latent_partners
         self._watched = miners.watched
         self._oldest = block.height - ONE_HOP_MEMORY_BLOCKS
         self._outflows: list[int] = []
@@ -276,15 +322,21 @@ class _Flows:
             self._transfer(tx.txid, exchange, _largest(by_pool[1]), 1, amounts, one_hop, 0, total)
 
     def credit_payees(self, scripts: Sequence[str], paid: Sequence[str]) -> None:
-        """Put into the 1-hop layer whom a transaction with a 0-hop input pays."""
-        if not any(self._is_zero_hop(script) for script in scripts):
-            return
+        """Put into the 1-hop layer whom a transaction with a 0-hop input pays, or note whom labels keep out of it."""
+        credits = any(self._is_zero_hop(script) for script in scripts)
         credit = Credit(self._height, self._sender)
-        zero_hop, exchanges, hubs = self._zero.index, self._exchanges, self._hubs
+        zero_hop, exchanges, hubs, latent = self._zero.index, self._exchanges, self._hubs, self._latent
         for script in paid:
-            if not (script in zero_hop or script in exchanges or script in hubs or script.startswith(OP_RETURN)):
+            if script in zero_hop or script.startswith(OP_RETURN):
+                continue
+            if script in latent:
+                self._latent_partners.pop(script, None)
+            if credits and script not in exchanges and script not in hubs:
                 self._credits[script] = credit
-                self._watched.add(script)
+                latent.pop(script, None)
+            else:
+                latent[script] = self._height
+            self._watched.add(script)
 
     def result(self, pool: str) -> BlockFlows:
         """The sums as a row."""
@@ -354,20 +406,38 @@ def _largest(sat_by_pool: Mapping[str, int]) -> str:
 def _record_counterparties(miners: MinerSet, scripts: Sequence[str], paid: Sequence[str]) -> None:
     """Record sampled counterparties of the 1-hop scripts of a transaction, and remove those that have too many."""
     layer = miners.one_hop
+    for script in _busy(layer.credits.keys(), layer.partners, scripts, paid):
+        layer.hubs.add(script)
+        layer.latent.setdefault(script, layer.credits[script].height)
+        _forget(miners, script)
+
+
+def _record_latent_counterparties(miners: MinerSet, scripts: Sequence[str], paid: Sequence[str]) -> None:
+    """The same for latent scripts."""
+    layer = miners.one_hop
+    for script in _busy(layer.latent.keys(), layer.latent_partners, scripts, paid):
+        _forget_latent(miners, script)
+
+
+def _busy(
+    known: KeysView[str], partners: dict[str, set[int]], scripts: Sequence[str], paid: Sequence[str]
+) -> list[str]:
+    """Record sampled counterparties of the `known` scripts of a transaction; returns those that have too many."""
+    busy = []
     for own, others in ((scripts, paid), (paid, scripts)):
-        mine = layer.credits.keys() & own
+        mine = known & own
         if not mine:
             continue
         sampled = {crc for crc in map(crc32, map(str.encode, others)) if not crc % COUNTERPARTY_SAMPLE}
         if not sampled:
             continue
         for script in mine:
-            counterparties = layer.partners.setdefault(script, set())
+            counterparties = partners.setdefault(script, set())
             counterparties |= sampled
             counterparties.discard(crc32(script.encode()))
             if len(counterparties) >= HUB_SAMPLED_COUNTERPARTIES:
-                layer.hubs.add(script)
-                _forget(miners, script)
+                busy.append(script)
+    return list(dict.fromkeys(busy))
 
 
 def _forget_inactive(miners: MinerSet, height: int) -> None:
@@ -377,11 +447,24 @@ def _forget_inactive(miners: MinerSet, height: int) -> None:
     gone = [script for script, credit in layer.credits.items() if credit.height <= oldest or script in zero_hop]
     for script in gone:
         _forget(miners, script)
+    for script in [script for script, newest in layer.latent.items() if newest <= oldest or script in zero_hop]:
+        _forget_latent(miners, script)
 
 
 def _forget(miners: MinerSet, script: str) -> None:
     """Take `script` out of the 1-hop layer, in place: a copy of a large layer would double the memory for a moment."""
     del miners.one_hop.credits[script]
     miners.one_hop.partners.pop(script, None)
-    if script not in miners.zero_hop.index:
+    _unwatch(miners, script)
+
+
+def _forget_latent(miners: MinerSet, script: str) -> None:
+    del miners.one_hop.latent[script]
+    miners.one_hop.latent_partners.pop(script, None)
+    _unwatch(miners, script)
+
+
+def _unwatch(miners: MinerSet, script: str) -> None:
+    layer = miners.one_hop
+    if not (script in miners.zero_hop.index or script in layer.credits or script in layer.latent):
         miners.watched.discard(script)

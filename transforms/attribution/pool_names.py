@@ -33,6 +33,10 @@ class PoolNames:
                 self._by_script.setdefault(script, pool)
             self._tags += [(tag.casefold(), pool) for tag in entry.tags if tag]
 
+    def payees(self) -> Iterable[tuple[str, str]]:
+        """Scripts that pools are paid to, each with the slug of its pool."""
+        return self._by_script.items()
+
     def pool(self, coinbase: Transaction) -> str:
         """The slug of the pool that made the block of this `coinbase` transaction, 'unknown' if neither matches."""
         return self.named(coinbase.vin[0].coinbase or "", (output.script.hex for output in coinbase.vout))

@@ -39,7 +39,8 @@ def transfer_days(transfers: pl.DataFrame, days: pl.DataFrame, by: Sequence[str]
     Shape: one row a day and name on each axis of `by` with a transfer, sorted by them: `day`, `by`; of the 0-hop layer
     `transfer_sat`, `transfer_count` (transactions), `mean_sat` (NULL without a transaction), `top10_sat` (the ten
     largest transactions), `fresh_sat` (directly from coinbase outputs, NULL where a block does not state it);
-    `one_hop_sat` on top of it; `label_set`. A transaction that pays two exchanges counts once in their sum.
+    `one_hop_sat` on top of it; `label_set`, that of the lowest block. A transaction that pays two exchanges counts once
+    in their sum.
     """
     dated = transfers.join(days.select("height", "day"), on="height", how="left", validate="m:1", maintain_order="left")
     keys = ["day", *by]
@@ -49,6 +50,7 @@ def transfer_days(transfers: pl.DataFrame, days: pl.DataFrame, by: Sequence[str]
         pl.col("transfer_sat").filter(~_ZERO_HOP).sum().alias("one_hop_sat"),
         _ZERO_HOP.any().alias("is_zero_hop"),
         pl.col("label_set").first(),
+        pl.col("height").first(),
     )
     sat, is_counted = pl.col("transfer_sat"), pl.col("is_zero_hop")
     sums = by_transaction.group_by(keys).agg(
@@ -58,7 +60,7 @@ def transfer_days(transfers: pl.DataFrame, days: pl.DataFrame, by: Sequence[str]
         sat.top_k(LARGEST_COUNT).sum().alias("top10_sat"),
         _sum_if_all_known("fresh_sat"),
         pl.col("one_hop_sat").sum(),
-        pl.col("label_set").first(),
+        pl.col("label_set").get(pl.col("height").arg_min()),
     )
     return sums.sort(keys)
 
@@ -74,11 +76,18 @@ def miner_flow_days(block_flows: pl.DataFrame, transfers: pl.DataFrame, days: pl
     `unlabelled_ratio` (share of the outflow to scripts without a label; both NULL without outflow),
     `outflow_top10_sat`, `inflow_sat`, `fee_sat`, `one_hop_outflow_sat`, `coinbase_direct_to_exchange_sat`,
     `to_exchange_sat`, `to_exchange_tx_count`, `to_exchange_fresh_sat` (NULL where a block does not state it),
-    `one_hop_to_exchange_sat`, `label_set`. A day without a transfer has a true 0.
+    `one_hop_to_exchange_sat`, `transfer_row_count`, `label_set`, that of the first row. A day without a transfer has a
+    true 0.
     """
     day_of = days.select("height", "day")
     sums = ["outflow_sat", "outflow_tx_count", "inflow_sat", "fee_sat", "one_hop_outflow_sat"]
     dated = block_flows.join(day_of, on="height", how="left", validate="1:1", maintain_order="left")
+    largest = (
+        dated.select("day", pl.col("largest_outflows_sat").alias("outflow_top10_sat"))
+        .explode("outflow_top10_sat", empty_as_null=False)
+        .group_by("day")
+        .agg(pl.col("outflow_top10_sat").top_k(LARGEST_COUNT).sum())
+    )
     sent = (
         transfers.join(day_of, on="height", how="left", validate="m:1")
         .group_by("day")
@@ -87,6 +96,7 @@ def miner_flow_days(block_flows: pl.DataFrame, transfers: pl.DataFrame, days: pl
             pl.col("txid").filter(_ZERO_HOP).n_unique().cast(pl.Int64).alias("to_exchange_tx_count"),
             _sum_if_all_known("fresh_sat").fill_null(UNKNOWN_SUM).alias("to_exchange_fresh_sat"),
             pl.col("transfer_sat").filter(~_ZERO_HOP).sum().alias("one_hop_to_exchange_sat"),
+            pl.len().cast(pl.Int64).alias("transfer_row_count"),
         )
     )
     has_outflow = pl.when(pl.col("outflow_sat") > 0)
@@ -95,17 +105,18 @@ def miner_flow_days(block_flows: pl.DataFrame, transfers: pl.DataFrame, days: pl
         .agg(
             pl.col(sums).sum(),
             pl.col("coinbase_direct_to_exchange_sat").sum(),
-            pl.col("largest_outflows_sat")
-            .explode(empty_as_null=False)
-            .top_k(LARGEST_COUNT)
-            .sum()
-            .alias("outflow_top10_sat"),
             pl.col("label_set").first(),
         )
+        .join(largest, on="day", how="left", validate="1:1")
+        .with_columns(pl.col("outflow_top10_sat").fill_null(0))
         .join(sent, on="day", how="left", validate="1:1")
         .with_columns(
             pl.col(
-                "to_exchange_sat", "to_exchange_tx_count", "to_exchange_fresh_sat", "one_hop_to_exchange_sat"
+                "to_exchange_sat",
+                "to_exchange_tx_count",
+                "to_exchange_fresh_sat",
+                "one_hop_to_exchange_sat",
+                "transfer_row_count",
             ).fill_null(0)
         )
         .with_columns(pl.col("to_exchange_fresh_sat").replace(UNKNOWN_SUM, None))
@@ -124,6 +135,7 @@ def miner_flow_days(block_flows: pl.DataFrame, transfers: pl.DataFrame, days: pl
             "to_exchange_tx_count",
             "to_exchange_fresh_sat",
             "one_hop_to_exchange_sat",
+            "transfer_row_count",
             "label_set",
         )
         .sort("day")

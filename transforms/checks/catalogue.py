@@ -3,7 +3,16 @@
 from typing import Final
 
 from schemas.check import CheckFacts
-from transforms.checks import difficulty, holes, identities, last_publication, own_scale, recent_sources
+from transforms.checks import (
+    difficulty,
+    holes,
+    identities,
+    label_sets,
+    last_publication,
+    other_chains,
+    own_scale,
+    recent_sources,
+)
 from transforms.checks.freshness import IN_TIME
 
 OF_TABLES: Final = (
@@ -209,6 +218,8 @@ CATALOGUE: Final = (
     *holes.CATALOGUE,
     *recent_sources.CATALOGUE,
     *last_publication.CATALOGUE,
+    *other_chains.CATALOGUE,
+    *label_sets.CATALOGUE,
     *BETWEEN_SOURCES,
     *OF_TABLES,
 )

@@ -1,7 +1,7 @@
 """What is missing amid what is known: series that nobody states, days inside a series, names of pools."""
 
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Final
 
 import polars as pl
@@ -67,7 +67,7 @@ def check_computed(computed: Mapping[str, str], chosen: Mapping[str, str]) -> It
 def check_gaps(days: pl.DataFrame) -> Iterator[Check]:
     """Name the gaps of every series of the resolved `days`, one column a series, with their days."""
     named, count = [], 0
-    for name in SERIES:
+    for name in _with_gaps(days):
         known = days.select("day", name).drop_nulls().select("day", before=pl.col("day").shift())
         missing = pl.col("day") - pl.col("before") - timedelta(1)
         is_normal = pl.col("before") >= NORMAL_TIMES
@@ -88,6 +88,16 @@ def check_gaps(days: pl.DataFrame) -> Iterator[Check]:
         expected="a value on each day between the first and the last",
         detail="; ".join(named) or "0 gaps",
     )
+
+
+def _with_gaps(days: pl.DataFrame) -> list[str]:
+    """Series that lack a day between the first and the last that they state."""
+    known = {name: pl.col("day").filter(pl.col(name).is_not_null()) for name in SERIES}
+    lengths = days.select(
+        ((day.max() - day.min()).dt.total_days() + 1 != day.len()).fill_null(value=False).alias(name)
+        for name, day in known.items()
+    )
+    return [name for name, has_gaps in lengths.row(0, named=True).items() if has_gaps]
 
 
 def check_missing_blocks(blocks: pl.DataFrame) -> Iterator[Check]:
@@ -118,10 +128,11 @@ def check_pools_named(blocks: pl.DataFrame) -> Iterator[Check]:
     since = pl.col("day") > pl.col("day").max() - pl.duration(days=RECENT_DAYS)
     recent = blocks.filter(since).select(pl.lit("last 30 days").alias("span"), unknown.mean().alias("share"))
     years = (
-        blocks.filter(pl.col("day").dt.year() >= NAMED_SINCE)
-        .group_by(pl.col("day").dt.year().cast(pl.String).alias("span"))
+        blocks.filter(pl.col("day") >= date(NAMED_SINCE, 1, 1))
+        .group_by(pl.col("day").dt.year().alias("year"))
         .agg(unknown.mean().alias("share"))
-        .sort("span")
+        .sort("year")
+        .select(pl.col("year").cast(pl.String).alias("span"), "share")
     )
     broken = pl.concat([recent, years]).filter(pl.col("share") > MOST_UNKNOWN)
     share = float(recent["share"][0] or 0)

@@ -72,21 +72,21 @@ def conversion_days(registry: Registry, first: date, last: date) -> pl.DataFrame
 
 def _rows(registry: Registry) -> dict[str, pl.DataFrame]:
     """The rows that metrics sum up, by the name those give them."""
-    deals = _deal_spans(registry["conversion_deal"])
+    deals = deal_spans(registry["conversion_deal"])
     supports = _support_spans(registry["credit_support"], registry["conversion_deal"])
     return {
         "conversion_deal": deals,
         "tenant": _tenant_shares(deals),
         "credit_support": supports,
         "guarantor": _guarantor_shares(supports),
-        "deal_delivery": _delivery_spans(registry["deal_delivery"], registry["conversion_deal"]),
+        "deal_delivery": delivery_spans(registry["deal_delivery"], registry["conversion_deal"]),
         "stopped_site": _stopped_spans(deals),
         "capex_guidance": _guidance_spans(registry["capex_guidance"]),
         "capex_quarter": _spending_spans(registry["capex_quarter"]),
     }
 
 
-def _deal_spans(deals: pl.DataFrame) -> pl.DataFrame:
+def deal_spans(deals: pl.DataFrame) -> pl.DataFrame:
     """The versions with the span of days each stands: `from_day`, included, to `until_day`, excluded or NULL."""
     return (
         deals.drop_nulls("known_at")
@@ -131,7 +131,7 @@ def _with_version(rows: pl.DataFrame, deals: pl.DataFrame, taken: Mapping[str, s
     )
 
 
-def _delivery_spans(deliveries: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
+def delivery_spans(deliveries: pl.DataFrame, deals: pl.DataFrame) -> pl.DataFrame:
     """The steps of delivery with the deal they belong to; power stays on until the deal ends."""
     taken = {name: name for name in ("gross_mw", "site_history", "mining_stopped_on")} | {"deal_mw": "critical_it_mw"}
     return (

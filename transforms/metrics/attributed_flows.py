@@ -7,7 +7,10 @@ from schemas.units import SAT_PER_BTC, Aggregation, Unit
 from transforms.metrics.miner_flows import LABELS_ERROR, LOWER_BOUND
 from transforms.windows import ratio
 
-FOUND = "Follows from the chain and the rules of attribution. "
+FOUND = (
+    "Follows from the chain and the rules of attribution; of a block lake a lower bound, by the share of coinbases in "
+    "`coinbase_to_known_pct`. "
+)
 NO_OUTFLOW = "NULL when nothing left."
 FRESH_RULE = "NULL when a block does not state what its transactions spend of coinbase outputs."
 

@@ -19,6 +19,7 @@ def as_in_registry(name: str) -> Metric:
     unit = next(unit for unit in Unit if unit.label == (column.metadata or {})["unit"])
     return Metric(
         name=name,
+        group="deals",
         rows=None,
         unit=unit,
         expr=pl.col(name),

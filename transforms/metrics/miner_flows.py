@@ -12,7 +12,10 @@ LEAST_SPREAD = 1e-9
 """Standard deviations below this are rounding, not variation."""
 
 LABELS_ERROR = "Depends on who is labelled a miner: two vendors differ by 100 %, and history moves when labels do. "
-LOWER_BOUND = "Unlabelled exchange addresses are missing."
+LOWER_BOUND = (
+    "Unlabelled exchange addresses are missing. Of a block lake a lower bound of the miners too: see "
+    "`coinbase_to_known_pct`."
+)
 
 
 @metric(

@@ -3,7 +3,7 @@
 import polars as pl
 
 from schemas.metric import Example, metric
-from schemas.units import SAT_PER_BTC, Aggregation, Unit
+from schemas.units import PERCENT, SAT_PER_BTC, Aggregation, Unit
 from transforms.metrics.miner_flows import LABELS_ERROR
 
 EXCHANGES_ERROR = "Depends on which addresses are labelled an exchange's; history moves when labels do. "
@@ -113,10 +113,27 @@ def exchange_reserve_btc() -> pl.Expr:
     return pl.col("exchange_reserve_sat") / SAT_PER_BTC
 
 
+@metric(
+    unit=Unit.PERCENT,
+    error="Exact for the scripts that are known; how much the flows of the day miss is less than the rest.",
+    null_rule="NULL when the miner flow source does not begin with a part of the chain only, or the day is not whole.",
+    ge=0,
+    le=100,
+    examples=[Example(given={"coinbase_to_known_ratio": 0.975}, gives=97.5)],
+)
+def coinbase_to_known_pct() -> pl.Expr:
+    """Share of what coinbases of the day pay that goes to scripts known before: paid by an earlier coinbase, or listed.
+
+    Where a source knows miners from some days and a list of pools only, this says how far to believe its flows.
+    """
+    return PERCENT * pl.col("coinbase_to_known_ratio")
+
+
 METRICS = (
     miner_outflow_mean_btc,
     miner_outflow_top10_btc,
     exchange_to_miner_btc,
+    coinbase_to_known_pct,
     exchange_inflow_btc,
     exchange_inflow_mean_btc,
     exchange_inflow_top10_btc,

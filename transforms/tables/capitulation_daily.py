@@ -8,7 +8,7 @@ import polars as pl
 
 from schemas.check import Check, Severity
 from schemas.series import Group
-from schemas.table import Lineage, Origin, Table, Tables
+from schemas.table import Lineage, Origin, Table, Tables, starting_with
 from transforms.capitulation import (
     CAPITULATION,
     DEEP_CAPITULATION,
@@ -27,6 +27,7 @@ from transforms.checks.difficulty import check_difficulty_by_count, check_diffic
 from transforms.checks.holes import check_computed, check_gaps, check_missing_blocks, check_pools_named
 from transforms.checks.identities import check_fees, check_identities
 from transforms.checks.last_publication import check_last_publication
+from transforms.checks.other_chains import on_test_chain
 from transforms.checks.own_scale import check_own_scale
 from transforms.checks.recent_sources import check_recent_sources
 from transforms.checks.reported import check_reported, check_reported_hashrate
@@ -91,7 +92,8 @@ def frame(given: Prepared, _: Tables) -> pl.DataFrame:
     reference = given.inputs.reference
     costs = known_inputs(given.days, reference["fleet_efficiency"], reference["power_price"])
     chosen = given.resolved.chosen
-    labelled = given.flow_days if chosen.get("miner_to_exchange_sat") == given.inputs.transfer_source else None
+    is_attributed = chosen.get("miner_to_exchange_sat") == given.inputs.transfer_source
+    labelled = given.inputs.flow_days.sums if is_attributed else None
     regimes = regime_days(given.days, reference["flow_regime"], chosen, labelled)
     days = given.days.join(costs, on="day", how="left", validate="1:1", maintain_order="left").join(
         regimes, on="day", how="left", validate="1:1", maintain_order="left"
@@ -101,6 +103,11 @@ def frame(given: Prepared, _: Tables) -> pl.DataFrame:
 
 def checks(given: Prepared, tables: Tables) -> Iterator[Check]:
     """Checks of the days themselves, of what vendors report of them, and of the sources they were chosen from."""
+    of_any_chain = _checks(given, tables)
+    return on_test_chain(of_any_chain) if given.inputs.is_test_chain else of_any_chain
+
+
+def _checks(given: Prepared, tables: Tables) -> Iterator[Check]:
     days, resolved = tables[TABLE.name], given.resolved
     yield from check_days(days)
     yield from check_reported_hashrate(resolved.days, days)
@@ -204,27 +211,49 @@ def check_days(days: pl.DataFrame) -> Iterator[Check]:
     )
 
 
+STARTER: Final = (
+    day.day,
+    regime.capitulation_state,
+    regime.capitulation_state_reason,
+    score.capitulation_score,
+    score.score_income_level,
+    score.score_income_per_hash,
+    score.score_hashrate,
+    supply.price_usd,
+    puell.puell_issuance_ratio,
+    sustainability.revenue_change_30d_exhalving_pct,
+    hashrate.hash_ribbon_state,
+    hashprice.hashprice_usd_per_phs_day,
+    cost.cost_coverage_ratio,
+    flow_regimes.miner_to_exchange_30d_btc,
+    day.is_final,
+)
+
 TABLE: Final = Table(
     name="capitulation_daily",
     description="How hard Bitcoin's miners are being squeezed: one row a UTC day.",
     key=("day",),
-    metrics=(
-        day.day,
-        *supply.METRICS,
-        *hashrate.METRICS,
-        *hashprice.METRICS,
-        *puell.METRICS,
-        *sustainability.METRICS,
-        *miner_flows.METRICS,
-        *flow_regimes.METRICS,
-        *flow_bursts.METRICS,
-        *stated_flows.METRICS,
-        *cost.METRICS,
-        *income.METRICS,
-        *score.METRICS,
-        *regime.METRICS,
-        day.is_final,
-        day.sources,
+    starter_count=len(STARTER),
+    metrics=starting_with(
+        STARTER,
+        (
+            day.day,
+            *supply.METRICS,
+            *hashrate.METRICS,
+            *hashprice.METRICS,
+            *puell.METRICS,
+            *sustainability.METRICS,
+            *miner_flows.METRICS,
+            *flow_regimes.METRICS,
+            *flow_bursts.METRICS,
+            *stated_flows.METRICS,
+            *cost.METRICS,
+            *income.METRICS,
+            *score.METRICS,
+            *regime.METRICS,
+            day.is_final,
+            day.sources,
+        ),
     ),
     main=("price_usd", "block_count", "issuance_btc", "fees_btc", "difficulty"),
     truths={

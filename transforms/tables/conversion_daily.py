@@ -6,7 +6,7 @@ from typing import Final
 import polars as pl
 
 from schemas.suppliers import REGISTRY
-from schemas.table import Lineage, Origin, Table, Tables
+from schemas.table import Lineage, Origin, Table, Tables, starting_with
 from transforms.calendar import is_final
 from transforms.inputs.conversion import FROM_MARKET, conversion_days
 from transforms.inputs.cost import known_inputs
@@ -36,11 +36,30 @@ def frame(given: Prepared, tables: Tables) -> pl.DataFrame:
     )
 
 
+STARTER: Final = (
+    day.day,
+    conversion.deal_count,
+    conversion.contracted_critical_it_mw,
+    conversion.leased_critical_it_mw,
+    conversion.energised_critical_it_mw,
+    conversion.contracted_value_usd,
+    conversion.backstop_usd,
+    conversion.google_backstop_usd,
+    economics.lease_usd_per_mw_year,
+    economics.mining_usd_per_mw_year,
+    economics.lease_to_mining_ratio,
+    conversion.displaced_hashrate_low_ehs,
+    conversion.displaced_hashrate_high_ehs,
+    conversion.capex_guidance_usd,
+    day.is_final,
+)
+
 TABLE: Final = Table(
     name="conversion_daily",
     description="How much of the miners' power is promised to AI, point in time by announcement: one row a UTC day.",
     key=("day",),
-    metrics=(day.day, *conversion.METRICS, *economics.METRICS, day.is_final, day.sources),
+    starter_count=len(STARTER),
+    metrics=starting_with(STARTER, (day.day, *conversion.METRICS, *economics.METRICS, day.is_final, day.sources)),
     main=("contracted_critical_it_mw", "lease_usd_per_mw_year", "mining_usd_per_mw_year"),
     truths={
         "what is unverified only adds": (

@@ -18,27 +18,29 @@ def frame(given: Prepared, tables: Tables) -> pl.DataFrame:
     return named.with_columns(pl.lit(REGISTRY.name).alias("sources"))
 
 
-COLUMNS: Final = (
+STARTER: Final = (
     leases.deal_id,
-    as_in_registry("miner"),
     deals.miner_name,
-    *map(as_in_registry, ("joint_venture", "tenant")),
     deals.tenant_name,
-    *map(as_in_registry, ("tenant_as_stated", "end_customer", "site")),
     deals.site_name,
-    *map(as_in_registry, ("site_part", "state_or_country", "kind", "lease_type")),
+    *map(as_in_registry, ("announced_on", "kind", "lease_type")),
     deals.is_binding,
     deals.is_verified,
+    *map(as_in_registry, ("critical_it_mw", "term_years", "contract_value_usd", "backstop_usd", "source_url")),
+)
+OTHERS: Final = (
+    *map(as_in_registry, ("miner", "joint_venture", "tenant", "tenant_as_stated", "end_customer", "site", "site_part")),
+    as_in_registry("state_or_country"),
     leases.confidence,
-    *map(as_in_registry, ("announced_on", "critical_it_mw", "gross_mw", "term_years", "contract_value_usd")),
-    *map(as_in_registry, ("backstop_usd", "site_history", "source_url")),
+    *map(as_in_registry, ("gross_mw", "site_history")),
 )
 
 TABLE: Final = Table(
     name="deal_current",
     description="The deals that stand on the last day, each in its present version: one row a deal.",
     key=("deal_id",),
-    metrics=(*COLUMNS, day.sources),
+    starter_count=len(STARTER),
+    metrics=(*STARTER, *OTHERS, day.sources),
     frame=frame,
     lineage=Lineage(origin=Origin.REGISTRY, rests_on=RESTS_ON),
 )

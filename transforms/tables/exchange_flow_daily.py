@@ -6,7 +6,6 @@ import polars as pl
 
 from schemas.table import Checks, Lineage, Origin, Table, Tables
 from transforms.inputs.exchange_flows import ALL, AXES, exchange_flow_days, exchange_flow_totals
-from transforms.inputs.transfer_days import transfer_flow_days
 from transforms.metrics import day, exchange_flows
 from transforms.prepare import Prepared
 
@@ -19,7 +18,7 @@ def flow_table(name: str, description: str, by: tuple[str, ...], checks: Checks 
     def frame(given: Prepared, _: Tables) -> pl.DataFrame:
         """The flows as sums of single transfers, else as a vendor states them by exchange or in all."""
         if given.flows_are_transfers:
-            return given.marked(transfer_flow_days(given.transfers, by), Origin.FLOWS)
+            return given.marked(given.inputs.flow_days.by(by), Origin.FLOWS)
         inputs = given.inputs
         is_total_only = not by and not inputs.flow_source
         flows = exchange_flow_totals(given.days) if is_total_only else exchange_flow_days(inputs.flows, by)
@@ -45,6 +44,8 @@ def flow_table(name: str, description: str, by: tuple[str, ...], checks: Checks 
         frame=frame,
         checks=checks,
         lineage=Lineage(origin=Origin.FLOWS),
+        # Sorted by day, so that years are slices. Those of one axis are a tenth of its rows.
+        is_by_year=by == AXES,
     )
 
 

@@ -13,7 +13,7 @@ SATOSHI_BTC: Final = 1e-8
 
 def frame(given: Prepared, _: Tables) -> pl.DataFrame:
     """The sums of the days that attribution has seen whole."""
-    return given.marked(given.flow_days, Origin.TRANSFERS)
+    return given.marked(given.inputs.flow_days.sums, Origin.TRANSFERS)
 
 
 TABLE: Final = Table(

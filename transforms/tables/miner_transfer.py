@@ -1,17 +1,28 @@
 """Single transfers from miners to exchanges."""
 
+from datetime import datetime
 from typing import Final
 
 import polars as pl
 
 from schemas.table import Lineage, Origin, Table, Tables
+from transforms.attribution.transfers import transfer_rows
+from transforms.calendar import is_final
 from transforms.metrics import day, transfers
 from transforms.prepare import Prepared
 
 
 def frame(given: Prepared, _: Tables) -> pl.DataFrame:
-    """The transfers of the days that attribution has seen whole."""
-    return given.marked(given.transfers.sort("height", "txid", "exchange", "hop"), Origin.TRANSFERS)
+    """No row: transfers are built by year, of the days that attribution has seen whole."""
+    none = transfer_rows((), "").with_columns(pl.lit(None, pl.Date).alias("day"))
+    return marked(none, given.whole, given.inputs.now, given.origins.get(Origin.TRANSFERS))
+
+
+def marked(transfers: pl.DataFrame, whole: pl.DataFrame, now: datetime, source: str | None) -> pl.DataFrame:
+    """`transfers` of whole days, each with its `day`, in the order of the table and with `is_final` and `sources`."""
+    return transfers.sort("height", "txid", "exchange", "hop").with_columns(
+        is_final(whole, now).alias("is_final"), pl.lit(source, pl.String).alias("sources")
+    )
 
 
 TABLE: Final = Table(
@@ -28,4 +39,5 @@ TABLE: Final = Table(
     },
     frame=frame,
     lineage=Lineage(origin=Origin.TRANSFERS),
+    is_by_year=True,
 )

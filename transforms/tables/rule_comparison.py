@@ -26,9 +26,9 @@ READ: Final = (
 
 
 def frame(given: Prepared, tables: Tables) -> pl.DataFrame:
-    """What each rule finds, on the days from the first score to the last state; no row without a state."""
+    """What each rule finds, on the days from the first score to the last state; no row without a state to judge."""
     days = tables[capitulation_daily.TABLE.name]
-    known = days.drop_nulls("capitulation_state")
+    known = days.filter(pl.col("day") >= FIRST_DAY).drop_nulls("capitulation_state")
     conditions = pl.DataFrame({"rule": list(RULES), "condition": list(RULES.values())})
     rows = pl.DataFrame(schema=COUNTS)
     if known.height:

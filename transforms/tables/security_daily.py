@@ -5,7 +5,7 @@ from typing import Final
 import polars as pl
 
 from schemas.registry import WEATHER
-from schemas.table import Lineage, Origin, Table, Tables
+from schemas.table import Lineage, Origin, Table, Tables, starting_with
 from transforms.inputs import concentration as pools_inputs
 from transforms.inputs import security as security_inputs
 from transforms.inputs.concentration import concentration_days
@@ -30,17 +30,32 @@ def frame(given: Prepared, tables: Tables) -> pl.DataFrame:
     )
 
 
+STARTER: Final = (
+    day.day,
+    security.security_budget_usd_year,
+    security.security_budget_of_market_value_pct,
+    security.attack_hardware_usd,
+    security.attack_energy_usd_per_hour,
+    concentration.nakamoto_coefficient_count,
+    concentration.merged_nakamoto_coefficient_count,
+    concentration.pool_hhi_index,
+    concentration.top2_pool_share_pct,
+    drawdown.hashrate_drawdown_pct,
+    drawdown.drawdown_total_ehs,
+    drawdown.drawdown_permanent_low_ehs,
+    drawdown.drawdown_permanent_high_ehs,
+    drawdown.drawdown_temporary_ehs,
+    day.is_final,
+)
+
 TABLE: Final = Table(
     name="security_daily",
     description="What protects the chain, how concentrated it is, why hash rate is off its peak: one row a UTC day.",
     key=("day",),
-    metrics=(
-        day.day,
-        *security.METRICS,
-        *concentration.METRICS,
-        *drawdown.METRICS,
-        day.is_final,
-        day.sources,
+    starter_count=len(STARTER),
+    metrics=starting_with(
+        STARTER,
+        (day.day, *security.METRICS, *concentration.METRICS, *drawdown.METRICS, day.is_final, day.sources),
     ),
     main=("security_budget_of_market_value_pct", "pool_hhi_index"),
     truths={

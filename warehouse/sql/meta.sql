@@ -3,18 +3,19 @@ create schema meta;
 
 create table meta.tables (
     table_name varchar, description varchar, key_columns varchar, row_count bigint,
-    first_day date, last_day date, described_until date, sources varchar, licence varchar
+    first_day date, last_day date, described_until date, sources varchar, licence varchar, strictest_licence varchar
 );
-comment on table meta.tables is 'One row a published table: what a row is, its key, how much there is, from whom, under which terms. Rows after described_until lack a main column, so that they are not final.';
+comment on table meta.tables is 'One row a published table: what a row is, its key, how much there is, from whom, under which terms; strictest_licence is the one that holds for the table as a whole. Rows after described_until lack a main column, so that they are not final.';
 
 create table meta.columns (
     table_name varchar, column_name varchar, position integer, data_type varchar, unit varchar, aggregation varchar,
-    description varchar, error varchar, null_rule varchar, inputs varchar, sources varchar
+    description varchar, error varchar, null_rule varchar, inputs varchar, sources varchar, licence varchar,
+    column_group varchar, starter_rank integer, verbose_name varchar
 );
-comment on table meta.columns is 'One row a published column: unit, over which parts of the key its values may be added up (sum: any; sum of a day: all but the day; none), meaning, how wrong it can be, when it is NULL, what it is made from.';
+comment on table meta.columns is 'One row a published column: unit, over which parts of the key its values may be added up (sum: any; sum of a day: all but the day; none), meaning, how wrong it can be, when it is NULL, what it is made from, and the strictest licence of those it comes from. Of a wide table starter_rank numbers the columns to begin with, which are its first; column_group is the topic, verbose_name the name in words with the unit.';
 
 create table meta.sources (
-    source varchar, title varchar, licence varchar, delay varchar, trust varchar, address varchar,
+    source varchar, title varchar, licence varchar, terms varchar, delay varchar, trust varchar, address varchar,
     used_for varchar, row_count bigint, first_day date, last_day date, last_observed_at timestamp,
     request_count bigint, received_bytes bigint, waited_seconds double
 );
@@ -45,6 +46,6 @@ comment on table meta.nulls is 'Why values are NULL, every one of every table: o
 
 create table meta.revisions (
     source varchar, item varchar, day date, revision smallint, value_before double, value_after double,
-    difference double, difference_pct double, detail varchar, stated_at timestamp, observed_at timestamp
+    difference double, difference_pct double, reason varchar, detail varchar, stated_at timestamp, observed_at timestamp
 );
-comment on table meta.revisions is 'Observations a source changed after it first stated them: by how much, since when the value before had stood (stated_at), when the other was received (observed_at). Nothing is overwritten: earlier values are kept.';
+comment on table meta.revisions is 'Observations a source changed after it first stated them, and sums by day over blocks that changed: by how much, why (source, re-organisation, labels), since when the value before had stood (stated_at), when the other was received (observed_at). Nothing is overwritten: earlier values are kept.';

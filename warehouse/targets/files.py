@@ -1,13 +1,20 @@
-"""A folder of versions: a DuckDB file, Parquet files and a manifest each, behind stable names that switch at once.
+"""A folder of versions behind stable names that switch at once: a DuckDB file, Parquet files, descriptions, a manifest.
 
 ```
 published/
   hashpivot.duckdb -> current/hashpivot.duckdb      the stable names readers use
   parquet          -> current/parquet
+  report           -> current/report                pages for people, `report/index.html` the first of them
+  meta             -> current/meta
+  datapackage.json -> current/datapackage.json
   manifest.json    -> current/manifest.json
   current          -> versions/<version>            the one link that a publication moves
-  versions/<version>/{hashpivot.duckdb, parquet/*.parquet, manifest.json}
+  versions/<version>/{hashpivot.duckdb, parquet/*.parquet, parquet/<table>/<year>.parquet, report/*, meta/*.parquet,
+                      datapackage.json, manifest.json}
 ```
+A table of detail has a Parquet file a year, and those of years that did not change are links to the files of the
+version before; `warehouse.targets.carry` says what else is taken over from it. With such a table the folder of versions
+has `.spare` as well: the database of the version that was dropped last, from which the next one is made.
 A reader that holds the old file open keeps reading it; whoever opens the stable name next gets the new one. A kill at
 any moment leaves either the old version current or the new one, never a mixture.
 Nobody may write a file of a version, and those may read it who may read the folder.
@@ -18,13 +25,13 @@ publication makes links of them again.
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import duckdb
 import polars as pl
@@ -32,17 +39,29 @@ import polars as pl
 from schemas.errors import WarehouseError
 from warehouse.atomic_files import sha256_of, switch_link, sync, sync_tree
 from warehouse.private import PUBLISHED_FILE_MODE, protect_version
-from warehouse.statements import ArrowStream, one_line, quoted, scalar, statement, text
-from warehouse.targets.protocol import Publication
+from warehouse.statements import one_line
+from warehouse.targets import carry, database, datapackage, meta_files, parquet
+from warehouse.targets.carry import Before
+from warehouse.targets.protocol import Publication, PublishedRows, parts_of
+from warehouse.targets.stated import Stated, facts_stated
 
-STORAGE_VERSION: Final = "v1.2.0"
-"""Readers' drivers lag behind; DuckDB 1.2 and everything after it opens this."""
-SLOW_COMPRESSIONS: Final = "alp,alprd,chimp,dict_fsst,fsst,patas,zstd"
-"""Weighing these for each column took as long as all the writing, for a file between 4 % larger and 11 % smaller."""
 DATABASE_NAME: Final = "hashpivot.duckdb"
 MANIFEST_NAME: Final = "manifest.json"
-STABLE_NAMES: Final = (DATABASE_NAME, "parquet", MANIFEST_NAME)
+REPORT_NAME: Final = "report"
+STABLE_NAMES: Final = (
+    DATABASE_NAME,
+    "parquet",
+    REPORT_NAME,
+    meta_files.FOLDER,
+    datapackage.NAME,
+    MANIFEST_NAME,
+)
 DRAFT_PREFIX: Final = ".draft-"
+SPARE_NAME: Final = ".spare"
+"""Folder with the database of the version that was dropped last, where it has a long table."""
+
+Give: TypeAlias = Callable[[Path, Path], bool]
+"""Put a database that may be written in the place of the second path, from that at the first; False where it cannot."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +71,8 @@ class FileTarget:
     folder: Path
     keep: int
     name: str = "files"
+    least_carried_rows: int = database.LONG_ROWS
+    """With fewer rows to take over, writing the database anew costs as little and leaves no gaps in it."""
 
     def prepare(self, publication: Publication) -> None:
         """Make the folder, remove drafts that a kill has left, and make links of copies."""
@@ -63,23 +84,37 @@ class FileTarget:
             _link_copies(self.folder)
 
     def write(self, publication: Publication) -> None:
-        """Write the database and the Parquet files of a draft."""
+        """Write the database, the Parquet files and the pages of a draft."""
         draft = self._draft(publication.version)
         with _as_warehouse_error(publication.version):
+            before, stated = self._before(), facts_stated(publication)
+            spare = Before.of(self._spare, MANIFEST_NAME)
             draft.mkdir()
             # Both writers leave the interpreter while they compress, so two cores can do both at once.
             with ThreadPoolExecutor(max_workers=1) as pool:
-                parquet = pool.submit(_write_parquet, draft / "parquet", publication.tables)
-                _write_database(draft / DATABASE_NAME, publication)
-                parquet.result()
+                files = pool.submit(parquet.write, draft, publication.tables, stated, before)
+                path = draft / DATABASE_NAME
+                if not (self._changed(spare, carry.take, path, publication)) and not (
+                    self._changed(before, carry.copy, path, publication)
+                ):
+                    database.write(path, publication)
+                files.result()
+            (draft / REPORT_NAME).mkdir()
+            for name, content in publication.pages.items():
+                (draft / REPORT_NAME / name).write_bytes(content)
 
     def check(self, publication: Publication) -> None:
-        """Compare the written database with the publication, add the manifest and force all to the disk."""
+        """Compare what was written with the publication, add what describes it, and force all to the disk."""
         draft = self._draft(publication.version)
         with _as_warehouse_error(publication.version):
-            _check(draft / DATABASE_NAME, publication)
+            with database.checked(draft / DATABASE_NAME, publication) as reader:
+                meta = meta_files.write(draft, reader)
+            parquet.check(draft, publication.tables)
+            _check_pages(draft, publication.pages)
+            stated = facts_stated(publication)
+            datapackage.write(draft, datapackage.describe(publication, stated, meta))
             protect_version(draft, self.folder)
-            _write_manifest(draft, publication)
+            _write_manifest(draft, publication, stated, self._before())
             sync_tree(draft)
 
     def switch(self, publication: Publication) -> None:
@@ -101,16 +136,58 @@ class FileTarget:
 
         What was made after the current one was made by a clock that was ahead, and is the first to go.
         """
-        others = (path.name for path in self._versions.iterdir() if path.name != publication.version)
+        others = (path.name for path in self._versions.iterdir() if path.name not in (publication.version, SPARE_NAME))
         names = sorted(others, key=lambda name: (name < publication.version, name), reverse=True)
         dropped = names[max(self.keep - 1, 0) :]
-        for name in dropped:
-            shutil.rmtree(self._versions / name, ignore_errors=True)
+        for number, name in enumerate(dropped):
+            if number or not self._set_aside(name, publication):
+                shutil.rmtree(self._versions / name, ignore_errors=True)
         return tuple(dropped)
 
     def discard(self, publication: Publication) -> None:
         """Remove the draft, if it is still there."""
         shutil.rmtree(self._draft(publication.version), ignore_errors=True)
+
+    def _changed(self, old: Before, give: Give, path: Path, publication: Publication) -> bool:
+        """Make the database out of that of `old`; False, and nothing of it, where too little of it can stay."""
+        kept = self._kept(old, publication)
+        return (
+            bool(kept)
+            and give(old.folder / DATABASE_NAME, path)
+            and database.change(path, publication, old.parts, kept)
+        )
+
+    def _set_aside(self, version: str, publication: Publication) -> bool:
+        """Keep the database of a version that is dropped: the next publication changes it instead of a copy."""
+        if database.long_rows(publication) < self.least_carried_rows:
+            return False
+        shutil.rmtree(self._spare, ignore_errors=True)
+        try:
+            (self._versions / version).rename(self._spare)
+        except OSError:
+            return False
+        for name in ("parquet", REPORT_NAME, meta_files.FOLDER):
+            shutil.rmtree(self._spare / name, ignore_errors=True)
+        (self._spare / datapackage.NAME).unlink(missing_ok=True)
+        return True
+
+    @property
+    def _spare(self) -> Path:
+        return self._versions / SPARE_NAME
+
+    def _before(self) -> Before:
+        return Before.of(self._versions / (current_version(self.folder) or "none"), MANIFEST_NAME)
+
+    def _kept(self, before: Before, publication: Publication) -> dict[str, int]:
+        """By table in parts how many of its first ones a copy of the database before keeps; empty without a copy."""
+        kept = carry.same_parts(before, publication)
+        parts = [part for name, count in kept.items() for part in parts_of(publication.tables[name])[:count]]
+        is_worth_it = sum(part.row_count for part in parts) >= self.least_carried_rows
+        is_alike = (before.stated.get("duckdb_version"), before.stated.get("storage_version")) == (
+            duckdb.__version__,
+            database.STORAGE_VERSION,
+        )
+        return kept if is_worth_it and is_alike and before.is_untouched(DATABASE_NAME, MANIFEST_NAME) else {}
 
     @property
     def _versions(self) -> Path:
@@ -156,10 +233,23 @@ def published_columns(folder: Path, profile: str, table: str, columns: Sequence[
     """`columns` of `table` as readers see it under `folder`; None where another profile published, or without them."""
     if manifest(folder).get("profile") != profile:
         return None
-    try:
-        return pl.read_parquet(folder / "parquet" / f"{table}.parquet", columns=list(columns))
-    except (OSError, pl.exceptions.PolarsError):
-        return None
+    return parquet.read(folder, table, columns)
+
+
+def version_before(folder: Path) -> Path | None:
+    """Folder of the newest version under `folder` that is older than the current one; None where none was kept."""
+    current = current_version(folder)
+    names = [path.name for path in (folder / "versions").glob("[!.]*") if current is not None and path.name < current]
+    return folder / "versions" / max(names) if names else None
+
+
+def _check_pages(draft: Path, pages: Mapping[str, bytes]) -> None:
+    for name, content in pages.items():
+        if (draft / REPORT_NAME / name).read_bytes() != content:
+            raise WarehouseError(
+                f"{REPORT_NAME}/{name}: found other bytes than were written, expected the same; "
+                "the last publication stays, run again"
+            )
 
 
 @contextmanager
@@ -173,65 +263,7 @@ def _as_warehouse_error(version: str) -> Iterator[None]:
         ) from error
 
 
-def _write_database(path: Path, publication: Publication) -> None:
-    """Write all tables, their comments and the meta schema to a fresh file."""
-    # One thread: the other core compresses the Parquet files meanwhile.
-    with duckdb.connect(config={"threads": 1}) as connection:
-        connection.execute(f"attach {text(str(path))} as publication (storage_version {text(STORAGE_VERSION)})")
-        connection.execute("use publication")
-        connection.execute(f"set disabled_compression_methods = {text(SLOW_COMPRESSIONS)}")
-        # However small the publication: the commit then writes the file at once, and not a log of it before that.
-        connection.execute("set checkpoint_threshold = '1KB'")
-        connection.begin()
-        for facts in publication.facts:
-            table = quoted(facts.name)
-            connection.register("rows", ArrowStream(publication.tables[facts.name]))
-            connection.execute(f"create table {table} as select * from rows")
-            connection.unregister("rows")
-            comments = [f"comment on table {table} is {text(facts.description)}"]
-            comments += [
-                f"comment on column {table}.{quoted(column.name)} is {text(column.comment())}"
-                for column in facts.columns
-            ]
-            connection.execute("; ".join(comments))
-        connection.execute(statement("meta"))
-        for name, rows in publication.meta.items():
-            connection.register("rows", ArrowStream(rows))
-            connection.execute(f"insert into meta.{quoted(name)} by name select * from rows")
-            connection.unregister("rows")
-        connection.commit()
-        connection.execute("checkpoint publication")
-        connection.execute("use memory")
-        connection.execute("detach publication")
-
-
-def _write_parquet(folder: Path, tables: Mapping[str, pl.DataFrame]) -> None:
-    folder.mkdir()
-    for name, rows in tables.items():
-        rows.write_parquet(folder / f"{name}.parquet", compression="zstd")
-
-
-def _check(path: Path, publication: Publication) -> None:
-    """Open the written file as a reader would and compare it with what was to be written."""
-    with duckdb.connect(str(path), read_only=True) as reader:
-        names: dict[str, list[str]] = dict(reader.execute(statement("columns_written")).fetchall())
-        for name, rows in publication.tables.items():
-            written = scalar(reader, f"select count(*) from {quoted(name)}")
-            if written != rows.height:
-                raise WarehouseError(
-                    f"{path.name}: found {written} rows in {name}, expected {rows.height}; the last publication stays"
-                )
-            if names.get(name) != rows.columns:
-                raise WarehouseError(
-                    f"{path.name}: found columns {names.get(name)} in {name}, expected {rows.columns}; "
-                    "the last publication stays"
-                )
-        bare = reader.execute(statement("columns_without_comment")).fetchall()
-        if bare:
-            raise WarehouseError(f"{path.name}: found no comment on {bare[0][0]}, expected one; describe the column")
-
-
-def _write_manifest(draft: Path, publication: Publication) -> None:
+def _write_manifest(draft: Path, publication: Publication, of_tables: Mapping[str, Stated], before: Before) -> None:
     """Write what the version holds, with the digest of each file, as the last of its files to change."""
     contents = sorted(path for path in draft.rglob("*") if path.is_file())
     stated = {
@@ -239,16 +271,38 @@ def _write_manifest(draft: Path, publication: Publication) -> None:
         "created_at": publication.created_at.isoformat(),
         **publication.about,
         "duckdb_version": duckdb.__version__,
-        "storage_version": STORAGE_VERSION,
-        "tables": {name: {"rows": rows.height} for name, rows in publication.tables.items()},
-        "files": [
-            {"path": str(path.relative_to(draft)), "bytes": path.stat().st_size, "sha256": sha256_of(path)}
-            for path in contents
-        ],
+        "storage_version": database.STORAGE_VERSION,
+        "parquet_writer": carry.PARQUET_WRITER,
+        "tables": {name: _table_facts(rows, of_tables[name]) for name, rows in publication.tables.items()},
+        "files": [_file_facts(draft, path, before) for path in contents],
     }
     path = draft / MANIFEST_NAME
     path.write_text(json.dumps(stated, indent=2, sort_keys=False) + "\n", encoding="utf-8")
     path.chmod(PUBLISHED_FILE_MODE)
+
+
+def _table_facts(rows: PublishedRows, stated: Stated) -> dict[str, Any]:
+    if isinstance(rows, pl.DataFrame):
+        return {"rows": rows.height}
+    return {
+        "rows": rows.height,
+        "stated_digest": stated.digest,
+        "partitions": {
+            part.key: {"rows": part.row_count, "digest": carry.stated_digest(part, rows.schema)} for part in rows.parts
+        },
+    }
+
+
+def _file_facts(draft: Path, path: Path, before: Before) -> dict[str, Any]:
+    """What the manifest states of a file; the digest of one that is a link to the version before is stated there."""
+    name, facts = path.relative_to(draft).as_posix(), path.stat()
+    is_link = facts.st_nlink > 1 and (before.folder / name).exists() and path.samefile(before.folder / name)
+    return {
+        "path": name,
+        "bytes": facts.st_size,
+        "sha256": (before.digest_of(name) if is_link else None) or sha256_of(path),
+        "modified_ns": facts.st_mtime_ns,
+    }
 
 
 def _link_copies(folder: Path) -> None:

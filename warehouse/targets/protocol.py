@@ -1,13 +1,28 @@
 """What a publication is, and what a place to publish to must be able to do."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import polars as pl
 
+from schemas.partition import Partition, Partitions
 from schemas.table import Table
+from warehouse.views import View
+
+PublishedRows: TypeAlias = pl.DataFrame | Partitions
+"""All rows of a table, or the parts that it is published in."""
+
+
+def all_rows(rows: PublishedRows) -> pl.DataFrame:
+    """The rows of a table, for a target that writes every table whole."""
+    return rows if isinstance(rows, pl.DataFrame) else rows.rows()
+
+
+def parts_of(rows: PublishedRows) -> tuple[Partition, ...]:
+    """The parts that a table is published in; none of one that is published whole."""
+    return rows.parts if isinstance(rows, Partitions) else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,11 +31,15 @@ class Publication:
 
     version: str
     created_at: datetime
-    tables: Mapping[str, pl.DataFrame]
+    tables: Mapping[str, PublishedRows]
     facts: Sequence[Table]
     meta: Mapping[str, pl.DataFrame]
     about: Mapping[str, Any]
     """Facts for the manifest: profile, day, run, whether simulated."""
+    pages: Mapping[str, bytes] = field(default_factory=dict)
+    """By name the files of the report, for people; a target that holds tables alone leaves them out."""
+    views: Sequence[View] = ()
+    """Of a target that is a database."""
 
 
 class Target(Protocol):

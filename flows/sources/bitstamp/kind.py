@@ -6,7 +6,7 @@ from pydantic import Field, SecretStr
 
 from flows.sources.kinds import SourceContext, SourceKind, SourceSettings
 from schemas.series import Group
-from schemas.suppliers import Supplier
+from schemas.suppliers import Supplier, Terms
 
 if TYPE_CHECKING:
     from flows.sources.protocol import Source
@@ -15,6 +15,7 @@ BITSTAMP: Final = Supplier(
     name="bitstamp",
     title="Bitstamp, BTC/USD daily candles",
     licence="exchange terms: own use, no redistribution",
+    terms=Terms.OWN_USE,
     delay="none once the UTC day is over",
     # The close is there when the day is over; a venue that is down for a day is mended the next.
     allowed_lag_days=1,

@@ -7,7 +7,7 @@ from pydantic import Field, SecretStr
 
 from flows.sources.kinds import SourceContext, SourceKind, SourceSettings
 from schemas.series import Group
-from schemas.suppliers import Supplier
+from schemas.suppliers import Supplier, Terms
 
 if TYPE_CHECKING:
     from flows.sources.protocol import Source
@@ -16,6 +16,7 @@ COINMETRICS: Final = Supplier(
     name="coinmetrics",
     title="Coin Metrics, daily metrics of the community API",
     licence="CC BY-NC 4.0: attribution, no commercial use",
+    terms=Terms.NON_COMMERCIAL,
     delay="1 to 5 hours after the day; flows of recent days are revised",
     # A run at 02:30 may come before the day is there, and so may the run of the day after a late one.
     allowed_lag_days=2,

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from flows.sources.decoders import decoder
 from flows.sources.web.state_files import write_state_file
 
 _FILE: Final = "busiest.json"
@@ -34,7 +35,7 @@ class Busiest:
     def read(self) -> Kept | None:
         """What was kept, None where there is nothing that can be used."""
         try:
-            kept = msgspec.json.decode(self._path.read_bytes(), type=Kept)
+            kept = decoder(Kept).decode(self._path.read_bytes())
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
         return kept if kept.read_at.utcoffset() is not None else None

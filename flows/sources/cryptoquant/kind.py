@@ -6,7 +6,7 @@ from pydantic import Field, SecretStr
 
 from flows.sources.kinds import SourceContext, SourceKind, SourceSettings
 from schemas.series import Group
-from schemas.suppliers import Supplier
+from schemas.suppliers import Supplier, Terms
 
 if TYPE_CHECKING:
     from flows.sources.protocol import Source
@@ -15,6 +15,7 @@ CRYPTOQUANT: Final = Supplier(
     name="cryptoquant",
     title="CryptoQuant API",
     licence="vendor terms: internal use, no redistribution",
+    terms=Terms.OWN_USE,
     delay="a day; clustering is rewritten every Tuesday, so history moves",
     # Its status page calls daily data an error once the newest day began more than three days ago.
     allowed_lag_days=2,

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 import msgspec
 import polars as pl
 
+from flows.sources.decoders import decoder
 from schemas.errors import BadInputError
 from schemas.observations import FILING_FACT, KEYS, ObservedTable
 from transforms.inputs.capex import CAPEX_TAGS
@@ -93,7 +94,7 @@ def _of_element(origin: str, company: CompanyFacts, tag: str) -> list[Fact]:
     if raw is None:
         return []
     try:
-        return msgspec.json.decode(raw, type=Concept).units.usd
+        return decoder(Concept).decode(raw).units.usd
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         problem = f"{tag}: {error}"
     raise BadInputError(origin, problem, "facts as EDGAR documents them", REMEDY)

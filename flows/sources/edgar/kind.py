@@ -6,7 +6,7 @@ from pydantic import Field, SecretStr
 
 from flows.sources.kinds import SourceContext, SourceKind, SourceSettings
 from schemas.series import Group
-from schemas.suppliers import Supplier
+from schemas.suppliers import Supplier, Terms
 
 if TYPE_CHECKING:
     from flows.sources.protocol import Source
@@ -15,6 +15,7 @@ EDGAR: Final = Supplier(
     name="edgar",
     title="SEC EDGAR: company facts and filings",
     licence="public domain",
+    terms=Terms.FREE,
     delay="minutes to a day after a filing",
     # Every company files each quarter: three months, and some days for those that file together.
     allowed_lag_days=100,

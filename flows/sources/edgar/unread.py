@@ -7,12 +7,11 @@ from typing import Final
 
 import msgspec
 
+from flows.sources.decoders import decoder
 from flows.sources.web.state_files import write_state_file
 
 MOST_DAYS_COUNT: Final = 7
 """A document that could not be read on so many days is left alone."""
-
-_DECODER: Final = msgspec.json.Decoder(dict[str, set[date]])
 
 
 class Unread:
@@ -22,7 +21,7 @@ class Unread:
         self._file = folder / "unread.json"
         self._days: dict[str, set[date]] = {}
         with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
-            self._days = _DECODER.decode(self._file.read_bytes())
+            self._days = decoder(dict[str, set[date]]).decode(self._file.read_bytes())
 
     def days_count(self, accession: str, until: date) -> int:
         """On how many days up to `until` the document of this filing could not be read."""

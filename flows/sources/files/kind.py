@@ -8,7 +8,7 @@ from pydantic import Field
 from flows.sources.kinds import SourceContext, SourceKind, SourceSettings, variable
 from schemas.errors import SettingsError
 from schemas.series import Group
-from schemas.suppliers import Supplier
+from schemas.suppliers import Supplier, Terms
 
 if TYPE_CHECKING:
     from flows.sources.protocol import Source
@@ -17,6 +17,7 @@ COINMETRICS_EXPORT: Final = Supplier(
     name="coinmetrics_export",
     title="Coin Metrics community data set, daily CSV",
     licence="CC BY-NC 4.0: attribution, no commercial use",
+    terms=Terms.NON_COMMERCIAL,
     delay="a day; recent flow rows are revised",
     # Somebody downloads files by hand, once a week if they are looked after.
     allowed_lag_days=7,
@@ -28,6 +29,7 @@ CRYPTOQUANT_EXPORT: Final = Supplier(
     name="cryptoquant_export",
     title="CryptoQuant web exports, one metric a CSV file",
     licence="vendor terms: internal use, no redistribution",
+    terms=Terms.OWN_USE,
     delay="a day; clustering is rewritten every Tuesday, so history moves",
     # Somebody downloads files by hand, once a week if they are looked after.
     allowed_lag_days=7,
@@ -39,6 +41,7 @@ POOL_BLOCKS_EXPORT: Final = Supplier(
     name="pool_blocks_export",
     title="Pool of each block, Parquet file",
     licence="BSD 2-Clause",
+    terms=Terms.ATTRIBUTION,
     delay="as old as the file",
     # Somebody downloads files by hand, once a week if they are looked after.
     allowed_lag_days=7,

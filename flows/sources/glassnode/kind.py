@@ -6,7 +6,7 @@ from pydantic import Field, SecretStr
 
 from flows.sources.kinds import SourceContext, SourceKind, SourceSettings
 from schemas.series import Group
-from schemas.suppliers import Supplier
+from schemas.suppliers import Supplier, Terms
 
 if TYPE_CHECKING:
     from flows.sources.protocol import Source
@@ -15,6 +15,7 @@ GLASSNODE: Final = Supplier(
     name="glassnode",
     title="Glassnode API",
     licence="vendor terms: internal use, no redistribution",
+    terms=Terms.OWN_USE,
     delay="a day; labels are updated all the time, so history moves",
     # A day of delay, and one more before it is called late.
     allowed_lag_days=2,

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from flows.sources.decoders import decoder
 from flows.sources.hosted_blocks.block import Hash, Height
 from flows.sources.web.state_files import write_state_file
 
@@ -28,7 +29,7 @@ class KeptHashes:
     def read(self) -> dict[int, str]:
         """Hash by height, without a gap, lowest first."""
         with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
-            kept = msgspec.json.decode(self._path.read_bytes(), type=_Kept)
+            kept = decoder(_Kept).decode(self._path.read_bytes())
             return dict(enumerate(kept.hashes, kept.first_height))
         return {}
 

@@ -6,7 +6,7 @@ from pydantic import Field, SecretStr
 
 from flows.sources.kinds import SourceContext, SourceKind, SourceSettings
 from schemas.series import Group
-from schemas.suppliers import Supplier
+from schemas.suppliers import Supplier, Terms
 
 if TYPE_CHECKING:
     from flows.sources.protocol import Source
@@ -15,6 +15,7 @@ MEMPOOL: Final = Supplier(
     name="mempool",
     title="mempool.space, or a mempool server of one's own",
     licence="none stated: no bulk redistribution",
+    terms=Terms.NO_BULK,
     delay="minutes; the newest blocks can still be replaced",
     # A day is whole once a block of the next one is there, which a server may get late.
     allowed_lag_days=1,

@@ -13,9 +13,11 @@ import polars as pl
 
 from flows.sources.block_frame import block_frame
 from flows.sources.node.checkpoints import REORGANISATION_BLOCKS
-from flows.sources.node.rows import BlockRow, PoolOf, block_batch, check_row
+from flows.sources.node.kind import NODE
+from flows.sources.node.rows import check_row, claims_all
 from flows.sources.node.walk import ChainWalk
 from flows.sources.protocol import Shard
+from flows.sources.whole_blocks import BlockRow, PoolOf, block_batch
 from schemas.errors import BadInputError, ChainReorganisedError
 from schemas.miner_set import MinerSet
 from schemas.node_block import satoshi
@@ -45,12 +47,20 @@ class ColdStart:
         """The shards below `whole_from_height` that are not stored yet."""
         return [shard for shard in self._shards_below(whole_from_height) if self._shards.find(*shard) is None]
 
+    def first_missing(self) -> int:
+        """The lowest height that is not in a stored shard."""
+        height = 0
+        while self._shards.find(height, height + self._blocks_a_shard - 1) is not None:
+            height += self._blocks_a_shard
+        return height
+
     def read(self, shard: Shard, *, readers_count: int = 1) -> Path:
         """Read the blocks of `shard` and keep them; `readers_count` is how many threads read shards at once.
 
         Raises as `ChainWalk.coinbases` and `ChainWalk.stats`, and `BadInputError` where sums do not hold.
         """
         rows: list[BlockRow] = []
+        counted: list[tuple[int, str]] = []
         hashes, txids, paid = [], [], []
         for header, coinbase in self._walk.coinbases(shard.first, shard.last, readers_count=readers_count):
             try:
@@ -62,15 +72,16 @@ class ColdStart:
                 ) from error
             pool = self._pool_of(coinbase)
             rows.append(BlockRow(header.height, header.hash, header.time, header.difficulty, sat, 0, pool))
+            # A coinbase does not show fees that its miner left behind; a block without other transactions has none.
+            if header.height and not (header.transactions_count == 1 and claims_all(self._walk.chain, rows[-1])):
+                counted.append((header.height, header.hash))
             hashes.append(header.hash)
             txids.append(coinbase.txid)
-        # The genesis block has no undo data, and with it no statistics.
-        counted = [row for row in rows if row.height]
-        stats = self._walk.stats([(row.height, row.hash) for row in counted])
-        fees_sat = {each.height: each.fees_sat for each in stats}
-        rows = [row._replace(fees_sat=fees_sat.get(row.height, 0)) for row in rows]
-        for row, each in zip([row for row in rows if row.height], stats, strict=True):
-            check_row(self._walk.origin, row, each)
+        stats = {each.height: each for each in self._walk.stats(counted, readers_count=readers_count)}
+        rows = [row._replace(fees_sat=stats[row.height].fees_sat) if row.height in stats else row for row in rows]
+        for row in rows:
+            if row.height in stats:
+                check_row(self._walk.origin, row, stats[row.height])
         found = block_frame(rows).with_columns(
             pl.Series("block_hash", hashes, pl.String),
             pl.Series("coinbase_txid", txids, pl.String),
@@ -94,7 +105,8 @@ class ColdStart:
                 record_coinbase(miners, height, txid, scripts, pool)
             miners.height, miners.block_hash = shard.last, rows["block_hash"][-1]
             last_hashes[shard.last] = miners.block_hash
-            yield block_batch(self._walk.origin, rows.select(*BLOCK.columns), rows["block_hash"], now)
+            yield block_batch(NODE.name, self._walk.origin, rows.select(*BLOCK.columns), rows["block_hash"], now)
+        self._shards.tidy()
         miners.whole_from_height = whole_from_height
         miners.watch()
         # The blocks of a shard are linked, so that it is enough to check the last one.

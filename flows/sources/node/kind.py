@@ -1,16 +1,19 @@
 """The own node: its supplier, its settings, and how it is made."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import Field, SecretStr
 
 from flows.sources.kinds import SourceContext, SourceKind, SourceSettings, variable
 from schemas.errors import SettingsError
 from schemas.series import Group
-from schemas.suppliers import Supplier
+from schemas.suppliers import Supplier, Terms
 
 if TYPE_CHECKING:
+    import polars as pl
+
+    from flows.sources.node.connection import RetryPolicy
     from flows.sources.node.walk import ChainWalk
     from flows.sources.protocol import Source
 
@@ -18,6 +21,7 @@ NODE: Final = Supplier(
     name="node",
     title="Own Bitcoin Core node",
     licence="none: the chain is nobody's",
+    terms=Terms.FREE,
     delay="minutes; the newest blocks can still be replaced",
     # A day is whole once a block of the next one is there, which a node may get late.
     allowed_lag_days=1,
@@ -40,9 +44,9 @@ class NodeSettings(SourceSettings):
     )
 
 
-def chain_walk(context: SourceContext[NodeSettings]) -> "ChainWalk":
+def chain_walk(context: SourceContext[NodeSettings], retry_policy: "RetryPolicy | None" = None) -> "ChainWalk":
     """The chain of the node. Raises `SettingsError` where its address or our credentials are missing."""
-    from flows.sources.node.connection import Connection
+    from flows.sources.node.connection import MOST_CONNECTIONS_COUNT, Connection
     from flows.sources.node.credentials import CookieFile, Password
     from flows.sources.node.walk import ChainWalk
 
@@ -54,28 +58,43 @@ def chain_walk(context: SourceContext[NodeSettings]) -> "ChainWalk":
         credentials = CookieFile(settings.cookie_file)
     elif settings.user is not None and settings.password is not None:
         credentials = Password(settings.user, settings.password.get_secret_value())
-    return ChainWalk(Connection(settings.url.get_secret_value(), credentials), settings.chain)
+    connection = Connection(
+        settings.url.get_secret_value(),
+        credentials,
+        retry_policy=retry_policy,
+        connections_count=context.share.of(MOST_CONNECTIONS_COUNT),
+    )
+    return ChainWalk(connection, settings.chain)
+
+
+def label_set_of(context: SourceContext[Any]) -> "tuple[str, pl.DataFrame]":
+    """Version and rows of the labels by which blocks are attributed: our own list and that of the user."""
+    from warehouse.labels import label_set, read_csv, read_labels
+
+    return label_set([read_csv(), *([read_labels(context.labels_file)] if context.labels_file else [])])
 
 
 def _make(context: SourceContext[NodeSettings]) -> "Source":
     from flows.sources.node.checkpoints import Checkpoints
     from flows.sources.node.cold_start import ColdStart
     from flows.sources.node.source import Node
+    from transforms.attribution.candidates import renumbered
     from transforms.attribution.pool_names import PoolNames
+    from warehouse.candidate_files import CandidateFiles
     from warehouse.coinbase_shards import CoinbaseShards
-    from warehouse.labels import label_set, read_csv, read_labels
     from warehouse.pool_list import read_pool_list
 
     settings, kept = context.settings, context.home / "warehouse"
     walk = chain_walk(context)
-    labels = [read_csv(), *([read_labels(context.labels_file)] if context.labels_file else [])]
     pools = PoolNames(read_pool_list())
     return Node(
         walk,
         Checkpoints(kept / "miner_set", settings.chain),
         ColdStart(walk, CoinbaseShards(kept / "coinbases", settings.chain), pools.pool, settings.shard_blocks),
         pools,
-        label_set(labels),
+        label_set_of(context),
+        CandidateFiles(kept / "candidates", settings.chain, renumbered),
+        readers_count=context.share.threads_count,
     )
 
 
@@ -83,4 +102,13 @@ def _family(settings: NodeSettings) -> str:
     return settings.chain
 
 
-SOURCE: Final = SourceKind(suppliers=(NODE,), settings=NodeSettings, make=_make, sharded=True, family=_family)
+SOURCE: Final = SourceKind(
+    suppliers=(NODE,),
+    settings=NodeSettings,
+    make=_make,
+    sharded=True,
+    # Each has a connection at least; Core closes those beyond 16, and others of its users have some too.
+    most_readers_count=8,
+    labelled=True,
+    family=_family,
+)

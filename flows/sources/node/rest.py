@@ -8,6 +8,7 @@ from collections.abc import Container
 from typing import Final, TypeVar
 
 from flows.sources.node.connection import Connection
+from flows.sources.node.rpc import NOT_DOWNLOADED
 from flows.sources.node.serialised import (
     HEADER_BYTES,
     HeaderFacts,
@@ -21,10 +22,17 @@ from schemas.errors import BadInputError, ChainReorganisedError, TransientError
 from schemas.node_block import NodeBlock
 
 OK: Final = 200
+REJECTED: Final = 400
+"""Of a part: it ends behind the block."""
 MISSING: Final = 404
 PRUNED: Final = b"pruned data"
 FIRST_PART_BYTES: Final = 16_384
 """Of a block: room for its header and nearly every coinbase."""
+FEW_TRANSACTIONS_COUNT: Final = 40
+"""A block with no more is fetched whole at once: it is hardly larger than that part, and mostly smaller."""
+LEAST_VERSION_WITH_BLOCKS: Final = 300_000
+"""Core 30.0, the first that serves what a block spends as bytes."""
+LEAST_VERSION_WITH_PARTS: Final = 310_000
 
 Read = TypeVar("Read")
 
@@ -34,6 +42,10 @@ class Rest:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+
+    def is_on(self) -> bool:
+        """Whether the node has `rest=1`, at the price of one small request."""
+        return self._status("/rest/chaininfo.json") == OK
 
     def offers_blocks(self, header: HeaderFacts) -> bool:
         """Whether the node serves this block as bytes, that is, whether it has `rest=1`."""
@@ -51,9 +63,9 @@ class Rest:
         """The coinbase of the block of `header`, from the first bytes of the block. Raises as `block`."""
 
         def attempt() -> RawTransaction | None:
-            # A part that ends behind the block is rejected; a small block is therefore fetched whole.
             reply = self.connection.get(_part(header, FIRST_PART_BYTES))
-            if reply.status == MISSING:
+            # Of a block that is smaller, pruned or replaced the whole is requested, which shows which of them it is.
+            if reply.status in (REJECTED, MISSING):
                 return None
             if reply.status != OK:
                 raise self.connection.unexpected(
@@ -66,7 +78,9 @@ class Rest:
             except ValueError as error:
                 raise self._damaged(header, error) from error
 
-        return self.connection.with_retries(attempt) or self.coinbase_of_block(header)
+        is_small = 0 < header.transactions_count <= FEW_TRANSACTIONS_COUNT
+        found = None if is_small else self.connection.with_retries(attempt)
+        return found or self.coinbase_of_block(header)
 
     def coinbase_of_block(self, header: HeaderFacts) -> RawTransaction:
         """The coinbase of the block of `header`, from the whole block. Raises as `block`."""
@@ -111,7 +125,12 @@ class Rest:
                 f"{self.connection.origin} block {header.height:,}",
                 "a block that the node has pruned",
                 "a block it still has",
-                "use a node with prune=0, or request later days",
+                "use a node with prune=0, or a home that has read the blocks below",
+            )
+        if reply.status == MISSING and NOT_DOWNLOADED.encode() in reply.body:
+            raise TransientError(
+                f"{self.connection.origin} block {header.height:,}: found a block that the node has not downloaded, "
+                "expected the whole chain; wait for it"
             )
         if reply.status == MISSING:
             raise ChainReorganisedError(header.height, None, header.hash)

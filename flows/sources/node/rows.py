@@ -1,61 +1,29 @@
-"""Rows of blocks: what the miner claimed and users paid, compared with what the node itself counts."""
+"""Rows of blocks: what the miner claimed and users paid, which must fit each other.
 
-from collections.abc import Callable, Iterable, Iterator
+Fees are what inputs exceed outputs by. A coinbase that claims exactly that and the whole subsidy confirms them; only of
+the few blocks whose miner left something behind is the node's own count requested, which costs it as much as the block.
+"""
+
+from collections.abc import Iterable, Iterator
 from datetime import datetime
-from hashlib import sha256
-from typing import Final, NamedTuple
-
-import polars as pl
+from typing import Final
 
 from flows.sources.block_frame import block_frame
 from flows.sources.node.kind import NODE
 from flows.sources.node.walk import BlockStats, ChainWalk
+from flows.sources.whole_blocks import BlockRow, PoolOf, allowed_subsidy_sat, block_batch, block_row
 from schemas.errors import BadInputError
-from schemas.node_block import NodeBlock, Transaction, satoshi
-from schemas.observations import Batch, Notice, ObservedTable
+from schemas.node_block import NodeBlock
+from schemas.observations import Batch, Notice
 
 ROWS_A_BATCH_COUNT: Final = 144
 """About a day: what a run that is killed has to fetch again."""
-
-PoolOf = Callable[[Transaction], str]
-"""The pool that made a coinbase transaction."""
-
-
-class BlockRow(NamedTuple):
-    """One block in whole satoshi. `coinbase_sat` is all that the coinbase pays out."""
-
-    height: int
-    hash: str
-    time: int
-    difficulty: float
-    coinbase_sat: int
-    fees_sat: int
-    pool: str
-
-    @property
-    def subsidy_claimed_sat(self) -> int:
-        """What the coinbase pays beyond the fees. A miner who leaves even fees behind claims no subsidy."""
-        return max(self.coinbase_sat - self.fees_sat, 0)
-
-
-def block_row(block: NodeBlock, pool_of: PoolOf) -> BlockRow:
-    """The row of a block that was fetched with its fees. Raises `ValueError` for an invalid amount."""
-    coinbase, *others = block.tx
-    return BlockRow(
-        height=block.height,
-        hash=block.hash,
-        time=block.time,
-        difficulty=block.difficulty,
-        coinbase_sat=sum(satoshi(output.value) for output in coinbase.vout),
-        fees_sat=sum(satoshi(tx.fee) for tx in others),
-        pool=pool_of(coinbase),
-    )
 
 
 def block_batches(
     walk: ChainWalk, blocks: Iterable[NodeBlock], pool_of: PoolOf, now: datetime
 ) -> Iterator[Batch | Notice]:
-    """Rows of `blocks`, checked against the node's own count of fees and the subsidy that its chain allows.
+    """Rows of `blocks`, checked against what their coinbases claim, or else against the node's own count.
 
     Shape: `schemas.observations.BLOCK`, at most `ROWS_A_BATCH_COUNT` rows a batch, sorted by height. The digest is that
     of the block hashes, which commit to the whole content. Raises `BadInputError` where the sums do not hold, and
@@ -80,8 +48,7 @@ def block_batches(
 
 
 def _batch(walk: ChainWalk, rows: list[BlockRow], now: datetime) -> Iterator[Batch | Notice]:
-    # The genesis block has no undo data, and with it no statistics.
-    counted = [row for row in rows if row.height]
+    counted = [row for row in rows if row.height and not claims_all(walk.chain, row)]
     for row, stats in zip(counted, walk.stats([(row.height, row.hash) for row in counted]), strict=True):
         check_row(walk.origin, row, stats)
         if row.coinbase_sat < row.fees_sat:
@@ -91,19 +58,12 @@ def _batch(walk: ChainWalk, rows: list[BlockRow], now: datetime) -> Iterator[Bat
                 origin=walk.origin,
                 message=f"block {row.height:,} left {left_sat:,} satoshi of its fees; its subsidy counts as 0",
             )
-    yield block_batch(walk.origin, block_frame(rows), [row.hash for row in rows], now)
+    yield block_batch(NODE.name, walk.origin, block_frame(rows), [row.hash for row in rows], now)
 
 
-def block_batch(origin: str, rows: pl.DataFrame, hashes: Iterable[str], now: datetime) -> Batch:
-    """`rows` of blocks with these `hashes`, fetched from the node at `origin`."""
-    return Batch(
-        source=NODE.name,
-        table=ObservedTable.BLOCK,
-        origin=f"{origin} blocks {rows['height'][0]}..{rows['height'][-1]}",
-        sha256=sha256("".join(hashes).encode()).hexdigest(),
-        observed_at=now,
-        rows=rows,
-    )
+def claims_all(chain: str, row: BlockRow) -> bool:
+    """Whether the coinbase pays out the fees and all the subsidy that the chain allows, so that both are confirmed."""
+    return row.coinbase_sat == row.fees_sat + allowed_subsidy_sat(chain, row.height)
 
 
 def check_row(origin: str, row: BlockRow, stats: BlockStats) -> None:

@@ -5,13 +5,13 @@ before 28.0 respond in the dialect of 1.x, where an error comes as HTTP 500, so 
 status.
 """
 
-from collections.abc import Hashable, Sequence
-from functools import cache
+from collections.abc import Sequence
 from itertools import count
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from flows.sources.decoders import decoder
 from flows.sources.node.connection import Connection, Reply
 from schemas.errors import BadInputError, NodeRefusalError, TransientError
 
@@ -60,7 +60,7 @@ class Rpc:
         def attempt() -> Result:
             number = next(self._ids)
             reply = self.connection.post(method, _encoded(_request(number, method, params)))
-            response: RpcResponse[Result] = self._decoded(method, reply, _decoder(cast(Hashable, kind)))
+            response: RpcResponse[Result] = self._decoded(method, reply, decoder(_response(kind)))
             # The response to a request that the node could not parse has no id.
             if response.id != number and response.error is None:
                 raise self._mismatch(method, f"the response to request {response.id}", str(number))
@@ -78,13 +78,14 @@ class Rpc:
         if not params:
             return []
 
+        kinds = _responses(kind)
+
         def attempt() -> list[Result | NodeRefusalError]:
             numbers = [next(self._ids) for _ in params]
             requests = [_request(number, method, each) for number, each in zip(numbers, params, strict=True)]
             place = f"batch of {len(params)} {method}"
-            responses = self._decoded(
-                place, self.connection.post(place, _encoded(requests)), _batch_decoder(cast(Hashable, kind))
-            )
+            reply = self.connection.post(place, _encoded(requests))
+            responses = self._decoded(place, reply, decoder(kinds))
             if isinstance(responses, RpcResponse):
                 self._result(place, responses)
                 raise self._mismatch(place, "one response", f"{len(params)} responses")
@@ -101,12 +102,12 @@ class Rpc:
 
         return self.connection.with_retries(attempt)
 
-    def _decoded(self, place: str, reply: Reply, decoder: msgspec.json.Decoder[Any]) -> Any:
+    def _decoded(self, place: str, reply: Reply, its_decoder: msgspec.json.Decoder[Any]) -> Any:
         body = reply.body.lstrip()
         if reply.status not in JSON_STATUS or (body and body[:1] not in (b"{", b"[")):
             raise self.connection.unexpected(place, reply, "a JSON-RPC response")
         try:
-            return decoder.decode(body)
+            return its_decoder.decode(body)
         except msgspec.ValidationError as error:
             raise BadInputError(
                 f"{self.connection.origin} {place}",
@@ -135,20 +136,18 @@ class Rpc:
         return TransientError(f"{self.connection.origin} {place}: found {found}, expected {expected}; try again later")
 
 
+def _response(kind: Any) -> Any:
+    return RpcResponse[kind]
+
+
+def _responses(kind: Any) -> Any:
+    # A batch that is rejected whole, for instance during the start, gets one response.
+    return list[RpcResponse[kind]] | RpcResponse[kind]
+
+
 def _request(number: int, method: str, params: Sequence[object]) -> dict[str, object]:
     return {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
 
 
 def _encoded(request: object) -> bytes:
     return msgspec.json.encode(request)
-
-
-@cache
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(RpcResponse[kind])
-
-
-@cache
-def _batch_decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    # A batch that is rejected whole, for instance during the start, gets one response.
-    return msgspec.json.Decoder(list[RpcResponse[kind]] | RpcResponse[kind])

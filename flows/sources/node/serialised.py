@@ -3,18 +3,32 @@
 Source: Core's `primitives/block.h`, `primitives/transaction.h` (BIP 144 for the witness) and `SerializeBlockUndo` in
 `rest.cpp`, the same in 30.0 and 31.0. Each block is checked: its header must hash to the requested hash, and its
 transactions to the Merkle root of that header.
+
+A block is walked once for its ids, scripts and sums, in one loop without calls, which is where the time goes; the few
+transactions that touch a miner are parsed again, each when it is read.
 """
 
-from collections.abc import Container, Sequence
+from collections.abc import Container
 from dataclasses import dataclass
 from hashlib import sha256
-from struct import Struct, error
+from itertools import accumulate
+from struct import Struct, error, unpack
 from typing import Final
 
 import msgspec
 
-from schemas.node_block import NO_AMOUNT, Input, NodeBlock, Output, Prevout, Script, Transaction
-from schemas.units import SAT_PER_BTC
+from flows.sources.whole_blocks import BlockTransactions
+from schemas.node_block import (
+    NO_AMOUNT,
+    BlockScripts,
+    Input,
+    NodeBlock,
+    Output,
+    Prevout,
+    Script,
+    Transaction,
+    amount_of,
+)
 
 HEADER_BYTES: Final = 80
 PREVIOUS_HASH: Final = slice(4, 36)
@@ -26,6 +40,7 @@ NOTHING_SPENT: Final = bytes(TXID_BYTES)
 SEQUENCE_BYTES: Final = 4
 LOCK_TIME_BYTES: Final = 4
 VERSION_BYTES: Final = 4
+AMOUNT_BYTES: Final = 8
 WITNESS_MARK: Final = b"\x00\x01"
 
 _SHORT, _LONG, _LONGER = 0xFD, 0xFE, 0xFF
@@ -48,16 +63,41 @@ class RawTransaction:
 
 @dataclass(frozen=True, slots=True)
 class RawBlock:
-    """One serialised block, hashes in the byte order of the network."""
+    """One serialised block, hashes in the byte order of the network, and where each transaction starts.
 
+    Of all transactions but the coinbase, one after another: the scripts that they pay, how many inputs and outputs each
+    has, and what they pay in all.
+    """
+
+    content: bytes
     hash: bytes
     previous_hash: bytes
     time: int
-    transactions: list[RawTransaction]
+    starts: list[int]
+    inputs_counts: list[int]
+    outputs_counts: list[int]
+    paid: list[bytes]
+    paid_sat: int
+
+    def transaction(self, number: int) -> RawTransaction:
+        """The transaction at this place, the coinbase at 0."""
+        return _transaction(self.content, self.starts[number])[0]
 
 
-class HeaderFacts(msgspec.Struct, rename={"previous_hash": "previousblockhash"}):
-    """A header with the further fields of `getblockheader`. `confirmations` is -1 off the active chain."""
+@dataclass(frozen=True, slots=True)
+class RawSpent:
+    """The outputs that all transactions of a block spend, one after another, and how many each of them does."""
+
+    counts: list[int]
+    amounts_sat: tuple[int, ...]
+    scripts: list[bytes]
+
+
+class HeaderFacts(msgspec.Struct, rename={"previous_hash": "previousblockhash", "transactions_count": "nTx"}):
+    """A header with the further fields of `getblockheader`. `confirmations` is -1 off the active chain.
+
+    `transactions_count` is 0 where the node does not know it.
+    """
 
     hash: str
     height: int
@@ -66,27 +106,89 @@ class HeaderFacts(msgspec.Struct, rename={"previous_hash": "previousblockhash"})
     difficulty: float
     confirmations: int
     previous_hash: str | None = None
+    transactions_count: int = 0
 
 
 def raw_block(content: bytes) -> RawBlock:
-    """Parse a block and check it against its own Merkle root. Raises `ValueError` for anything else."""
+    """Walk a block and check it against its own Merkle root. Raises `ValueError` for anything else."""
+    starts, inputs_counts, outputs_counts, txids = [], [], [], []
+    paid: list[bytes] = []
+    amounts: list[bytes] = []
     try:
-        count, at = _compact(content, HEADER_BYTES)
-        transactions = []
-        for _ in range(count):
-            transaction, at = _transaction(content, at)
-            transactions.append(transaction)
+        transactions_count, at = _compact(content, HEADER_BYTES)
+        for _ in range(transactions_count):
+            start = at
+            body = at = start + VERSION_BYTES
+            has_witness = content[at] == 0 and content[at + 1] == 1
+            if has_witness:
+                body = at = at + 2
+            count = content[at]
+            at += 1
+            if count >= _SHORT:
+                count, at = _compact(content, at - 1)
+            for _ in range(count):
+                size = content[at + OUTPOINT_BYTES]
+                if size < _SHORT:
+                    at += OUTPOINT_BYTES + 1 + size + SEQUENCE_BYTES
+                else:
+                    size, at = _compact(content, at + OUTPOINT_BYTES)
+                    at += size + SEQUENCE_BYTES
+            outputs_count = content[at]
+            at += 1
+            if outputs_count >= _SHORT:
+                outputs_count, at = _compact(content, at - 1)
+            for _ in range(outputs_count):
+                script = at + AMOUNT_BYTES
+                amounts.append(content[at:script])
+                size = content[script]
+                if size < _SHORT:
+                    script += 1
+                else:
+                    size, script = _compact(content, script)
+                at = script + size
+                paid.append(content[script:at])
+            if has_witness:
+                end = at
+                for _ in range(count):
+                    items_count = content[at]
+                    at += 1
+                    if items_count >= _SHORT:
+                        items_count, at = _compact(content, at - 1)
+                    for _ in range(items_count):
+                        size = content[at]
+                        if size < _SHORT:
+                            at += 1 + size
+                        else:
+                            size, at = _compact(content, at)
+                            at += size
+                # The id leaves the witness out.
+                hashed = content[start : start + VERSION_BYTES] + content[body:end] + content[at : at + LOCK_TIME_BYTES]
+                at += LOCK_TIME_BYTES
+            else:
+                at += LOCK_TIME_BYTES
+                hashed = content[start:at]
+            txids.append(sha256(sha256(hashed).digest()).digest())
+            starts.append(start)
+            inputs_counts.append(count)
+            outputs_counts.append(outputs_count)
+        coinbase_outputs_count = outputs_counts[0] if outputs_counts else 0
+        amounts_sat = unpack(f"<{len(amounts)}q", b"".join(amounts))
     except (IndexError, error) as fault:
         raise ValueError(f"{len(content)} bytes that end early") from fault
     if at != len(content):
         raise ValueError(f"{len(content)} bytes of which a block takes {at}")
-    if not transactions or _merkle_root([each.txid for each in transactions]) != content[MERKLE_ROOT]:
+    if not txids or _merkle_root(txids) != content[MERKLE_ROOT]:
         raise ValueError("transactions that do not hash to the Merkle root of their header")
     return RawBlock(
+        content=content,
         hash=_double_sha256(content[:HEADER_BYTES]),
         previous_hash=content[PREVIOUS_HASH],
         time=_TIME.unpack_from(content)[0],
-        transactions=transactions,
+        starts=starts,
+        inputs_counts=inputs_counts[1:],
+        outputs_counts=outputs_counts[1:],
+        paid=paid[coinbase_outputs_count:],
+        paid_sat=sum(amounts_sat[coinbase_outputs_count:]),
     )
 
 
@@ -111,23 +213,35 @@ def raw_coinbase(content: bytes, block_hash: str) -> RawTransaction:
     return coinbase
 
 
-def spent_coins(content: bytes) -> list[list[Coin]]:
+def spent_coins(content: bytes) -> RawSpent:
     """The outputs that each transaction of a block spends, none for the coinbase. Raises `ValueError`."""
+    counts: list[int] = []
+    amounts: list[bytes] = []
+    scripts: list[bytes] = []
     try:
-        count, at = _compact(content, 0)
-        transactions = []
-        for _ in range(count):
-            inputs_count, at = _compact(content, at)
-            coins = []
-            for _ in range(inputs_count):
-                coin, at = _coin(content, at)
-                coins.append(coin)
-            transactions.append(coins)
+        transactions_count, at = _compact(content, 0)
+        for _ in range(transactions_count):
+            count = content[at]
+            at += 1
+            if count >= _SHORT:
+                count, at = _compact(content, at - 1)
+            for _ in range(count):
+                script = at + AMOUNT_BYTES
+                amounts.append(content[at:script])
+                size = content[script]
+                if size < _SHORT:
+                    script += 1
+                else:
+                    size, script = _compact(content, script)
+                at = script + size
+                scripts.append(content[script:at])
+            counts.append(count)
+        amounts_sat = unpack(f"<{len(amounts)}q", b"".join(amounts))
     except (IndexError, error) as fault:
         raise ValueError(f"{len(content)} bytes that end early") from fault
     if at != len(content):
         raise ValueError(f"{len(content)} bytes of which the spent outputs take {at}")
-    return transactions
+    return RawSpent(counts, amounts_sat, scripts)
 
 
 def coinbase_transaction(coinbase: RawTransaction) -> Transaction:
@@ -140,10 +254,40 @@ def coinbase_transaction(coinbase: RawTransaction) -> Transaction:
     )
 
 
+class SerialisedTransactions(BlockTransactions):
+    """The transactions of a block out of its bytes and those of what it spent."""
+
+    __slots__ = ("_block", "_coinbase_txids", "_ends", "_spent")
+
+    def __init__(self, block: RawBlock, spent: RawSpent, coinbase_txids: Container[bytes] | None) -> None:
+        self._block, self._spent, self._coinbase_txids = block, spent, coinbase_txids
+        self._ends = list(accumulate(spent.counts))
+
+    def __len__(self) -> int:
+        return len(self._block.starts)
+
+    def _transaction(self, number: int) -> Transaction:
+        raw = self._block.transaction(number)
+        if number == 0:
+            return coinbase_transaction(raw)
+        spent = slice(self._ends[number - 1], self._ends[number])
+        amounts_sat, scripts = self._spent.amounts_sat[spent], self._spent.scripts[spent]
+        known = self._coinbase_txids
+        return Transaction(
+            txid=_displayed(raw.txid),
+            vin=tuple(
+                Input(prevout=Prevout(_amount(sat), Script(script.hex()), None if known is None else txid in known))
+                for sat, script, txid in zip(amounts_sat, scripts, raw.spent_txids, strict=True)
+            ),
+            vout=tuple(Output(_amount(sat), Script(code.hex())) for sat, code in raw.outputs),
+            fee=_amount(sum(amounts_sat) - sum(sat for sat, _ in raw.outputs)),
+        )
+
+
 def node_block(
     header: HeaderFacts,
     block: RawBlock,
-    spent: Sequence[Sequence[Coin]],
+    spent: RawSpent,
     coinbase_txids: Container[bytes] | None = None,
 ) -> NodeBlock:
     """The block in the shape of `getblock` at verbosity 3, without the heights of spent outputs.
@@ -155,37 +299,26 @@ def node_block(
     """
     if _displayed(block.hash) != header.hash:
         raise ValueError(f"block {_displayed(block.hash)}")
-    if [len(coins) for coins in spent[1:]] != [len(each.spent_txids) for each in block.transactions[1:]] or spent[0]:
+    if spent.counts != [0, *block.inputs_counts]:
         raise ValueError("spent outputs that do not fit the inputs of the block")
-    coinbase, *others = block.transactions
-    transactions = [coinbase_transaction(coinbase)]
-    for transaction, coins in zip(others, spent[1:], strict=True):
-        fee_sat = sum(coin[0] for coin in coins) - sum(coin[0] for coin in transaction.outputs)
-        transactions.append(
-            Transaction(
-                txid=_displayed(transaction.txid),
-                vin=tuple(
-                    Input(
-                        prevout=Prevout(
-                            _amount(coin[0]),
-                            Script(coin[1].hex()),
-                            None if coinbase_txids is None else txid in coinbase_txids,
-                        )
-                    )
-                    for coin, txid in zip(coins, transaction.spent_txids, strict=True)
-                ),
-                vout=tuple(Output(_amount(coin[0]), Script(coin[1].hex())) for coin in transaction.outputs),
-                fee=_amount(fee_sat),
-            )
-        )
+    fees_sat = sum(spent.amounts_sat) - block.paid_sat
+    if fees_sat < 0:
+        raise ValueError(f"fees of {fees_sat} satoshi")
     return NodeBlock(
         hash=header.hash,
         height=header.height,
         time=block.time,
         mediantime=header.mediantime,
         difficulty=header.difficulty,
-        tx=transactions,
+        tx=SerialisedTransactions(block, spent, coinbase_txids),
         previous_hash=_displayed(block.previous_hash) if header.height else None,
+        scripts=BlockScripts(
+            list(map(bytes.hex, spent.scripts)),
+            block.inputs_counts,
+            list(map(bytes.hex, block.paid)),
+            block.outputs_counts,
+        ),
+        fees_sat=fees_sat,
     )
 
 
@@ -259,4 +392,4 @@ def _amount(amount_sat: int) -> msgspec.Raw:
     """The JSON number of bitcoin that a node would write, so that amounts of both formats have one type."""
     if amount_sat < 0:
         raise ValueError(f"an amount of {amount_sat} satoshi")
-    return msgspec.Raw(b"%d.%08d" % divmod(amount_sat, SAT_PER_BTC))
+    return amount_of(amount_sat)

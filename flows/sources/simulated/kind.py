@@ -6,7 +6,7 @@ from pydantic import Field
 
 from flows.sources.kinds import SourceContext, SourceKind, SourceSettings
 from schemas.series import Group
-from schemas.suppliers import Supplier
+from schemas.suppliers import Supplier, Terms
 
 if TYPE_CHECKING:
     from flows.sources.protocol import Source
@@ -15,6 +15,7 @@ SIMULATED: Final = Supplier(
     name="simulated",
     title="Deterministic chain of our own",
     licence="no restriction",
+    terms=Terms.FREE,
     delay="none",
     # A day is whole once a block of the next one is there.
     allowed_lag_days=1,

@@ -5,11 +5,10 @@ exception of `requests` holds the address with its key, and would otherwise be a
 """
 
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
 from hashlib import sha256
-from typing import Any, Final, Generic, TypeVar, cast
+from typing import Any, Final, Generic, TypeVar
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import msgspec
@@ -18,15 +17,24 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_exp
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as OverdueError
 
+from flows.sources.decoders import decoder
 from flows.sources.http_session import http_session, stated_bytes
 from flows.sources.web.access import Endpoint
+from flows.sources.web.part import FILE_CHANGED, Part
 from flows.sources.web.rate_limit import RateLimiter
 from flows.sources.web.required_pause import required_pause_seconds
 from flows.sources.web.responses import CachedResponses
 from flows.sources.web.secrets import redacted
 from flows.sources.web.site import Failure, FailureKind, InHeader, InParameter, RawResponse, Site
 from flows.sources.web.usage import Usage
-from schemas.errors import BadInputError, HashpivotError, RequestRejectedError, SettingsError, TransientError
+from schemas.errors import (
+    BadInputError,
+    FileChangedError,
+    HashpivotError,
+    RequestRejectedError,
+    SettingsError,
+    TransientError,
+)
 
 CHUNK_BYTES: Final = 64 * 1024
 LONGEST_QUOTE_CHARACTERS: Final = 120
@@ -95,6 +103,10 @@ class Client:
         """Raise `SourcePausedError` while the source is paused; makes no request."""
         self._rate_limiter.raise_if_paused()
 
+    def report(self, line: str) -> None:
+        """Show `line`, which holds no secret, to whom waits for this source."""
+        self._progress(line)
+
     def close(self) -> None:
         """Close every connection."""
         self._session.close()
@@ -107,11 +119,11 @@ class Client:
         `RequestRejectedError` for a request that it rejects, `BadInputError` for a response of an unknown shape,
         `SettingsError` for a key or a contact that it rejects, `RequestBudgetError` where the budget is spent.
         """
-        decoder = _decoder(cast(Hashable, kind))
+        its_decoder = decoder(kind)
 
         def decoded(reply: RawResponse, place: str) -> Kind:
             try:
-                return cast(Kind, decoder.decode(reply.body))
+                return its_decoder.decode(reply.body)
             except msgspec.ValidationError as error:
                 problem: HashpivotError = BadInputError(
                     place, redacted(str(error)), f"a response as {self.site.title} documents it", self._check_address
@@ -131,7 +143,24 @@ class Client:
         """The response of `path` as text. Raises as `json`."""
         return self._with_retries(path, params, lambda reply, _: reply.body.decode("utf-8", "replace"))
 
-    def _with_retries(self, path: str, params: Params, decoded: Callable[[RawResponse, str], Any]) -> Response[Any]:
+    def parsed(self, path: str, params: Params, parse: Callable[[bytes], Kind]) -> Response[Kind]:
+        """The response of `path` by `parse`, which raises `ValueError` for one that breaks off. Raises as `json`."""
+        return self._with_retries(path, params, _retryable(lambda reply, _: parse(reply.body)))
+
+    def part(self, path: str, part: Part) -> bytes:
+        """A part of the file at `path`. Raises `FileChangedError` where its version is another, else as `json`."""
+        try:
+            content: bytes = self._with_retries(path, {}, _retryable(part.content), part).value
+            return content
+        except RequestRejectedError as error:
+            if error.code not in FILE_CHANGED:
+                raise
+            changed = FileChangedError(error.place, error.code)
+        raise changed
+
+    def _with_retries(
+        self, path: str, params: Params, decoded: Callable[[RawResponse, str], Any], part: Part | None = None
+    ) -> Response[Any]:
         origin = self.place(path, params)
         place = origin if len(origin) <= LONGEST_PLACE_CHARACTERS else f"{origin[:LONGEST_PLACE_CHARACTERS]}..."
         policy, scale = self.site.retry_policy, self._time_scale
@@ -140,7 +169,7 @@ class Client:
         def attempt() -> Response[Any]:
             nonlocal limited_count
             try:
-                reply = self._reply(path, params, place, origin)
+                reply = self._reply(path, params, place, origin, part)
                 return Response(decoded(reply, place), origin, sha256(reply.body).hexdigest())
             except _RetryableError as error:
                 limited_count += error.rate_limited
@@ -176,13 +205,14 @@ class Client:
                 )
         raise given_up
 
-    def _reply(self, path: str, params: Params, place: str, origin: str) -> RawResponse:
+    def _reply(self, path: str, params: Params, place: str, origin: str, part: Part | None) -> RawResponse:
         """One response with a body of its own: redirects within the site followed, failures raised."""
         url = self._endpoint.origin + self._endpoint.base + path
         query = dict(params)
-        kept = self._cache.get(origin) if self.site.conditional else None
+        kept = self._cache.get(origin) if self.site.conditional and part is None else None
+        conditions = _if_changed(kept) if part is None else part.headers
         for _ in range(MOST_REDIRECTS_COUNT + 1):
-            reply = self._exchange(url, query, place, kept)
+            reply = self._exchange(url, query, place, conditions)
             if reply.status not in REDIRECTS:
                 break
             url, query = self._redirected(url, reply, place), {}
@@ -191,7 +221,7 @@ class Client:
         if kept is not None and reply.status == UNCHANGED:
             self.usage.add(self.site.name, unchanged=1)
             return kept
-        failure = (self.site.classify(reply) if self.site.classify else None) or self._by_status(reply)
+        failure = (self.site.classify(reply) if self.site.classify else None) or self._by_status(reply, part)
         if failure is not None:
             raise self._error(place, failure, reply)
         if reply.content_type not in self.site.content_types:
@@ -201,11 +231,11 @@ class Client:
                 " or ".join(self.site.content_types),
                 self._check_address,
             )
-        if self.site.conditional:
+        if self.site.conditional and part is None:
             self._cache.put(origin, reply)
         return reply
 
-    def _exchange(self, url: str, query: Params, place: str, kept: RawResponse | None) -> RawResponse:
+    def _exchange(self, url: str, query: Params, place: str, conditions: Mapping[str, str]) -> RawResponse:
         """One request and its response, whatever that is. Raises `_RetryableError` where there is none."""
         self._rate_limiter.raise_if_paused()
         self.usage.spend(self.site.name, place)
@@ -216,7 +246,7 @@ class Client:
             with self._session.get(
                 url,
                 params={**query, **self._key_parameter()},
-                headers={**_if_changed(kept), **self._key_header()},
+                headers={**conditions, **self._key_header()},
                 timeout=(policy.connect_seconds * scale, policy.read_seconds * scale),
                 allow_redirects=False,
                 stream=True,
@@ -273,14 +303,15 @@ class Client:
             raise BadInputError(place, found, f"a response of {self._endpoint.origin} itself", self._check_address)
         return target
 
-    def _by_status(self, reply: RawResponse) -> Failure | None:
+    def _by_status(self, reply: RawResponse, part: Part | None) -> Failure | None:
         status = reply.status
-        if status == requests.codes.ok:
+        if status == (requests.codes.ok if part is None else requests.codes.partial_content):
             return None
         kind = FailureKind.REJECTED
         if status == requests.codes.too_many_requests:
             kind = FailureKind.RATE_LIMITED
-        elif status in TRANSIENT_STATUS:
+        elif status in TRANSIENT_STATUS or status == requests.codes.ok:
+            # Whole where a part was requested: a portal or a proxy in between.
             kind = FailureKind.TRANSIENT
         elif status == requests.codes.unauthorized and self.site.key:
             kind = FailureKind.KEY
@@ -353,6 +384,14 @@ def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-@cache
-def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(kind)
+def _retryable(parse: Callable[[RawResponse, str], Kind]) -> Callable[[RawResponse, str], Kind]:
+    """`parse`, whose `ValueError` means that the response broke off or is of something in between."""
+
+    def parsed(reply: RawResponse, place: str) -> Kind:
+        try:
+            return parse(reply, place)
+        except ValueError as error:
+            found = redacted(str(error))
+        raise _RetryableError(f"{place}: found {found}, expected a complete response; try again later")
+
+    return parsed

@@ -1,12 +1,14 @@
 """The rate limit of a site: one queue and one pause for all threads and all processes of a home."""
 
+import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, cast
 
-from pyrate_limiter import Rate, RateItem, SQLiteBucket
+from pyrate_limiter import InMemoryBucket, Rate, RateItem, SQLiteBucket
 
 from flows.sources.web.required_pause import LONGEST_PAUSE_SECONDS
 from flows.sources.web.site import Site
@@ -25,19 +27,30 @@ class RateLimiter:
     cannot break a limit that is counted at the other end. `time_scale` shrinks every time alike.
     """
 
-    def __init__(self, site: Site, folder: Path, time_scale: float) -> None:
-        """Open the queue in `folder`, shared by all requests to this site. Raises `TransientError` where it cannot."""
+    def __init__(self, site: Site, folder: Path, time_scale: float, *, for_itself: bool = False) -> None:
+        """Open the queue in `folder`, shared by all requests to this site. Raises `TransientError` where it cannot.
+
+        `for_itself`: a queue of this object, for a `site` whose pace is divided among processes. It begins with a
+        pause, as the reader before it may just have sent a request. Of the folder only pauses of the site are read.
+        """
         self._site, self._scale = site, time_scale
         self._pause_file = folder / f"{site.name}.closed"
         self._spacing_ms = max(round(site.spacing_seconds * time_scale * 1000), 1)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._bucket = SQLiteBucket.init_from_file(
-                [Rate(1, self._spacing_ms)],
-                table="request",
-                db_path=str(folder / f"{site.name}.sqlite"),
-                use_file_lock=True,
-            )
+            self._bucket: InMemoryBucket | SQLiteBucket
+            self._lock: AbstractContextManager[object]
+            if for_itself:
+                self._bucket, self._lock = InMemoryBucket([Rate(1, self._spacing_ms)]), threading.Lock()
+                self._bucket.put(self._item())
+            else:
+                self._bucket = SQLiteBucket.init_from_file(
+                    [Rate(1, self._spacing_ms)],
+                    table="request",
+                    db_path=str(folder / f"{site.name}.sqlite"),
+                    use_file_lock=True,
+                )
+                self._lock = self._bucket.lock
         except Exception as error:
             raise TransientError(
                 f"{folder}: found {type(error).__name__}, expected a folder for queues to write to; try again"
@@ -52,8 +65,8 @@ class RateLimiter:
         while True:
             self.raise_if_paused()
             # The lock is that of the file: the time is taken under it, so that all processes see one order.
-            with self._bucket.lock:
-                item = RateItem(self._site.name, time.time_ns() // 1_000_000)
+            with self._lock:
+                item = self._item()
                 self._bucket.leak(item.timestamp)
                 if self._bucket.put(item):
                     return time.monotonic() - began
@@ -87,4 +100,7 @@ class RateLimiter:
 
     def close(self) -> None:
         """Close the files."""
-        self._bucket.close()  # type: ignore[no-untyped-call]
+        self._bucket.close()
+
+    def _item(self) -> RateItem:
+        return RateItem(self._site.name, time.time_ns() // 1_000_000)

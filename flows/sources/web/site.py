@@ -1,13 +1,15 @@
 """What is known of a hosted source before the first request: its address, its rate limits, how it reports errors."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import Final, TypeVar
 
 import msgspec
 
+from flows.sources.decoders import decoder
 from flows.sources.kinds import variable
+from schemas.errors import SettingsError
 
 MEBIBYTE: Final = 1024**2
 Shape = TypeVar("Shape")
@@ -78,7 +80,7 @@ class RawResponse:
     def json(self, shape: type[Shape]) -> Shape | None:
         """The body as JSON of that shape, None where it is anything else."""
         try:
-            return msgspec.json.decode(self.body, type=shape)
+            return decoder(shape).decode(self.body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return None
 
@@ -142,6 +144,21 @@ class Site:
     def spacing_seconds(self) -> float:
         """Least time between two requests."""
         return max(each.window_seconds / (each.requests_count * self.share) for each in self.limits)
+
+    def of_one_reader(self, readers_count: int) -> "Site":
+        """The site as one of `readers_count` may use it: in any window all of them send at most `share` of each limit.
+
+        Each may send as soon as the others do. Raises `SettingsError` where that alone is too much.
+        """
+        allowed = [int(limit.requests_count * self.share) for limit in self.limits]
+        if min(allowed) < readers_count:
+            found = f"{readers_count} readers at once"
+            raise SettingsError(self.title, found, f"at most {min(allowed)}, its rate limit", "use fewer workers")
+        limits = [
+            replace(limit, requests_count=count // readers_count)
+            for limit, count in zip(self.limits, allowed, strict=True)
+        ]
+        return replace(self, limits=tuple(limits), share=1)
 
     def setting(self, what: str) -> str:
         """Name of the setting that holds our `url`, `key` or `contact` for this source."""

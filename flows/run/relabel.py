@@ -1,0 +1,82 @@
+"""Attribute stored history anew with the present labels, and publish it; nothing is fetched."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from flows.run.ingest import Ingested, in_short
+from flows.run.plan import Progress, Run, last_finished_day, no_progress, plan, recorded
+from flows.run.publish import Outcome, publish_run
+from flows.sources.kinds import kind_of
+from flows.sources.protocol import Labelled
+from schemas.errors import SettingsError
+from schemas.observations import Notice
+from transforms.checks.last_publication import RESCALED
+from warehouse import journal, vintages
+from warehouse.targets.files import published_day
+from warehouse.working import open_working
+
+if TYPE_CHECKING:
+    from flows.settings import Profile, Settings
+
+logger = logging.getLogger(__name__)
+
+REMEDY: Final = "name the profile of an own node"
+
+
+def plan_relabel(settings: Settings, profile: Profile) -> Run:
+    """Fix what a relabelling will do: publish the day that is published, as no later one is fetched.
+
+    Flows may become many times what they were. Nothing else changes, so that the check of the scale only warns.
+    """
+    settings = settings.model_copy(update={"accept": f"{settings.accept};{RESCALED.name}"})
+    run = plan(settings, profile)
+    current = published_day(settings.published)
+    return run if current is None else replace(run, day=min(current, last_finished_day(run.now)))
+
+
+def relabel(run: Run, progress: Progress = no_progress) -> Outcome:
+    """Relabel every source of the run that can be, all of it or nothing, then publish.
+
+    Raises `SettingsError` where there is no such source, and as `Labelled.relabel` and `publish_run`.
+    """
+    with journal.one_run_at_a_time(run.settings.lock_file), recorded(run) as placed:
+        names = [name for name in placed.profile.sources if kind_of(name).labelled]
+        if not names:
+            raise SettingsError("profile", run.profile.name, "one with a source whose flows depend on labels", REMEDY)
+        return publish_run(placed, [_relabelled(placed, name, progress) for name in names], progress)
+
+
+def _relabelled(run: Run, source_name: str, progress: Progress) -> Ingested:
+    source = run.sources[source_name]
+    if not isinstance(source, Labelled):
+        raise TypeError(f"{source_name} has no labels")
+    rows = new = revised = 0
+    notices: list[Notice] = []
+    with open_working(run.settings.working_database) as connection, vintages.in_one_transaction(connection):
+        for item in source.relabel(run.now):
+            if isinstance(item, Notice):
+                journal.note(connection, run.run_id, item)
+                notices.append(item)
+                continue
+            added = vintages.append_within(connection, item, run.run_id)
+            journal.count(connection, run.run_id, added)
+            rows, new, revised = rows + added.row_count, new + added.new_count, revised + added.revised_count
+            progress(
+                f"{item.source} {item.origin}: {added.row_count:,} {item.table} rows, "
+                f"{added.new_count:,} new, {added.revised_count:,} revised"
+            )
+        # Killed between this and the commit, the next blocks follow the new labels and those before the old ones,
+        # which the check of label sets reports until this has run again.
+        source.adopt()
+    logger.info("relabelled source=%s rows=%d new=%d revised=%d", source_name, rows, new, revised)
+    return Ingested(
+        source=source_name,
+        row_count=rows,
+        new_count=new,
+        revised_count=revised,
+        notices=tuple(f"{notice.origin}: {notice.message}" for notice in notices),
+        in_short=tuple(in_short(notices)),
+    )

@@ -1,0 +1,316 @@
+"""Copies on disk of the columns that are needed: one Parquet file for each file of the lake and version of it.
+
+A copy is fetched range by range into a draft, which a run that follows a killed one goes on with, and is there once it
+is whole; its name holds the digest of its bytes, which is checked before it is read. Small files, which are blocks
+beside the file of the day, are fetched whole.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+from typing import BinaryIO, Final, TypeVar
+
+import polars as pl
+
+from flows.sources.lake.bucket import Bucket, LakeFile
+from flows.sources.lake.footer import END_BYTES, MAGIC, Column, Pruned, footer_bytes, pruned, ranges
+from schemas.errors import BadInputError, FileChangedError, WarehouseError
+from warehouse.atomic_files import sha256_of, sync
+
+BLOCKS: Final = "blocks"
+TRANSACTIONS: Final = "transactions"
+
+
+def _plain(*names: str) -> frozenset[Column]:
+    return frozenset((name, name) for name in names)
+
+
+COLUMNS: Final[Mapping[str, frozenset[Column]]] = {
+    BLOCKS: _plain(
+        *("hash", "number", "previousblockhash", "timestamp", "mediantime", "difficulty", "coinbase_param"),
+        "transaction_count",
+    ),
+    TRANSACTIONS: _plain("txid", "block_hash", "block_number", "index", "is_coinbase")
+    | {(coins, leaf) for coins in ("inputs", "outputs") for leaf in ("address", "value")},
+}
+"""What is copied of each table, as far as a file has it."""
+TXID: Final = ("txid", "txid")
+WITNESS_TXID: Final = _plain("hash")
+MOST_SMALL_FILES: Final = 12
+"""Beside the file of a day. More of them are there while the producer replaces them by that file."""
+END_OF_FILE_BYTES: Final = 64 * 1024
+"""Fetched at once for the footer, which takes 15 to 40 kB."""
+WHOLE_FILE_BYTES: Final = 1024**2
+DIGEST_CHARACTERS: Final = 16
+Read = TypeVar("Read")
+_KEY: Final = re.compile(r"(blocks|transactions)/date=(\d{4}-\d{2}-\d{2})/(?P<name>[^/]+\.parquet)")
+_SMALL: Final = re.compile(r"\d+(\.snappy)?\.parquet")
+
+
+@dataclass(frozen=True, slots=True)
+class DayFiles:
+    """The files of one day in their versions, the one of the whole day first in each table."""
+
+    day: date
+    blocks: tuple[LakeFile, ...]
+    transactions: tuple[LakeFile, ...]
+
+    @property
+    def version(self) -> str:
+        """A text that is another one where any file is of another version."""
+        return "-".join(_digest(file) for file in self.all)
+
+    @property
+    def all(self) -> tuple[LakeFile, ...]:
+        """The files of both tables."""
+        return (*self.blocks, *self.transactions)
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What it takes to copy files: ranges, their bytes, and how many of these are needed."""
+
+    requests_count: int
+    received_bytes: int
+    needed_bytes: int
+
+
+class Copies:
+    """The copies of one lake in `folder`. Days may be fetched by several threads at once, each day by one of them."""
+
+    def __init__(self, bucket: Bucket, folder: Path, *, whole_file_bytes: int = WHOLE_FILE_BYTES) -> None:
+        """`whole_file_bytes`: up to this size a file is fetched at once and not in ranges."""
+        self.bucket, self._folder, self._whole_file_bytes = bucket, folder, whole_file_bytes
+        self._listed: dict[str, list[LakeFile]] = {}
+        self._pruned: dict[LakeFile, Pruned] = {}
+        self._checked: set[Path] = set()
+        self._lock = Lock()
+
+    def days(self, first: date, last: date) -> tuple[dict[date, DayFiles], dict[date, str]]:
+        """The days from `first` to `last` whose files are ready, and of the others why not. Raises as `Bucket.files`.
+
+        A day is ready once one file of each table holds the whole of it. Blocks that came late stay beside it.
+        """
+        by_day: dict[date, dict[str, list[LakeFile]]] = {}
+        for table in (BLOCKS, TRANSACTIONS):
+            for file in self._files(table, first.year, last.year):
+                key = _KEY.fullmatch(file.key)
+                if key and first <= (day := date.fromisoformat(key[2])) <= last:
+                    by_day.setdefault(day, {BLOCKS: [], TRANSACTIONS: []})[table].append(file)
+        ready: dict[date, DayFiles] = {}
+        reasons: dict[date, str] = {}
+        for day, tables in sorted(by_day.items()):
+            try:
+                ready[day] = DayFiles(day, _whole(tables[BLOCKS], BLOCKS), _whole(tables[TRANSACTIONS], TRANSACTIONS))
+            except ValueError as error:
+                reasons[day] = str(error)
+        return ready, reasons
+
+    def has(self, day: date) -> bool:
+        """Whether there is a copy of the transactions of `day`, of whatever version."""
+        return any((self._folder / TRANSACTIONS).glob(f"{day}-*.parquet"))
+
+    def is_whole(self, files: DayFiles) -> bool:
+        """Whether all copies of the day are there."""
+        return all(self.find(file) for file in files.all)
+
+    def find(self, file: LakeFile) -> Path | None:
+        """The copy of `file`; None where there is none that is whole."""
+        stem = self._stem(file)
+        return next(stem.parent.glob(f"{stem.name}-*.parquet"), None)
+
+    def _stem(self, file: LakeFile) -> Path:
+        table, day, _ = file.key.split("/")
+        return self._folder / table / f"{day.removeprefix('date=')}-{_digest(file)}"
+
+    def cost(self, days: Iterable[DayFiles]) -> Cost:
+        """What is left to fetch of `days`, from the footers of their files. Raises as `fetch`."""
+        requests_count = received_bytes = needed_bytes = 0
+        for file in (file for files in days for file in files.all if not self.find(file)):
+            if file.size_bytes <= self._whole_file_bytes:
+                requests_count, received_bytes = requests_count + 1, received_bytes + file.size_bytes
+                needed_bytes += file.size_bytes
+                continue
+            copy = self._of(file)
+            spans = list(ranges(copy.chunks))
+            requests_count += len(spans)
+            received_bytes += sum(span.size_bytes for span in spans)
+            needed_bytes += copy.needed_bytes
+        return Cost(requests_count, received_bytes, needed_bytes)
+
+    def fetch(self, day: date) -> DayFiles:
+        """Fetch what is missing of the ready `day`; where it is rewritten meanwhile, list it again, once.
+
+        Raises `FileChangedError` where that does not help, `BadInputError` for a file that is not Parquet,
+        `WarehouseError` where the disk does not take it, and as `Bucket.part`.
+        """
+        try:
+            return self._fetch_day(day)
+        except FileChangedError:
+            self.forget()
+        return self._fetch_day(day)
+
+    def _fetch_day(self, day: date) -> DayFiles:
+        files = self.days(day, day)[0].get(day)
+        if files is None:
+            raise FileChangedError(self.bucket.place(f"{TRANSACTIONS}/date={day}/"), "no file of the whole day")
+        for file in files.all:
+            self._fetch(file)
+        self._drop_others(files)
+        return files
+
+    def forget(self) -> None:
+        """List again when files are wanted next."""
+        with self._lock:
+            self._listed.clear()
+            self._pruned.clear()
+
+    def read(self, files: Sequence[LakeFile], rows: Callable[[Sequence[Path]], pl.DataFrame]) -> pl.DataFrame:
+        """The `rows` of copies. Raises `BadInputError` after it has removed those that are not as they were written."""
+        paths = [path for path in map(self.find, files) if path is not None]
+        for path in paths:
+            if path not in self._checked and not path.stem.endswith(sha256_of(path)[:DIGEST_CHARACTERS]):
+                path.unlink(missing_ok=True)
+                raise BadInputError(
+                    str(path), "other bytes than were written", "a copy of the lake's columns", "run again to fetch it"
+                )
+            self._checked.add(path)
+        try:
+            return rows(paths)
+        except BadInputError:
+            for path in paths:
+                path.unlink(missing_ok=True)
+            raise
+
+    def _files(self, table: str, first_year: int, last_year: int) -> Iterator[LakeFile]:
+        for year in range(first_year, last_year + 1):
+            prefix = f"{table}/date={year:04d}-"
+            with self._lock:
+                if prefix not in self._listed:
+                    self._listed[prefix] = self.bucket.files(prefix)
+                listed = self._listed[prefix]
+            yield from listed
+
+    def _of(self, file: LakeFile) -> Pruned:
+        """What is to be copied of a large file."""
+        with self._lock:
+            known = self._pruned.get(file)
+        if known is None:
+            known = self._believed(file, lambda: self._pruned_of(file))
+            with self._lock:
+                self._pruned[file] = known
+        return known
+
+    def _pruned_of(self, file: LakeFile) -> Pruned:
+        end_bytes = min(END_OF_FILE_BYTES, file.size_bytes)
+        end = self.bucket.part(file, file.size_bytes - end_bytes, end_bytes)
+        size = footer_bytes(end)
+        if size > file.size_bytes - END_BYTES:
+            raise ValueError(f"a footer of {size:,} bytes")
+        if size + END_BYTES > len(end):
+            end = self.bucket.part(file, file.size_bytes - size - END_BYTES, size + END_BYTES)
+        return _pruned(file, end[-size - END_BYTES : -END_BYTES])
+
+    def _fetch(self, file: LakeFile) -> None:
+        if self.find(file):
+            return
+        stem = self._stem(file)
+        draft = stem.with_suffix(".draft")
+        try:
+            draft.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if file.size_bytes <= self._whole_file_bytes:
+                whole = self.bucket.part(file, 0, file.size_bytes)
+                draft.write_bytes(self._believed(file, lambda: _copied(file, whole)))
+            else:
+                copy = self._of(file)
+                with draft.open("r+b" if draft.exists() else "w+b") as opened:
+                    self._fill(opened, file, copy)
+            sync(draft)
+            draft.replace(stem.with_name(f"{stem.name}-{sha256_of(draft)[:DIGEST_CHARACTERS]}.parquet"))
+            sync(stem.parent)
+        except OSError as error:
+            raise WarehouseError(
+                f"{draft}: {error.strerror or error}, expected room for a copy of {file.size_bytes:,} bytes or less; "
+                "free space and run again"
+            ) from error
+        except FileChangedError:
+            with suppress(OSError):  # the first error has the reason
+                draft.unlink(missing_ok=True)
+            raise
+
+    def _fill(self, draft: BinaryIO, file: LakeFile, copy: Pruned) -> None:
+        """Append to `draft` what it does not have yet; what is after the last whole range is fetched again."""
+        present_bytes = draft.seek(0, 2)
+        end = len(MAGIC)
+        if present_bytes < end:
+            draft.seek(0)
+            draft.write(MAGIC)
+        for span in ranges(copy.chunks):
+            kept_bytes = sum(size for _, size in span.kept)
+            if end + kept_bytes > present_bytes:
+                content = self.bucket.part(file, span.first, span.size_bytes)
+                draft.seek(end)
+                draft.writelines(content[at : at + size] for at, size in span.kept)
+                draft.flush()
+                present_bytes = 0
+            end += kept_bytes
+        draft.seek(end)
+        draft.write(_ending(copy))
+        draft.truncate()
+
+    def _believed(self, file: LakeFile, read: Callable[[], Read]) -> Read:
+        try:
+            return read()
+        except ValueError as error:
+            raise BadInputError(
+                self.bucket.place(file.key), str(error), "a Parquet file of the lake", "check HASHPIVOT_LAKE_URL"
+            ) from error
+
+    def _drop_others(self, files: DayFiles) -> None:
+        """Remove copies and drafts of other versions of the day."""
+        kept = {self.find(file) for file in files.all}
+        for table in (BLOCKS, TRANSACTIONS):
+            for path in (self._folder / table).glob(f"{files.day}-*"):
+                if path not in kept:
+                    path.unlink(missing_ok=True)
+
+
+def _whole(files: list[LakeFile], table: str) -> tuple[LakeFile, ...]:
+    """The file of the whole day, then blocks that came late. Raises `ValueError` where there is no such file yet."""
+    whole = [file for file in files if file.name.startswith("part-")]
+    late = [file for file in files if _SMALL.fullmatch(file.name)]
+    if len(whole) != 1:
+        raise ValueError(f"{len(whole)} files of the whole day in {table}")
+    if len(late) > MOST_SMALL_FILES:
+        raise ValueError(f"{len(late)} files of single blocks beside that of the day in {table}")
+    return (*whole, *late)
+
+
+def _pruned(file: LakeFile, footer: bytes) -> Pruned:
+    """What is to be copied; the id with the witness only where the file has no other. Raises as `pruned`."""
+    table = file.key.partition("/")[0]
+    copy = pruned(footer, file.size_bytes, COLUMNS[table])
+    if table == TRANSACTIONS and TXID not in copy.columns:
+        return pruned(footer, file.size_bytes, COLUMNS[table] | WITNESS_TXID)
+    return copy
+
+
+def _copied(file: LakeFile, whole: bytes) -> bytes:
+    """The copy of a file that was fetched whole. Raises as `pruned`."""
+    size = footer_bytes(whole)
+    copy = _pruned(file, whole[-size - END_BYTES : -END_BYTES])
+    parts = (whole[chunk.first : chunk.first + chunk.size_bytes] for chunk in copy.chunks)
+    return b"".join((MAGIC, *parts, _ending(copy)))
+
+
+def _ending(copy: Pruned) -> bytes:
+    return b"".join((copy.footer, len(copy.footer).to_bytes(END_BYTES - len(MAGIC), "little"), MAGIC))
+
+
+def _digest(file: LakeFile) -> str:
+    return sha256(f"{file.key} {file.etag} {file.size_bytes}".encode()).hexdigest()[:DIGEST_CHARACTERS]

@@ -1,0 +1,116 @@
+"""Rows of the copies: headers of blocks, and transactions in their order, with amounts in satoshi."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from schemas.errors import BadInputError
+from schemas.units import SAT_PER_BTC
+from transforms.attribution.address_scripts import scripts_of
+
+HEADERS: Final = pl.Schema(
+    {
+        "height": pl.Int64,
+        "hash": pl.String,
+        "previous_hash": pl.String,
+        "time": pl.Int64,
+        "mediantime": pl.Int64,
+        "difficulty": pl.Float64,
+        "coinbase_script": pl.String,
+        "transactions_count": pl.Int64,
+    }
+)
+"""Times are Unix seconds."""
+_NAMES: Final = {
+    "height": "number",
+    "previous_hash": "previousblockhash",
+    "time": "timestamp",
+    "coinbase_script": "coinbase_param",
+    "transactions_count": "transaction_count",
+}
+"""What the lake calls them, where that is another name."""
+COINS: Final[pl.DataType] = pl.List(pl.Struct({"address": pl.String, "value": pl.Float64}))
+TRANSACTIONS: Final[dict[str, Any]] = {
+    "block_number": pl.Int64,
+    "block_hash": pl.String,
+    "index": pl.Int64,
+    "txid": pl.String,
+    "hash": pl.String,
+    "is_coinbase": pl.Boolean,
+    "inputs": COINS,
+    "outputs": COINS,
+}
+FIRST_SEGWIT_HEIGHT: Final = 481_824
+_AS_STORED: Final = pl.ScanCastOptions(missing_struct_fields="insert", extra_struct_fields="ignore")
+
+
+def headers(paths: Sequence[Path]) -> pl.DataFrame:
+    """Blocks of the copies `paths`, each once, by height. Shape: `HEADERS`. Raises `BadInputError` for other files."""
+    rows = pl.concat(_collected(path, _headers(path)) for path in paths)
+    return rows.unique(maintain_order=True).sort("height", "hash")
+
+
+def _headers(path: Path) -> pl.LazyFrame:
+    stored = pl.scan_parquet(path)
+    seconds = {name: pl.col(name).dt.epoch("s") for name in ("timestamp", "mediantime")}
+    return stored.with_columns(**seconds).select(
+        pl.col(_NAMES.get(name, name)).cast(dtype).alias(name) for name, dtype in HEADERS.items()
+    )
+
+
+def transactions(paths: Sequence[Path], first: int, last: int) -> pl.DataFrame:
+    """Transactions of the blocks `first` to `last` in the copies `paths`, each once, in the order of their blocks.
+
+    Shape: `TRANSACTIONS` without `hash`, by height, block hash and index. Columns that a file does not have are NULL:
+    those of 2009 have no inputs, as there were only coinbases. Raises `BadInputError` for other files.
+    """
+    frames = []
+    for path in paths:
+        # Fields of structures are in the order of the writer, and one that is NULL in the whole file may be missing.
+        rows = pl.scan_parquet(
+            path, schema=TRANSACTIONS, missing_columns="insert", extra_columns="ignore", cast_options=_AS_STORED
+        )
+        frames.append(_collected(path, rows.filter(pl.col("block_number").is_between(first, last))))
+    # `hash` is the id with the witness, which no transaction had before.
+    is_before_segwit = pl.col("block_number") < FIRST_SEGWIT_HEIGHT
+    txid = pl.coalesce("txid", pl.when(is_before_segwit).then("hash"))
+    found = pl.concat(frames).with_columns(txid.alias("txid")).drop("hash")
+    if len(paths) > 1:
+        found = found.unique(["block_hash", "index"], keep="first", maintain_order=True)
+    return found.sort("block_number", "block_hash", "index")
+
+
+def _collected(path: Path, frame: pl.LazyFrame) -> pl.DataFrame:
+    try:
+        return frame.collect()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise BadInputError(
+            str(path), str(error).splitlines()[0][:160], "a copy of the lake's columns", "remove it and run again"
+        ) from error
+
+
+class Coins:
+    """Inputs or outputs of transactions, one after another: how many each has, their scripts, their satoshi.
+
+    `counts` by transaction; `ends`: where those of each transaction end.
+    """
+
+    def __init__(self, column: pl.Series) -> None:
+        """Raises `ValueError` for an amount that is missing or that no coin can have."""
+        self.counts = column.list.len().fill_null(0).to_numpy().astype(np.int64)
+        self.ends = np.cumsum(self.counts)
+        each = column.filter(pl.Series(self.counts > 0)).explode().struct.unnest()
+        self.scripts = scripts_of(each["address"])
+        # A double is the nearest to its amount, so that rounding gives back each satoshi, and truncation does not.
+        self.sat = (each["value"] * SAT_PER_BTC).round().to_numpy()
+        if len(self.sat) and not (self.sat >= 0).all():
+            raise ValueError("an amount that is missing or below zero")
+        self.sat = self.sat.astype(np.int64)
+
+    def span(self, first: int, last: int) -> slice:
+        """Where those of the transactions `first` up to, and without, `last` are."""
+        start = int(self.ends[first - 1]) if first else 0
+        return slice(start, int(self.ends[last - 1]) if last else 0)

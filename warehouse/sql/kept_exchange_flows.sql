@@ -1,0 +1,3 @@
+select * exclude (source)
+from fold.exchange_flow_day
+where source = getvariable('source');
