@@ -20,7 +20,7 @@ from flows.settings import Settings, read_profile
 from schemas.observations import BLOCK, EXCHANGE_FLOW, UTC_TIME
 from schemas.registry import REGISTRY
 from schemas.series import Group
-from tests.invocation import Hashpivot, invoke
+from tests.invocation import Hashpivot, invoke, made_once
 from transforms.prepare import Inputs
 
 # How fast examples are made says how busy the machine is.
@@ -242,6 +242,8 @@ def hashpivot(tmp_path: Path) -> Hashpivot:
 @pytest.fixture(scope="session")
 def published_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a demo publication whose last day is a squeeze, with a burst."""
-    settings = Settings(home=tmp_path_factory.mktemp("demo"))
-    pipeline.run_all(plan.plan(settings, read_profile("demo"), day=date(2026, 11, 7)))
-    return settings.published
+
+    def publish(home: Path) -> None:
+        pipeline.run_all(plan.plan(Settings(home=home), read_profile("demo"), day=date(2026, 11, 7)))
+
+    return Settings(home=made_once(tmp_path_factory, "demo", publish)).published

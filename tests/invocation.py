@@ -1,12 +1,16 @@
 """How tests start the command: in a process of its own, without the caller's settings, and how they wait for it."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+
+import pytest
+from filelock import FileLock
 
 from tests import forked
 from transforms.calendar import FINALITY_DELAY
@@ -48,6 +52,20 @@ def run_command(
         timeout=timeout,
         check=False,
     )
+
+
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
+    """The folder `name` that `make` fills, once for all processes of the tests; they only read it."""
+    is_one_of_several = "PYTEST_XDIST_WORKER" in os.environ
+    shared = factory.getbasetemp().parent if is_one_of_several else factory.getbasetemp()
+    folder, done = shared / name, shared / f"{name}.done"
+    with FileLock(shared / f"{name}.lock"):
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            make(folder)
+            done.touch()
+    return folder
 
 
 def last_final_day() -> date:

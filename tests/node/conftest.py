@@ -7,6 +7,7 @@ import pytest
 from benchmarks.rules_by_hand import ByHand
 from schemas.miner_set import MinerSet
 from tests.attribution.recorded_chain import decoded_blocks, exchanges, recorded_blocks, run
+from tests.invocation import made_once
 from tests.node.bitcoind import Bitcoind, require
 from tests.node.node_command import DAILY, hashpivot
 from tests.node.replay_node import ReplayNode, recorded
@@ -24,13 +25,15 @@ def chain() -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The home of one undisturbed run from the first block to the tip."""
-    folder = tmp_path_factory.mktemp("clean")
-    node = ReplayNode(folder / "cookie")
-    node.start()
-    done = hashpivot(node, folder / "home", *DAILY)
-    node.stop()
-    assert done.returncode == 0, done.stderr
-    return folder / "home"
+
+    def publish(folder: Path) -> None:
+        node = ReplayNode(folder / "cookie")
+        node.start()
+        done = hashpivot(node, folder / "home", *DAILY)
+        node.stop()
+        assert done.returncode == 0, done.stderr
+
+    return made_once(tmp_path_factory, "clean", publish) / "home"
 
 
 @pytest.fixture(scope="module")

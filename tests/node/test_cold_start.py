@@ -206,14 +206,11 @@ def test_whole_blocks_begin_before_the_day_and_never_where_a_fork_may_reach(star
 
 
 @pytest.fixture(scope="module")
-def homes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def homes(tmp_path_factory: pytest.TempPathFactory, clean: Path) -> tuple[Path, Path]:
     """One home that read every block whole, and one with a cold start, under the scheduler, in shards."""
     folder = tmp_path_factory.mktemp("homes")
     node = ReplayNode(folder / "cookie", rest=True)
     node.start()
-    done = hashpivot(node, folder / "whole", "daily", "--profile", "node-only", "--plain")
-    assert done.returncode == 0, done.stderr
-    node.most_at_once = 0
     # Slow enough that readers which go side by side meet here, however busy the machine is.
     node.faults.append(Fault("slow", "batch getblockheader", times=10**6, seconds=0.1))
     done = hashpivot(node, folder / "cold", *BACKFILL, HASHPIVOT_NODE_SHARD_BLOCKS="100", **QUIET)
@@ -222,7 +219,7 @@ def homes(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     shards = list((folder / "cold" / "warehouse" / "coinbases").iterdir())
     assert len(shards) > 5
     assert node.most_at_once > 1
-    return folder / "whole", folder / "cold"
+    return clean, folder / "cold"
 
 
 QUIET = {"PREFECT_SERVER_ANALYTICS_ENABLED": "false", "DO_NOT_TRACK": "1", "PREFECT_LOGGING_LEVEL": "INFO"}
@@ -248,6 +245,7 @@ def test_days_before_whole_blocks_have_no_flows_and_the_second_layer_is_reported
     assert "lower bound" in row[0]
 
 
+@pytest.mark.long
 def test_an_earlier_day_makes_the_run_begin_there(
     homes: tuple[Path, Path], tmp_path: Path, start_node: StartNode
 ) -> None:
@@ -264,6 +262,7 @@ def test_an_earlier_day_makes_the_run_begin_there(
     assert node.seen["getblock"] == requested
 
 
+@pytest.mark.long
 def test_a_run_that_dies_among_its_shards_reads_only_the_others_again(tmp_path: Path, start_node: StartNode) -> None:
     node, home = start_node(), tmp_path / "home"
     node.faults.append(Fault("forbidden", "getblock", times=10**6, skip=450))

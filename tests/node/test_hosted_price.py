@@ -50,6 +50,7 @@ def test_price_gives_usd_and_every_figure_of_the_chain_stays_the_nodes(
     assert published(home, OF_BLOCKS + WHOLE_DAYS) == published(only, OF_BLOCKS + WHOLE_DAYS)
 
 
+@pytest.mark.long
 def test_price_that_cannot_be_fetched_costs_its_columns_and_no_block(
     tmp_path: Path, start_node: StartNode, prices: ReplayServer
 ) -> None:

@@ -168,6 +168,7 @@ def test_a_reorganisation_between_runs_gives_what_a_clean_run_on_the_other_branc
     assert miner_sets(home) == miner_sets(other)
 
 
+@pytest.mark.long
 def test_a_reorganisation_within_a_run_gives_what_a_clean_run_on_the_other_branch_gives(
     tmp_path: Path, start_node: StartNode
 ) -> None:

@@ -115,6 +115,7 @@ def test_relabelled_history_is_what_a_run_with_those_labels_reads(
     assert_same(home, before)
 
 
+@pytest.mark.long
 def test_a_run_with_other_labels_warns_until_relabel_has_run(
     tmp_path: Path, clean: Path, half: Path, node: ReplayNode
 ) -> None:
@@ -173,6 +174,7 @@ def test_a_kill_leaves_the_old_figures_or_the_new(
     assert_same(home, clean)
 
 
+@pytest.mark.long
 def test_between_miner_sets_and_commit_a_run_reports_the_old_labels(home: Path, clean: Path, node: ReplayNode) -> None:
     """What a kill at the worst moment leaves: miner sets of the new labels, flows of the old ones."""
     for path in (home / "warehouse" / "miner_set").iterdir():

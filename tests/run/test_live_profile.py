@@ -73,6 +73,7 @@ def write_export(folder: Path) -> None:
     (folder / "exports" / "export.csv").write_text("\n".join(["time,BlkCnt,FeeTotNtv,IssTotNtv,PriceUSD", *lines]))
 
 
+@pytest.mark.long
 def test_empty_home_to_a_publication_then_a_day_costs_little_and_a_changed_history_is_reported(
     hashpivot: Hashpivot, server: ReplayServer, tmp_path: Path
 ) -> None:

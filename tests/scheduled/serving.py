@@ -264,21 +264,26 @@ def pick(opener: "Locator", item: "Locator") -> None:
     item.click()
 
 
-def submit(page: "Page") -> None:
-    """Submit the form, again where the page drew itself anew meanwhile and lost the click."""
+def submit(page: "Page") -> str:
+    """Submit the form, again where the page drew itself anew and lost the click; returns the id of the run.
+
+    A server whose database is locked responds with a 503, after which the page makes the same request again.
+    """
     from playwright.sync_api import TimeoutError as NotThereError
 
-    def clicked(patience_milliseconds: float) -> None:
-        with page.expect_response("**/create_flow_run", timeout=patience_milliseconds):
-            page.get_by_role("button", name="Submit").click()
+    def created(patience_milliseconds: float) -> str:
+        with page.expect_response(
+            lambda response: response.url.endswith("/create_flow_run") and response.ok, timeout=patience_milliseconds
+        ) as response:
+            page.get_by_role("button", name="Submit").click(timeout=patience_milliseconds)
+        return str(response.value.json()["id"])
 
     for _ in range(2):
         try:
-            clicked(20_000)
-            return
+            return created(20_000)
         except NotThereError:
             continue
-    clicked(60_000)
+    return created(60_000)
 
 
 def children(pid: int) -> list[int]:

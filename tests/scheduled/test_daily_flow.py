@@ -264,6 +264,7 @@ def test_doctor_reports_a_server_that_others_or_their_pages_reach(
     assert scheduler()[0] == "ok"
 
 
+@pytest.mark.long
 def test_worker_of_a_pool_runs_what_prefect_yaml_deploys(server: str, tmp_path: Path) -> None:
     environment = clean_environment(
         HOME=str(tmp_path), PREFECT_API_URL=server, HASHPIVOT_HOME=str(tmp_path / "data"), HASHPIVOT_PROFILE="demo"

@@ -64,6 +64,7 @@ def test_no_more_than_a_week_of_missed_days_gets_a_publication(served: Serving) 
     assert counted == [(days, days)], "the days before are in the tables all the same"
 
 
+@pytest.mark.long
 def test_of_the_runs_that_an_outage_left_behind_one_catches_up_in_order_and_the_others_have_nothing_to_do(
     served: Serving,
 ) -> None:

@@ -75,6 +75,7 @@ def put(folder: Path, version: str) -> None:
     publish(with_transfers(version, rows), [FileTarget(folder=folder, keep=3, least_carried_rows=1)])
 
 
+@pytest.mark.long
 def test_readers_get_one_version_each_time_under_a_hundred_publications(
     published: Path, tmp_path: Path, start: Any
 ) -> None:

@@ -34,6 +34,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import duckdb
+import msgspec
 import polars as pl
 
 from schemas.errors import WarehouseError
@@ -277,7 +278,7 @@ def _write_manifest(draft: Path, publication: Publication, of_tables: Mapping[st
         "files": [_file_facts(draft, path, before) for path in contents],
     }
     path = draft / MANIFEST_NAME
-    path.write_text(json.dumps(stated, indent=2, sort_keys=False) + "\n", encoding="utf-8")
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(stated)) + b"\n")
     path.chmod(PUBLISHED_FILE_MODE)
 
 
