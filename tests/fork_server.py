@@ -34,6 +34,21 @@ def import_all() -> None:
     assert "prefect" not in sys.modules, "what sets the scheduler up may only be read in the process of a command"
 
 
+def make_all() -> None:
+    """What each process makes at its first use and keeps: schemas, facts of columns, templates of pages."""
+    from flows.reports.page import pages
+    from schemas.metric import Metric
+    from transforms.catalog import PUBLISHED
+
+    for table in PUBLISHED:
+        _ = table.schema, table.columns
+        for metric in table.metrics:
+            assert isinstance(metric, Metric)
+            _ = metric.reads, metric.inputs
+    for name in pages.TEMPLATES:
+        pages.environment().get_template(name)
+
+
 def serve(listener: socket.socket) -> dict[str, Any] | None:
     """Fork for each request, and report each end; in a forked process return its request, at the end None."""
     selector = selectors.DefaultSelector()
@@ -121,6 +136,7 @@ def command() -> int:
 def main() -> None:
     """Serve; each forked process comes back from that as a command and ends as one."""
     import_all()
+    make_all()
     request = serve(socket.socket(fileno=int(sys.argv[1])))
     if request is not None:
         become(request)

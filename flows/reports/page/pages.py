@@ -31,6 +31,7 @@ from transforms.capitulation import STATES
 
 REPORT: Final = "index.html"
 DICTIONARY: Final = "dictionary.html"
+TEMPLATES: Final = ("frame.html.jinja", "page.html.jinja", "dictionary.html.jinja", "parts.html.jinja")
 DAILY: Final = ("capitulation_daily", "security_daily", "conversion_daily")
 LEAD: Final = timedelta(days=60)
 """Days before the first contract with which the charts of the conversion begin."""
@@ -55,16 +56,15 @@ _PARTY_NOTES: Final = {
 
 def pages(given: Given) -> dict[str, bytes]:
     """The report and the dictionary, by the name of their file."""
-    environment = _environment()
     return {
-        REPORT: environment.get_template("page.html.jinja").render(report_model(given)).encode(),
-        DICTIONARY: environment.get_template("dictionary.html.jinja").render(dictionary_model(given)).encode(),
+        REPORT: environment().get_template("page.html.jinja").render(report_model(given)).encode(),
+        DICTIONARY: environment().get_template("dictionary.html.jinja").render(dictionary_model(given)).encode(),
     }
 
 
 def single_page(given: Given) -> bytes:
     """The report as one file for any place: without links to what a publication has beside it."""
-    return _environment().get_template("page.html.jinja").render(report_model(given) | {"has_links": False}).encode()
+    return environment().get_template("page.html.jinja").render(report_model(given) | {"has_links": False}).encode()
 
 
 def report_model(given: Given) -> dict[str, Any]:
@@ -257,19 +257,19 @@ def _shown(value: Any) -> Any:
 
 
 @cache
-def _environment() -> Environment:
-    names = ("frame.html.jinja", "page.html.jinja", "dictionary.html.jinja", "parts.html.jinja")
-    environment = Environment(
-        loader=DictLoader({name: _asset(name) for name in names}),
+def environment() -> Environment:
+    """The templates with what they may call; a template is compiled at its first use."""
+    made = Environment(
+        loader=DictLoader({name: _asset(name) for name in TEMPLATES}),
         autoescape=True,
         undefined=StrictUndefined,
         finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": _number, "day": _day, "words": words}
-    environment.tests |= {"linked": _linked}
-    return environment
+    made.filters |= {"number": _number, "day": _day, "words": words}
+    made.tests |= {"linked": _linked}
+    return made
 
 
 @cache
