@@ -148,6 +148,7 @@ def test_sensitivity_judges_the_published_days_with_each_number_changed(demo: Pa
     assert "hysteresis of 0 points" in invoke(demo, "sensitivity").stdout
 
 
+@pytest.mark.long
 def test_catch_up_publishes_missed_days_in_order(hashpivot: Hashpivot) -> None:
     last = (datetime.now(UTC) - timedelta(hours=2)).date() - timedelta(days=1)
     first = last - timedelta(days=3)

@@ -203,7 +203,10 @@ def test_signal_ends_a_plain_run_with_a_word(home: Path, number: signal.Signals,
     assert ended_runs in [("failed", "interrupted (KeyboardInterrupt)"), ("published", None)]
 
 
-@pytest.mark.parametrize(("files", "message"), [("missing", "No such file or directory"), ("empty", "empty with none")])
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [pytest.param("missing", "No such file or directory", marks=pytest.mark.long), ("empty", "empty with none")],
+)
 def test_folder_without_files_is_one_line_through_the_scheduler_too(tmp_path: Path, files: str, message: str) -> None:
     (tmp_path / "empty").mkdir()
     code, output, errors = ended(tmp_path, "daily", "--profile", "files", "--files-dir", files)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -29,6 +30,8 @@ PASSES = (
     *("slow", "silent", "reset"),
 )
 """Faults that a second try mends."""
+ENDURED = {("every", kind) for kind in ("429 retry-after", "503 text", "silent", "html as json", "cut json")}
+"""A fault of each class that stays: refused, broken, without a response, of another kind, half of it."""
 PARTS = Path(__file__).parents[2] / "build" / "fault_matrix"
 CASES = {case.source: case for case in all_cases()}
 
@@ -121,6 +124,15 @@ def kinds() -> list[tuple[str, str]]:
     return [(name, kind) for name in sorted(CASES) for kind in dict.fromkeys([*FAULTS, *flavours[name]])]
 
 
+def cells() -> list[Any]:
+    """Source, fault and requests that meet it; those that say little beyond the others are `long`."""
+    return [
+        pytest.param(name, kind, when, marks=[] if when == "first" or (when, kind) in ENDURED else pytest.mark.long)
+        for name, kind in kinds()
+        for when in ("first", "last", "every")
+    ]
+
+
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_without_a_fault_a_source_completes(clean: Callable[[str], Seen], name: str) -> None:
     assert clean(name).error is None
@@ -129,8 +141,7 @@ def test_without_a_fault_a_source_completes(clean: Callable[[str], Seen], name: 
     assert clean(name).requests_count <= CASES[name].most_requests_count
 
 
-@pytest.mark.parametrize("when", ["first", pytest.param("last", marks=pytest.mark.long), "every"])
-@pytest.mark.parametrize(("name", "kind"), kinds())
+@pytest.mark.parametrize(("name", "kind", "when"), cells())
 def test_fault_ends_well(
     clean: Callable[[str], Seen],
     matrix: dict[tuple[str, str, str], str],

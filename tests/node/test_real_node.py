@@ -55,6 +55,7 @@ def source_of(node: Bitcoind, home: Path) -> dict[str, Any]:
 REVENUE = "select day, block_count, issuance_btc, fees_btc, miner_outflow_btc from capitulation_daily order by day"
 
 
+@pytest.mark.long
 def test_a_first_run_ends_well_with_and_without_rest(start_bitcoind: StartBitcoind, tmp_path: Path) -> None:
     node, found = start_bitcoind("-rest=1"), []
     old_and_new_blocks(node)

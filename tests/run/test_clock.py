@@ -127,6 +127,7 @@ def facts(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return shown
 
 
+@pytest.mark.long
 def test_run_after_the_clock_was_set_reports_it_and_the_next_one_does_not(stepped: Stepped) -> None:
     for done, way in ((stepped.ahead, "ahead"), (stepped.after, "back")):
         words = f"clock of this machine: set {way} by {AHEAD_DAYS}.0 days since run "

@@ -55,7 +55,8 @@ def runs(database: Path, table: str) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("signal_number", "recorded_status"), [(signal.SIGKILL, "running"), (signal.SIGINT, "published")]
+    ("signal_number", "recorded_status"),
+    [(signal.SIGKILL, "running"), pytest.param(signal.SIGINT, "published", marks=pytest.mark.long)],
 )
 def test_run_that_ends_right_after_its_publication_is_recorded_as_published(
     tmp_path: Path, signal_number: int, recorded_status: str

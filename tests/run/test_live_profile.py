@@ -109,6 +109,7 @@ def test_empty_home_to_a_publication_then_a_day_costs_little_and_a_changed_histo
     assert changed["stated_at"] < changed["observed_at"]
 
 
+@pytest.mark.long
 def test_scheduler_runs_it_as_well_and_shows_the_plan(
     hashpivot: Hashpivot, server: ReplayServer, tmp_path: Path
 ) -> None:
@@ -122,6 +123,7 @@ def test_scheduler_runs_it_as_well_and_shows_the_plan(
     assert shown["rows"]["capitulation_daily"] > 6_000
 
 
+@pytest.mark.long
 def test_dead_source_under_the_scheduler_is_not_tried_for_hours(
     hashpivot: Hashpivot, server: ReplayServer, tmp_path: Path
 ) -> None:
@@ -269,6 +271,7 @@ def test_doctor_shows_no_secret(hashpivot: Hashpivot, server: ReplayServer) -> N
     assert server.requests_of("coinmetrics")[0].query["api_key"] == secret
 
 
+@pytest.mark.long
 def test_replay_server_runs_by_hand(hashpivot: Hashpivot) -> None:
     command = [sys.executable, "-m", "tests.replay", "--port", "0", "--time-scale", str(TIME_SCALE)]
     root = Path(__file__).parents[2]

@@ -136,6 +136,7 @@ def move(database: sqlite3.Connection, run_id: str, due: datetime) -> None:
 FORGET_PLANNED_RUNS = "from flows.scheduled.serve import forget_planned_runs; print(forget_planned_runs())"
 
 
+@pytest.mark.long
 def test_runs_that_were_planned_by_a_clock_that_was_ahead_are_planned_anew(served: Serving) -> None:
     file, now = served.home / "prefect" / "prefect.db", datetime.now(UTC)
 
