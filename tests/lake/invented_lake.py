@@ -12,13 +12,11 @@ from btclib.script.script_pub_key import ScriptPubKey
 from schemas.addresses import script_of
 from tests.lake.lake_files import day_files
 from tests.replay.chain import Chain, mainlike, mainlike_slot
-from tests.replay.sites.coinmetrics import noise
+from tests.replay.sites.coinmetrics import BLOCKS_OF_ERA, HALVINGS, noise
 from warehouse.labels import EXCHANGE_ADDRESSES
 
 SAT_PER_BTC = 10**8
 EXCHANGES_COUNT = 3
-MOST_BLOCKS = 90_000
-"""Above the first: the days up to 2027."""
 
 
 @cache
@@ -46,7 +44,7 @@ def invented_day(day: date) -> Mapping[str, bytes]:
 
 
 def heights_of(day: date) -> Iterator[int]:
-    low, high = chain().floor, chain().floor + MOST_BLOCKS
+    low, high = chain().floor, BLOCKS_OF_ERA * (len(HALVINGS) - 1) - 1
     while low < high:
         middle = (low + high) // 2
         low, high = (middle + 1, high) if mainlike_slot(middle).day < day else (low, middle)

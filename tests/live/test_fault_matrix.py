@@ -23,7 +23,7 @@ from tests.replay import Fault, ReplayServer
 from tests.replay.faults import ALWAYS, FAULTS
 from tests.replay.sites import all_sites
 
-TIME_SCALE = 0.03
+TIME_SCALE = 0.05
 LONGEST_SECONDS = 30
 PASSES = (
     *("429 html", "429 retry-after", "503 text", "500 json", "truncated", "cut json", "html as json", "empty"),

@@ -200,7 +200,6 @@ def test_readers_in_other_threads_end_with_their_run(
     assert published_version(served) == before
 
 
-@pytest.mark.long
 def test_person_cancels_a_run_in_a_browser(served: Serving) -> None:
     from playwright.sync_api import expect
 
