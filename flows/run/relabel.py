@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-REMEDY: Final = "name the profile of an own node"
+REMEDY: Final = "name the profile of an own node or of the block lake"
 
 
 def plan_relabel(settings: Settings, profile: Profile) -> Run:

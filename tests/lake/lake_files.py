@@ -106,14 +106,18 @@ def day_files(
 def parquet(rows: Sequence[Mapping[str, Any]], schema: pa.Schema, without: Sequence[str], rows_a_group: int) -> bytes:
     """As Spark writes it: snappy, INT96, no offset of dictionaries."""
     table = pa.Table.from_pylist(list(rows), schema=schema)
+    return as_spark(table.drop_columns(list(without)), rows_a_group, data_page_size=64 * 1024)
+
+
+def as_spark(table: pa.Table, rows_a_group: int, **options: Any) -> bytes:
     buffer = BytesIO()
     pq.write_table(
-        table.drop_columns(list(without)),
+        table,
         buffer,
         compression="snappy",
         use_deprecated_int96_timestamps=True,
         row_group_size=rows_a_group,
-        data_page_size=64 * 1024,
+        **options,
     )
     content = buffer.getvalue()
     size = int.from_bytes(content[-8:-4], "little")

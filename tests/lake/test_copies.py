@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.sources.lake.bucket import SITE, FolderBucket, WebBucket
-from flows.sources.lake.copies import COLUMNS, TRANSACTIONS, Copies
+from flows.sources.lake.copies import COLUMNS, END_OF_FILE_BYTES, TRANSACTIONS, Copies
 from flows.sources.lake.footer import LARGEST_RANGE_BYTES, WORTH_A_REQUEST_BYTES, Chunk, footer_bytes, pruned, ranges
 from flows.sources.web.access import Access
 from flows.sources.web.session import WebSession
@@ -199,7 +199,7 @@ def test_copy_that_cannot_be_read_is_fetched_again(tmp_path: Path, server: Repla
     content = path.read_bytes()
     path.write_bytes(content[:1000] + bytes(5000) + content[6000:])
     with pytest.raises(BadInputError, match="other bytes than were written"):
-        copies.read(found.transactions, lambda _: pl.DataFrame())
+        copies.read(copies.of(found).transactions, lambda _: pl.DataFrame())
     assert not path.exists()
     copies.fetch(DAY)
     assert path.read_bytes() == content
@@ -294,6 +294,41 @@ def test_ranges_hold_each_needed_byte_once_and_no_large_gap(gaps_and_sizes: list
         assert span.size_bytes <= LARGEST_RANGE_BYTES
         unused = span.size_bytes - sum(size for _, size in span.kept)
         assert unused <= WORTH_A_REQUEST_BYTES * (len(span.kept) - 1)
+
+
+RECORDED_GROUPS = 5
+RECORDED_BYTES = {
+    **{"txid": 20_660_529, "hash": 20_711_333, "block_hash": 347_416, "block_number": 316_302, "rest": 2_000_000},
+    **{"is_coinbase": 2_430, "output_value": 2_294_193, "outputs.address": 34_049_728, "outputs.script": 74_424_459},
+    **{"outputs.type": 433_552, "outputs.value": 6_478_864, "block_timestamp": 318_540, "fee": 708_521},
+    **{"input_value": 2_374_899, "inputs.address": 29_746_995, "inputs.script": 67_541_426},
+    **{
+        "inputs.spent": 65_392_446,
+        "inputs.txinwitness": 189_858_007,
+        "inputs.type": 302_755,
+        "inputs.value": 6_364_294,
+    },
+}
+"""Of 2024-12-31, in the order of its columns, as its footer was recorded."""
+RECORDED_NEEDED = {
+    *("txid", "block_hash", "block_number", "is_coinbase"),
+    *(f"{side}.{leaf}" for side in ("inputs", "outputs") for leaf in ("address", "value")),
+}
+
+
+def test_day_of_the_recorded_sizes_takes_little_more_than_it_needs() -> None:
+    chunks, at = [], 4
+    for _ in range(RECORDED_GROUPS):
+        for column, size in RECORDED_BYTES.items():
+            chunk = Chunk(at, size // RECORDED_GROUPS)
+            at += chunk.size_bytes
+            if column in RECORDED_NEEDED:
+                chunks.append(chunk)
+    spans = list(ranges(chunks))
+    needed = sum(chunk.size_bytes for chunk in chunks)
+    fetched = sum(span.size_bytes for span in spans) + END_OF_FILE_BYTES
+    assert 97e6 < needed < fetched <= 1.05 * needed
+    assert len(spans) <= 40
 
 
 def footer_of(content: bytes) -> bytes:

@@ -1,17 +1,20 @@
 """The profile `lake` from an empty home: flows by exchange and sums of thirty days out of the files of a bucket."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from btclib.script.script_pub_key import ScriptPubKey
 
 from flows.run.pipeline import run_all
 from flows.run.plan import plan
 from flows.run.publish import Outcome
+from flows.run.relabel import plan_relabel, relabel
 from flows.settings import Settings, read_profile
-from tests.lake.invented_lake import SAT_PER_BTC, block, exchange_addresses, heights_of
+from tests.lake.invented_lake import SAT_PER_BTC, block, exchange_addresses, heights_of, script_of_party
 from tests.publication_facts import nulls_without_reason
 from tests.replay import ReplayServer
 from tests.replay.sites.coinmetrics import CoinMetricsReplay
@@ -119,3 +122,23 @@ def test_blocks_of_lake_and_of_mempool_are_held_against_each_other(
     ((passed, detail),) = rows(home[0], f"select passed, detail from meta.quality where {named}")
     assert passed, detail
     assert rows(home[0], "select distinct sources from pool_daily") == [("lake",)]
+
+
+@pytest.mark.long
+def test_relabel_publishes_the_days_that_were_read_with_other_labels(home: Run, tmp_path: Path) -> None:
+    folder, _, server, _ = home
+    shutil.copytree(folder, tmp_path / "home", symlinks=True)
+    labels = tmp_path / "labels.csv"
+    party = ScriptPubKey(bytes.fromhex(script_of_party(f"to {next(heights_of(THROUGH))}"))).address
+    labels.write_text(f"address,entity,kind\n{party},elsewhere,exchange\n")
+    sent_count = len(server.log)
+    profile = read_profile("lake").model_copy(update={"sources": ("coinmetrics", "mempool", "lake")})
+    relabel(plan_relabel(Settings(home=tmp_path / "home", profile="lake", labels_file=labels), profile))
+    assert len(server.log) == sent_count
+    sets = "select distinct label_set from miner_flow_daily"
+    assert len(rows(tmp_path / "home", sets)) == 1
+    assert rows(tmp_path / "home", sets) != rows(folder, sets)
+    same = "select day, sum(miner_to_exchange_btc) from exchange_flow_by_exchange_daily group by day order by day"
+    assert rows(tmp_path / "home", same) == rows(folder, same)
+    passed = "select passed from meta.quality where check_name = 'flows are attributed with the present labels'"
+    assert rows(tmp_path / "home", passed) == [(True,)]

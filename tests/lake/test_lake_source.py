@@ -1,6 +1,7 @@
 """The lake as a source: the same transfers as a node, whatever its files look like, and no day that is not whole."""
 
 import json
+import shutil
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
@@ -12,12 +13,12 @@ import pytest
 
 from flows.sources.lake.bucket import FolderBucket
 from flows.sources.lake.copies import Copies
-from flows.sources.lake.rows import transactions
+from flows.sources.lake.rows import in_order, transactions
 from flows.sources.lake.source import Lake
 from flows.sources.node.checkpoints import Checkpoints
 from flows.sources.protocol import DayShard, Request
 from flows.sources.whole_blocks import block_row
-from schemas.errors import SettingsError
+from schemas.errors import SettingsError, WarehouseError
 from schemas.miner_set import MinerSet
 from schemas.observations import Batch, Notice
 from tests.attribution.recorded_chain import RECORDED, decoded_blocks, exchanges, pool_names, recorded_blocks, run
@@ -294,7 +295,7 @@ def test_days_of_2009_have_no_inputs_and_no_id_but_hash(late: World) -> None:
     (path,) = (late.lake / "transactions" / f"date={FIRST}").iterdir()
     only = Copies(FolderBucket(late.lake), late.home / "copies")
     found = only.fetch(FIRST)
-    rows = transactions([only.find(found.transactions[0])], 0, 10)
+    rows = in_order([*transactions(only.of(found).transactions[0])], may_repeat=False)
     assert rows["txid"].to_list() == [block["tx"][0]["hash"] for block in first]
     assert rows["inputs"].null_count() == rows.height == len(first)
     assert path.stat().st_size > 0
@@ -329,6 +330,33 @@ def test_changed_labels_apply_from_the_next_block_on(late: World, tmp_path: Path
     fewer.write_text("address,entity,kind\n2MyPejWtC8ZVuN5TkbEztE39DfT5dXvYePE,user,user\n")
     _, notices = late.observe(labels=fewer)
     assert any("labels changed" in notice for notice in notices)
+
+
+def test_relabelled_days_are_those_of_a_run_with_the_labels_of_now(late: World, tmp_path: Path) -> None:
+    with pytest.raises(WarehouseError, match=r"found no day that was read.*hashpivot daily"):
+        list(late.source().relabel(NOW))
+    fewer = tmp_path / "fewer.csv"
+    fewer.write_text("address,entity,kind\n2MyPejWtC8ZVuN5TkbEztE39DfT5dXvYePE,user,user\n")
+    before, _ = late.observe(labels=fewer)
+    shutil.move(late.lake, tmp_path / "gone")
+    source = late.source()
+    items = list(source.relabel(NOW))
+    shutil.move(tmp_path / "gone", late.lake)
+    source.adopt()
+    expected, _ = World(tmp_path / "fresh", *days(LATE, LAST)).observe()
+    assert "miner_transfer" not in before
+    for table in ("miner_transfer", "miner_block_flow"):
+        assert pl.concat([item.rows for item in items if item.table == table]).equals(expected[table]), table
+    # The next run goes on from it.
+    late.remove(LAST)
+    late.put(day_files(LAST, blocks_of(LAST), seed=7, name="part-0-rewritten.parquet"))
+    rows, notices = late.observe()
+    assert not any("labels changed" in notice for notice in notices)
+    kept = expected["miner_block_flow"].filter(pl.col("height") >= rows["block"]["height"].min())
+    assert rows["miner_block_flow"].equals(kept)
+    (late.home / "copies" / "blocks").rename(late.home / "copies" / "elsewhere")
+    with pytest.raises(WarehouseError, match=r"no copies of 4 days from 2026-01-08 to 2026-01-11"):
+        list(late.source().relabel(NOW))
 
 
 def test_first_run_reads_thirty_days_and_a_backfill_begins_anew(late: World) -> None:

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import BinaryIO, Final, TypeVar
-
-import polars as pl
 
 from flows.sources.lake.bucket import Bucket, LakeFile
 from flows.sources.lake.footer import END_BYTES, MAGIC, Column, Pruned, footer_bytes, pruned, ranges
@@ -49,6 +49,7 @@ WHOLE_FILE_BYTES: Final = 1024**2
 DIGEST_CHARACTERS: Final = 16
 Read = TypeVar("Read")
 _KEY: Final = re.compile(r"(blocks|transactions)/date=(\d{4}-\d{2}-\d{2})/(?P<name>[^/]+\.parquet)")
+_TEMPORARY: Final = "parts-"
 _SMALL: Final = re.compile(r"\d+(\.snappy)?\.parquet")
 
 
@@ -72,6 +73,14 @@ class DayFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class DayCopies:
+    """Where the copies of one day are, by table, that of the whole day first."""
+
+    blocks: tuple[Path, ...]
+    transactions: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
     """What it takes to copy files: ranges, their bytes, and how many of these are needed."""
 
@@ -85,7 +94,7 @@ class Copies:
 
     def __init__(self, bucket: Bucket, folder: Path, *, whole_file_bytes: int = WHOLE_FILE_BYTES) -> None:
         """`whole_file_bytes`: up to this size a file is fetched at once and not in ranges."""
-        self.bucket, self._folder, self._whole_file_bytes = bucket, folder, whole_file_bytes
+        self.bucket, self.folder, self._whole_file_bytes = bucket, folder, whole_file_bytes
         self._listed: dict[str, list[LakeFile]] = {}
         self._pruned: dict[LakeFile, Pruned] = {}
         self._checked: set[Path] = set()
@@ -113,7 +122,7 @@ class Copies:
 
     def has(self, day: date) -> bool:
         """Whether there is a copy of the transactions of `day`, of whatever version."""
-        return any((self._folder / TRANSACTIONS).glob(f"{day}-*.parquet"))
+        return any((self.folder / TRANSACTIONS).glob(f"{day}-*.parquet"))
 
     def is_whole(self, files: DayFiles) -> bool:
         """Whether all copies of the day are there."""
@@ -124,9 +133,43 @@ class Copies:
         stem = self._stem(file)
         return next(stem.parent.glob(f"{stem.name}-*.parquet"), None)
 
+    def of(self, files: DayFiles) -> DayCopies:
+        """The copies of `files`, as far as they are there."""
+        blocks, transactions = (
+            tuple(path for path in map(self.find, table) if path is not None)
+            for table in (files.blocks, files.transactions)
+        )
+        return DayCopies(blocks, transactions)
+
+    def of_version(self, day: date, version: str) -> DayCopies | None:
+        """The copies of `day` in a `version` of `DayFiles`, without a listing; None where one is not there."""
+        found: dict[str, list[Path]] = {BLOCKS: [], TRANSACTIONS: []}
+        for digest in version.split("-"):
+            for table, paths in found.items():
+                paths += (self.folder / table).glob(f"{day}-{digest}-*.parquet")
+        if sum(map(len, found.values())) < len(version.split("-")):
+            return None
+        return DayCopies(tuple(found[BLOCKS]), tuple(found[TRANSACTIONS]))
+
+    def temporary_folder(self) -> TemporaryDirectory[str]:
+        """A folder on the disk of the copies, for one run; what a killed one left is removed.
+
+        Raises `WarehouseError` where the disk does not take it.
+        """
+        for left in self.folder.glob(f"{_TEMPORARY}*"):
+            rmtree(left, ignore_errors=True)
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return TemporaryDirectory(prefix=_TEMPORARY, dir=self.folder)
+        except OSError as error:
+            raise WarehouseError(
+                f"{self.folder}: {error.strerror or error}, expected room for a temporary folder; "
+                "free space and run again"
+            ) from error
+
     def _stem(self, file: LakeFile) -> Path:
         table, day, _ = file.key.split("/")
-        return self._folder / table / f"{day.removeprefix('date=')}-{_digest(file)}"
+        return self.folder / table / f"{day.removeprefix('date=')}-{_digest(file)}"
 
     def cost(self, days: Iterable[DayFiles]) -> Cost:
         """What is left to fetch of `days`, from the footers of their files. Raises as `fetch`."""
@@ -170,9 +213,8 @@ class Copies:
             self._listed.clear()
             self._pruned.clear()
 
-    def read(self, files: Sequence[LakeFile], rows: Callable[[Sequence[Path]], pl.DataFrame]) -> pl.DataFrame:
+    def read(self, paths: Sequence[Path], rows: Callable[[Sequence[Path]], Read]) -> Read:
         """The `rows` of copies. Raises `BadInputError` after it has removed those that are not as they were written."""
-        paths = [path for path in map(self.find, files) if path is not None]
         for path in paths:
             if path not in self._checked and not path.stem.endswith(sha256_of(path)[:DIGEST_CHARACTERS]):
                 path.unlink(missing_ok=True)
@@ -275,7 +317,7 @@ class Copies:
         """Remove copies and drafts of other versions of the day."""
         kept = {self.find(file) for file in files.all}
         for table in (BLOCKS, TRANSACTIONS):
-            for path in (self._folder / table).glob(f"{files.day}-*"):
+            for path in (self.folder / table).glob(f"{files.day}-*"):
                 if path not in kept:
                     path.unlink(missing_ok=True)
 

@@ -79,6 +79,14 @@ def pruned(footer: bytes, file_bytes: int, wanted: Container[Column]) -> Pruned:
         raise ValueError(f"a footer without {error}") from error
 
 
+def rows_of_groups(footer: bytes) -> list[int]:
+    """Rows of each row group. Raises `ValueError` for a damaged footer."""
+    try:
+        return [group[_GROUP_ROWS].value for group in Reader(footer).struct()[_ROW_GROUPS].value.values]
+    except (KeyError, AttributeError, TypeError) as error:
+        raise ValueError(f"a footer without {error}") from error
+
+
 def _pruned(file: Struct, pages_end: int, wanted: Container[Column]) -> Pruned:
     moved: dict[Chunk, int] = {}
     columns: set[Column] = set()

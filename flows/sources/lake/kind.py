@@ -87,5 +87,6 @@ SOURCE: Final = SourceKind(
     sharded=True,
     # As many requests at once as the bucket's readers are advised to make.
     most_readers_count=8,
+    labelled=True,
     family=_family,
 )

@@ -1,12 +1,14 @@
 """Rows of the copies: headers of blocks, and transactions in their order, with amounts in satoshi."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from os import SEEK_END
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
+from flows.sources.lake.footer import END_BYTES, footer_bytes, rows_of_groups
 from schemas.errors import BadInputError
 from schemas.units import SAT_PER_BTC
 from transforms.attribution.address_scripts import scripts_of
@@ -44,6 +46,8 @@ TRANSACTIONS: Final[dict[str, Any]] = {
     "outputs": COINS,
 }
 FIRST_SEGWIT_HEIGHT: Final = 481_824
+ROWS_AT_ONCE: Final = 32_768
+"""Most rows that are decoded at once: half of a row group of the public lake."""
 _AS_STORED: Final = pl.ScanCastOptions(missing_struct_fields="insert", extra_struct_fields="ignore")
 
 
@@ -61,35 +65,58 @@ def _headers(path: Path) -> pl.LazyFrame:
     )
 
 
-def transactions(paths: Sequence[Path], first: int, last: int) -> pl.DataFrame:
-    """Transactions of the blocks `first` to `last` in the copies `paths`, each once, in the order of their blocks.
+def transactions(path: Path) -> Iterator[pl.DataFrame]:
+    """Transactions of a copy in the order of the file, a row group at a time, or a part of one that is large.
 
-    Shape: `TRANSACTIONS` without `hash`, by height, block hash and index. Columns that a file does not have are NULL:
-    those of 2009 have no inputs, as there were only coinbases. Raises `BadInputError` for other files.
+    Shape: `TRANSACTIONS` without `hash`. Columns that a file does not have are NULL: those of 2009 have no inputs, as
+    there were only coinbases. Raises `BadInputError` for another file.
     """
-    frames = []
-    for path in paths:
-        # Fields of structures are in the order of the writer, and one that is NULL in the whole file may be missing.
-        rows = pl.scan_parquet(
-            path, schema=TRANSACTIONS, missing_columns="insert", extra_columns="ignore", cast_options=_AS_STORED
-        )
-        frames.append(_collected(path, rows.filter(pl.col("block_number").is_between(first, last))))
+    # Fields of structures are in the order of the writer, and one that is NULL in the whole file may be missing.
+    rows = pl.scan_parquet(
+        path, schema=TRANSACTIONS, missing_columns="insert", extra_columns="ignore", cast_options=_AS_STORED
+    )
     # `hash` is the id with the witness, which no transaction had before.
     is_before_segwit = pl.col("block_number") < FIRST_SEGWIT_HEIGHT
     txid = pl.coalesce("txid", pl.when(is_before_segwit).then("hash"))
-    found = pl.concat(frames).with_columns(txid.alias("txid")).drop("hash")
-    if len(paths) > 1:
+    start = 0
+    for count in _row_counts(path):
+        for first in range(start, start + count, ROWS_AT_ONCE):
+            part = rows.slice(first, min(ROWS_AT_ONCE, start + count - first))
+            yield _collected(path, part.with_columns(txid.alias("txid")).drop("hash"))
+        start += count
+
+
+def in_order(frames: Sequence[pl.DataFrame], *, may_repeat: bool) -> pl.DataFrame:
+    """Rows of `transactions` by height, block hash and index; where they `may_repeat`, the first of each counts."""
+    found = pl.concat(frames) if frames else pl.DataFrame(schema=TRANSACTIONS).drop("hash")
+    if may_repeat:
         found = found.unique(["block_hash", "index"], keep="first", maintain_order=True)
     return found.sort("block_number", "block_hash", "index")
+
+
+def _row_counts(path: Path) -> list[int]:
+    """Rows of each row group of a copy. Raises `BadInputError` for another file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-END_BYTES, SEEK_END)
+            size = footer_bytes(file.read())
+            file.seek(-END_BYTES - size, SEEK_END)
+            return rows_of_groups(file.read(size))
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, str(error)) from error
 
 
 def _collected(path: Path, frame: pl.LazyFrame) -> pl.DataFrame:
     try:
         return frame.collect()
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise BadInputError(
-            str(path), str(error).splitlines()[0][:160], "a copy of the lake's columns", "remove it and run again"
-        ) from error
+        raise _unreadable(path, str(error)) from error
+
+
+def _unreadable(path: Path, found: str) -> BadInputError:
+    return BadInputError(
+        str(path), found.splitlines()[0][:160], "a copy of the lake's columns", "remove it and run again"
+    )
 
 
 class Coins:

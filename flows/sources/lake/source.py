@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from flows.sources.lake.chain import Chain, linked
-from flows.sources.lake.copies import Copies, DayFiles
+from flows.sources.lake.copies import Copies, DayCopies, DayFiles
 from flows.sources.lake.kind import LAKE, MAX_BYTES_SETTING
 from flows.sources.lake.rows import headers
 from flows.sources.lake.walk import LakeWalk
@@ -17,6 +17,7 @@ from flows.sources.node.checkpoints import Checkpoint, Checkpoints
 from flows.sources.node.label_sets import exchanges_by_day, label_set_after
 from flows.sources.protocol import DayShard, Estimate, Request, Shard
 from flows.sources.web.usage import OwnBudget
+from flows.sources.whole_blocks import flow_batches
 from schemas.errors import SettingsError, WarehouseError
 from schemas.miner_set import MinerSet
 from schemas.observations import Batch, Notice
@@ -141,6 +142,45 @@ class Lake:
         if walked is not None:
             yield from self._too_few(walked)
 
+    def relabel(self, now: datetime) -> Iterator[Batch | Notice]:
+        """The flows of all days that were read, with the present labels, out of the copies; makes no request.
+
+        Raises `WarehouseError` where no day was read or a copy is no longer there, and as `LakeWalk.days`.
+        """
+        days = self._kept_days()
+        chain = self._linked(days)
+        walk, miners = self._walk_over(chain, days), MinerSet()
+        wanted = {kept.height for kept in self._checkpoints.newest_first()}
+        self._checkpoints.drop_staged()
+        for day in walk.days(miners):
+            yield from flow_batches(LAKE.name, day.flows, self.label_set, self._copies.bucket.place(""), now)
+            if miners.height in wanted:
+                self._checkpoints.stage(miners, self.label_set)
+
+    def adopt(self) -> None:
+        """Go on from the miner sets of the last `relabel`."""
+        self._checkpoints.adopt_staged()
+
+    def _kept_days(self) -> dict[date, DayCopies]:
+        """The copies of all days that were read. Raises `WarehouseError` where there are none, or not all of them."""
+        walked = self._walked.read()
+        if walked is None or not walked.versions:
+            raise WarehouseError(
+                f"{self._checkpoints.folder}: found no day that was read, expected those of a run; "
+                "run `hashpivot daily`"
+            )
+        found = {day: self._copies.of_version(day, version) for day, version in sorted(walked.versions.items())}
+        kept = {day: copies for day, copies in found.items() if copies is not None}
+        if len(kept) < len(found):
+            missing = [day for day in found if day not in kept]
+            raise WarehouseError(
+                f"{self._copies.folder}: found no copies of {len(missing)} days from {missing[0]} to {missing[-1]}, "
+                "expected those of all days that were read; run `hashpivot daily`, and where that does not help "
+                f"remove {self._checkpoints.folder} and run `hashpivot backfill --from {walked.first + ONE_DAY}`, "
+                "which fetches them and attributes all days anew"
+            )
+        return kept
+
     def _walk(self, plan: Plan, request: Request) -> Iterator[Batch | Notice]:
         days, chain = self._read_days(plan)
         while plan.checkpoint is not None and (miners := self._miners_at(plan.checkpoint, chain)) is None:
@@ -154,15 +194,14 @@ class Lake:
             if label_set != before.label_set:
                 yield self._notice(
                     f"labels changed from {before.label_set} to {self.label_set}: the new ones apply from block "
-                    f"{before.height + 1:,} on; to attribute all days with them, remove {self._checkpoints.folder} and "
-                    "run again, which reads the copies and fetches nothing"
+                    f"{before.height + 1:,} on; `hashpivot relabel` attributes the blocks below with them"
                 )
         else:
             miners, walked = MinerSet(), self._begin(plan.first)
         for hole in chain.holes:
             if miners.height is None or hole.last > miners.height:
                 yield self._notice(f"{hole}; flows of the days around are not stated: blocks that are not in the lake")
-        walk = LakeWalk(self._copies, chain, days, self._pools, self._exchanges_on, self._chain)
+        walk = self._walk_over(chain, {day: self._copies.of(files) for day, files in days.items()})
         for day in walk.days(miners):
             yield from day.batches(label_set, self._copies.bucket.place(""), request.now)
             for hole in day.holes:
@@ -259,11 +298,17 @@ class Lake:
     def _read_days(self, plan: Plan) -> tuple[dict[date, DayFiles], Chain]:
         """Copy what is missing, and the chain of the blocks."""
         days = {day: self._copies.fetch(day) for day in plan.days}
+        return days, self._linked({day: self._copies.of(files) for day, files in days.items()})
+
+    def _linked(self, days: Mapping[date, DayCopies]) -> Chain:
         frames = [
-            self._copies.read(files.blocks, headers).with_columns(pl.lit(day).alias("file_day"))
-            for day, files in days.items()
+            self._copies.read(copies.blocks, headers).with_columns(pl.lit(day).alias("file_day"))
+            for day, copies in days.items()
         ]
-        return days, linked(pl.concat(frames))
+        return linked(pl.concat(frames))
+
+    def _walk_over(self, chain: Chain, days: Mapping[date, DayCopies]) -> LakeWalk:
+        return LakeWalk(self._copies, chain, days, self._pools, self._exchanges_on, self._chain)
 
     def _miners_at(self, checkpoint: Checkpoint, chain: Chain) -> MinerSet | None:
         """The miner set; None where it is damaged or its block is another one now."""

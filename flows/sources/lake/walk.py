@@ -3,17 +3,15 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from functools import partial
-from typing import Final
 
 import polars as pl
 
 from flows.sources.block_frame import block_frame
 from flows.sources.lake.blocks import BlockCoins
 from flows.sources.lake.chain import Chain, Hole
-from flows.sources.lake.copies import Copies, DayFiles
+from flows.sources.lake.copies import Copies, DayCopies
 from flows.sources.lake.kind import COVERAGE_SERIES, LAKE
-from flows.sources.lake.rows import transactions
+from flows.sources.lake.parts import Parts, cut
 from flows.sources.node.label_sets import ExchangesOn
 from flows.sources.whole_blocks import BlockRow, allowed_subsidy_sat, block_batch, block_row, flow_batches
 from schemas.miner_set import MinerSet
@@ -21,9 +19,6 @@ from schemas.node_block import NodeBlock, satoshi
 from schemas.observations import DAILY_VALUE, Batch, ObservedTable
 from transforms.attribution.blocks import BlockFlows, attribute
 from transforms.attribution.pool_names import PoolNames
-
-BLOCKS_AT_ONCE: Final = 24
-"""Whose transactions are in memory: a sixth of a day."""
 
 
 @dataclass(slots=True)
@@ -69,7 +64,7 @@ class LakeWalk:
         self,
         copies: Copies,
         chain: Chain,
-        days: Mapping[date, DayFiles],
+        days: Mapping[date, DayCopies],
         pools: PoolNames,
         exchanges_on: ExchangesOn,
         chain_name: str,
@@ -92,21 +87,21 @@ class LakeWalk:
         blocks = self._chain.blocks.filter(pl.col("height") > first_height)
         whole = set(self._chain.whole()["day"])
         last_day = self._chain.blocks["day"].max()
-        for headers in blocks.partition_by("day", maintain_order=True):
-            day = headers["day"][0]
-            found = LakeDay(day, is_whole=day in whole, is_over=day != last_day, last_height=headers["height"][-1])
-            for part in headers.iter_slices(BLOCKS_AT_ONCE):
-                self._attribute(part, miners, found)
-            found.is_whole = found.is_whole and not found.holes
-            yield found
+        headers_of_days = blocks.partition_by("day", maintain_order=True)
+        cuts = [list(cut(headers)) for headers in headers_of_days]
+        with Parts(self._copies, [part for parts in cuts for part in parts], self._files) as rows:
+            for headers, parts in zip(headers_of_days, cuts, strict=True):
+                day = headers["day"][0]
+                found = LakeDay(day, is_whole=day in whole, is_over=day != last_day, last_height=headers["height"][-1])
+                for part in parts:
+                    self._attribute(part, rows, miners, found)
+                found.is_whole = found.is_whole and not found.holes
+                yield found
 
-    def _attribute(self, headers: pl.DataFrame, miners: MinerSet, found: LakeDay) -> None:
-        files = [file for day in headers["file_day"].unique().sort() for file in self._files[day].transactions]
-        ends = {"first": headers["height"][0], "last": headers["height"][-1]}
-        rows = self._copies.read(files, partial(transactions, **ends))
+    def _attribute(self, headers: pl.DataFrame, rows: Parts, miners: MinerSet, found: LakeDay) -> None:
         coins: BlockCoins | ValueError
         try:
-            coins = BlockCoins(rows)
+            coins = BlockCoins(rows.next())
         except ValueError as error:
             coins = error
         for header in headers.iter_rows(named=True):
