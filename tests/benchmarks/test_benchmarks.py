@@ -43,3 +43,11 @@ def test_a_first_run_is_measured_on_a_real_node_with_and_without_rest():
     figures, _ = quick("benchmarks.cold_start")
     assert len(figures) == 6
     assert {name.split(" over ")[1][:4].strip(", ") for name in figures} == {"REST", "RPC"}
+
+
+@pytest.mark.long
+def test_a_day_of_the_lake_is_attributed_as_one_query_over_its_files_does():
+    figures, _ = quick("benchmarks.lake")
+    assert figures["equal"] is True
+    assert figures["compared transfers"] > 0
+    assert figures["received_bytes"] >= figures["sent_bytes_of_files"] >= figures["needed_bytes"]
