@@ -148,17 +148,22 @@ def sql(
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the report anew, as one file, here."
 )
+@click.option(
+    "--pictures", type=click.Path(file_okay=False, path_type=Path), help="Write four charts as PNG to this folder."
+)
 @settings_options
-def report(output: Path | None, **given: Any) -> None:
+def report(output: Path | None, pictures: Path | None, **given: Any) -> None:
     """Print where the HTML report of the current publication is, or write it anew to a file of its own."""
-    from flows.reports.page.file import published_report, write_report
+    from flows.reports.page.file import published_report, write_pictures, write_report
 
     published = _published(given)
-    if output is None:
+    if output is None and pictures is None:
         click.echo(published_report(published))
-        return
-    write_report(published, output)
-    click.echo(f"wrote {output}")
+    if output is not None:
+        write_report(published, output)
+        click.echo(f"wrote {output}")
+    for path in write_pictures(published, pictures) if pictures is not None else ():
+        click.echo(f"wrote {path}")
 
 
 @click.command()

@@ -1,7 +1,6 @@
 """What a run leaves in the scheduler for people to look at: figures, a brief, a picture, links. Small, never secret."""
 
 import logging
-from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, cast
@@ -17,7 +16,7 @@ from prefect.artifacts import (
 )
 
 from flows.reports import brief
-from flows.reports.chart import chart
+from flows.reports.page.file import small_picture
 from flows.scheduled import assets
 from warehouse.targets.files import REPORT_NAME
 
@@ -42,9 +41,10 @@ def leave(published: Path, published_url: str | None) -> None:
         day = content.newest["day"]
         create_table_artifact(brief.figures(content), key=FIGURES_KEY, description=f"Figures of {day}")
         create_markdown_artifact(brief.markdown(content), key=BRIEF_KEY, description=f"Brief of {day}")
-        picture = b64encode(chart(published).encode()).decode()
         create_image_artifact(
-            f"data:image/svg+xml;base64,{picture}", key=CHART_KEY, description=f"Capitulation score up to {day}"
+            small_picture(published),
+            key=CHART_KEY,
+            description=f"Capitulation score up to {day}, profile {content.profile}",
         )
         served = f"{published_url.rstrip('/')}/{REPORT_NAME}/" if published_url else None
         create_link_artifact(

@@ -1,14 +1,12 @@
-"""The brief, its table and its chart, of a publication and of days that know little."""
+"""The brief and its table, of a publication and of days that know little."""
 
 import dataclasses
 from datetime import date
 from pathlib import Path
-from xml.etree import ElementTree
 
 import duckdb
 
 from flows.reports import brief
-from flows.reports.chart import chart
 from schemas.freshness import Freshness, Late
 
 
@@ -67,14 +65,3 @@ def test_source_that_is_behind_is_named(published_demo: Path) -> None:
     page = brief.markdown(dataclasses.replace(report, reached=reached))
     assert "Data up to 2026-11-01, 6 days behind, for the run of 2026-11-07." in page
     assert "**Late**: simulated 6 days (1 allowed)." in page
-
-
-def test_chart_is_a_small_picture_of_a_year(published_demo: Path) -> None:
-    text = chart(published_demo)
-    assert len(text) < 20_000
-    picture = ElementTree.fromstring(text)
-    (line,) = picture.iter("{http://www.w3.org/2000/svg}polyline")
-    points = [tuple(map(float, point.split(","))) for point in line.attrib["points"].split()]
-    assert len(points) == 365
-    assert all(0 <= x <= 720 and 0 <= y <= 220 for x, y in points)
-    assert "(simulated)" in text

@@ -1,9 +1,10 @@
-"""The report as a file: where the publication has it, or written anew where somebody wants it."""
+"""The report and its pictures as files: where the publication has them, or written anew where somebody wants them."""
 
 from pathlib import Path
 
 from flows.reports.page.given import of_folder, shown_before
 from flows.reports.page.pages import REPORT, single_page
+from flows.reports.page.pictures import SMALL, inline, pictures, svg
 from schemas.errors import WarehouseError
 from warehouse.targets.files import REPORT_NAME, current_version, manifest, version_before
 
@@ -26,11 +27,30 @@ def write_report(published: Path, output: Path) -> None:
     Raises `WarehouseError` where there is no publication, or where the file cannot be written.
     """
     before = shown_before(version_before(published), str(manifest(published).get("profile")))
-    content = single_page(of_folder(published, before))
+    _write(output, single_page(of_folder(published, before)))
+
+
+def write_pictures(published: Path, folder: Path) -> list[Path]:
+    """Write the pictures of the current publication under `published` to `folder`; return their paths.
+
+    Raises `WarehouseError` where there is no publication, or where a file cannot be written.
+    """
+    found = {folder / name: content for name, content in pictures(of_folder(published, None)).items()}
+    for path, content in found.items():
+        _write(path, content)
+    return list(found)
+
+
+def small_picture(published: Path) -> str:
+    """The score of the last year as an address that holds all of it. Raises `WarehouseError` without a publication."""
+    return inline(svg(of_folder(published, None), SMALL))
+
+
+def _write(path: Path, content: bytes) -> None:
     try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        output.write_bytes(content)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
     except OSError as error:
         raise WarehouseError(
-            f"{output}: found {error.strerror!r}, expected a file that can be written; name another one"
+            f"{path}: found {error.strerror!r}, expected a file that can be written; name another one"
         ) from error
