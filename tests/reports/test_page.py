@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_series_equal
 
-from flows.reports.page import changes, computed, facts, marks, series, today
+from flows.reports.page import changes, computed, dictionary, facts, marks, series, today
 from flows.reports.page import pages as made
 from flows.reports.page.charts import CHARTS
 from flows.reports.page.file import published_report, write_report
@@ -265,7 +265,7 @@ def test_page_is_small_and_part_of_the_version(published_demo: Path) -> None:
     assert path.stat().st_size < MOST_BYTES
     assert path.stat().st_mode & 0o777 == 0o444
     files = {file["path"]: file for file in json.loads((published_demo / "manifest.json").read_bytes())["files"]}
-    for name in ("index.html", "dictionary.html"):
+    for name in ("index.html", "dictionary.html", "dictionary-capitulation_daily.html"):
         content = (published_demo / "report" / name).read_bytes()
         assert files[f"report/{name}"]["sha256"] == hashlib.sha256(content).hexdigest()
 
@@ -275,11 +275,43 @@ def test_page_of_the_run_is_that_of_its_publication(published_demo: Path, given:
 
 
 def test_dictionary_has_every_column(published_demo: Path, given: Given) -> None:
-    page = (published_demo / "report" / "dictionary.html").read_text(encoding="utf-8")
-    assert all(
-        f'id="{table}.{column}"' in page
-        for table, column in given.meta["columns"].select("table_name", "column_name").iter_rows()
-    )
+    folder = published_demo / "report"
+    index = (folder / "dictionary.html").read_text(encoding="utf-8")
+    for (table,), columns in given.meta["columns"].group_by("table_name"):
+        page = (folder / f"dictionary-{table}.html").read_text(encoding="utf-8")
+        assert f'href="dictionary-{table}.html"' in index
+        for column in columns["column_name"]:
+            assert f'<tr id="{column}">' in page
+            assert f'href="dictionary-{table}.html#{column}"' in index
+
+
+def test_every_link_of_report_and_dictionary_leads_somewhere(published_demo: Path) -> None:
+    pages = {path.name: path.read_text(encoding="utf-8") for path in (published_demo / "report").glob("*.html")}
+    places = {name: set(re.findall(r'\sid="([^"]+)"', page)) for name, page in pages.items()}
+    assert len(pages) > 40
+    for name, page in pages.items():
+        for link in re.findall(r'<a [^>]*href="([^"]+)"', page):
+            if link.startswith("http"):
+                continue
+            file, _, place = link.partition("#")
+            assert file in ("", *pages) or (published_demo / "report" / file).exists(), (name, link)
+            assert not place or place in places[file or name], (name, link)
+
+
+def test_no_page_of_the_dictionary_repeats_a_sentence_and_none_is_missing(given: Given) -> None:
+    for table, page in dictionary.table_pages(given).items():
+        rows = {
+            row["column_name"]: row for row in given.meta["columns"].iter_rows(named=True) if row["table_name"] == table
+        }
+        entries = [entry for _, entries in page.topics for entry in entries]
+        assert [entry.row["column_name"] for entry in entries if entry.row["starter_rank"]] == [
+            entry.row["column_name"] for entry in page.starters
+        ]
+        shown = [sentence for entry in entries for sentence in entry.error.split(". ") if len(sentence) > 40]
+        assert all(shown.count(sentence) < 3 for sentence in shown), table
+        for entry in entries:
+            whole = " ".join([entry.error, *(page.notes[number - 1] for number in entry.error_notes)])
+            assert sorted(whole.split()) == sorted(rows[entry.row["column_name"]]["error"].split())
 
 
 def test_report_is_written_anew_as_one_file(published_demo: Path, tmp_path: Path) -> None:

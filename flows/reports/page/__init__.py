@@ -1,1 +1,1 @@
-"""The report: one HTML page of a publication that needs nothing beside it, and the dictionary as a second one."""
+"""The report: one HTML page of a publication that needs nothing beside it, the dictionary beside it, and pictures."""

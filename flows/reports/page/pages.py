@@ -19,7 +19,7 @@ import polars as pl
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-from flows.reports.page import changes, computed, marks, quality, today
+from flows.reports.page import changes, computed, dictionary, marks, quality, today
 from flows.reports.page.charts import CHARTS, Chart
 from flows.reports.page.facts import ColumnFacts, column_facts
 from flows.reports.page.given import Given
@@ -30,8 +30,13 @@ from schemas.text import visible
 from transforms.capitulation import STATES
 
 REPORT: Final = "index.html"
-DICTIONARY: Final = "dictionary.html"
-TEMPLATES: Final = ("frame.html.jinja", "page.html.jinja", "dictionary.html.jinja", "parts.html.jinja")
+TEMPLATES: Final = (
+    "frame.html.jinja",
+    "page.html.jinja",
+    "dictionary.html.jinja",
+    "table.html.jinja",
+    "parts.html.jinja",
+)
 DAILY: Final = ("capitulation_daily", "security_daily", "conversion_daily")
 LEAD: Final = timedelta(days=60)
 """Days before the first contract with which the charts of the conversion begin."""
@@ -55,10 +60,14 @@ _PARTY_NOTES: Final = {
 
 
 def pages(given: Given) -> dict[str, bytes]:
-    """The report and the dictionary, by the name of their file."""
+    """The report and the pages of the dictionary, by the name of their file."""
+    frame, found = _frame(given), dictionary.table_pages(given)
+    index = {"tables": dictionary.tables(given), "pages": found, "places": dictionary.places(given)}
+    of_table = environment().get_template("table.html.jinja")
     return {
         REPORT: environment().get_template("page.html.jinja").render(report_model(given)).encode(),
-        DICTIONARY: environment().get_template("dictionary.html.jinja").render(dictionary_model(given)).encode(),
+        dictionary.INDEX: environment().get_template("dictionary.html.jinja").render(frame | index).encode(),
+        **{dictionary.page_of(name): of_table.render(frame, page=page).encode() for name, page in found.items()},
     }
 
 
@@ -100,14 +109,6 @@ def report_model(given: Given) -> dict[str, Any]:
         "tables": quality.tables(given),
         "data": _as_json(_chart_data(given, axis, charts, party_columns, facts)),
     }
-
-
-def dictionary_model(given: Given) -> dict[str, Any]:
-    """Everything that the template of the dictionary shows."""
-    columns: dict[str, list[dict[str, Any]]] = {}
-    for row in given.meta["columns"].iter_rows(named=True):
-        columns.setdefault(row["table_name"], []).append(row)
-    return {**_frame(given), "tables": given.meta["tables"].to_dicts(), "columns": columns}
 
 
 def _frame(given: Given) -> dict[str, Any]:
@@ -256,6 +257,14 @@ def _shown(value: Any) -> Any:
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
+def _coded(text: str) -> Markup:
+    """Text of ours with names of columns between backticks as code; everything else is escaped."""
+    parts = visible(text).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else part for number, part in enumerate(parts)
+    )
+
+
 @cache
 def environment() -> Environment:
     """The templates with what they may call; a template is compiled at its first use."""
@@ -267,7 +276,7 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= {"number": _number, "day": _day, "words": words}
+    made.filters |= {"number": _number, "day": _day, "words": words, "coded": _coded, "place": dictionary.place_of}
     made.tests |= {"linked": _linked}
     return made
 
