@@ -12,7 +12,7 @@ import polars as pl
 from schemas.units import AMOUNTS, Aggregation, Unit
 
 Scalar: TypeAlias = float | int | str | bool | date | None
-Given: TypeAlias = Mapping[str, Sequence[Scalar | Sequence[int]] | Scalar]
+Given: TypeAlias = Mapping[str, Sequence[Scalar | Sequence[float]] | Scalar]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

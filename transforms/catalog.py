@@ -9,6 +9,7 @@ from schemas.table import Table, registry_table
 _MODULES: Final = (
     "capitulation_daily",
     "rule_comparison",
+    "signal_backtest",
     "capitulation_weekly",
     "capitulation_monthly",
     "capitulation_episode",

@@ -33,6 +33,17 @@ RULES: Final[Mapping[str, str]] = {
 """Each rule as a condition on columns of `capitulation_daily`, in SQL, so that a reader can repeat it."""
 
 
+def judged_span(days: pl.DataFrame) -> tuple[date, date] | None:
+    """First and last day on which rules are judged: from the first score to the last state; None without a state.
+
+    `days`: rows of `capitulation_daily`.
+    """
+    known = days.filter(pl.col("day") >= FIRST_DAY).drop_nulls("capitulation_state")
+    if known.is_empty():
+        return None
+    return max(days.drop_nulls("capitulation_score")["day"][0], FIRST_DAY), known["day"][-1]
+
+
 def judged_days(days: pl.DataFrame, episodes: pl.DataFrame, first: date, last: date) -> pl.DataFrame:
     """Add to the `days` from `first` to `last` where they lie among the `episodes` of `stress_episode`.
 

@@ -73,6 +73,10 @@ VARIANTS: Final[Mapping[str, CapitulationRule]] = {
     },
 }
 """The rule with one number changed, mostly by a quarter up and down, by what was changed."""
+STRUCTURAL_COUNT: Final = 12
+"""Rules of another form that were tried before this one was chosen: days of dwelling, bands by part, other ramps."""
+TRIED_COUNT: Final = STRUCTURAL_COUNT + len(VARIANTS) - 1
+"""Variants whose results were seen; the more there are, the less a good result says."""
 
 
 def states_of(days: pl.DataFrame, rule: CapitulationRule) -> pl.Series:

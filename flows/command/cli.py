@@ -63,6 +63,7 @@ for command in (
     read.report,
     read.explain,
     read.sensitivity,
+    read.backtest,
     read.whatif,
 ):
     cli.add_command(command)

@@ -229,6 +229,34 @@ def sensitivity(as_json: bool, **given: Any) -> None:
 
 
 @click.command()
+@click.option(
+    "--horizon",
+    type=click.Choice(["30", "90", "180", "365"]),
+    default="180",
+    help="Days, of the comparison of all rules.",
+)
+@click.option("--draws", type=click.IntRange(1), metavar="N", help="Resampled paths of the price, 10,000 by default.")
+@settings_options
+@json_option
+def backtest(horizon: str, draws: int | None, as_json: bool, **given: Any) -> None:
+    """Print what the price did after the signals of each rule, beside what it did anyway and what chance gives.
+
+    The figures are those of the table signal_backtest; the paths that are put together at random are drawn here, the
+    same each time.
+    """
+    from flows.reports.backtest import lines, read_backtest
+    from transforms.bootstrap import DRAWS
+
+    found = read_backtest(_published(given), draws or DRAWS)
+    if as_json:
+        rows = found.rows.to_dicts()
+        click.echo(json.dumps({"block_days": found.block_days, "rows": rows}, indent=2, default=str))
+        return
+    for line in lines(found, int(horizon)):
+        click.echo(line)
+
+
+@click.command()
 @click.option("--hashprice", type=float, required=True, help="USD per PH/s per day.")
 @click.option("--power-price", type=float, required=True, help="All-in cost of a MWh at the mine, USD.")
 @click.option("--efficiency", type=float, required=True, help="J/TH of the machines, cooling included.")

@@ -148,6 +148,20 @@ def test_sensitivity_judges_the_published_days_with_each_number_changed(demo: Pa
     assert "hysteresis of 0 points" in invoke(demo, "sensitivity").stdout
 
 
+def test_backtest_prints_the_published_figures_on_80_columns(demo: Path) -> None:
+    printed = invoke(demo, "backtest", "--draws", "20", "--horizon", "90").stdout
+    assert max(map(len, printed.splitlines())) <= 80
+    assert "90 days later" in printed
+    found = json.loads(invoke(demo, "backtest", "--draws", "20", "--json").stdout)
+    assert found["block_days"] >= 1
+    sql = "select rule, entry, horizon_days, observation_count, return_median_pct from signal_backtest"
+    published = json.loads(invoke(demo, "sql", sql, "--json").stdout)
+    assert [{name: row[name] for name in published[0]} for row in found["rows"]] == published
+    judged = [row for row in found["rows"] if row["observation_count"]]
+    assert {row["draw_count"] for row in judged} == {20}
+    assert all(0 <= row["draw_as_good_count"] <= 20 for row in judged)
+
+
 @pytest.mark.long
 def test_catch_up_publishes_missed_days_in_order(hashpivot: Hashpivot) -> None:
     last = (datetime.now(UTC) - timedelta(hours=2)).date() - timedelta(days=1)

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from tests.docs.cookbook import Question, found_rows, questions
+from tests.docs.pages import blocks
 from tests.invocation import invoke
 from tests.publication_facts import double_counted, nulls_without_reason
 from tests.run.raw_figures import capitulation_days, in_capitulation, registry, vendor_series
@@ -318,3 +319,8 @@ def test_second_run_gives_the_same_bytes(publication: Path, shared_data: Path) -
     done = invoke(publication, "daily", "--plain", "--profile", "files", HASHPIVOT_FILES_DIR=str(shared_data.resolve()))
     assert done.returncode == 0, done.stderr
     assert tables() == before
+
+
+def test_page_of_the_backtest_has_the_figures_of_a_run(publication: Path) -> None:
+    (shown,) = (block.text for block in blocks("text") if block.page == "docs/backtest.md")
+    assert invoke(publication, "backtest").stdout == shown

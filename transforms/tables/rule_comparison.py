@@ -9,7 +9,7 @@ from schemas.table import Lineage, Origin, Table, Tables
 from transforms.metrics import day
 from transforms.metrics import rule_comparison as metrics
 from transforms.prepare import Prepared
-from transforms.rules import COUNTS, FIRST_DAY, RULES, compared, judged_days
+from transforms.rules import COUNTS, RULES, compared, judged_days, judged_span
 from transforms.tables import capitulation_daily
 
 READ: Final = (
@@ -28,16 +28,13 @@ READ: Final = (
 def frame(given: Prepared, tables: Tables) -> pl.DataFrame:
     """What each rule finds, on the days from the first score to the last state; no row without a state to judge."""
     days = tables[capitulation_daily.TABLE.name]
-    known = days.filter(pl.col("day") >= FIRST_DAY).drop_nulls("capitulation_state")
-    conditions = pl.DataFrame({"rule": list(RULES), "condition": list(RULES.values())})
-    rows = pl.DataFrame(schema=COUNTS)
-    if known.height:
+    span, rows, sources = judged_span(days), pl.DataFrame(schema=COUNTS), ""
+    if span:
         episodes = given.inputs.reference["stress_episode"]
-        scored = days.drop_nulls("capitulation_score")
-        first, last = max(scored["day"][0], FIRST_DAY), known["day"][-1]
-        judged = judged_days(days.select("day", *READ), episodes, first, last)
+        judged = judged_days(days.select("day", *READ), episodes, *span)
         rows = compared(judged, episodes, {name: pl.sql_expr(text) for name, text in RULES.items()})
-    sources = f"{known['sources'][-1]},{REGISTRY.name}" if known.height else ""
+        sources = f"{days.row(by_predicate=pl.col('day') == span[1], named=True)['sources']},{REGISTRY.name}"
+    conditions = pl.DataFrame({"rule": list(RULES), "condition": list(RULES.values())})
     joined = rows.join(conditions, on="rule", validate="1:1", maintain_order="left")
     return joined.with_columns(pl.lit(sources).alias("sources"))
 
