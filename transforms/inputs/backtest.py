@@ -132,7 +132,7 @@ def signals(days: pl.DataFrame, first: int, last: int) -> list[Signal]:
         starts, ends = _episodes(on, first, last)
         found.append(Signal(rule, ENTRY_START, starts.size, starts))
         if rule in recovery:
-            places = _recoveries(starts, np.flatnonzero(recovery[rule]), last)
+            places = _recoveries(starts, np.flatnonzero(recovery[rule]).astype(np.int64), last)
             found.append(Signal(rule, ENTRY_RECOVERY, starts.size, places))
         else:
             over = ends + JOINED_DAYS
@@ -153,7 +153,7 @@ def _states_of_side(days: pl.DataFrame, parts: tuple[str, ...]) -> pl.Series:
 
 def _episodes(on: NDArray[np.bool_], first: int, last: int) -> tuple[Places, Places]:
     """First and last places of the runs that begin from `first` to `last`; one that is on before is left out."""
-    held = np.flatnonzero(on[: last + 1])
+    held = np.flatnonzero(on[: last + 1]).astype(np.int64)
     begins = np.diff(held, prepend=-JOINED_DAYS - 1) > JOINED_DAYS
     ends = np.append(begins[1:], True)[: held.size]
     starts, lasts = held[begins], held[ends]
