@@ -247,6 +247,7 @@ def above_same_drawdown_count() -> pl.Expr:
     unit=Unit.PERCENT,
     error=FEW,
     null_rule=NONE_KNOWN,
+    ge=-100_000,
     examples=[
         Example(given={"returns_pct": [[10.0, -5.0, 30.0]], "bucket_medians_pct": [[8.0, 8.0, 20.0]]}, gives=2.0),
     ],
