@@ -11,6 +11,7 @@ from rich.console import Console
 
 from flows.reports import layout
 from schemas.errors import WarehouseError
+from schemas.units import PERCENT
 from transforms.bootstrap import DRAWS
 from transforms.inputs.backtest import ABLATIONS, DEPTHS, ENTRY_START, HORIZONS_DAYS, chance_as_good
 from transforms.variants import TRIED_COUNT
@@ -138,8 +139,8 @@ def _rounded(row: dict[str, Any], *names: str) -> Iterator[float | None]:
 
 
 def _drawn(row: dict[str, Any]) -> float | None:
-    count = row["draw_as_good_count"]
-    return None if count is None else round(100 * count / row["draw_count"], DECIMALS)
+    count: int | None = row["draw_as_good_count"]
+    return None if count is None else round(PERCENT * count / int(row["draw_count"]), DECIMALS)
 
 
 def _table(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Iterator[str]:

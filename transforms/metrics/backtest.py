@@ -296,6 +296,21 @@ def tried_count() -> pl.Expr:
     return pl.col("tried_count")
 
 
+STARTER: Final = (
+    rule,
+    entry,
+    horizon_days,
+    episode_count,
+    observation_count,
+    rose_count,
+    return_median_pct,
+    low_worst_pct,
+    all_return_median_pct,
+    same_drawdown_return_median_pct,
+    above_same_drawdown_count,
+    shift_as_good_pct,
+    tried_count,
+)
 METRICS: Final = (
     rule,
     entry,

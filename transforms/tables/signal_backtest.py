@@ -4,7 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from schemas.table import Lineage, Origin, Table, Tables
+from schemas.table import Lineage, Origin, Table, Tables, starting_with
 from transforms.capitulation import STATE_INPUTS
 from transforms.inputs.backtest import ROWS, backtest
 from transforms.metrics import backtest as metrics
@@ -38,7 +38,8 @@ TABLE: Final = Table(
         "rules: one row a rule, kind of signal and horizon. A few cases, no proof."
     ),
     key=("rule", "entry", "horizon_days"),
-    metrics=(*metrics.METRICS, first_day, last_day, day.sources),
+    metrics=starting_with(metrics.STARTER, (*metrics.METRICS, first_day, last_day, day.sources)),
+    starter_count=len(metrics.STARTER),
     truths={
         "no more signals than episodes": pl.col("entry_count") <= pl.col("episode_count"),
         "no more observations than signals": pl.col("observation_count") <= pl.col("entry_count"),
