@@ -47,22 +47,22 @@ SIGNALS: Final = (*RULES, *ABLATIONS)
 
 ROWS: Final = pl.Schema(
     {
-        "rule": pl.String,
-        "entry": pl.String,
-        "horizon_days": pl.Int64,
-        "episode_count": pl.Int64,
-        "entry_count": pl.Int64,
+        "rule": pl.String(),
+        "entry": pl.String(),
+        "horizon_days": pl.Int64(),
+        "episode_count": pl.Int64(),
+        "entry_count": pl.Int64(),
         "returns_pct": pl.List(pl.Float64),
         "lows_pct": pl.List(pl.Float64),
         "trough_list_days": pl.List(pl.Int64),
-        "all_day_count": pl.Int64,
-        "all_rose_count": pl.Int64,
-        "all_return_median_pct": pl.Float64,
+        "all_day_count": pl.Int64(),
+        "all_rose_count": pl.Int64(),
+        "all_return_median_pct": pl.Float64(),
         "bucket_medians_pct": pl.List(pl.Float64),
         "bucket_rose_pct": pl.List(pl.Float64),
-        "shift_count": pl.Int64,
-        "shift_as_good_count": pl.Int64,
-        "tried_count": pl.Int64,
+        "shift_count": pl.Int64(),
+        "shift_as_good_count": pl.Int64(),
+        "tried_count": pl.Int64(),
     }
 )
 """What `backtest` lays out."""
