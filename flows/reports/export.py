@@ -15,6 +15,7 @@ from warehouse.atomic_files import whole_file
 from warehouse.reading import OpenPublication, open_publication
 from warehouse.targets.datapackage import NAME as DESCRIPTOR
 from warehouse.targets.files import current_publication
+from warehouse.targets.json_files import as_json
 
 PIECE_BYTES: Final = 1 << 20
 META: Final = "meta."
@@ -58,7 +59,7 @@ def write_csv(published: Path, tables: Iterable[str], folder: Path) -> int:
         for each in descriptor["resources"]
         if each["name"] in written
     ]
-    (folder / DESCRIPTOR).write_text(_text({**descriptor, "resources": resources}), encoding="utf-8")
+    (folder / DESCRIPTOR).write_bytes(as_json({**descriptor, "resources": resources}))
     return len(written)
 
 
@@ -97,7 +98,7 @@ def write_package(published: Path, tables: Sequence[str], path: Path) -> int:
     files = [file for each in resources for file in ([each["path"]] if isinstance(each["path"], str) else each["path"])]
     made_at = datetime.fromisoformat(descriptor["created"])
     with whole_file(path) as draft, ZipFile(draft, "w", ZIP_STORED, allowZip64=True) as archive:
-        archive.writestr(_entry(DESCRIPTOR, made_at), _text({**descriptor, "resources": resources}))
+        archive.writestr(_entry(DESCRIPTOR, made_at), as_json({**descriptor, "resources": resources}))
         for file in files:
             with (version / file).open("rb") as source, archive.open(_entry(file, made_at), "w") as target:
                 while piece := source.read(PIECE_BYTES):
@@ -119,7 +120,3 @@ def _descriptor(version: Path) -> dict[str, Any]:
             "run `hashpivot daily` to publish again"
         ) from error
     return found
-
-
-def _text(descriptor: dict[str, Any]) -> str:
-    return json.dumps(descriptor, indent=2, ensure_ascii=False) + "\n"

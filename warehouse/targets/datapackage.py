@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import polars as pl
 
 from schemas.metric import Metric
 from schemas.suppliers import Terms
 from schemas.table import NEVER, Table
 from warehouse.targets import meta_files, parquet
+from warehouse.targets.json_files import as_json
 from warehouse.targets.meta_files import MetaFile
 from warehouse.targets.protocol import Publication
 from warehouse.targets.stated import Stated
@@ -58,8 +58,7 @@ def describe(publication: Publication, stated: Mapping[str, Stated], meta: Mappi
 
 def write(folder: Path, descriptor: Mapping[str, Any]) -> None:
     """Write a descriptor as the file that tools look for."""
-    # The standard library indents in Python: for these thousands of values that took longer than most tables.
-    (folder / NAME).write_bytes(msgspec.json.format(msgspec.json.encode(descriptor)) + b"\n")
+    (folder / NAME).write_bytes(as_json(descriptor))
 
 
 def _resource(

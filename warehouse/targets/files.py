@@ -34,7 +34,6 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 import duckdb
-import msgspec
 import polars as pl
 
 from schemas.errors import WarehouseError
@@ -43,6 +42,7 @@ from warehouse.private import PUBLISHED_FILE_MODE, protect_version
 from warehouse.statements import one_line
 from warehouse.targets import carry, database, datapackage, meta_files, parquet
 from warehouse.targets.carry import Before
+from warehouse.targets.json_files import as_json
 from warehouse.targets.protocol import Publication, PublishedRows, parts_of
 from warehouse.targets.stated import Stated, facts_stated
 
@@ -278,7 +278,7 @@ def _write_manifest(draft: Path, publication: Publication, of_tables: Mapping[st
         "files": [_file_facts(draft, path, before) for path in contents],
     }
     path = draft / MANIFEST_NAME
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(stated)) + b"\n")
+    path.write_bytes(as_json(stated))
     path.chmod(PUBLISHED_FILE_MODE)
 
 
