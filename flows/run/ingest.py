@@ -81,26 +81,65 @@ def _cost(estimate: Estimate) -> str:
     return f"{estimate.requests_count:,} requests{size}, {estimate.seconds:,.0f} s at least"
 
 
+class Stored:
+    """What one source gave to a run so far; each batch and notice is recorded as the run's and reported."""
+
+    def __init__(self, run: Run, source_name: str, connection: Connection, progress: Progress) -> None:
+        self._run, self._source_name, self._connection, self._progress = run, source_name, connection, progress
+        self._row_count = self._new_count = self._revised_count = 0
+        self.notices: list[Notice] = []
+
+    def note(self, notice: Notice) -> None:
+        """Record a notice."""
+        journal.note(self._connection, self._run.run_id, notice)
+        self.notices.append(notice)
+
+    def count(self, batch: Batch, added: vintages.Appended) -> None:
+        """Record what a batch that was stored has added, and report it."""
+        journal.count(self._connection, self._run.run_id, added)
+        self._row_count += added.row_count
+        self._new_count += added.new_count
+        self._revised_count += added.revised_count
+        self._progress(
+            f"{batch.source} {batch.origin}: {added.row_count:,} {batch.table} rows, "
+            f"{added.new_count:,} new, {added.revised_count:,} revised"
+        )
+
+    def __str__(self) -> str:
+        return f"rows={self._row_count} new={self._new_count} revised={self._revised_count}"
+
+    def ingested(self, *, missing: Missing | None = None, used: Used | None = None) -> Ingested:
+        """The same as the result of the source."""
+        return Ingested(
+            source=self._source_name,
+            row_count=self._row_count,
+            new_count=self._new_count,
+            revised_count=self._revised_count,
+            notices=tuple(f"{notice.origin}: {notice.message}" for notice in self.notices),
+            in_short=tuple(in_short(self.notices)),
+            missing=missing,
+            used=used,
+        )
+
+
 def ingest(run: Run, source_name: str, progress: Progress = no_progress) -> Ingested:
     """Fetch the days of the run from one source and store what is new.
 
     Each batch is stored whole or not at all, so a run that is killed loses the batch in hand and nothing else. Where
     the profile can miss the source, an error ends this source and not the run.
     """
-    rows = new = revised = 0
-    notices: list[Notice] = []
     missing = None
     before = run.sources.web.usage.by_site if run.sources.web else {}
     suppliers = [supplier.name for supplier in suppliers_of(source_name)]
     with open_working(run.settings.working_database) as connection:
+        stored = Stored(run, source_name, connection, progress)
         for item in _fetched(run, source_name, run.request(known(connection, run.now))):
             if isinstance(item, Missing):
                 missing = item
                 progress(f"{source_name}: missing, the run goes on without it: {item.why}")
                 continue
             if isinstance(item, Notice):
-                journal.note(connection, run.run_id, item)
-                notices.append(item)
+                stored.note(item)
                 continue
             if item.source not in suppliers:
                 raise ValueError(
@@ -108,21 +147,13 @@ def ingest(run: Run, source_name: str, progress: Progress = no_progress) -> Inge
                 )
             if isinstance(item, Retraction):
                 if (gone := vintages.retract(connection, item, run.run_id)) is not None:
-                    notices.append(reorganisation(item, gone))
-                    journal.note(connection, run.run_id, notices[-1])
-                    progress(f"{item.source} {item.origin}: {notices[-1].message}")
+                    notice = reorganisation(item, gone)
+                    stored.note(notice)
+                    progress(f"{item.source} {item.origin}: {notice.message}")
                 continue
-            added = vintages.append(connection, item, run.run_id)
-            journal.count(connection, run.run_id, added)
-            rows, new, revised = rows + added.row_count, new + added.new_count, revised + added.revised_count
-            progress(
-                f"{item.source} {item.origin}: {added.row_count:,} {item.table} rows, "
-                f"{added.new_count:,} new, {added.revised_count:,} revised"
-            )
+            stored.count(item, vintages.append(connection, item, run.run_id))
     used = _used(run, before) if kind_of(source_name).hosted else None
-    logger.info(
-        "ingested source=%s rows=%d new=%d revised=%d notices=%d", source_name, rows, new, revised, len(notices)
-    )
+    logger.info("ingested source=%s %s notices=%d", source_name, stored, len(stored.notices))
     if used is not None:
         logger.info(
             "requested source=%s requests=%d bytes=%d waited_seconds=%.1f retries=%d unchanged=%d",
@@ -133,16 +164,7 @@ def ingest(run: Run, source_name: str, progress: Progress = no_progress) -> Inge
             used.retries_count,
             used.unchanged_count,
         )
-    return Ingested(
-        source=source_name,
-        row_count=rows,
-        new_count=new,
-        revised_count=revised,
-        notices=tuple(f"{notice.origin}: {notice.message}" for notice in notices),
-        in_short=tuple(in_short(notices)),
-        missing=missing,
-        used=used,
-    )
+    return stored.ingested(missing=missing, used=used)
 
 
 def in_short(notices: Sequence[Notice]) -> Iterator[str]:

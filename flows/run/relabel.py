@@ -6,7 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from flows.run.ingest import Ingested, in_short
+from flows.run.ingest import Ingested, Stored
 from flows.run.plan import Progress, Run, last_finished_day, no_progress, plan, recorded
 from flows.run.publish import Outcome, publish_run
 from flows.sources.kinds import kind_of
@@ -53,30 +53,15 @@ def _relabelled(run: Run, source_name: str, progress: Progress) -> Ingested:
     source = run.sources[source_name]
     if not isinstance(source, Labelled):
         raise TypeError(f"{source_name} has no labels")
-    rows = new = revised = 0
-    notices: list[Notice] = []
     with open_working(run.settings.working_database) as connection, vintages.in_one_transaction(connection):
+        stored = Stored(run, source_name, connection, progress)
         for item in source.relabel(run.now):
             if isinstance(item, Notice):
-                journal.note(connection, run.run_id, item)
-                notices.append(item)
+                stored.note(item)
                 continue
-            added = vintages.append_within(connection, item, run.run_id)
-            journal.count(connection, run.run_id, added)
-            rows, new, revised = rows + added.row_count, new + added.new_count, revised + added.revised_count
-            progress(
-                f"{item.source} {item.origin}: {added.row_count:,} {item.table} rows, "
-                f"{added.new_count:,} new, {added.revised_count:,} revised"
-            )
+            stored.count(item, vintages.append_within(connection, item, run.run_id))
         # Killed between this and the commit, the next blocks follow the new labels and those before the old ones,
         # which the check of label sets reports until this has run again.
         source.adopt()
-    logger.info("relabelled source=%s rows=%d new=%d revised=%d", source_name, rows, new, revised)
-    return Ingested(
-        source=source_name,
-        row_count=rows,
-        new_count=new,
-        revised_count=revised,
-        notices=tuple(f"{notice.origin}: {notice.message}" for notice in notices),
-        in_short=tuple(in_short(notices)),
-    )
+    logger.info("relabelled source=%s %s", source_name, stored)
+    return stored.ingested()
