@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,12 @@ POLL_SECONDS: Final = 2.0
 """How often somebody who waits for a shard looks whether a worker is left."""
 MISSED_SECONDS: Final = 60.0
 """How long a run waits where no worker is left, for one that is started again."""
+PROFILER: Final = "distributed.worker.profile.enabled"
+SAFE_PYTHON: Final = (3, 12)
+"""The first Python whose list of all frames, which the profiler of a worker takes, cannot block the process for ever.
+
+Source: https://github.com/python/cpython/issues/106883, https://github.com/dask/distributed/issues/8616.
+"""
 
 
 @contextmanager
@@ -44,6 +51,7 @@ def dask_workers(run: Run, source_name: str, shards_count: int) -> Iterator[Work
     no scheduler or no worker.
     """
     try:
+        import dask
         from prefect_dask import DaskTaskRunner
     except ImportError as error:
         raise SettingsError(
@@ -56,7 +64,7 @@ def dask_workers(run: Run, source_name: str, shards_count: int) -> Iterator[Work
         runner = DaskTaskRunner(address=address, client_kwargs={"timeout": CONNECT_SECONDS})
     else:
         runner = DaskTaskRunner(cluster_kwargs=_local_cluster(min(most_count, shards_count)))
-    with terms_of(run, source_name) as terms, runner:
+    with dask.config.set({PROFILER: False}), terms_of(run, source_name) as terms, runner:
         try:
             client: Any = runner.client
         except OSError as error:
@@ -195,7 +203,7 @@ class Workers:
         if not addresses:
             return
         with self._connected():
-            found = self._client.run(problem_of, self._terms, workers=[*addresses], on_error="return")
+            found = self._client.run(_problem_of, self._terms, workers=[*addresses], on_error="return")
         for address in addresses:
             result = found.get(address)
             if result is None or isinstance(result, OSError):
@@ -240,6 +248,18 @@ class Workers:
     def _raise_if_stopped(self) -> None:
         if self._stopped.is_set():
             raise RunOverError(self._address)
+
+
+def _problem_of(terms: Terms) -> str:
+    """Why the process that runs this cannot be a worker of the run, '' where it can."""
+    import dask
+
+    if sys.version_info < SAFE_PYTHON and dask.config.get(PROFILER):
+        return (
+            f"found Dask's profiler on, which can block Python {sys.version.split()[0]} for ever, expected it off; start "
+            "the worker with DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False"
+        )
+    return problem_of(terms)
 
 
 def _other_code(error: Exception) -> str:

@@ -14,6 +14,7 @@ from tests.invocation import REPOSITORY, clean_environment, eventually
 DASK = Path(os.environ.get("HASHPIVOT_TEST_DASK", REPOSITORY / ".venv" / "dask" / "bin" / "python"))
 """Python of an environment with the extra `dask`, which `make test` makes."""
 MISSING = f"NOT TESTED that workers of Dask read shards: no {DASK}, run `make .venv/.dask`"
+UNPROFILED = {"DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False"}
 QUIET = ("--host", "127.0.0.1", "--no-dashboard")
 
 
@@ -68,11 +69,11 @@ class Cluster:
     def address(self) -> str:
         return f"tcp://127.0.0.1:{self.relay.port}"
 
-    def add_worker(self, settings: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def add_worker(self, settings: Mapping[str, str], profiler: Mapping[str, str] = UNPROFILED) -> subprocess.Popen[bytes]:
         """Start a worker with one thread, which nobody starts again."""
         name = f"worker-{len(self.workers)}"
         arguments = ("worker", self.address, "--no-nanny", "--nthreads", "1", "--name", name)
-        self.workers.append(self._start(name, settings, *arguments))
+        self.workers.append(self._start(name, {**settings, **profiler}, *arguments))
         return self.workers[-1]
 
     def output(self) -> str:
