@@ -1,7 +1,6 @@
 """Hypothesis profiles, the folder of real data, and builders that fill in the rest of a valid row."""
 
 import os
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
@@ -46,14 +45,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=rank)
 
 
+BY_FIRST_PARAMETER = ("/test_fault_matrix.py", "/test_page_commands.py")
+"""Files whose tests of one source or page share nothing slow with those of another."""
+
+
 class FileAtATime(LoadFileScheduling):
-    """Gives a process whole files, whose tests share what is slow to make; of the matrix of faults, one source."""
+    """Gives a process whole files, whose tests share what is slow to make; of `BY_FIRST_PARAMETER` a part of a file."""
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
-        if not file.endswith("/test_fault_matrix.py"):
+        if not file.endswith(BY_FIRST_PARAMETER) or "[" not in test:
             return file
-        return f"{file} {re.split(r'[][-]', test)[1]}"
+        first = test.partition("[")[2].rstrip("]")
+        return f"{file} {first if '/' in first else first.partition('-')[0]}"
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileAtATime | None:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -43,7 +44,9 @@ TESTS_OF: Final = {
 """Where the tests of a folder stand; the longest name counts."""
 LEFT_OUT: Final = ("flows/scheduled/warm_modules.py",)
 LONGEST_SECONDS: Final = 600
+"""How long the tests of the module may take, and then those of the folder, which have not noticed what takes longer."""
 ENDLESS: Final = "endless"
+NOTICED, SURVIVED, UNKNOWN = "noticed", "SURVIVED", "unknown"
 _SECONDS: Final = itertools.count(1_000_000_000)
 COMPARED: Final = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -157,22 +160,30 @@ def mutants(folder: str) -> Iterator[Mutant]:
             yield Mutant(name, line, position, change)
 
 
-def is_noticed(mutant: Mutant, tree: Path) -> bool:
-    """Whether a test fails, or does not end, while the copy of the project in `tree` holds the mutant.
+def outcome_of(mutant: Mutant, tree: Path) -> str:
+    """What tests do while the copy of the project in `tree` holds the mutant.
 
-    Exits where that test fails without the mutant too: then nothing is known.
+    `NOTICED` where one fails, or those of the module do not end, `SURVIVED` where none does, and `UNKNOWN`
+    where the one that fails does so without the mutant too.
     """
     path = tree / mutant.path
     original = path.read_text("utf-8")
     changed = _Mutator(mutant.position).visit(ast.parse(original))
     _write(path, ast.unparse(ast.fix_missing_locations(changed)))
+    of_module, of_folder = _tests_of(mutant.path)
     try:
-        failed = next(filter(None, (_failure(tests, tree) for tests in _tests_of(mutant.path))), None)
+        failed = _failure(of_module, tree)
+        if failed is None:
+            failed = _failure(of_folder, tree)
+            failed = None if failed == ENDLESS else failed
     finally:
         _write(path, original)
-    if failed not in (None, ENDLESS) and _failure([failed], tree):
-        sys.exit(f"{failed}: fails without a change too; mend it first")
-    return failed is not None
+    if failed is None:
+        return SURVIVED
+    if failed != ENDLESS and _failure([failed], tree):
+        print(f"{failed}: fails without a change too; mend it", file=sys.stderr, flush=True)
+        return UNKNOWN
+    return NOTICED
 
 
 def _write(path: Path, text: str) -> None:
@@ -182,15 +193,15 @@ def _write(path: Path, text: str) -> None:
     os.utime(path, (seconds, seconds))
 
 
-def _tests_of(path: str) -> list[list[str]]:
-    """Test files for a module, in steps: those that import it and are about its folder, then all of the folder."""
+def _tests_of(path: str) -> tuple[list[str], list[str]]:
+    """Test files for a module: those that import it and are about its folder, and all others of the folder."""
     folder = max((each for each in TESTS_OF if path.startswith(f"{each}/")), key=len)
     module = path.removesuffix(".py").replace("/", ".")
     parent, _, name = module.rpartition(".")
     files = [file for each in TESTS_OF[folder] for file in _files(REPOSITORY / each)]
     first = [file for file in files if _imports(file, module, parent, name)]
-    rest = [file for file in files if file not in first]
-    return [[file.relative_to(REPOSITORY).as_posix() for file in part] for part in (first, rest) if part]
+    names = {file: file.relative_to(REPOSITORY).as_posix() for file in files}
+    return [names[file] for file in first], [names[file] for file in files if file not in first]
 
 
 def _files(place: Path) -> list[Path]:
@@ -204,6 +215,8 @@ def _imports(file: Path, module: str, parent: str, name: str) -> bool:
 
 def _failure(tests: list[str], tree: Path) -> str | None:
     """The first test, or file, that fails; `ENDLESS` where they do not end."""
+    if not tests:
+        return None
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment = inherited | {
         "PYTHONPATH": str(tree),
@@ -239,10 +252,10 @@ def main() -> int:
         for n in range(options.jobs):
             trees.put(_copied(Path(place, str(n))))
 
-        def one(mutant: Mutant) -> tuple[bool, float]:
+        def one(mutant: Mutant) -> tuple[str, float]:
             tree, began = trees.get(), time.monotonic()
             try:
-                return is_noticed(mutant, tree), time.monotonic() - began
+                return outcome_of(mutant, tree), time.monotonic() - began
             finally:
                 trees.put(tree)
 
@@ -250,14 +263,15 @@ def main() -> int:
         for folder in options.folders:
             every = list(mutants(folder))
             chosen = random.Random(options.seed).sample(every, min(options.mutants, len(every)))
-            noticed = 0
+            outcomes: Counter[str] = Counter()
             with ThreadPoolExecutor(options.jobs) as executor:
-                for mutant, (is_seen, seconds) in zip(chosen, executor.map(one, chosen), strict=True):
-                    noticed += is_seen
-                    outcome = "noticed" if is_seen else "SURVIVED"
+                for mutant, (outcome, seconds) in zip(chosen, executor.map(one, chosen), strict=True):
+                    outcomes[outcome] += 1
                     line = f"{outcome} {seconds:4.0f} s {mutant.path}:{mutant.line}: {mutant.change}"
                     print(line, file=sys.stderr, flush=True)
-            print(f"| {folder} | {len(chosen)} of {len(every)} | {noticed} | {noticed / len(chosen):.0%} |", flush=True)
+            known = outcomes[NOTICED] + outcomes[SURVIVED]
+            share = f"{outcomes[NOTICED] / known:.0%}" if known else "none known"
+            print(f"| {folder} | {known} of {len(every)} | {outcomes[NOTICED]} | {share} |", flush=True)
     return 0
 
 

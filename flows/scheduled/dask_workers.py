@@ -256,8 +256,8 @@ def _problem_of(terms: Terms) -> str:
 
     if sys.version_info < SAFE_PYTHON and dask.config.get(PROFILER):
         return (
-            f"found Dask's profiler on, which can block Python {sys.version.split()[0]} for ever, expected it off; start "
-            "the worker with DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False"
+            f"found Dask's profiler on, which can block Python {sys.version.split()[0]} for ever, expected it off; "
+            "start the worker with DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED=False"
         )
     return problem_of(terms)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import REPOSITORY, blocks
-from tests.invocation import COMMAND, clean_environment, invoke, run_command
+from tests.invocation import COMMAND, clean_environment, invoke, made_once, run_command
 from tests.node.replay_node import ReplayNode, recorded
 from tests.replay import ReplayServer
 from tests.replay.sites import all_sites
@@ -74,9 +74,11 @@ def surroundings(page: str, folder: Path, request: pytest.FixtureRequest) -> Ite
 @pytest.fixture(scope="module")
 def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which the command has run once."""
-    folder = tmp_path_factory.mktemp("first-run")
-    assert invoke(folder, "daily", "--plain").returncode == 0
-    return folder
+
+    def run(folder: Path) -> None:
+        assert invoke(folder, "daily", "--plain").returncode == 0
+
+    return made_once(tmp_path_factory, "first-run", run)
 
 
 @pytest.fixture(scope="module")

@@ -69,7 +69,9 @@ class Cluster:
     def address(self) -> str:
         return f"tcp://127.0.0.1:{self.relay.port}"
 
-    def add_worker(self, settings: Mapping[str, str], profiler: Mapping[str, str] = UNPROFILED) -> subprocess.Popen[bytes]:
+    def add_worker(
+        self, settings: Mapping[str, str], profiler: Mapping[str, str] = UNPROFILED
+    ) -> subprocess.Popen[bytes]:
         """Start a worker with one thread, which nobody starts again."""
         name = f"worker-{len(self.workers)}"
         arguments = ("worker", self.address, "--no-nanny", "--nthreads", "1", "--name", name)
