@@ -126,6 +126,19 @@ def newest_state(publication: OpenPublication) -> Row:
     )
 
 
+def newest_episode(publication: OpenPublication) -> Row:
+    """The newest row of `capitulation_episode`; of a publication of a version that had none, an empty one."""
+    if "peaked_on" not in columns_of(publication, "capitulation_episode"):
+        return {}
+    return _row(publication, "select * from capitulation_episode order by started_on desc limit 1")
+
+
+def missed_stress(publication: OpenPublication) -> list[Row]:
+    """Rows of `answers.stress_without_capitulation`; none in a publication of a version that had no such view."""
+    view = "answers.stress_without_capitulation"
+    return _rows(publication, f"select * from {view} order by core_start_on") if columns_of(publication, view) else []
+
+
 def bursts_after(publication: OpenPublication, day: date) -> list[date]:
     """Days after `day` with a burst of coins from miners to exchanges, in order."""
     sql = "select day from capitulation_daily where miner_to_exchange_burst and day > ? order by day"

@@ -13,6 +13,8 @@ from flows.command.output import deliver, form_of, output_options
 from flows.settings import read_settings
 
 NEWEST_ROWS: Final = 10
+TO_BE_READ: Final = {"claims": "claim", "episodes": "capitulation_episode"}
+"""Names that `show` lays out for people, and the table of each."""
 MOST_ROWS: Final = 1_000
 """Of a query, so that nobody waits for a table of millions of rows on a terminal."""
 
@@ -59,7 +61,7 @@ def show(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """Show the newest rows of a published TABLE, `claims` to be read, or the summary and the list of tables.
+    """Show the newest rows of a published TABLE, `claims` or `episodes` to be read, or the summary and all tables.
 
     A table shows as many columns as fit the terminal and states how many it leaves out.
     """
@@ -80,20 +82,25 @@ def show(
 
         print_claims(published)
         return
+    if table == "episodes" and chosen is Form.TABLE and not (columns or takes_all or last):
+        from flows.reports.episodes import print_episodes
+
+        print_episodes(published)
+        return
     if table is None and chosen is Form.TABLE:
         _print_summary(published)
     named = [name.strip() for each in columns for name in each.split(",") if name.strip()]
     selection: Selection = (
         QueryRows(published, TABLE_SIZES if chosen is Form.TABLE else TABLE_LIST)
         if table is None
-        else TableRows(published, "claim" if table == "claims" else table, named)
+        else TableRows(published, TO_BE_READ.get(table, table), named)
     )
     deliver(
         selection,
         chosen,
         output,
         limit=last,
-        usual_limit=NEWEST_ROWS if table not in (None, "claims") else None,
+        usual_limit=NEWEST_ROWS if table is not None and table not in TO_BE_READ else None,
         more_rows="--last N shows more, -o FILE.csv writes all",
         takes_all=takes_all,
     )

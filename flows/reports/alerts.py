@@ -92,6 +92,8 @@ class Snapshot(BaseModel):
     """Suppliers that are further behind the run than each is allowed."""
     deal_texts: dict[str, str] = Field(default_factory=dict, exclude=True)
     """By deal, in its last version, what it is about."""
+    episode_text: str = Field("", exclude=True)
+    """The newest capitulation in a sentence, '' where there is none."""
     revision_texts: tuple[str, ...] = Field((), exclude=True)
     """What the newest revisions changed, the largest of them first."""
 
@@ -155,6 +157,7 @@ def read_snapshot(published: Path) -> Snapshot:
             revised_at=revised_at,
             late=tuple(each.source for each in reached.late),
             deal_texts={deal["deal_id"]: deal_text(deal) for deal in deals},
+            episode_text=episode_text(publication_queries.newest_episode(publication)),
             revision_texts=tuple(revision_text(revision) for revision in revisions),
         )
 
@@ -202,6 +205,17 @@ def deal_text(deal: Row) -> str:
     amounts += [f"{usd / BILLION:g} bn USD"] if usd is not None else []
     parties = [deal["miner_name"], f"tenant {tenant}"] if tenant else [deal["miner_name"]]
     return ", ".join([*parties, *amounts, f"announced on {deal['announced_on']}", deal["confidence"]])
+
+
+def episode_text(episode: Row) -> str:
+    """A row of `capitulation_episode` in a sentence, '' for an empty one."""
+    if not episode:
+        return ""
+    fall_pct = episode["hashrate_drawdown_min_pct"]
+    fallen = "" if fall_pct is None else f", hash rate at its lowest {-fall_pct:.0f} % below its year's high"
+    days = _counted(episode["day_count"], "day")
+    highest = f"highest score {episode['capitulation_max_score']:.1f} on {episode['peaked_on']}"
+    return f"The episode began on {episode['started_on']}: {days} in capitulation so far, {highest}{fallen}."
 
 
 def revision_text(revision: Row) -> str:
@@ -286,7 +300,7 @@ def _state(before: Snapshot, snapshot: Snapshot) -> Iterator[Alert]:
         subject=f"{snapshot.profile} {snapshot.state_day} after {before.version}",
         title=f"Miners {'entered' if now else 'left'} capitulation",
         text=f"On {snapshot.state_day} the state is {word}; at {before.state_day} it was "
-        f"{before.state.replace('_', ' ')}. Profile {snapshot.profile}.",
+        f"{before.state.replace('_', ' ')}. {snapshot.episode_text} Profile {snapshot.profile}.".replace("  ", " "),
     )
 
 

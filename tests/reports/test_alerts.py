@@ -17,6 +17,7 @@ from flows.reports.alerts import (
     Snapshot,
     changes,
     due_day,
+    episode_text,
     late,
     read_snapshot,
     state_after,
@@ -77,6 +78,21 @@ def days_later(count: int) -> date:
 )
 def test_capitulation_is_sent_when_it_begins_and_ends(before: str | None, after: str | None, events: list[str]) -> None:
     assert events_of(seen(state=before), seen(days_later(1), after)) == events
+
+
+def test_alert_names_the_episode() -> None:
+    row = {"started_on": DAY, "day_count": 3, "capitulation_max_score": 71.25, "peaked_on": DAY}
+    text = episode_text(row | {"hashrate_drawdown_min_pct": -12.4})
+    assert text == (
+        f"The episode began on {DAY}: 3 days in capitulation so far, highest score 71.2 on {DAY}, hash rate at its "
+        "lowest 12 % below its year's high."
+    )
+    assert episode_text(row | {"hashrate_drawdown_min_pct": None}).endswith(f"score 71.2 on {DAY}.")
+    after = seen(days_later(1), "capitulation").model_copy(update={"episode_text": text})
+    (alert,) = changes(AlertState(seen=seen(state="squeeze")), after)
+    assert f"was squeeze. {text} Profile demo." in alert.text
+    (unnamed,) = changes(AlertState(seen=seen(state="squeeze")), seen(days_later(1), "capitulation"))
+    assert "was squeeze. Profile demo." in unnamed.text
 
 
 def test_first_publication_of_a_profile_sends_nothing(tmp_path: Path) -> None:

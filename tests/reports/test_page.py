@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_series_equal
 
-from flows.reports.page import changes, computed, dictionary, facts, marks, series, today
+from flows.reports.page import changes, computed, dictionary, facts, series, today
 from flows.reports.page import pages as made
 from flows.reports.page.charts import CHARTS
 from flows.reports.page.file import published_report, write_report
@@ -150,25 +150,6 @@ def test_states_halvings_and_outages_are_marked_where_the_tables_have_them(given
         assert then[1] == then[0] + 1
     storms = {event: start for event, start in given.tables["outage_event"].select("event", "start_on").iter_rows()}
     assert {name: first + timedelta(days=at) for at, _, name in drawn["outages"]} == storms
-
-
-def test_capitulations_near_one_another_are_one_episode() -> None:
-    first = date(2026, 1, 1)
-    states = ["normal"] * 10 + ["capitulation"] * 5 + ["squeeze"] * 14 + ["deep_capitulation"] * 3 + ["squeeze"] * 15
-    states += ["capitulation"] * 2 + ["normal"]
-    days = pl.DataFrame(
-        {
-            "day": [first + timedelta(days=i) for i in range(len(states))],
-            "capitulation_state": states,
-            "capitulation_score": [float(i) for i in range(len(states))],
-            "price_usd": [100.0 + i for i in range(len(states))],
-        }
-    )
-    newest, oldest = marks.episodes(days)
-    assert (oldest["first"], oldest["last"], oldest["day_count"]) == (date(2026, 1, 11), date(2026, 2, 1), 8)
-    assert (oldest["highest_score"], oldest["price_usd"], oldest["after_180d_pct"]) == (31, 110, None)
-    assert oldest["change_pct"] == pytest.approx(100 * (131 / 110 - 1))
-    assert (newest["day_count"], newest["is_over"]) == (2, True)
 
 
 @pytest.mark.parametrize(

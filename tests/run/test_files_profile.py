@@ -2,6 +2,7 @@
 
 import json
 import re
+import statistics
 from collections import Counter
 from collections.abc import Callable
 from datetime import date, timedelta
@@ -294,6 +295,40 @@ def test_capitulations_of_the_cookbook_are_those_of_the_rule_worked_out_from_the
     level, per_hash, hashrate = parts[date(2026, 3, 22)]
     expected = {"score_income_level": level, "score_income_per_hash": per_hash, "score_hashrate": hashrate}
     assert moved == pytest.approx(expected, abs=0.2)
+
+
+def test_episodes_state_what_the_vendors_files_show(query: Query, shared_data: Path) -> None:
+    """Falls of the price from the vendor's file; the winter of 2014-15, in which hash rate grew, is missed and said."""
+    price = vendor_series(shared_data, "coinmetrics/btc.csv", "time", "PriceUSD")
+    parts = capitulation_days(shared_data)
+
+    def week(day: date) -> float:
+        return statistics.fmean(price[day - timedelta(days=n)] for n in range(7))
+
+    episodes = query("select * from capitulation_episode order by started_on")
+    assert len(episodes) == 6
+    for episode in episodes:
+        first, last = date.fromisoformat(episode["started_on"]), date.fromisoformat(episode["ended_on"])
+        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
+        falls = [100 * (week(day) / max(week(day - timedelta(days=n)) for n in range(365)) - 1) for day in days]
+        assert episode["price_drawdown_min_pct"] == pytest.approx(min(falls), rel=1e-6)
+        at_peak = parts[date.fromisoformat(episode["peaked_on"])]
+        stated = [episode[f"peak_score_{name}"] for name in ("income_level", "income_per_hash", "hashrate")]
+        assert stated == pytest.approx(at_peak, abs=1.0)
+        # In each of them machines came back before the income did.
+        assert (episode["ended_by"], episode["state_after"]) == ("hashrate", "squeeze")
+    missed = query(f"select * from {SCHEMA}.stress_without_capitulation")
+    assert [(row["episode"], row["squeeze_day_count"], row["state_day_count"]) for row in missed] == [("P2", 89, 89)]
+    assert missed[0]["capitulation_max_score"] < 60
+
+
+def test_show_episodes_lists_them_and_those_that_were_missed(publication: Path) -> None:
+    shown = invoke(publication, "show", "episodes").stdout
+    days = [line.split()[0] for line in shown.splitlines() if line.startswith("20")]
+    assert days == ["2011-10-06", "2018-11-18", "2020-04-03", "2022-07-15", "2022-12-19", "2026-02-02"]
+    assert "Missed: distress P2, 2014-12-01 to 2015-02-27; 89 of 89 days were a squeeze, highest score 50.0." in shown
+    rows = json.loads(invoke(publication, "show", "episodes", "--json").stdout)
+    assert [row["stress_episode"] for row in rows] == ["P1", "P3", "P4", "P5", "P6", "P7"]
 
 
 def test_what_was_left_out_has_a_notice(query: Query) -> None:

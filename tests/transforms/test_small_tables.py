@@ -152,7 +152,7 @@ def test_latest_is_the_newest_final_day_with_a_score(built: Built) -> None:
 # Episodes
 
 
-def episode_rows(states: dict[int, str], days: int) -> list[dict[str, Any]]:
+def episode_rows(states: dict[int, str], days: int, **columns: list[float]) -> list[dict[str, Any]]:
     """Episodes of days that are normal but for `states`, by number of the day; the price rises from 100 by 1 a day."""
     first = date(2020, 1, 1)
     frame = pl.DataFrame(
@@ -162,9 +162,15 @@ def episode_rows(states: dict[int, str], days: int) -> list[dict[str, Any]]:
             "capitulation_score": [70.0 + n if n in states else 10.0 for n in range(days)],
             "puell_issuance_ratio": [0.5 - n / 1000 for n in range(days)],
             "hash_ribbon_spread_pct": [-3.0] * days,
+            "score_income_level": [20.0] * days,
+            "score_income_per_hash": [25.0] * days,
+            "score_hashrate": [25.0 + n if n in states else 5.0 for n in range(days)],
             "price_usd": [100.0 + n for n in range(days)],
+            "hashrate_ehs": [50.0] * days,
+            "miner_revenue_usd": [1e6] * days,
             "sources": ["simulated"] * days,
         }
+        | columns
     )
     cores = pl.DataFrame(
         {
@@ -187,6 +193,33 @@ def test_days_no_more_than_fourteen_apart_are_one_capitulation() -> None:
     after = [one[f"price_change_{n}d_after_pct"] for n in (30, 90, 180)]
     assert after == pytest.approx([25.0, 75.0, 150.0])
     assert (other["started_on"], other["ended_on"], other["day_count"]) == (date(2020, 2, 5), date(2020, 2, 5), 1)
+
+
+def test_episode_states_its_peak_what_made_it_and_what_ended_it() -> None:
+    one, *_ = episode_rows({5: "capitulation", 6: "deep_capitulation", 20: "capitulation"}, 60)
+    assert (one["between_day_count"], one["peaked_on"]) == (13, date(2020, 1, 21))
+    parts = [one[f"peak_{name}"] for name in ("score_income_level", "score_income_per_hash", "score_hashrate")]
+    assert parts == [20.0, 25.0, 45.0]
+    assert sum(parts) == one["capitulation_max_score"]
+    assert (one["ended_by"], one["state_after"]) == ("hashrate", "normal")
+    income = [20.0] * 21 + [0.0] * 39
+    (richer,) = episode_rows({20: "capitulation"}, 60, score_income_level=income, score_hashrate=[45.0] * 60)
+    assert (richer["ended_by"], richer["started_on"]) == ("income", date(2020, 1, 21))
+    (lasting,) = episode_rows({20: "capitulation"}, 30)
+    assert (lasting["ended_by"], lasting["state_after"], lasting["peaked_on"]) == (None, None, date(2020, 1, 21))
+
+
+def test_falls_of_an_episode_are_from_the_highest_week_of_the_year_before() -> None:
+    days, last_week = 420, range(394, 401)
+    falling = [200.0 if n < 10 else 100.0 if n < 380 else 50.0 for n in range(days)]
+    rates = [80.0 if n in last_week else 100.0 for n in range(days)]
+    (episode,) = episode_rows({400: "capitulation"}, days, price_usd=falling, hashrate_ehs=rates)
+    # The price of 200 lies more than a year back.
+    assert episode["price_drawdown_min_pct"] == pytest.approx(-50.0)
+    assert episode["hashrate_drawdown_min_pct"] == pytest.approx(-20.0)
+    assert episode["revenue_drawdown_min_pct"] == 0.0
+    (early,) = episode_rows({100: "capitulation"}, days)
+    assert early["price_drawdown_min_pct"] is None
 
 
 @pytest.mark.parametrize(("days", "ended_on"), [(14, None), (15, date(2020, 1, 1))])

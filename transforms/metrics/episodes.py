@@ -1,19 +1,41 @@
 """A capitulation from its first day to its last, how deep it went, and what the price did afterwards."""
 
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from schemas.metric import Example, metric
 from schemas.units import PERCENT, Unit
+from transforms.capitulation import HASHRATE_PART, INCOME_PARTS, RULE
 from transforms.windows import ratio
 
 OF_RULE: Final = "As good as the rule of `capitulation_state`, which is late by 8 to 18 days."
 OF_PRICE: Final = "As good as the price."
 LASTS: Final = "NULL while it lasts, or may go on."
 NO_END: Final = "NULL while it lasts, or may go on, or where the day has no price."
+OF_PARTS: Final = "As good as the score of the day."
+OF_WEEK: Final = "As good as the days."
+NO_YEAR: Final = "NULL with fewer than 329 known weeks in the 365 days to each of its days."
 HORIZONS_DAYS: Final = (30, 90, 180)
 """Days after the end at which the price is looked at."""
+ENDED_BY_INCOME: Final = "income"
+ENDED_BY_HASHRATE: Final = "hashrate"
+ENDED_BY_BOTH: Final = "both"
+SCORE_DIGITS: Final = 6
+"""Sums of parts that differ by less differ by rounding."""
+
+
+def _sides(*, income: tuple[float, float | None], hashrate: tuple[float, float]) -> dict[str, Any]:
+    """Parts of the score at the peak and after the end, with those of income given by the level alone."""
+    level, per_hash = INCOME_PARTS
+    return {
+        f"peak_{level}": income[0],
+        f"after_{level}": income[1],
+        f"peak_{per_hash}": 0.0,
+        f"after_{per_hash}": 0.0,
+        f"peak_{HASHRATE_PART}": hashrate[0],
+        f"after_{HASHRATE_PART}": hashrate[1],
+    }
 
 
 @metric(unit=Unit.DAY, error=OF_RULE, null_rule=None)
@@ -40,10 +62,97 @@ def deep_day_count() -> pl.Expr:
     return pl.col("deep_day_count")
 
 
+@metric(unit=Unit.COUNT, error=OF_RULE, null_rule=None, ge=0)
+def between_day_count() -> pl.Expr:
+    """Days from its first to its last that are in neither; with day_count all days from the first to the last."""
+    return pl.col("between_day_count")
+
+
 @metric(unit=Unit.SCORE, error="As good as the score of the days.", null_rule=None, ge=0, le=100)
 def capitulation_max_score() -> pl.Expr:
     """Highest capitulation score from its first day to its last."""
     return pl.col("capitulation_max_score")
+
+
+@metric(unit=Unit.DAY, error=OF_RULE, null_rule=None)
+def peaked_on() -> pl.Expr:
+    """First day with the highest capitulation score."""
+    return pl.col("peaked_on")
+
+
+def _part_at_peak(name: str) -> pl.Expr:
+    return pl.col(f"peak_{name}")
+
+
+@metric(unit=Unit.SCORE_PART, error=OF_PARTS, null_rule=None, ge=0, le=RULE.income_level.points)
+def peak_score_income_level() -> pl.Expr:
+    """Part of the highest score that the level of income gives."""
+    return _part_at_peak("score_income_level")
+
+
+@metric(unit=Unit.SCORE_PART, error=OF_PARTS, null_rule=None, ge=0, le=RULE.income_per_hash.points)
+def peak_score_income_per_hash() -> pl.Expr:
+    """Part of the highest score that the income per hash gives."""
+    return _part_at_peak("score_income_per_hash")
+
+
+@metric(unit=Unit.SCORE_PART, error=OF_PARTS, null_rule=None, ge=0, le=RULE.hashrate.points)
+def peak_score_hashrate() -> pl.Expr:
+    """Part of the highest score that falling hash rate gives."""
+    return _part_at_peak("score_hashrate")
+
+
+@metric(unit=Unit.PERCENT, error=OF_WEEK, null_rule=NO_YEAR, ge=-100, le=0)
+def price_drawdown_min_pct() -> pl.Expr:
+    """Price at its lowest from the first day to the last: its week's mean below the highest of the last 365 days."""
+    return pl.col("price_drawdown_min_pct")
+
+
+@metric(unit=Unit.PERCENT, error=f"{OF_WEEK} Block luck moves it by 3 points.", null_rule=NO_YEAR, ge=-100, le=0)
+def hashrate_drawdown_min_pct() -> pl.Expr:
+    """Hash rate at its lowest: its week's mean below the highest of the last 365 days."""
+    return pl.col("hashrate_drawdown_min_pct")
+
+
+@metric(unit=Unit.PERCENT, error=OF_WEEK, null_rule=NO_YEAR, ge=-100, le=0)
+def revenue_drawdown_min_pct() -> pl.Expr:
+    """Revenue of all miners in USD at its lowest: its week's mean below the highest of the last 365 days."""
+    return pl.col("revenue_drawdown_min_pct")
+
+
+@metric(unit=Unit.LABEL, error=OF_RULE, null_rule=LASTS)
+def state_after() -> pl.Expr:
+    """State of the day after its last one."""
+    return pl.col("state_after")
+
+
+@metric(
+    unit=Unit.LABEL,
+    error="As good as the parts of the score. The side that fell less may have fallen as well.",
+    null_rule=LASTS,
+    examples=[
+        Example(given=_sides(income=(30.0, 28.0), hashrate=(50.0, 10.0)), gives=ENDED_BY_HASHRATE),
+        Example(given=_sides(income=(50.0, 18.0), hashrate=(40.0, 30.0)), gives=ENDED_BY_INCOME),
+        Example(given=_sides(income=(40.0, 30.0), hashrate=(40.0, 30.0)), gives=ENDED_BY_BOTH),
+        Example(given=_sides(income=(30.0, None), hashrate=(50.0, 10.0)), gives=None),
+    ],
+)
+def ended_by() -> pl.Expr:
+    """Side of the score that lost more points from its highest to the day after the last: income, hashrate, or both."""
+
+    def lost(*parts: str) -> pl.Expr:
+        changes = [pl.col(f"peak_{part}") - pl.col(f"after_{part}") for part in parts]
+        return pl.sum_horizontal(changes, ignore_nulls=False)
+
+    more = (lost(*INCOME_PARTS) - lost(HASHRATE_PART)).round(SCORE_DIGITS)
+    return (
+        pl.when(more > 0)
+        .then(pl.lit(ENDED_BY_INCOME))
+        .when(more < 0)
+        .then(pl.lit(ENDED_BY_HASHRATE))
+        .when(more == 0)
+        .then(pl.lit(ENDED_BY_BOTH))
+    )
 
 
 @metric(unit=Unit.RATIO, error="As good as the days.", null_rule="NULL where no day has a Puell Multiple.", ge=0)
@@ -153,10 +262,20 @@ METRICS: Final = (
     ended_on,
     day_count,
     deep_day_count,
+    between_day_count,
+    stress_episode,
+    peaked_on,
     capitulation_max_score,
+    peak_score_income_level,
+    peak_score_income_per_hash,
+    peak_score_hashrate,
     puell_issuance_min_ratio,
     hash_ribbon_spread_min_pct,
-    stress_episode,
+    price_drawdown_min_pct,
+    hashrate_drawdown_min_pct,
+    revenue_drawdown_min_pct,
+    ended_by,
+    state_after,
     price_at_start_usd,
     price_at_end_usd,
     price_30d_after_usd,

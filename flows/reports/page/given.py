@@ -16,6 +16,7 @@ from warehouse.targets.protocol import Publication
 
 TABLES: Final = (
     "capitulation_daily",
+    "capitulation_episode",
     "conversion_daily",
     "security_daily",
     "pool_daily",

@@ -97,7 +97,7 @@ def report_model(given: Given) -> dict[str, Any]:
         "changes": changes.changes(given),
         "before": given.before,
         "claims": given.tables["claim"].to_dicts(),
-        "episodes": marks.episodes(given.tables["capitulation_daily"]),
+        "episodes": given.tables["capitulation_episode"].sort("started_on", descending=True).to_dicts(),
         "groups": GROUPS,
         "charts": charts,
         "facts": facts,
