@@ -29,7 +29,10 @@ from tests.invocation import REPOSITORY
 TESTS_OF: Final = {
     "schemas": ("tests/house", "tests/examples", "tests/transforms", "tests/warehouse"),
     "transforms/attribution": ("tests/attribution", "tests/node/test_profile.py"),
-    "transforms": ("tests/examples", "tests/transforms", "tests/attribution", "tests/run/test_files_profile.py"),
+    "transforms": (
+        *("tests/examples", "tests/house/test_catalog.py", "tests/transforms", "tests/attribution"),
+        "tests/run/test_files_profile.py",
+    ),
     "warehouse": ("tests/warehouse", "tests/attribution", "tests/command", "tests/run/test_rebuild.py"),
     "flows/sources/node": ("tests/node",),
     "flows/sources/files": ("tests/sources",),

@@ -43,6 +43,15 @@ def test_what_is_no_address_is_nobodys(text: str | None) -> None:
     assert scripts_of(pl.Series([neighbour, text], dtype=pl.String)) == [script_of(neighbour), UNKNOWN_SCRIPT]
 
 
+@pytest.mark.parametrize("wrong", ["0", "O", "I", "l", "-"])
+@pytest.mark.parametrize("place", [-1, -20])
+def test_address_with_a_character_that_base58_lacks_is_nobodys(wrong: str, place: int) -> None:
+    """Read as a digit it would lead to the script of another hash, as nothing else of the address is wrong."""
+    characters = list("1A1zP1eP5QGefi2DMPTfTL5SLmv7DivfNa")
+    characters[place] = wrong
+    assert scripts_of(pl.Series(["".join(characters)])) == [UNKNOWN_SCRIPT]
+
+
 @given(st.lists(st.text(max_size=100) | st.none(), max_size=20))
 def test_no_text_breaks_it(texts: list[str | None]) -> None:
     found = scripts_of(pl.Series(texts, dtype=pl.String))

@@ -266,6 +266,44 @@ def test_window_in_the_name_is_the_one_that_is_declared(m: Metric) -> None:
         assert m.history_days >= int(days)
 
 
+LEAST = {
+    Unit.COUNT: {0, 1},
+    Unit.DAYS: {0, 1},
+    Unit.RANK: {1},
+    Unit.PERCENT: {0, -100},
+}
+"""By unit the lowest values that columns may state, where they state one; of all others only 0."""
+MOST = {
+    Unit.PERCENT: {0, 100},
+    Unit.INDEX: {10_000},
+    Unit.SCORE: {100},
+    Unit.SCORE_PART: {25, 50},
+}
+"""By unit the highest values; of all others none."""
+UNUSUAL = {
+    "supply_btc": (0, 21_000_000),
+    "hop_count": (0, 1),
+    "price_response_ratio": (0, 1),
+    "contracted_to_miner_revenue_365d_ratio": (-100, None),
+    "drawdown_residual_low_ehs": (-100_000, None),
+    "drawdown_residual_high_ehs": (-100_000, None),
+    "contracted_critical_it_added_30d_mw": (-20_000, None),
+    "contracted_critical_it_added_90d_mw": (-20_000, None),
+    "excess_median_pct": (-100_000, None),
+}
+
+
+@of_every_column
+def test_range_of_a_column_is_one_that_its_unit_has(m: Metric) -> None:
+    """A share ends at 100 and an amount begins at 0; what may be negative without a natural end is named."""
+    if m.name in UNUSUAL:
+        assert (m.ge, m.le) == UNUSUAL[m.name]
+    elif m.ge is not None and not (m.unit is Unit.USD and m.ge == -1e12):
+        assert m.ge in LEAST.get(m.unit, {0})
+    if m.name not in UNUSUAL and m.le is not None:
+        assert m.le in MOST.get(m.unit, set())
+
+
 def test_figures_of_security_and_conversion_are_traced_to_whoever_stated_them() -> None:
     chosen = {"price_usd": "coinmetrics_export", "difficulty": "node", "block_count": "node", "supply_sat": "node"}
     origins = {Origin.BLOCKS: "pool_blocks_export", Origin.REGISTRY: "registry"}

@@ -186,6 +186,13 @@ def test_sound_data_breaks_none(sound: Inputs) -> None:
     assert found(sound) == {}
 
 
+def test_result_of_all_series_states_what_was_expected_where_none_is_broken(sound: Inputs) -> None:
+    names = {facts.name for facts in own_scale.CATALOGUE}
+    stated = [check for check in build(sound).checks if check.check_name in names]
+    assert stated
+    assert [check.check_name for check in stated if not check.expected] == []
+
+
 def test_every_result_is_in_the_catalogue_with_its_severity(sound: Inputs) -> None:
     known = {(pattern(each.name), each.severity) for each in CATALOGUE}
     results = {(check.check_name, check.severity) for check in build(sound).checks}
