@@ -13,6 +13,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from tests import tieouts
 from tests.docs.cookbook import Question, found_rows, questions
 from tests.docs.pages import blocks
 from tests.invocation import invoke
@@ -329,6 +330,26 @@ def test_show_episodes_lists_them_and_those_that_were_missed(publication: Path) 
     assert "Missed: distress P2, 2014-12-01 to 2015-02-27; 89 of 89 days were a squeeze, highest score 50.0." in shown
     rows = json.loads(invoke(publication, "show", "episodes", "--json").stdout)
     assert [row["stress_episode"] for row in rows] == ["P1", "P3", "P4", "P5", "P6", "P7"]
+
+
+def test_page_of_tie_outs_is_that_of_this_publication(publication: Path, shared_data: Path) -> None:
+    written = tieouts.page(publication / "data" / "published", shared_data)
+    assert written == tieouts.PAGE.read_text("utf-8"), "run `python -m tests.tieouts`"
+
+
+def test_tie_out_finds_what_is_apart_and_needs_days_that_both_state() -> None:
+    days = [date(2020, 1, 1) + timedelta(days=n) for n in range(101)]
+    theirs = {day: 100.0 + n % 7 for n, day in enumerate(days)}
+    ours = {day: value * (1.5 if day == days[50] else 1.01) for day, value in theirs.items() if day != days[99]}
+    tied = tieouts.tie_out(ours, theirs)
+    assert tied is not None
+    assert (tied.days_count, tied.first, tied.last, tied.largest_on) == (100, days[0], days[-1], days[50])
+    assert (tied.median_pct, tied.p95_pct, tied.largest_pct) == pytest.approx((1.0, 1.0, 50.0))
+    assert tied.correlation < 0.9
+    scaled = tieouts.tie_out({day: 3 * value for day, value in theirs.items()}, theirs)
+    assert scaled is not None
+    assert scaled.correlation == pytest.approx(1.0)
+    assert tieouts.tie_out({days[0]: 1.0}, theirs) is None
 
 
 def test_what_was_left_out_has_a_notice(query: Query) -> None:
