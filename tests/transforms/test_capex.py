@@ -135,6 +135,17 @@ def test_other_element_with_another_figure_is_reported() -> None:
     assert (row["tag"], row["capex_usd"], row["other_tag_usd"]) == (OLD, 10, 12)
 
 
+@pytest.mark.parametrize(("lasting", "ending"), [(OLD, NEW), (NEW, OLD)])
+def test_of_two_elements_that_one_filing_states_the_one_that_stays_in_use_counts(lasting: str, ending: str) -> None:
+    filed = {"filed": "2025-04-30"}
+    row = quarters(
+        fact("2025-01-01", "2025-03-31", 10, tag=lasting, **filed),
+        fact("2025-01-01", "2025-03-31", 12, tag=ending, **filed),
+        fact("2025-04-01", "2025-06-30", 11, tag=lasting),
+    )[date(2025, 3, 31)]
+    assert (row["tag"], row["capex_usd"], row["other_tag_usd"]) == (lasting, 10, 12)
+
+
 def test_other_elements_are_left_alone() -> None:
     assert quarters(fact("2025-01-01", "2025-03-31", 10, tag="Revenues")) == {}
 
