@@ -30,12 +30,21 @@ class Example:
     source: str = "worked by hand"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """When the formula of a column was changed, and why, in a sentence for readers of the data."""
+
+    on: date
+    reason: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     """One published column: its expression and everything that is stated about it.
 
     `rows` names the rows, of those that stand on the day, that the expression sums up; None where it reads the day.
-    `group` is the topic of the column: the name of the module that it is written in.
+    `group` is the topic of the column: the name of the module that it is written in. `changes`: those of its formula,
+    the oldest first; the first definition is version 1.
     """
 
     name: str
@@ -52,6 +61,12 @@ class Metric:
     labels: tuple[str, ...] | None
     history_days: int
     aggregation: Aggregation
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def definition_version(self) -> int:
+        """Version of the formula."""
+        return 1 + len(self.changes)
 
     @property
     def dtype(self) -> pl.DataType:
@@ -93,14 +108,16 @@ def metric(
     labels: tuple[str, ...] | None = None,
     history_days: int = 1,
     aggregation: Aggregation = Aggregation.NONE,
+    changes: Sequence[Change] = (),
 ) -> Callable[[Callable[[], pl.Expr]], Metric]:
     """Turn a function that returns an expression into the Metric of the same name.
 
     The docstring becomes the published description. `rows` names the rows that stand on a day which the expression sums
     up, None means that it reads the finished day. `null_rule` states when the value is NULL, None means never.
     `history_days` is how many days, the present one included, the expression looks at. `aggregation`: how its values
-    may be added up. Raises `TypeError` when a fact is missing or contradicts another: the description, the unit in the
-    name, the worked example of a derived column, a sum of what is no amount or overlaps with the day before.
+    may be added up. `changes`: those of the formula so far, the oldest first. Raises `TypeError` when a fact is missing
+    or contradicts another: the description, the unit in the name, the worked example of a derived column, a sum of what
+    is no amount or overlaps with the day before, changes that are not in order.
     """
 
     def build(function: Callable[[], pl.Expr]) -> Metric:
@@ -115,6 +132,8 @@ def metric(
             raise TypeError(f"metric {name} is in {unit.label}, whose values have no sum: state none")
         if aggregation is Aggregation.SUM and history_days > 1:
             raise TypeError(f"metric {name} looks at {history_days} days, which overlap: state a sum of a day, or none")
+        if [change.on for change in changes] != sorted({change.on for change in changes}):
+            raise TypeError(f"metric {name} has changes out of order: state each once, the oldest first")
         built = Metric(
             name=name,
             group=function.__module__.rpartition(".")[2].replace("_", " "),
@@ -130,6 +149,7 @@ def metric(
             labels=labels,
             history_days=history_days,
             aggregation=aggregation,
+            changes=tuple(changes),
         )
         if not built.is_given and not built.examples:
             raise TypeError(f"metric {name} is derived from {', '.join(built.inputs)} but has no worked example")

@@ -12,7 +12,7 @@ import polars as pl
 
 from schemas.check import Check
 from schemas.enforce import contract, row_check
-from schemas.metric import Metric
+from schemas.metric import Change, Metric
 from schemas.series import Group
 from schemas.units import Aggregation, Unit
 from schemas.verbose import verbose_name
@@ -79,6 +79,13 @@ class Column:
     group: str
     starter_rank: int | None = None
     """Place among the columns to begin with, from 1 on; None of any other."""
+    changes: tuple[Change, ...] = ()
+    """Of its formula, the oldest first."""
+
+    @property
+    def definition_version(self) -> int:
+        """Version of the formula: 1 until it is changed."""
+        return 1 + len(self.changes)
 
     @property
     def verbose_name(self) -> str:
@@ -138,6 +145,7 @@ class Table:
                 aggregation=m.aggregation,
                 group=m.group,
                 starter_rank=rank if rank <= self.starter_count else None,
+                changes=m.changes,
             )
             for rank, m in enumerate(self.metrics, start=1)
         )

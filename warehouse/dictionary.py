@@ -48,12 +48,21 @@ def columns_frame(
                 "column_group": column.group,
                 "starter_rank": column.starter_rank,
                 "verbose_name": column.verbose_name,
+                "definition_version": column.definition_version,
+                "definition_changed_on": column.changes[-1].on if column.changes else None,
+                "definition_change": column.changes[-1].reason if column.changes else None,
                 "licence": (licences or {}).get((table.name, column.name), ""),
             }
             for table in facts
             for position, column in enumerate(table.columns, start=1)
         ],
-        schema_overrides={"position": pl.Int32, "starter_rank": pl.Int32},
+        schema_overrides={
+            "position": pl.Int32,
+            "starter_rank": pl.Int32,
+            "definition_version": pl.Int32,
+            "definition_changed_on": pl.Date,
+            "definition_change": pl.String,
+        },
         infer_schema_length=None,
     )
 
@@ -83,13 +92,21 @@ def page(facts: Sequence[Table]) -> str:
             cells = (
                 f"`{column.name}`",
                 column.unit,
-                column.description,
+                _meaning(column),
                 _with_notes(column.error, notes),
                 _with_notes(_null_rule(column), notes),
                 ", ".join(f"`{name}`" for name in column.inputs),
             )
             lines.append(_row(cells))
     return "\n".join(lines) + "\n"
+
+
+def _meaning(column: Column) -> str:
+    """The description, with the last change of the formula where there was one."""
+    if not column.changes:
+        return column.description
+    last = column.changes[-1]
+    return f"{column.description} Definition {column.definition_version}, of {last.on}: {last.reason}"
 
 
 def _null_rule(column: Column) -> str:

@@ -10,9 +10,10 @@ comment on table meta.tables is 'One row a published table: what a row is, its k
 create table meta.columns (
     table_name varchar, column_name varchar, position integer, data_type varchar, unit varchar, aggregation varchar,
     description varchar, error varchar, null_rule varchar, inputs varchar, sources varchar, licence varchar,
-    column_group varchar, starter_rank integer, verbose_name varchar
+    column_group varchar, starter_rank integer, verbose_name varchar,
+    definition_version integer, definition_changed_on date, definition_change varchar
 );
-comment on table meta.columns is 'One row a published column: unit, over which parts of the key its values may be added up (sum: any; sum of a day: all but the day; none), meaning, how wrong it can be, when it is NULL, what it is made from, and the strictest licence of those it comes from. Of a wide table starter_rank numbers the columns to begin with, which are its first; column_group is the topic, verbose_name the name in words with the unit.';
+comment on table meta.columns is 'One row a published column: unit, over which parts of the key its values may be added up (sum: any; sum of a day: all but the day; none), meaning, how wrong it can be, when it is NULL, what it is made from, and the strictest licence of those it comes from. Of a wide table starter_rank numbers the columns to begin with, which are its first; column_group is the topic, verbose_name the name in words with the unit. definition_version counts the formulas that the column has had, definition_changed_on and definition_change state the last change; NULL where there was none.';
 
 create table meta.sources (
     source varchar, title varchar, licence varchar, terms varchar, delay varchar, trust varchar, address varchar,
