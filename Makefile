@@ -50,7 +50,7 @@ daily: .venv/.runtime  ## One full daily run with the default profile
 	@touch $@
 
 # Most tests wait for servers and processes of their own, so that four at a time keep two cores busy.
-test: .venv/.dev .venv/.user .venv/.reader .venv/.dask  ## Run every test but the long ones
+test: .venv/.dev .venv/.user .venv/.reader .venv/.bi .venv/.dask  ## Run every test but the long ones
 	$(PYTEST)
 
 test-long: .venv/.dev .venv/.user .venv/.dask  ## Run the tests that take a minute or more each, which `make test` leaves out
@@ -59,7 +59,7 @@ test-long: .venv/.dev .venv/.user .venv/.dask  ## Run the tests that take a minu
 WHEN ?= 2028-02-29 00:30:00
 TESTS ?= tests
 OFFSET_SECONDS = $(shell echo $$(($$(date -u -d '$(WHEN)' +%s) - $$(date +%s))))
-test-at: .venv/.dev .venv/.user .venv/.reader  ## Run tests with the clock set: WHEN="2028-02-29 00:30:00" TESTS=tests/run
+test-at: .venv/.dev .venv/.user .venv/.reader .venv/.bi  ## Run tests with the clock set: WHEN="2028-02-29 00:30:00" TESTS=tests/run
 	@if ! command -v cc >/dev/null; then echo "NOT TESTED at $(WHEN): no C compiler for tests/clock_offset.c" >&2; else \
 		cc -O2 -shared -fPIC -DOFFSET_SECONDS=$(OFFSET_SECONDS) -o .venv/clock_offset.so tests/clock_offset.c && \
 		LD_PRELOAD=$(CURDIR)/.venv/clock_offset.so $(PYTEST) $(TESTS); fi
@@ -71,6 +71,12 @@ campaign: .venv/.dev .venv/.user  ## Try at random to break runs: TRIES=1000 for
 .venv/.reader: tests/warehouse/reader.lock .venv/.runtime
 	$(PYTHON) -m venv --without-pip .venv/reader
 	$(call install,.venv/reader,tests/warehouse/reader.lock)
+	@touch $@
+
+# What analysts have beside a publication: SQLAlchemy with a driver of DuckDB, pandas, ibis.
+.venv/.bi: tests/docs/bi.lock .venv/.runtime
+	$(PYTHON) -m venv --without-pip .venv/bi
+	$(call install,.venv/bi,tests/docs/bi.lock,uncompiled)
 	@touch $@
 
 # What reads shards on several machines, with all that it needs; compiled as far as tests import it.
@@ -127,6 +133,8 @@ lock: .venv/.dev  ## Resolve the dependencies anew, for Python 3.11 to 3.13
 		--output-file requirements-dask.lock pyproject.toml
 	echo "duckdb==1.2.2" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate --output-file tests/warehouse/reader.lock -
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate tests/docs/bi.in --output-file tests/docs/bi.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--no-annotate --override benchmarks/peers.in benchmarks/peers.in --output-file benchmarks/peers.lock
 	echo "setuptools>=80" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -22,6 +22,9 @@ PAGES = sorted({block.page for block in RUN})
 BEFORE_THE_FIRST_RUN = {
     *("README.md", "docs/own-node.md", "docs/own-data.md", "docs/live-sources.md", "docs/block-lake.md"),
 }
+BI = Path(os.environ.get("HASHPIVOT_TEST_BI", REPOSITORY / ".venv" / "bi" / "bin" / "python"))
+"""Python of an environment with what analysts use, which `make test` makes."""
+PYTHON_OF = {"docs/bi.md": BI}
 TIME_SCALE = 0.1
 LABELS = REPOSITORY / "tests" / "attribution" / "recorded" / "labels.csv"
 
@@ -94,6 +97,9 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_commands_and_queries_of_the_page_work(
     page: str, environment: dict[str, str], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    python = PYTHON_OF.get(page, Path(sys.executable))
+    if not python.is_file():
+        pytest.skip(f"NOT TESTED that the programs of {page} run: no {python}, run `make .venv/.bi`")
     with surroundings(page, tmp_path, request) as settings:
         there = environment | {"HOME": str(tmp_path)} | dict(settings)
         for block in (block for block in RUN if block.page == page):
@@ -104,7 +110,7 @@ def test_commands_and_queries_of_the_page_work(
                     assert done.stdout.strip().startswith("["), f"{block}: {done.stdout[:200]}"
                     assert done.stdout.strip() != "[]" or "meta.quality" in statement, f"{block}: no row"
                 continue
-            commands = block.commands if block.kind == "sh" else [f"{sys.executable} -c '{block.text}'"]
+            commands = block.commands if block.kind == "sh" else [f"{python} -c '{block.text}'"]
             for command in commands:
                 if command.startswith("make "):
                     continue  # CI runs these two itself; `test_make_targets_in_pages_exist` looks at the others
