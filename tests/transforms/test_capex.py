@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from polars.testing import assert_frame_equal
 from schemas.enforce import enforce
 from schemas.observations import FILING_FACT
 from schemas.registry import CAPEX_QUARTER
-from transforms.inputs.capex import CAPEX_TAGS, capex_quarters, filed_quarters
+from transforms.inputs.capex import CAPEX_TAGS, MONTHS_BY_DAYS, QUARTER_DAYS, capex_quarters, filed_quarters
 from warehouse.registry import load_registry
 
 OLD, NEW = CAPEX_TAGS
@@ -119,6 +119,15 @@ def test_quarter_with_a_part_missing_is_unknown_and_never_the_longer_amount() ->
 def test_amounts_that_begin_on_different_days_are_not_set_off_against_each_other() -> None:
     rows = quarters(fact("2024-02-01", "2024-10-31", 30), fact("2024-01-01", "2024-12-31", 50))
     assert rows[date(2024, 12, 31)]["capex_usd"] is None
+
+
+def test_part_that_is_longer_than_a_quarter_is_not_taken_for_one() -> None:
+    """Six months that end early and nine that end late: what lies between them are 115 days."""
+    first, longest = date(2025, 1, 1), MONTHS_BY_DAYS
+    ends = [first + timedelta(days=days - 1) for days in (longest[6][0], longest[9][1])]
+    assert (ends[1] - ends[0]).days > QUARTER_DAYS[1]
+    rows = quarters(*(fact(str(first), str(end), 10 * n) for n, end in enumerate(ends, start=3)))
+    assert rows[ends[1]]["capex_usd"] is None
 
 
 def test_comparatives_and_amendments_change_nothing() -> None:
