@@ -5,9 +5,8 @@ one, and blocks that came while the producer was down are missing. So a block co
 as the one before, and the rest is a hole.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 
@@ -47,33 +46,40 @@ class Chain:
 
 def linked(headers: pl.DataFrame) -> Chain:
     """The chain of `headers`, with the columns `HEADERS` and `file_day`, whatever other blocks are among them."""
-    at: dict[int, list[Mapping[str, Any]]] = {}
-    for row in headers.iter_rows(named=True):
-        at.setdefault(row["height"], []).append(row)
-    kept: list[Mapping[str, Any]] = []
+    ordered = headers.sort("height", maintain_order=True)
+    # Numbers in the place of hashes: as objects, those of all history would take hundreds of megabytes.
+    named = pl.concat([ordered["hash"], ordered["previous_hash"]]).cast(pl.Categorical).to_physical()
+    own, before = named[: ordered.height].to_list(), named[ordered.height :].to_list()
+    heights = ordered["height"].to_list()
+    kept: list[int] = []
     holes: list[Hole] = []
-    expected: str | None = None
-    heights = range(max(at, default=0), min(at, default=1) - 1, -1)
-    for height in heights:
-        rows = at.get(height, [])
-        known = [row for row in rows if row["hash"] == expected] if expected is not None else rows
+    above: int | None = None
+    start = ordered.height
+    for height in range(heights[-1], heights[0] - 1, -1) if heights else ():
+        end = start
+        while start and heights[start - 1] == height:
+            start -= 1
+        expected = None if above is None else before[above]
+        known = [row for row in range(start, end) if expected is None or own[row] == expected]
         if len(known) == 1:
             kept.append(known[0])
-            expected = known[0]["previous_hash"]
+            above = known[0]
             continue
-        found = _instead(rows, expected)
+        found = _instead(
+            ordered["hash"][start:end].to_list(), None if above is None else ordered["previous_hash"][above]
+        )
         if holes and holes[-1].first == height + 1 and holes[-1].found == found:
             holes[-1] = Hole(height, holes[-1].last, found)
         else:
             holes.append(Hole(height, height, found))
-        expected = None
-    blocks = pl.DataFrame(kept[1:][::-1], schema={**HEADERS, "file_day": pl.Date})
+        above = None
+    blocks = ordered.select(*HEADERS, "file_day")[kept[1:][::-1]]
     at_time = pl.from_epoch("time", "s").dt.replace_time_zone("UTC").cast(UTC_TIME).alias("block_at")
     return Chain(dated(blocks.with_columns(at_time)).drop("block_at"), tuple(reversed(holes)))
 
 
-def _instead(rows: Sequence[Mapping[str, Any]], expected: str | None) -> str:
-    if not rows:
+def _instead(hashes: Sequence[str], expected: str | None) -> str:
+    if not hashes:
         return "missing in the lake"
-    hashes = " and ".join(str(row["hash"]) for row in rows)
-    return f"{hashes}, expected {expected}" if expected is not None else f"{hashes}, of which none is confirmed"
+    named = " and ".join(hashes)
+    return f"{named}, expected {expected}" if expected is not None else f"{named}, of which none is confirmed"
