@@ -138,6 +138,17 @@ class WarehouseError(TerminalError):
     exit_code = 7
 
 
+class TargetUnreachableError(TransientError):
+    """A publication target does not respond, or not now; its readers keep the version before."""
+
+    def __init__(self, address: str, found: str) -> None:
+        self.address = address
+        super().__init__(
+            f"target {address}: found {found}, expected a response; its readers keep the version before, the next run "
+            "publishes there again, or `hashpivot publish-only` now"
+        )
+
+
 class NodeRefusalError(BadInputError):
     """The node understood a call and refused it; `code` is its own error code."""
 

@@ -1,0 +1,60 @@
+"""Addresses of publication targets beside the folder of the home: which schemes there are, and what each looks like.
+
+A scheme has its line here and its module in `warehouse.targets.choose`. No address holds a secret: those come from the
+environment of the process, so that an address may stand in logs, in tables and on pages.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Final
+
+from schemas.errors import SettingsError
+
+_SEGMENT: Final = r"(?!\.+(?:/|$))[A-Za-z0-9!_.*'()=-]+"
+SCHEMES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = MappingProxyType(
+    {
+        "s3": (
+            re.compile(rf"s3://[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9](?:/{_SEGMENT})*"),
+            "s3://BUCKET/PREFIX",
+        ),
+    }
+)
+"""By scheme what a whole address matches, and an example of it."""
+
+
+def scheme_of(address: str) -> str:
+    """The scheme of an address that `target_addresses` gave."""
+    return address.partition("://")[0]
+
+
+def target_addresses(where: str, listed: Sequence[str]) -> tuple[str, ...]:
+    """The addresses that a setting lists, without a slash at the end. Empty ones are left out.
+
+    `where` names the setting. Raises `SettingsError` for an address that cannot be used, or that is listed twice.
+    """
+    found: list[str] = []
+    for given in listed:
+        address = given.strip().rstrip("/")
+        if not address:
+            continue
+        pattern, _ = SCHEMES.get(scheme_of(address), (None, ""))
+        if pattern is None or not pattern.fullmatch(address):
+            examples = " or ".join(example for _, example in SCHEMES.values())
+            expected = f"addresses such as {examples}, without a key, which belongs into the environment"
+            raise SettingsError(where, _without_secret(address), expected, "correct it")
+        if address in found:
+            raise SettingsError(where, address, "each address once", "remove it where it is too much")
+        found.append(address)
+    return tuple(found)
+
+
+def _without_secret(address: str) -> str:
+    """The address without what may be a key in it: what is before the last @, and what is after a question mark."""
+    scheme, separator, rest = address.partition("://")
+    shown = rest or scheme
+    if "@" in shown:
+        shown = f"***@{shown.rpartition('@')[2]}"
+    if "?" in shown:
+        shown = f"{shown.partition('?')[0]}?***"
+    return f"{scheme}{separator}{shown}" if rest else shown
