@@ -16,6 +16,7 @@ from flows.sources.kinds import SourceSettings, is_source, kind_of, kinds, suppl
 from flows.variables import PREFIX, refuse_unknown
 from schemas.errors import SettingsError
 from schemas.series import Group
+from schemas.targets import target_addresses
 
 DEFAULT_MAX_REQUESTS = 1_000
 """Several times what a first run needs, and little enough that a mistake of ours costs nobody much."""
@@ -54,6 +55,11 @@ class Settings(BaseSettings):
         "", description="Names of checks that may fail without stopping the run, separated by semicolons"
     )
     keep_publications: int = Field(3, ge=1, le=1000, description="Versions of the publication that are kept")
+    targets: str | None = Field(
+        None,
+        description="Where each version is published beside the home, such as s3://BUCKET/PREFIX, separated by commas; "
+        "in the place of what the profile names",
+    )
     daily_cron: str = Field("30 2 * * *", description="When `serve` starts the daily run, in UTC")
     weekly_cron: str = Field("0 5 * * 1", description="When `serve` refreshes registry and filings, in UTC")
     late_after_hours: float = Field(
@@ -89,6 +95,12 @@ class Settings(BaseSettings):
     def accepted(self) -> tuple[str, ...]:
         """Names of the checks that do not stop a run."""
         return tuple(name for part in self.accept.split(";") if (name := part.strip()))
+
+    def targets_of(self, profile: "Profile") -> tuple[str, ...]:
+        """Addresses that versions are published to beside the home. Raises `SettingsError` for what is none."""
+        if self.targets is None:
+            return profile.targets
+        return target_addresses("HASHPIVOT_TARGETS", self.targets.split(","))
 
     @property
     def working_database(self) -> Path:
@@ -145,6 +157,7 @@ class Settings(BaseSettings):
 class Profile(BaseModel):
     """Which sources a run uses, and which supplier is preferred for which group of series.
 
+    `targets`: addresses that versions are published to beside the home, where `HASHPIVOT_TARGETS` names none.
     `degrades`: a source that fails is reported, and the run goes on with the others, unless it is one of `required`;
     otherwise it ends the run.
     """
@@ -157,6 +170,7 @@ class Profile(BaseModel):
     required: tuple[str, ...] = ()
     sources: tuple[str, ...] = Field(min_length=1)
     precedence: dict[Group, tuple[str, ...]]
+    targets: tuple[str, ...] = ()
 
     def can_miss(self, source: str) -> bool:
         """Whether a run goes on where `source` fails."""
@@ -176,6 +190,7 @@ def read_settings(**given: Any) -> Settings:
     except ValidationError as error:
         raise _unusable("HASHPIVOT", error) from error
     _check_home(settings.home)
+    target_addresses("HASHPIVOT_TARGETS", (settings.targets or "").split(","))
     of_sources = {f"HASHPIVOT_{name}".upper(): str(value) for name, value in options.items() if name not in own}
     settings._variables.update(of_sources)
     refuse_unknown(settings._variables, Settings.model_fields)
@@ -246,6 +261,7 @@ def read_profile(name: str) -> Profile:
         expected = first["msg"].removeprefix("Input should be ")
         raise SettingsError(f"profile {name}, {where}", found, expected, "correct the file") from error
     _check_sources(name, profile)
+    profile = profile.model_copy(update={"targets": target_addresses(f"profile {name}, targets", profile.targets)})
     for group in Group:
         _check_order(f"profile {name}, precedence.{group}", profile, group)
     return profile

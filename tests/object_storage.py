@@ -57,6 +57,8 @@ class ObjectStorage:
     url: str
     received: list[Received] = field(default_factory=list)
     faults: Faults = field(default_factory=Faults)
+    responded_count: int = 0
+    """Of the requests in `received` those that have been handled."""
 
     def environment(self) -> dict[str, str]:
         """The variables that lead a process here, with a small scale of time."""
@@ -131,9 +133,16 @@ def object_storage() -> Iterator[ObjectStorage]:
     """A storage with no bucket, until the end of the block."""
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     storage = ObjectStorage(url="")
-    moto = DomainDispatcherApplication(create_backend_app)
+    moto, counting = DomainDispatcherApplication(create_backend_app), threading.Lock()
 
     def application(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        try:
+            return handled(environ, start_response)
+        finally:
+            with counting:
+                storage.responded_count += 1
+
+    def handled(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         faults, method = storage.faults, environ["REQUEST_METHOD"]
         storage.received.append(
             Received(
@@ -171,6 +180,8 @@ def object_storage() -> Iterator[ObjectStorage]:
     storage.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
+    # What moto stores belongs to the process: a storage before this one may have left buckets.
+    requests.post(f"{storage.url}/moto-api/reset", timeout=30).raise_for_status()
     try:
         yield storage
     finally:

@@ -54,6 +54,7 @@ for command in (
     run.daily,
     run.backfill,
     run.relabel,
+    run.publish_only,
     run.serve,
     backup.backup,
     backup.restore,

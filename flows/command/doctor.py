@@ -29,6 +29,7 @@ from warehouse.journal import one_run_at_a_time
 from warehouse.private import open_to_others
 from warehouse.publication_queries import freshness, newest_run, used_sources
 from warehouse.reading import open_publication
+from warehouse.targets.choose import target_at
 from warehouse.targets.files import current_publication
 from warehouse.working import open_working
 
@@ -82,7 +83,7 @@ def examine(given: dict[str, Any]) -> list[Finding]:
         _profile(profile, settings),
         *_of_home(settings),
     ]
-    return findings + _sources(profile, settings)
+    return findings + _sources(profile, settings) + _targets(profile, settings)
 
 
 def _of_home(settings: Settings) -> list[Finding]:
@@ -304,3 +305,30 @@ def _probed(name: str, settings: Settings) -> tuple[str, str]:
         yesterday = now.date() - timedelta(days=1)
         first = next(iter(source.observe(Request(since=yesterday, through=yesterday, now=now))), None)
         return "responds" if first is None else f"responds, first with {first.origin}", ""
+
+
+def _targets(profile: Profile, settings: Settings) -> list[Finding]:
+    """One finding a target beside the home."""
+    with ThreadPoolExecutor(PROBED_AT_ONCE_COUNT, thread_name_prefix="probe") as executor:
+        return list(executor.map(lambda address: _target(address, settings), settings.targets_of(profile)))
+
+
+def _target(address: str, settings: Settings) -> Finding:
+    """Whether the target responds and shows the version that the home shows."""
+    subject, here = f"target {address}", current_publication(settings.published)
+    try:
+        shown = target_at(address, keep=settings.keep_publications, time_scale=settings.web_time_scale).shown()
+    except TransientError as error:
+        remedy = "try again; then check the network, the proxy and AWS_ENDPOINT_URL"
+        return Finding(subject=subject, ok=False, found=str(error), remedy=remedy)
+    except HashpivotError as error:
+        return Finding(subject=subject, ok=False, found=str(error), remedy="see the message")
+    has = f"responds, shows {shown.version} with days up to {shown.day}" if shown else "responds, shows no version yet"
+    if here is None or (shown is not None and shown.version == here[0]):
+        return Finding(subject=subject, ok=True, found=f"{has}, as the home" if here else has)
+    return Finding(
+        subject=subject,
+        ok=False,
+        found=f"{has}; behind the home, which shows {here[0]}",
+        remedy="run `hashpivot publish-only`",
+    )

@@ -18,7 +18,7 @@ from flows.command.failures import Reporting
 
 NAME: Final = "hashpivot"
 _ADVISED: Final = re.compile(rf"`{NAME} ([^`]+)`")
-_OF_RUNS: Final = frozenset({"daily", "backfill", "relabel", "serve", "doctor"})
+_OF_RUNS: Final = frozenset({"daily", "backfill", "relabel", "publish-only", "serve", "doctor"})
 """Commands that would look at other sources without the profile; who reads a publication needs none."""
 
 

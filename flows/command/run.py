@@ -27,6 +27,8 @@ from flows.settings import MOST_SHARDS, Runner, Settings, read_profile, read_set
 from flows.sources.simulated.kind import SIMULATED
 from flows.startup import importing
 from schemas.errors import SettingsError
+from schemas.targets import target_addresses
+from schemas.text import visible
 
 if TYPE_CHECKING:
     from flows.run.plan import Run
@@ -191,6 +193,36 @@ def relabel(as_json: bool, **given: Any) -> None:
     _report(settings, result, as_json=as_json)
 
 
+@click.command("publish-only")
+@click.option(
+    "--target",
+    "named",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Publish to this address, such as s3://BUCKET/PREFIX, and not to those that are set; may be repeated.",
+)
+@settings_options
+@json_option
+def publish_only(named: tuple[str, ...], as_json: bool, **given: Any) -> None:
+    """Publish the current version to the targets beside the home; nothing is fetched or computed."""
+    settings = read_settings(**given)
+    profile = read_profile(settings.profile)
+    addresses = target_addresses("--target", named)
+    with importing():
+        from flows.run import targets
+
+    log_to_terminal(logging.ERROR, "%(levelname)s %(name)s: %(message)s")
+    with Console(stderr=True).status(shown("publishing to targets")):
+        results = targets.publish_only(settings, profile, addresses)
+    if as_json:
+        click.echo(json.dumps({each.address: each.facts() for each in results}, indent=2))
+    else:
+        for each in results:
+            if each.error is None:
+                click.echo(visible(str(each)))
+    targets.raise_failed(results)
+
+
 @click.command()
 @click.option(
     "--host",
@@ -280,6 +312,12 @@ def _report(settings: Settings, result: dict[str, Any], *, as_json: bool) -> Non
     out.print()
     for warning in result["warnings"]:
         out.print(shown(pasteable(f"warning: {warning}"), "yellow"), soft_wrap=True)
+    for address, facts in result["targets"].items():
+        if not facts["error"]:
+            uploaded = f"{facts['uploaded_count']:,} files uploaded, {facts['uploaded_bytes'] / 1e6:,.1f} MB"
+            out.print(
+                shown(f"Published to {address}: {uploaded}, {facts['reused_count']:,} were there"), soft_wrap=True
+            )
     for line in (*_about_sources(result["sources"]), *_about_series(result)):
         out.print(shown(pasteable(line)), soft_wrap=True)
     out.print(shown(f"Publication: {result['database']}"), soft_wrap=True)

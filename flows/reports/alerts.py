@@ -47,6 +47,8 @@ class AlertEvent(StrEnum):
     QUALITY_RECOVERED = "hashpivot.data-quality.recovered"
     LATE = "hashpivot.publication.late"
     ON_TIME = "hashpivot.publication.recovered"
+    TARGET_FAILED = "hashpivot.target.failed"
+    TARGET_RECOVERED = "hashpivot.target.recovered"
 
 
 Line = Annotated[str, AfterValidator(visible)]
@@ -125,6 +127,8 @@ class AlertState(BaseModel):
     """The day whose lateness was sent."""
     late_sources: tuple[str, ...] = ()
     """Suppliers whose lateness was sent."""
+    failed_targets: tuple[str, ...] = ()
+    """Addresses of targets whose failure was sent."""
 
 
 class Memory(BaseModel):
@@ -256,6 +260,7 @@ def state_after(state: AlertState, snapshot: Snapshot) -> AlertState:
         stopped=None if state.stopped is None or state.stopped.ends_with(shown) else state.stopped,
         late=None if state.late is None or snapshot.last_day >= state.late else state.late,
         late_sources=tuple(source for source in state.late_sources if source in shown.late),
+        failed_targets=state.failed_targets,
     )
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from flows.run.ingest import Ingested, estimate, ingest, read_shard, shards_of
 from flows.run.plan import Progress, Run, no_progress, recorded
 from flows.run.publish import Outcome, publish_run
+from flows.run.targets import PublishTo, publish_to_with_retries, with_targets
 from flows.sources.kinds import kind_of
 from flows.sources.protocol import SHARDS_AT_ONCE, Shard
 from warehouse import journal
@@ -41,6 +42,7 @@ class Steps:
     read_shards: ReadShards = _read_in_threads
     ingest: Callable[[Run, str, Progress], Ingested] = ingest
     publish: Callable[[Run, Sequence[Ingested], Progress], Outcome] = publish_run
+    publish_to: PublishTo = publish_to_with_retries
 
 
 def run_all(run: Run, *, part_count: int = 1, progress: Progress = no_progress) -> Outcome:
@@ -90,7 +92,7 @@ def fetch_and_publish(
         report(number, f"fetching {name} {part.since or ''} to {part.through}")
         ingested.append(fetch(part, name, steps, progress, partial(report, number)))
     report(len(parts), "publishing")
-    outcome = steps.publish(run, ingested, progress)
+    outcome = with_targets(run, steps.publish(run, ingested, progress), steps.publish_to, progress)
     report(len(parts) + 1, f"published {outcome.published.version}")
     return outcome
 

@@ -23,6 +23,7 @@ from flows.run.history import history_check
 from flows.run.ingest import Ingested, known
 from flows.run.plan import Progress, Run, no_progress
 from flows.run.tables import column_licences, tables_frame
+from flows.run.targets import TargetResult
 from flows.run.transfers import transfer_years
 from flows.sources.kinds import MAIN, kind_of, supplier_named
 from flows.sources.protocol import Labelled
@@ -76,6 +77,7 @@ class Outcome:
     """The stable name of the published file."""
     freshness: Freshness
     warnings: tuple[str, ...]
+    targets: tuple[TargetResult, ...] = ()
     ingested: tuple[Ingested, ...] = ()
     coverage: tuple[Coverage, ...] = field(default=())
     unstated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -372,6 +374,7 @@ def outcome_facts(outcome: Outcome) -> dict[str, Any]:
         "rows": dict(outcome.published.rows),
         "freshness": outcome.freshness.facts(),
         "warnings": list(outcome.warnings),
+        "targets": {each.address: each.facts() for each in outcome.targets},
         "unstated": {series: list(columns) for series, columns in outcome.unstated.items()},
         "computed": dict(outcome.computed),
         "sources": {

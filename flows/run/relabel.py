@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from flows.run.ingest import Ingested, Stored
 from flows.run.plan import Progress, Run, last_finished_day, no_progress, plan, recorded
 from flows.run.publish import Outcome, publish_run
+from flows.run.targets import with_targets
 from flows.sources.kinds import kind_of
 from flows.sources.protocol import Labelled
 from schemas.errors import SettingsError
@@ -46,7 +47,8 @@ def relabel(run: Run, progress: Progress = no_progress) -> Outcome:
         names = [name for name in placed.profile.sources if kind_of(name).labelled]
         if not names:
             raise SettingsError("profile", run.profile.name, "one with a source whose flows depend on labels", REMEDY)
-        return publish_run(placed, [_relabelled(placed, name, progress) for name in names], progress)
+        outcome = publish_run(placed, [_relabelled(placed, name, progress) for name in names], progress)
+        return with_targets(placed, outcome, progress=progress)
 
 
 def _relabelled(run: Run, source_name: str, progress: Progress) -> Ingested:

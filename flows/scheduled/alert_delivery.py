@@ -18,6 +18,8 @@ from pydantic import SecretStr
 
 from flows.reports import alerts
 from flows.reports.alerts import Alert, AlertState
+from flows.reports.target_alerts import state_after_targets, target_alerts
+from flows.run.targets import TargetResult
 from flows.scheduled.mail_block import SmtpMail
 from flows.settings import Settings, read_profile
 from schemas.errors import QualityError, SettingsError
@@ -43,6 +45,22 @@ def deliver_changes(settings: Settings, flow_run_id: UUID | None) -> list[Alert]
         send(found, flow_run_id)
         # Only what reached the scheduler counts as sent. A kill in between sends it once more, as the same event.
         alerts.write_state(settings, snapshot.profile, alerts.state_after(state, snapshot))
+    return found
+
+
+def deliver_targets(
+    settings: Settings, profile: str, results: Sequence[TargetResult], flow_run_id: UUID | None
+) -> list[Alert]:
+    """Send which targets have not got the current version, and which have it again, once; return that."""
+    reached = {result.address: None if result.error is None else str(result.error) for result in results}
+    with alerts.state_lock(settings):
+        state = _state(settings, profile, datetime.now(UTC))
+        version = state.seen.version if state.seen else "none"
+        found = list(target_alerts(state, reached, version, profile))
+        send(found, flow_run_id)
+        after = state_after_targets(state, reached)
+        if after != state:
+            alerts.write_state(settings, profile, after)
     return found
 
 

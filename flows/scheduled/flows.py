@@ -14,6 +14,7 @@ from prefect.states import Completed, Failed
 from flows.run.pipeline import fetch, fetch_and_publish
 from flows.run.plan import Run, last_finished_day
 from flows.run.publish import Outcome, outcome_facts
+from flows.run.targets import with_targets
 from flows.scheduled.parameters import (
     BackfillParameters,
     DailyParameters,
@@ -31,6 +32,7 @@ from flows.scheduled.tasks import (
     locked,
     locked_and_recorded,
     publish,
+    publish_to,
     rebuild,
     steps,
     task_threads,
@@ -46,7 +48,8 @@ Parameters = TypeVar("Parameters", bound=RunParameters)
 FLOW_TIMEOUT_SECONDS: Final = 24 * 3600.0
 """A first run of an own node may take most of a day."""
 BACKFILL_TIMEOUT_SECONDS: Final = 7 * 24 * 3600.0
-PUBLISH_FLOW_TIMEOUT_SECONDS: Final = LOCK_TIMEOUT_SECONDS + PUBLISH_TIMEOUT_SECONDS
+PUBLISH_FLOW_TIMEOUT_SECONDS: Final = LOCK_TIMEOUT_SECONDS + 2 * PUBLISH_TIMEOUT_SECONDS
+"""To the home, then to targets beside it."""
 FILING_SOURCES: Final = ("edgar",)
 """Sources of the registry: filings, which change by the week and not by the day."""
 
@@ -136,7 +139,7 @@ def registry_refresh(parameters: RefreshParameters) -> Any:
         for name in run.profile.sources:
             if name in FILING_SOURCES:
                 fetch(run, name, steps())
-        return _described(run, publish(run))
+        return _described(run, with_targets(run, publish(run), publish_to))
 
 
 @flow(
@@ -151,7 +154,7 @@ def publish_only(parameters: PublishParameters) -> Any:
     """Recompute, check and publish from what is stored; nothing is fetched."""
     _show_logs()
     with locked_and_recorded(parameters.plan()) as run:
-        return _described(run, publish(run))
+        return _described(run, with_targets(run, publish(run), publish_to))
 
 
 @flow(
@@ -191,15 +194,17 @@ def _described(run: Run, outcome: Outcome) -> State[dict[str, Any]]:
         )
     elif has_standing_server():
         from flows.scheduled import artifacts
-        from flows.scheduled.alert_delivery import deliver_changes
+        from flows.scheduled.alert_delivery import deliver_changes, deliver_targets
 
         artifacts.leave(run.settings.published, run.settings.published_url)
         try:
             deliver_changes(run.settings, this_flow_run().id)
+            deliver_targets(run.settings, run.profile.name, outcome.targets, this_flow_run().id)
         except Exception as error:
             logger.warning("alerts wait for the next run: %s: %s", type(error).__name__, error)
     beside = "" if run.is_current else f"; beside the current publication, in {run.folder}"
-    return Completed(message=f"{outcome.freshness.message()}{beside}", data=outcome_facts(outcome))
+    behind = "".join(f"; {each.error}" for each in outcome.targets if each.error)
+    return Completed(message=f"{outcome.freshness.message()}{beside}{behind}", data=outcome_facts(outcome))
 
 
 def _published_since_due(parameters: DailyParameters) -> str | None:

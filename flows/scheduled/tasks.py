@@ -21,6 +21,7 @@ from prefect.tasks import Task
 
 from flows.run import ingest as ingest_module
 from flows.run import publish as publish_module
+from flows.run import targets as targets_module
 from flows.run.ingest import Ingested
 from flows.run.pipeline import Steps
 from flows.run.plan import Progress, Run, recorded
@@ -70,11 +71,11 @@ def _source_task(work: Callable[P, R], name: str, run_name: str) -> Task[P, R]:
     )(work)
 
 
-def _publish_task(work: Callable[P, R]) -> Task[P, R]:
+def _publish_task(work: Callable[P, R], name: str = "publish", run_name: str = "publish") -> Task[P, R]:
     """A task that publishes; a disk that is full for a moment may have room in the next."""
     return task(
-        name="publish",
-        task_run_name="publish",
+        name=name,
+        task_run_name=run_name,
         retries=2,
         retry_delay_seconds=[5, 30],
         retry_condition_fn=only_transient,
@@ -89,6 +90,7 @@ read_shard = _source_task(ingest_module.read_shard, "read shard", "{source_name}
 ingest = _source_task(ingest_module.ingest, "ingest", "ingest {source_name}")
 publish = _publish_task(publish_module.publish_run)
 rebuild = _publish_task(publish_module.rebuild)
+publish_to = _publish_task(targets_module.publish_to, "publish to target", "publish to {address}")
 
 
 def steps() -> Steps:
@@ -110,7 +112,13 @@ def steps() -> Steps:
     def publish_tables(run: Run, ingested: Sequence[Ingested], _progress: Progress) -> Outcome:
         return publish(run, ingested)
 
-    return Steps(shards_of=shards_of, read_shards=read_shards, ingest=ingest_source, publish=publish_tables)
+    return Steps(
+        shards_of=shards_of,
+        read_shards=read_shards,
+        ingest=ingest_source,
+        publish=publish_tables,
+        publish_to=publish_to,
+    )
 
 
 def _read_by_workers(run: Run, source_name: str, shards: Sequence[Shard]) -> Iterator[Shard]:

@@ -13,6 +13,7 @@ import pytest
 from tests.docs.pages import REPOSITORY, blocks
 from tests.invocation import COMMAND, clean_environment, invoke, made_once, run_command
 from tests.node.replay_node import ReplayNode, recorded
+from tests.object_storage import object_storage
 from tests.replay import ReplayServer
 from tests.replay.sites import all_sites
 
@@ -61,6 +62,10 @@ def surroundings(page: str, folder: Path, request: pytest.FixtureRequest) -> Ite
             settings |= stack.enter_context(hosted_sources())
         if page == "docs/own-node.md":
             settings |= stack.enter_context(node(folder))
+        if page == "docs/targets.md":
+            storage = stack.enter_context(object_storage())
+            storage.make_bucket("my-bucket")
+            settings |= storage.environment() | {"AWS_ALLOW_HTTP": "true"}
         if page == "docs/own-data.md":
             shared: Path = request.getfixturevalue("shared_data")
             for name in ("coinmetrics", "cryptoquant", "pool_blocks"):
@@ -142,6 +147,7 @@ def test_blocks_that_are_not_run_are_few_and_known() -> None:
         "docs/reliability.md": "-m tests.campaign",
         "docs/scaling.md": "dask",
         "docs/scheduling.md": "hashpivot serve",
+        "docs/targets.md": "latest.json",
     }
     for block in blocks("text"):
         if "hashpivot" in block.text or "python -m" in block.text:

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from tests.invocation import PYTHON, Hashpivot, clean_environment, eventually, last_final_day
+from tests.object_storage import ObjectStorage, object_storage
 from tests.scheduled.serving import response_of
 from warehouse.private import open_to_others
 
@@ -262,6 +263,46 @@ def test_doctor_reports_a_server_that_others_or_their_pages_reach(
     state, found, _ = scheduler(PREFECT_SERVER_API_HOST="0.0.0.0")
     assert (state, "without a login" in found) == ("PROBLEM", True)
     assert scheduler()[0] == "ok"
+
+
+def test_target_that_fails_is_a_failed_task_an_alert_and_part_of_the_state(hashpivot: Hashpivot, server: str) -> None:
+    with object_storage() as storage:
+        address, missing = f"{storage.make_bucket('scheduled')}/tables", "s3://not-there"
+        settings = storage.environment() | {"PREFECT_API_URL": server, "HASHPIVOT_TARGETS": f"{missing},{address}"}
+
+        def finished() -> tuple[dict[str, Any], dict[str, tuple[str, int]]]:
+            done = hashpivot("daily", "--day", "2026-11-19", **settings)
+            assert done.returncode == 0, done.stderr
+            (run, *_) = fetch(server, "/flow_runs/filter", {"sort": "START_TIME_DESC"})
+            tasks = fetch(server, "/task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
+            return run, {task["name"]: (task["state_type"], task["run_count"]) for task in tasks}
+
+        def events() -> list[tuple[str, str]]:
+            found = fetch(server, "/events/filter", {"filter": {"event": {"prefix": ["hashpivot.target."]}}})["events"]
+            return sorted((event["event"], event["payload"]["text"]) for event in found)
+
+        run, tasks = finished()
+        assert tasks[f"publish to {address}"] == ("COMPLETED", 1)
+        assert tasks[f"publish to {missing}"] == ("FAILED", 1), "a bucket that there is not is no reason to try again"
+        assert run["state_type"] == "COMPLETED"
+        assert f"; target {missing}: found no bucket 'not-there', expected one; create it" in run["state"]["message"]
+        assert "latest.json" in storage.paths(f"{address}")
+        eventually(events, "no alert")
+        ((event, text),) = events()
+        assert event == "hashpivot.target.failed"
+        assert text.startswith(f"target {missing}: found no bucket")
+
+        storage.make_bucket("not-there")
+        run, tasks = finished()
+        assert tasks[f"publish to {missing}"] == ("COMPLETED", 1)
+        assert "target" not in run["state"]["message"]
+        eventually(lambda: len(events()) == 2, "no recovery")
+        assert [event for event, _ in events()] == ["hashpivot.target.failed", "hashpivot.target.recovered"]
+        assert latest_of(storage, missing) == latest_of(storage, address)
+
+
+def latest_of(storage: ObjectStorage, address: str) -> str:
+    return str(json.loads(storage.read(address, "latest.json"))["version"])
 
 
 @pytest.mark.long

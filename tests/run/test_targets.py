@@ -1,0 +1,264 @@
+"""Runs publish to targets beside the home; a target that fails undoes nothing and is caught up; by the real command."""
+
+import json
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from flows.settings import read_profile, read_settings
+from schemas.errors import SettingsError
+from tests.invocation import COMMAND, clean_environment, eventually, invoke, made_once
+from tests.object_storage import ObjectStorage, object_storage
+from warehouse.targets.choose import OPENED_BY
+from warehouse.targets.files import current_version
+from warehouse.targets.finished import finished_version
+
+FIRST_DAY, NEXT_DAY = "2026-11-07", "2026-11-08"
+GONE = "http://127.0.0.1:9"
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[ObjectStorage]:
+    with object_storage() as running:
+        yield running
+
+
+@pytest.fixture
+def home(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
+    """A user's folder whose home has a version and no target."""
+
+    def publish(folder: Path) -> None:
+        done = invoke(folder, "daily", "--plain", "--day", FIRST_DAY)
+        assert done.returncode == 0, done.stderr
+
+    made = made_once(tmp_path_factory, "home-before-targets", publish)
+    return Path(shutil.copytree(made, tmp_path / "user", symlinks=True))
+
+
+@pytest.fixture
+def address(storage: ObjectStorage, tmp_path: Path) -> str:
+    return f"{storage.make_bucket(f'run-{abs(hash(str(tmp_path)))}')}/tables"
+
+
+def shown(storage: ObjectStorage, address: str) -> str | None:
+    """The version that `latest.json` leads to, once all of its files are there as its manifest states them."""
+    if "latest.json" not in storage.paths(address):
+        return None
+    latest = json.loads(storage.read(address, "latest.json"))
+    stated = json.loads(storage.read(address, f"{latest['folder']}/manifest.json"))
+    expected = {f"{latest['folder']}/{file['path']}" for file in stated["files"]}
+    assert expected <= set(storage.paths(address))
+    assert stated["version"] == latest["version"]
+    return str(latest["version"])
+
+
+def published(home: Path) -> str | None:
+    return current_version(home / "data" / "published")
+
+
+def lines_of_doctor(home: Path, **environment: str) -> dict[str, Any]:
+    done = invoke(home, "doctor", "--json", **environment)
+    return {line["what"]: line for line in json.loads(done.stdout)}
+
+
+def test_run_publishes_to_every_target_and_one_that_fails_is_caught_up_by_the_next(
+    storage: ObjectStorage, home: Path, address: str
+) -> None:
+    other, missing = f"{address}-too", "s3://no-such-bucket"
+    settings = storage.environment() | {"HASHPIVOT_TARGETS": f"{missing},{address}, {other}/"}
+    done = invoke(home, "daily", "--plain", "--day", NEXT_DAY, "--json", **settings)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    (warning,) = [line for line in result["warnings"] if line.startswith("target ")]
+    assert warning.startswith(f"target {missing}: found no bucket 'no-such-bucket'")
+    assert result["targets"][missing]["error"] == warning
+    assert [facts["version"] for facts in result["targets"].values()] == [None, published(home), published(home)]
+    assert shown(storage, address) == shown(storage, other) == published(home) == result["version"]
+    assert f"target {address}: shows {published(home)}" in done.stderr
+
+    storage.make_bucket("no-such-bucket")
+    done = invoke(home, "daily", "--plain", "--day", NEXT_DAY, **settings)
+    assert done.returncode == 0, done.stderr
+    assert f"Published to {missing}: " in done.stdout
+    assert shown(storage, missing) == shown(storage, address) == published(home) != result["version"]
+
+
+def test_view_of_a_past_day_goes_to_no_target(storage: ObjectStorage, home: Path, address: str) -> None:
+    settings = storage.environment() | {"HASHPIVOT_TARGETS": address}
+    done = invoke(home, "daily", "--plain", "--day", "2026-11-01", "--json", **settings)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["targets"] == {}
+    assert storage.paths(address) == []
+
+
+def test_publish_only_brings_the_current_version_without_a_run(
+    storage: ObjectStorage, home: Path, address: str
+) -> None:
+    before = published(home)
+    done = invoke(home, "publish-only", "--target", address, **storage.environment())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"target {address}: shows {before}: ")
+    assert shown(storage, address) == published(home) == before
+    done = invoke(home, "publish-only", "--json", HASHPIVOT_TARGETS=address, **storage.environment())
+    assert json.loads(done.stdout)[address] == {
+        "version": before, "uploaded_count": 0, "uploaded_bytes": 0, "reused_count": 0, "error": None
+    }  # fmt: skip
+
+
+def test_publish_only_names_what_failed_after_all_were_tried(storage: ObjectStorage, home: Path, address: str) -> None:
+    settings = storage.environment()
+    done = invoke(home, "publish-only", "--target", "s3://nowhere", "--target", address, **settings)
+    assert (done.returncode, shown(storage, address)) == (7, published(home))
+    assert done.stderr.splitlines()[-1].startswith("error: target s3://nowhere: found no bucket 'nowhere'")
+    done = invoke(home, "publish-only", "--target", address, **settings | {"AWS_ENDPOINT_URL": GONE})
+    assert done.returncode == 75
+    assert f"error: target {address}: found no response, expected" in done.stderr
+    assert "secret-of-tests" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["publish-only"], "HASHPIVOT_TARGETS: found None, expected an address such as s3://BUCKET/PREFIX"),
+        (["publish-only", "--target", "s3://b"], "--target: found 's3://b', expected addresses such as"),
+        (["publish-only", "--home", "empty", "--target", "s3://bucket"], "found no version, expected one; run"),
+    ],
+)
+def test_publish_only_that_cannot_work_is_one_line(home: Path, arguments: list[str], line: str) -> None:
+    done = invoke(home, *arguments)
+    assert done.returncode in (2, 7)
+    assert line in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_upload_that_was_killed_is_used_by_the_next_one(storage: ObjectStorage, home: Path, address: str) -> None:
+    arguments, settings = ["publish-only", "--target", address, "--json"], storage.environment()
+    kill_while_uploading(storage, home, arguments)
+    left = storage.paths(address)
+    assert left
+    assert shown(storage, address) is None
+    done = invoke(home, *arguments, **settings)
+    assert done.returncode == 0, done.stderr
+    assert shown(storage, address) == published(home)
+    facts = json.loads(done.stdout)[address]
+    assert facts["reused_count"] == len(left)
+    file_count = len(finished_version(home / "data" / "published").files)
+    assert facts["uploaded_count"] + facts["reused_count"] == file_count + 1
+
+
+def test_upload_that_was_killed_is_removed_by_the_next_version(
+    storage: ObjectStorage, home: Path, address: str
+) -> None:
+    settings = storage.environment() | {"HASHPIVOT_TARGETS": address}
+    kill_while_uploading(storage, home, ["publish-only", "--target", address])
+    (left,) = {path.split("/")[1] for path in storage.paths(address)}
+    done = invoke(home, "daily", "--plain", "--day", NEXT_DAY, **settings)
+    assert done.returncode == 0, done.stderr
+    assert shown(storage, address) == published(home)
+    now = {path.split("/")[1] for path in storage.paths(address) if path.startswith("versions/")}
+    assert len(now) == 1
+    assert left not in now
+
+
+def kill_while_uploading(storage: ObjectStorage, home: Path, arguments: list[str]) -> None:
+    """Start the command and kill it after some of its writes."""
+    environment = clean_environment(HOME=str(home), **storage.environment())
+    before = sum(each.method == "PUT" for each in storage.received)
+    with storage.with_faults(pause_seconds=0.05):
+        process = subprocess.Popen([COMMAND, *arguments], cwd=home, env=environment, stdout=subprocess.DEVNULL)
+        eventually(lambda: sum(each.method == "PUT" for each in list(storage.received)) >= before + 20, "no upload")
+        process.send_signal(signal.SIGKILL)
+        assert process.wait(60) == -signal.SIGKILL
+        # What it had sent is stored all the same.
+        eventually(lambda: storage.responded_count == len(storage.received), "requests that do not end")
+
+
+def test_doctor_states_of_each_target_which_version_it_has(storage: ObjectStorage, home: Path, address: str) -> None:
+    other, missing = f"{address}-too", "s3://not-there"
+    assert invoke(home, "publish-only", "--target", address, **storage.environment()).returncode == 0
+    settings = storage.environment() | {"HASHPIVOT_TARGETS": f"{address},{other},{missing}"}
+    lines = lines_of_doctor(home, **settings)
+    assert lines[f"target {address}"]["state"] == "ok"
+    assert f"shows {published(home)} with days up to {FIRST_DAY}, as the home" in lines[f"target {address}"]["found"]
+    assert lines[f"target {other}"]["state"] == "PROBLEM"
+    assert "shows no version yet; behind the home" in lines[f"target {other}"]["found"]
+    assert "publish-only" in lines[f"target {other}"]["what to do"]
+    assert "found no bucket 'not-there'" in lines[f"target {missing}"]["found"]
+    # The next version of the home leaves the target behind.
+    assert invoke(home, "daily", "--plain", "--day", NEXT_DAY).returncode == 0
+    line = lines_of_doctor(home, **settings)[f"target {address}"]
+    assert (line["state"], f"behind the home, which shows {published(home)}" in line["found"]) == ("PROBLEM", True)
+    gone = lines_of_doctor(home, **settings | {"AWS_ENDPOINT_URL": GONE})[f"target {address}"]
+    assert "found no response" in gone["found"]
+    assert "AWS_ENDPOINT_URL" in gone["what to do"]
+
+
+OWN = """title = "Own"
+sources = ["simulated"]
+targets = {targets}
+[precedence]
+blocks = ["simulated"]
+price = ["simulated"]
+chain = ["simulated"]
+miner_flows = ["simulated"]
+exchange_flows = ["simulated"]
+"""
+
+
+def own_profile(folder: Path, targets: str) -> str:
+    path = folder / "own.toml"
+    path.write_text(OWN.format(targets=targets), encoding="utf-8")
+    return str(path)
+
+
+def test_profile_names_targets_and_the_environment_stands_over_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    profile = read_profile(own_profile(tmp_path, '["s3://bucket-of-profile/x/", "s3://second"]'))
+    monkeypatch.delenv("HASHPIVOT_TARGETS", raising=False)
+    assert read_settings().targets_of(profile) == ("s3://bucket-of-profile/x", "s3://second")
+    monkeypatch.setenv("HASHPIVOT_TARGETS", "s3://of-environment")
+    assert read_settings().targets_of(profile) == ("s3://of-environment",)
+    monkeypatch.setenv("HASHPIVOT_TARGETS", "")
+    assert read_settings().targets_of(profile) == ()
+    assert read_profile("demo").targets == ()
+
+
+@pytest.mark.parametrize(
+    ("listed", "found"),
+    [
+        ("bucket", "'bucket'"),
+        ("ftp://bucket/x", "'ftp://bucket/x'"),
+        ("s3://Bucket", "'s3://Bucket'"),
+        ("s3://bucket//x", "'s3://bucket//x'"),
+        ("s3://bucket/../x", "'s3://bucket/../x'"),
+        ("s3://AKIA:SECRET@bucket/x", "'s3://***@bucket/x'"),
+        ("s3://bucket/x?secret=SECRET", "'s3://bucket/x?***'"),
+        ("s3://bucket/x,s3://bucket/x/", "'s3://bucket/x', expected each address once"),
+    ],
+)
+def test_address_that_cannot_be_used_is_refused_when_it_is_read(
+    listed: str, found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HASHPIVOT_TARGETS", listed)
+    with pytest.raises(SettingsError) as of_environment:
+        read_settings()
+    monkeypatch.delenv("HASHPIVOT_TARGETS")
+    with pytest.raises(SettingsError) as of_profile:
+        read_profile(own_profile(tmp_path, json.dumps(listed.split(","))))
+    for caught, where in ((of_environment, "HASHPIVOT_TARGETS: found "), (of_profile, "own.toml, targets: found ")):
+        line = str(caught.value)
+        assert where + found in line
+        assert "SECRET" not in line
+        assert "\n" not in line
+
+
+def test_every_scheme_has_a_module() -> None:
+    from schemas.targets import SCHEMES
+
+    assert set(OPENED_BY) == set(SCHEMES)
