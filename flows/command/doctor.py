@@ -18,6 +18,7 @@ from flows.run.family import refuse_other_family
 from flows.run.history import REMEDY, history_check, lost
 from flows.run.sources import Sources
 from flows.scheduled.own_server import LOGIN_NAME, LOOPBACK, ORIGINS_NAME, is_loopback
+from flows.scheduled.receivers import ALERTS, SET_RECEIVER, channels
 from flows.scheduled.server import admits_pages_of_others, is_open, kept_address
 from flows.settings import Profile, Settings, read_profile, read_settings
 from flows.sources.kinds import kind_of, variable
@@ -97,6 +98,7 @@ def _of_home(settings: Settings) -> list[Finding]:
             _working(settings),
             *_publication(settings),
             _scheduler(settings.scheduler_home, os.environ),
+            _alerts(settings),
         ]
     except OSError as error:
         remedy = "name another home, or grant access to this one"
@@ -262,6 +264,13 @@ def _server(found: str, address: str) -> Finding:
             subject="scheduler", ok=False, found=f"{found}, which responds to pages of others", remedy=RESTRICT
         )
     return Finding(subject="scheduler", ok=True, found=f"{found}, with a login")
+
+
+def _alerts(settings: Settings) -> Finding:
+    """Whether anybody receives alerts."""
+    if by := channels(settings):
+        return Finding(subject="alerts", ok=True, found=f"sent by {', '.join(by)}")
+    return Finding(subject="alerts", ok=True, is_choice=True, found=f"no receiver yet: {ALERTS}", remedy=SET_RECEIVER)
 
 
 def _sources(profile: Profile, settings: Settings) -> list[Finding]:

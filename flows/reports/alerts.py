@@ -50,6 +50,11 @@ class AlertEvent(StrEnum):
     TARGET_FAILED = "hashpivot.target.failed"
     TARGET_RECOVERED = "hashpivot.target.recovered"
 
+    @property
+    def words(self) -> str:
+        """What it is about, for people."""
+        return self.removeprefix("hashpivot.").replace(".", " ").replace("-", " ")
+
 
 Line = Annotated[str, AfterValidator(visible)]
 """What others wrote may be part of it."""

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Final
 
+from flows.reports.alerts import Alert, AlertEvent
 from flows.reports.summary import FIGURES, MONTH, PARTS, change_in_words, number, words
 from schemas.freshness import Freshness, freshness_of
 from schemas.text import markdown as foreign
@@ -48,6 +49,14 @@ class Brief:
     """Columns of the newest day that are NULL."""
     claims: Sequence[Row] = ()
     """Rows of `claim`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """The alerts that a run has found, and the channels by which they reach people."""
+
+    found: Sequence[Alert]
+    channels: Sequence[str]
 
 
 def read(published: Path) -> Brief:
@@ -104,9 +113,14 @@ def change_of(column: str, value: float | None, before: float | None) -> str:
     return "" if before == 0 else f"{(value / before - 1) * 100:+.1f} %"
 
 
-def markdown(brief: Brief) -> str:
-    """The page. Nothing in it comes from a setting, so it holds no secret and no path."""
-    parts = (_state(brief), _moved(brief), _claims(brief), _quality(brief), _revisions(brief), _coverage(brief))
+def markdown(brief: Brief, delivery: Delivery | None = None) -> str:
+    """The page, with the alerts of its run where they are known.
+
+    Of settings it states the channels of alerts and nothing else, so it holds no secret and no path.
+    """
+    parts = [_state(brief), _moved(brief), _claims(brief), _quality(brief), _revisions(brief), _coverage(brief)]
+    if delivery is not None:
+        parts.insert(2, _alerts(delivery))
     return "\n\n".join("\n".join(lines) for lines in parts) + "\n"
 
 
@@ -213,3 +227,18 @@ def _coverage(brief: Brief) -> Iterator[str]:
         named = ", ".join(f"`{name}`" for name in brief.unknown[:MOST_NAMED])
         more = len(brief.unknown) - MOST_NAMED
         yield f"- NULL on the day: {named}{f' and {more} more' if more > 0 else ''}; why is in `meta.nulls`"
+
+
+def _alerts(delivery: Delivery) -> Iterator[str]:
+    yield "## Alerts"
+    yield ""
+    by = f"by {', '.join(delivery.channels)}"
+    if not delivery.found:
+        yield f"None in this run; they go out {by}." if delivery.channels else "None in this run."
+    for alert in delivery.found:
+        yield f"- {alert.severity}, {by if delivery.channels else 'no receiver'}: {foreign(alert.title)}"
+    if delivery.channels:
+        return
+    yield ""
+    yield f"**No receiver yet** for any of these: {', '.join(event.words for event in AlertEvent)}."
+    yield "`hashpivot doctor` says how to set one."

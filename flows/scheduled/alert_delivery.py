@@ -10,7 +10,7 @@ from uuid import UUID
 from prefect.blocks.abstract import NotificationBlock
 from prefect.blocks.notifications import CustomWebhookNotificationBlock, SlackWebhook
 from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.events.actions import SendNotification
+from prefect.events.actions import DoNothing, SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import Event, RelatedResource, Resource
 from prefect.types import SecretDict
@@ -21,6 +21,7 @@ from flows.reports.alerts import Alert, AlertState
 from flows.reports.target_alerts import state_after_targets, target_alerts
 from flows.run.targets import TargetResult
 from flows.scheduled.mail_block import SmtpMail
+from flows.scheduled.receivers import ALERTS, AUTOMATION, CHANNELS, SET_RECEIVER, VARIABLES
 from flows.settings import Settings, read_profile
 from schemas.errors import QualityError, SettingsError
 from warehouse.journal import one_run_at_a_time
@@ -28,8 +29,9 @@ from warehouse.journal import one_run_at_a_time
 logger = logging.getLogger(__name__)
 
 BLOCK: Final = "hashpivot-alerts-{channel}"
-AUTOMATION: Final = "hashpivot alerts by {channel}"
-CHANNELS: Final = ("webhook", "slack", "mail")
+NO_RECEIVER: Final = "hashpivot alerts without a receiver"
+"""Name of the automation that stands for those of `AUTOMATION` while there are none."""
+KEPT: Final = "Kept by hashpivot serve: edits are lost."
 SUBJECT: Final = "[{{ event.payload.severity }}] hashpivot: {{ event.payload.title }}"
 BODY: Final = "{{ event.payload.text }}"
 SLACK_BODY: Final = "{{ event.payload.text | replace('<', '(') | replace('>', ')') }}"
@@ -132,18 +134,29 @@ def _role(resource: str, role: str) -> RelatedResource:
 
 
 def apply_automations(settings: Settings) -> list[str]:
-    """Make the automations of the server those that the settings define; return the channels that are served."""
+    """Make the automations of the server those that the settings define; return the channels that are served.
+
+    Where nobody receives alerts, one that does nothing lists them, so that people find out on the page of automations.
+    """
     blocks = dict(_blocks(settings))
     with get_client(sync_client=True) as client:
         for channel in CHANNELS:
-            _apply(client, channel, blocks.get(channel))
+            wanted = _passing_on(channel, blocks[channel]) if channel in blocks else None
+            _apply(client, AUTOMATION.format(channel=channel), wanted)
+        _apply(client, NO_RECEIVER, None if blocks else _without_receiver())
     return list(blocks)
+
+
+def receivers() -> list[str]:
+    """Channels that the server of this run passes alerts on by."""
+    with get_client(sync_client=True) as client:
+        return [channel for channel in CHANNELS if client.read_automations_by_name(AUTOMATION.format(channel=channel))]
 
 
 def _blocks(settings: Settings) -> Iterator[tuple[str, NotificationBlock]]:
     """By channel, the block that knows its address. Blocks are stored encrypted, and their secrets are not shown."""
     if settings.alert_webhook_url:
-        address = _address("HASHPIVOT_ALERT_WEBHOOK_URL", settings.alert_webhook_url, ("http", "https"))
+        address = _address(VARIABLES["webhook"], settings.alert_webhook_url, ("http", "https"))
         yield (
             "webhook",
             CustomWebhookNotificationBlock(
@@ -156,10 +169,10 @@ def _blocks(settings: Settings) -> Iterator[tuple[str, NotificationBlock]]:
             ),
         )
     if settings.alert_slack_url:
-        address = _address("HASHPIVOT_ALERT_SLACK_URL", settings.alert_slack_url, ("https",))
+        address = _address(VARIABLES["slack"], settings.alert_slack_url, ("https",))
         yield "slack", SlackWebhook(url=SecretStr(address))
     if settings.alert_mail_url:
-        address = _address("HASHPIVOT_ALERT_MAIL_URL", settings.alert_mail_url, ("mailto", "mailtos"))
+        address = _address(VARIABLES["mail"], settings.alert_mail_url, ("mailto", "mailtos"))
         yield "mail", SmtpMail(url=SecretStr(address))
 
 
@@ -172,32 +185,46 @@ def _address(setting: str, given: SecretStr, schemes: Sequence[str]) -> str:
     return address
 
 
-def _apply(client: SyncPrefectClient, channel: str, block: NotificationBlock | None) -> None:
-    name = AUTOMATION.format(channel=channel)
-    present = client.read_automations_by_name(name)
-    if block is None:
-        for automation in present:
-            client.delete_automation(automation.id)
-        return
+def _passing_on(channel: str, block: NotificationBlock) -> AutomationCore:
     block_id = cast(UUID, block.save(BLOCK.format(channel=channel), overwrite=True))
-    wanted = AutomationCore(
-        name=name,
-        description=f"Passes on what runs of hashpivot find, by {channel}. Kept by `hashpivot serve`: edits are lost.",
-        trigger=EventTrigger(
-            expect=set(alerts.AlertEvent),
-            match={"prefect.resource.id": "hashpivot.publication"},
-            posture=Posture.Reactive,
-            threshold=1,
-            within=timedelta(0),
-        ),
+    return AutomationCore(
+        name=AUTOMATION.format(channel=channel),
+        description=f"Passes on what runs of hashpivot find, by {channel}. {KEPT}",
+        trigger=_every_alert(),
         actions=[
             SendNotification(
                 block_document_id=block_id, subject=SUBJECT, body=SLACK_BODY if channel == "slack" else BODY
             )
         ],
     )
-    for automation in present[1:]:
+
+
+def _without_receiver() -> AutomationCore:
+    return AutomationCore(
+        name=NO_RECEIVER,
+        description=f"No receiver yet, these reach nobody: {ALERTS}. To receive them, {SET_RECEIVER}. {KEPT}",
+        trigger=_every_alert(),
+        actions=[DoNothing()],
+    )
+
+
+def _every_alert() -> EventTrigger:
+    return EventTrigger(
+        expect=set(alerts.AlertEvent),
+        match={"prefect.resource.id": "hashpivot.publication"},
+        posture=Posture.Reactive,
+        threshold=1,
+        within=timedelta(0),
+    )
+
+
+def _apply(client: SyncPrefectClient, name: str, wanted: AutomationCore | None) -> None:
+    """Make the server have the automation once, or not at all."""
+    present = client.read_automations_by_name(name)
+    for automation in present if wanted is None else present[1:]:
         client.delete_automation(automation.id)
+    if wanted is None:
+        return
     if present:
         client.update_automation(present[0].id, wanted)
     else:

@@ -30,8 +30,8 @@ REBUILT_KEY: Final = "hashpivot-rebuilt"
 PROGRESS_KEY: Final = "hashpivot-progress"
 
 
-def leave(published: Path, published_url: str | None) -> None:
-    """Describe the current publication under `published` in artifacts of this run.
+def leave(published: Path, published_url: str | None, delivery: brief.Delivery | None) -> None:
+    """Describe the current publication under `published` in artifacts of this run, and its alerts where it sent them.
 
     `published_url`: where people reach that folder; without it the link leads to the file on the machine of the run.
     The publication is out by now, so that a scheduler which cannot take them costs the run a warning and no more.
@@ -40,7 +40,7 @@ def leave(published: Path, published_url: str | None) -> None:
         content = brief.read(published)
         day = content.newest["day"]
         create_table_artifact(brief.figures(content), key=FIGURES_KEY, description=f"Figures of {day}")
-        create_markdown_artifact(brief.markdown(content), key=BRIEF_KEY, description=f"Brief of {day}")
+        create_markdown_artifact(brief.markdown(content, delivery), key=BRIEF_KEY, description=f"Brief of {day}")
         create_image_artifact(
             small_picture(published),
             key=CHART_KEY,

@@ -11,6 +11,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
+from flows.reports.brief import Delivery
 from flows.run.pipeline import fetch, fetch_and_publish
 from flows.run.plan import Run, last_finished_day
 from flows.run.publish import Outcome, outcome_facts
@@ -194,17 +195,28 @@ def _described(run: Run, outcome: Outcome) -> State[dict[str, Any]]:
         )
     elif has_standing_server():
         from flows.scheduled import artifacts
-        from flows.scheduled.alert_delivery import deliver_changes, deliver_targets
 
-        artifacts.leave(run.settings.published, run.settings.published_url)
-        try:
-            deliver_changes(run.settings, this_flow_run().id)
-            deliver_targets(run.settings, run.profile.name, outcome.targets, this_flow_run().id)
-        except Exception as error:
-            logger.warning("alerts wait for the next run: %s: %s", type(error).__name__, error)
+        artifacts.leave(run.settings.published, run.settings.published_url, _delivered(run, outcome))
     beside = "" if run.is_current else f"; beside the current publication, in {run.folder}"
     behind = "".join(f"; {each.error}" for each in outcome.targets if each.error)
     return Completed(message=f"{outcome.freshness.message()}{beside}{behind}", data=outcome_facts(outcome))
+
+
+def _delivered(run: Run, outcome: Outcome) -> Delivery | None:
+    """Send the alerts of the run; return them with who receives them, None where they wait for the next run."""
+    from flows.scheduled.alert_delivery import deliver_changes, deliver_targets, receivers
+
+    try:
+        found = deliver_changes(run.settings, this_flow_run().id)
+        found += deliver_targets(run.settings, run.profile.name, outcome.targets, this_flow_run().id)
+    except Exception as error:
+        logger.warning("alerts wait for the next run: %s: %s", type(error).__name__, error)
+        return None
+    try:
+        return Delivery(found=found, channels=receivers())
+    except Exception as error:
+        logger.warning("not known who receives alerts: %s: %s", type(error).__name__, error)
+        return None
 
 
 def _published_since_due(parameters: DailyParameters) -> str | None:

@@ -6,6 +6,7 @@ Run as a program (`python -m flows.scheduled.server`) it makes the empty schedul
 """
 
 import asyncio
+import json
 import os
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ from base64 import b64encode
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from flows.scheduled import login
@@ -109,11 +110,7 @@ def prepare_server(home: Path) -> None:
 
 def is_up(address: str) -> bool:
     """Whether the server at `address` responds. Raises `SettingsError` where it rejects our login."""
-    headers = {}
-    if ours := os.environ.get("PREFECT_API_AUTH_STRING"):
-        headers["Authorization"] = f"Basic {b64encode(ours.encode()).decode()}"
-    elif key := os.environ.get("PREFECT_API_KEY"):
-        headers["Authorization"] = f"Bearer {key}"
+    headers = _login_headers()
     status = _status(address, headers)
     if status in REJECTED:
         raise SettingsError(
@@ -123,6 +120,34 @@ def is_up(address: str) -> bool:
             "correct it",
         )
     return status is not None and status < SERVER_ERROR
+
+
+def _login_headers(kept_login: str | None = None) -> dict[str, str]:
+    if ours := os.environ.get("PREFECT_API_AUTH_STRING") or kept_login:
+        return {"Authorization": f"Basic {b64encode(ours.encode()).decode()}"}
+    if key := os.environ.get("PREFECT_API_KEY"):
+        return {"Authorization": f"Bearer {key}"}
+    return {}
+
+
+def responded(home: Path, path: str, body: Any) -> Any:
+    """What the server that runs in `home` would join responds to `body` under `path`.
+
+    None where there is no such server, or where it does not respond or rejects our login.
+    """
+    kept = kept_address(home)
+    if (address := os.environ.get("PREFECT_API_URL") or kept) is None:
+        return None
+    headers = {
+        "Content-Type": "application/json",
+        **_login_headers(login.kept_login(home) if address == kept else None),
+    }
+    request = urllib.request.Request(f"{address}{path}", json.dumps(body).encode(), headers)
+    try:
+        with urllib.request.urlopen(request, timeout=5) as response:
+            return json.loads(response.read())
+    except (OSError, ValueError):
+        return None
 
 
 def is_open(address: str) -> bool | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import duckdb
 
 from flows.reports import brief
+from flows.reports.alerts import Alert, AlertEvent
 from schemas.freshness import Freshness, Late
 
 
@@ -23,6 +24,18 @@ def test_brief_has_state_move_quality_revisions_and_coverage(published_demo: Pat
     ]
     assert "No source changed a value." in page
     assert "**Simulated data**" in page
+
+
+def test_alerts_of_the_run_are_listed_with_who_receives_them(published_demo: Path) -> None:
+    report = brief.read(published_demo)
+    alert = Alert(event=AlertEvent.BURST, severity="news", subject="demo", title="Burst *of* coins", text="")
+    received = brief.markdown(report, brief.Delivery(found=[alert], channels=["webhook", "mail"]))
+    assert "## Alerts\n\n- news, by webhook, mail: Burst \\*of\\* coins\n\n## " in received
+    unreceived = brief.markdown(report, brief.Delivery(found=[alert], channels=[]))
+    assert "- news, no receiver: Burst \\*of\\* coins\n\n**No receiver yet** for any of these: " in unreceived
+    assert [event for event in AlertEvent if event.words not in unreceived] == []
+    quiet = brief.markdown(report, brief.Delivery(found=[], channels=["mail"]))
+    assert "## Alerts\n\nNone in this run; they go out by mail.\n\n## " in quiet
 
 
 def test_moves_of_the_parts_add_up_to_that_of_the_score(published_demo: Path) -> None:
