@@ -8,9 +8,19 @@ from typing import Any, Final, cast
 from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
 from prefect.deployments.runner import RunnerDeployment
 from prefect.flows import Flow
+from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
 from flows.scheduled.flows import backfill, daily, publish_only, rebuild_as_of, registry_refresh
+from flows.scheduled.forms import form
+from flows.scheduled.parameters import (
+    BackfillParameters,
+    DailyParameters,
+    PublishParameters,
+    RebuildParameters,
+    RefreshParameters,
+    RunParameters,
+)
 from flows.settings import Settings
 
 TAG: Final = "hashpivot"
@@ -25,7 +35,8 @@ OLD_STAYS: Final = "Where a source or a check fails, the last good publication s
 class Served:
     """One deployment. `readme` is Markdown that the scheduler shows beside the form."""
 
-    flow: Flow[Any, Any]
+    flow: Flow[..., Any]
+    parameters: type[RunParameters]
     readme: str
     tags: tuple[str, ...]
     cron: str | None = None
@@ -43,16 +54,19 @@ def served(settings: Settings) -> tuple[Served, ...]:
     return (
         Served(
             flow=daily,
+            parameters=DailyParameters,
             cron=settings.daily_cron,
             tags=("daily", "writes"),
             starts_with={"catch_up": True},
             readme="**The daily run.** Fetches every source of the profile, stores what is new, recomputes all tables, "
-            "checks them and publishes. By schedule it publishes the last day that is over, and before that each "
+            "checks them and publishes. By schedule "
+            f"(`{settings.daily_cron}`, UTC) it publishes the last day that is over, and before that each "
             "day that was missed, in order.\n\nLeave the form empty to do the same by hand. "
             f"{WAITS} {OLD_STAYS}",
         ),
         Served(
             flow=backfill,
+            parameters=BackfillParameters,
             tags=("by-hand", "writes"),
             readme="**Fetches a range of days again**, then publishes all that is known. What a source "
             "states differently now becomes a revision; nothing is overwritten.\n\n*Shards* cut a long range into "
@@ -61,19 +75,22 @@ def served(settings: Settings) -> tuple[Served, ...]:
         ),
         Served(
             flow=registry_refresh,
+            parameters=RefreshParameters,
             cron=settings.weekly_cron,
             tags=("weekly", "writes"),
             readme="**Registry and filings.** Checks the curated registry of AI leases, fetches new filings where "
-            f"the profile has a source of them, and publishes. {OLD_STAYS}",
+            f"the profile has a source of them, and publishes. By schedule: `{settings.weekly_cron}`, UTC. {OLD_STAYS}",
         ),
         Served(
             flow=publish_only,
+            parameters=PublishParameters,
             tags=("by-hand", "writes"),
             readme="**Publishes anew** from what is stored, after an upgrade for example. Nothing is fetched. "
             f"{WAITS} {OLD_STAYS}",
         ),
         Served(
             flow=rebuild_as_of,
+            parameters=RebuildParameters,
             tags=("by-hand",),
             readme="**What was known at a moment in the past.** Uses only what had been received by then, and only "
             "rows of the registry that could be known by then. Writes a publication of its own under `rebuilt/` in the "
@@ -83,12 +100,12 @@ def served(settings: Settings) -> tuple[Served, ...]:
 
 
 def deployments(settings: Settings) -> Iterator[RunnerDeployment]:
-    """The same as objects of the scheduler."""
+    """The same as objects of the scheduler, with forms that state the settings of this machine."""
     for one in served(settings):
         deployment = one.flow.to_deployment(
             name=one.name,
-            cron=one.cron,
-            parameters={"parameters": one.starts_with},
+            schedule=None if one.cron is None else Cron(one.cron, timezone="UTC"),
+            parameters=one.starts_with,
             description=one.readme,
             tags=[TAG, *one.tags],
             version=version("hashpivot"),
@@ -96,4 +113,7 @@ def deployments(settings: Settings) -> Iterator[RunnerDeployment]:
             # Runs start from the installed package, wherever the command was started.
             entrypoint_type=EntrypointType.MODULE_PATH,
         )
-        yield cast(RunnerDeployment, deployment)
+        made = cast(RunnerDeployment, deployment)
+        # Prefect has made one of the signature, without the settings of this machine.
+        made._parameter_openapi_schema = form(one.parameters, settings)
+        yield made

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import wraps
 from typing import Any, Final, TypeVar
 
-from prefect import flow
+from prefect import Flow, flow
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
@@ -16,6 +16,7 @@ from flows.run.pipeline import fetch, fetch_and_publish
 from flows.run.plan import Run, last_finished_day
 from flows.run.publish import Outcome, outcome_facts
 from flows.run.targets import with_targets
+from flows.scheduled.forms import sign, sign_form
 from flows.scheduled.parameters import (
     BackfillParameters,
     DailyParameters,
@@ -40,6 +41,8 @@ from flows.scheduled.tasks import (
     this_flow_run,
 )
 from schemas.errors import HashpivotError
+from schemas.text import visible
+from transforms.checks.freshness import IN_TIME
 from warehouse.publication_queries import run_that_published
 
 logger = logging.getLogger(__name__)
@@ -51,48 +54,50 @@ FLOW_TIMEOUT_SECONDS: Final = 24 * 3600.0
 BACKFILL_TIMEOUT_SECONDS: Final = 7 * 24 * 3600.0
 PUBLISH_FLOW_TIMEOUT_SECONDS: Final = LOCK_TIMEOUT_SECONDS + 2 * PUBLISH_TIMEOUT_SECONDS
 """To the home, then to targets beside it."""
+MOST_NAMED: Final = 3
+"""Warnings that the message of a state has."""
+LONGEST_WARNING: Final = 200
+"""Characters of each."""
 FILING_SOURCES: Final = ("edgar",)
 """Sources of the registry: filings, which change by the week and not by the day."""
 
 
-def _label(kind: type[RunParameters]) -> Callable[[], str]:
-    """What names the flow runs that take parameters of `kind`."""
+def _flow(
+    name: str, kind: type[Parameters], timeout_seconds: float, **options: Any
+) -> Callable[[Callable[[Parameters], Any]], Flow[..., Any]]:
+    """Make a flow whose parameters are the fields of `kind`, from a function that takes them as one object.
 
-    def label() -> str:
-        return run_label(kind, flow_run.get_parameters().get("parameters"), datetime.now(UTC))
-
-    return label
-
-
-def _reported(kind: type[Parameters]) -> Callable[[Callable[[Parameters], Any]], Callable[[Parameters], Any]]:
-    """Let a flow end, after an error of ours, as failed with its one line as the message of the state.
-
-    The scheduler would put its own words around that line, and several lines for parameters of a form that do not fit
-    `kind`, which therefore are checked here.
+    After an error of ours it ends as failed with its one line as the message of the state. The scheduler would put its
+    own words around that line, and several lines for a form that does not fit `kind`, which therefore is checked here.
     """
 
-    def decorated(body: Callable[[Parameters], Any]) -> Callable[[Parameters], Any]:
+    def label() -> str:
+        return run_label(name, kind, flow_run.get_parameters(), datetime.now(UTC))
+
+    def decorated(body: Callable[[Parameters], Any]) -> Flow[..., Any]:
         @wraps(body)
-        def reported(parameters: Parameters) -> Any:
+        def reported(**given: Any) -> Any:
             try:
-                return body(checked(kind, parameters))
+                return body(checked(kind, given))
             except HashpivotError as error:
                 return Failed(message=str(error), data=error)
 
-        return reported
+        sign(reported, kind)
+        made = flow(
+            name=name,
+            flow_run_name=label,
+            validate_parameters=False,
+            timeout_seconds=timeout_seconds,
+            persist_result=False,
+            **options,
+        )(reported)
+        sign_form(made, kind)
+        return made
 
     return decorated
 
 
-@flow(
-    name="daily",
-    flow_run_name=_label(DailyParameters),
-    validate_parameters=False,
-    timeout_seconds=FLOW_TIMEOUT_SECONDS,
-    persist_result=False,
-    task_runner=task_threads(),
-)
-@_reported(DailyParameters)
+@_flow("daily", DailyParameters, FLOW_TIMEOUT_SECONDS, task_runner=task_threads())
 def daily(parameters: DailyParameters) -> Any:
     """Fetch every source of the profile, store what is new, recompute all tables, check them and publish."""
     _show_logs()
@@ -105,15 +110,7 @@ def daily(parameters: DailyParameters) -> Any:
     return result
 
 
-@flow(
-    name="backfill",
-    flow_run_name=_label(BackfillParameters),
-    validate_parameters=False,
-    timeout_seconds=BACKFILL_TIMEOUT_SECONDS,
-    persist_result=False,
-    task_runner=task_threads(),
-)
-@_reported(BackfillParameters)
+@_flow("backfill", BackfillParameters, BACKFILL_TIMEOUT_SECONDS, task_runner=task_threads())
 def backfill(parameters: BackfillParameters) -> Any:
     """Fetch a range of days from the sources again, part by part, then publish all that is known."""
     from flows.scheduled import artifacts
@@ -124,15 +121,7 @@ def backfill(parameters: BackfillParameters) -> Any:
         return _described(run, fetch_and_publish(run, part_count=parameters.shards, steps=steps(), part_progress=bar))
 
 
-@flow(
-    name="registry-refresh",
-    flow_run_name=_label(RefreshParameters),
-    validate_parameters=False,
-    timeout_seconds=FLOW_TIMEOUT_SECONDS,
-    persist_result=False,
-    task_runner=task_threads(),
-)
-@_reported(RefreshParameters)
+@_flow("registry-refresh", RefreshParameters, FLOW_TIMEOUT_SECONDS, task_runner=task_threads())
 def registry_refresh(parameters: RefreshParameters) -> Any:
     """Check the registry, fetch new filings where the profile has a source of them, and publish."""
     _show_logs()
@@ -143,14 +132,7 @@ def registry_refresh(parameters: RefreshParameters) -> Any:
         return _described(run, with_targets(run, publish(run), publish_to))
 
 
-@flow(
-    name="publish-only",
-    flow_run_name=_label(PublishParameters),
-    validate_parameters=False,
-    timeout_seconds=PUBLISH_FLOW_TIMEOUT_SECONDS,
-    persist_result=False,
-)
-@_reported(PublishParameters)
+@_flow("publish-only", PublishParameters, PUBLISH_FLOW_TIMEOUT_SECONDS)
 def publish_only(parameters: PublishParameters) -> Any:
     """Recompute, check and publish from what is stored; nothing is fetched."""
     _show_logs()
@@ -158,14 +140,7 @@ def publish_only(parameters: PublishParameters) -> Any:
         return _described(run, with_targets(run, publish(run), publish_to))
 
 
-@flow(
-    name="rebuild-as-of",
-    flow_run_name=_label(RebuildParameters),
-    validate_parameters=False,
-    timeout_seconds=PUBLISH_FLOW_TIMEOUT_SECONDS,
-    persist_result=False,
-)
-@_reported(RebuildParameters)
+@_flow("rebuild-as-of", RebuildParameters, PUBLISH_FLOW_TIMEOUT_SECONDS)
 def rebuild_as_of(parameters: RebuildParameters) -> Any:
     """Publish, beside the publication of today, what could be known at a moment in the past."""
     from flows.scheduled import artifacts
@@ -174,9 +149,10 @@ def rebuild_as_of(parameters: RebuildParameters) -> Any:
     run = parameters.plan()
     with locked(run):
         outcome = rebuild(run)
+        _log_warnings(outcome)
         as_of = f"as of {run.now:%Y-%m-%d %H:%M}"
         artifacts.leave_beside(outcome.database, f"publication {as_of} UTC", "What could be known at that moment")
-        return Completed(message=f"{as_of}: {outcome.freshness.message()}", data=outcome_facts(outcome))
+        return Completed(message=f"{as_of}: {_message(outcome)}", data=outcome_facts(outcome))
 
 
 def _show_logs() -> None:
@@ -187,6 +163,7 @@ def _show_logs() -> None:
 
 def _described(run: Run, outcome: Outcome) -> State[dict[str, Any]]:
     """Leave artifacts and send alerts where somebody can see them; return how the run ended, with its facts as data."""
+    _log_warnings(outcome)
     if has_standing_server() and not run.is_current:
         from flows.scheduled import artifacts
 
@@ -199,7 +176,7 @@ def _described(run: Run, outcome: Outcome) -> State[dict[str, Any]]:
         artifacts.leave(run.settings.published, run.settings.published_url, _delivered(run, outcome))
     beside = "" if run.is_current else f"; beside the current publication, in {run.folder}"
     behind = "".join(f"; {each.error}" for each in outcome.targets if each.error)
-    return Completed(message=f"{outcome.freshness.message()}{beside}{behind}", data=outcome_facts(outcome))
+    return Completed(message=f"{_message(outcome)}{beside}{behind}", data=outcome_facts(outcome))
 
 
 def _delivered(run: Run, outcome: Outcome) -> Delivery | None:
@@ -217,6 +194,31 @@ def _delivered(run: Run, outcome: Outcome) -> Delivery | None:
     except Exception as error:
         logger.warning("not known who receives alerts: %s: %s", type(error).__name__, error)
         return None
+
+
+def _log_warnings(outcome: Outcome) -> None:
+    for warning in _of_run(outcome):
+        logger.warning("%s", warning)
+
+
+def _of_run(outcome: Outcome) -> list[str]:
+    """The warnings but for those of targets, which are logged where they arise and stand in the message whole."""
+    of_targets = {str(each.error) for each in outcome.targets if each.error}
+    return [warning for warning in outcome.warnings if warning not in of_targets]
+
+
+def _message(outcome: Outcome) -> str:
+    """What the run came to, in one line: the day, what is late or missing, the first warnings."""
+    parts = [outcome.freshness.message()]
+    if missing := [each.missing.source for each in outcome.coverage]:
+        parts.append(f"without {', '.join(missing)}")
+    # Suppliers that are late are named by the freshness.
+    warnings = [visible(warning) for warning in _of_run(outcome) if f": {IN_TIME}: " not in warning]
+    for warning in warnings[:MOST_NAMED]:
+        parts.append(f"warning: {warning[:LONGEST_WARNING]}{' ...' if len(warning) > LONGEST_WARNING else ''}")
+    if (more := len(warnings) - MOST_NAMED) > 0:
+        parts.append(f"{more} more in the log")
+    return "; ".join(parts)
 
 
 def _published_since_due(parameters: DailyParameters) -> str | None:

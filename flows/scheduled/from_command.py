@@ -24,6 +24,7 @@ def run_flow(settings: Settings, name: str, *, verbose: bool, **parameters: Any)
     make_private_home(settings.home)
     server = temporary_server.start() if prepare(settings.scheduler_home) else None
     with importing():
+        from prefect.flow_engine import run_flow as start
         from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
         from flows.scheduled import flows
@@ -33,10 +34,13 @@ def run_flow(settings: Settings, name: str, *, verbose: bool, **parameters: Any)
             handler.addFilter(_is_no_failure)
     if server is not None:
         server.wait()
-    started: Any = {"daily": flows.daily, "backfill": flows.backfill}[name]
+    given = {name: value for name, value in parameters.items() if value is not None}
+    flow = {"daily": flows.daily, "backfill": flows.backfill}[name]
     # A run that a person watches needs no heartbeat, and its thread sleeps up to a second after the end.
     with temporary_settings(updates={PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        return dict(started(parameters))
+        # Called as a function, it would state each field that nobody has filled in.
+        result: Any = start(flow, parameters=given)
+        return dict(result)
 
 
 def _is_no_failure(record: logging.LogRecord) -> bool:

@@ -1,4 +1,7 @@
-"""What a person may choose about each flow: the fields of its form, and what the server refuses."""
+"""What a person may choose about each flow: the fields of its form, and what the server refuses.
+
+One class a deployment, with the fields that its runs use and no others. `flows.scheduled.forms` makes forms of them.
+"""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -57,6 +60,9 @@ RequestBudget = Annotated[
 
 OptionalRunner = Annotated[Runner | None, WithJsonSchema({"type": "string", "enum": list(get_args(Runner))})]
 
+EARLIER: Final = "parameters"
+"""What held all fields of a run in releases whose forms were not flat. Runs that these have planned still come."""
+
 
 def _without_null_defaults(schema: dict[str, Any]) -> None:
     """Forms fill in defaults, and null is not among the values that a field takes."""
@@ -73,7 +79,7 @@ class RunParameters(BaseModel):
     profile: BuiltInProfile = Field(
         None,
         title="Profile",
-        description="Which sources are used, and which supplier is preferred; the setting of the machine if empty",
+        description="It says which sources are used, and which supplier is preferred",
     )
     profile_file: ProfileFile = Field(
         None,
@@ -81,20 +87,14 @@ class RunParameters(BaseModel):
         description="Path of a TOML file on the machine that runs this, instead of a built-in profile",
     )
 
-    max_requests: RequestBudget = Field(
-        None,
-        title="Most requests",
-        description="Most requests to hosted sources; the setting of the machine if empty",
-    )
-
     def read(self, **more: Any) -> tuple[Settings, Profile]:
         """Settings of the machine with these parameters. Raises `SettingsError` for what cannot be used."""
-        settings = read_settings(profile=self.profile_file or self.profile, max_requests=self.max_requests, **more)
+        settings = read_settings(profile=self.profile_file or self.profile, **more)
         return settings, read_profile(settings.profile)
 
-    def label(self, now: datetime) -> str:
-        """Name of the flow run that starts at `now`."""
-        return f"{self.read()[1].name} {now:%Y-%m-%d}"
+    def days(self, now: datetime) -> str:
+        """What a run that starts at `now` is about: the day that it publishes, unless a range or a moment says more."""
+        return str(last_finished_day(now))
 
 
 class PublishingParameters(RunParameters):
@@ -115,13 +115,27 @@ class PublishingParameters(RunParameters):
         return plan(*self.read(), switches_profile=self.switch_profile, **days)
 
 
-class FetchingParameters(PublishingParameters):
+class RequestingParameters(PublishingParameters):
+    """What a person may choose about a run that may send requests to hosted sources."""
+
+    max_requests: RequestBudget = Field(
+        None,
+        title="Most requests",
+        description="What a run may send to hosted sources",
+    )
+
+    def read(self, **more: Any) -> tuple[Settings, Profile]:
+        """Settings of the machine with these parameters. Raises `SettingsError` for what cannot be used."""
+        return super().read(max_requests=self.max_requests, **more)
+
+
+class FetchingParameters(RequestingParameters):
     """What a person may choose about a run that may read shards of a source."""
 
     runner: OptionalRunner = Field(
         None,
         title="Runner",
-        description="What reads old blocks: threads, or workers of Dask; the setting of the machine if empty",
+        description="What reads old blocks",
     )
 
     def read(self, **more: Any) -> tuple[Settings, Profile]:
@@ -151,10 +165,9 @@ class DailyParameters(FetchingParameters):
             return plan_catch_up(*self.read(), since=self.since, switches_profile=self.switch_profile)
         return iter([self.planned(day=self.day, since=self.since, replaces=self.replace)])
 
-    def label(self, now: datetime) -> str:
-        """Name of the flow run that starts at `now`."""
-        through = self.day or last_finished_day(now)
-        return f"{self.read()[1].name} {f'{self.since} to ' if self.since else ''}{through}"
+    def days(self, now: datetime) -> str:
+        """The day that a run that starts at `now` publishes."""
+        return str(self.day or last_finished_day(now))
 
 
 class BackfillParameters(FetchingParameters):
@@ -179,12 +192,12 @@ class BackfillParameters(FetchingParameters):
         """The run these parameters describe. Raises `SettingsError` for a range that cannot be used."""
         return self.planned(since=self.since, through=self.through)
 
-    def label(self, now: datetime) -> str:
-        """Name of the flow run that starts at `now`."""
-        return f"{self.read()[1].name} {self.since} to {self.through or last_finished_day(now)}"
+    def days(self, now: datetime) -> str:
+        """The days that a run that starts at `now` fetches."""
+        return f"{self.since} to {self.through or last_finished_day(now)}"
 
 
-class RefreshParameters(PublishingParameters):
+class RefreshParameters(RequestingParameters):
     """What a person may choose about a refresh of the registry."""
 
 
@@ -202,6 +215,10 @@ class PublishParameters(PublishingParameters):
         """The run these parameters describe. Raises `SettingsError` for a day that is not over."""
         return self.planned(day=self.day, replaces=self.replace)
 
+    def days(self, now: datetime) -> str:
+        """The day that a run that starts at `now` publishes."""
+        return str(self.day or last_finished_day(now))
+
 
 class RebuildParameters(RunParameters):
     """What a person may choose about a rebuild."""
@@ -213,33 +230,50 @@ class RebuildParameters(RunParameters):
 
     def plan(self) -> Run:
         """The run these parameters describe. Raises `SettingsError` for a day that was not over at the moment."""
-        moment = self.as_of if self.as_of.tzinfo else self.as_of.replace(tzinfo=UTC)
-        return plan_past(*self.read(), moment.astimezone(UTC), day=self.day)
+        return plan_past(*self.read(), self._moment(), day=self.day)
 
-    def label(self, now: datetime) -> str:
-        """Name of the flow run."""
-        return f"{self.read()[1].name} as of {self.as_of}"
+    def days(self, now: datetime) -> str:
+        """The moment, in UTC."""
+        return f"{self._moment():%Y-%m-%d %H:%M} UTC"
+
+    def _moment(self) -> datetime:
+        return (self.as_of if self.as_of.tzinfo else self.as_of.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 Parameters = TypeVar("Parameters", bound=RunParameters)
 
 
-def checked(kind: type[Parameters], given: object) -> Parameters:
+def fields_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that are filled in, of a form or of a run that an earlier release has planned, see `EARLIER`."""
+    filled = {name: value for name, value in given.items() if value is not None}
+    earlier = filled.pop(EARLIER, {})
+    if not isinstance(earlier, Mapping):
+        return {EARLIER: earlier, **filled}
+    return {**{name: value for name, value in earlier.items() if value is not None}, **filled}
+
+
+def checked(kind: type[Parameters], given: Mapping[str, Any]) -> Parameters:
     """What a form, a program or the command has given, as parameters. Raises `SettingsError` for what does not fit."""
     try:
-        return kind.model_validate(given)
+        return kind.model_validate(fields_of(given))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "parameters"
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(kind.model_fields)
+            raise SettingsError(where, first["input"], f"no such field, only {known}", "leave it out") from error
+        if first["type"] == "missing":
+            raise SettingsError(where, None, "a value", "fill in the form") from error
         expected = first["msg"].removeprefix("Input should be ")
         raise SettingsError(where, first["input"], expected, "correct the form") from error
 
 
-def run_label(kind: type[RunParameters], given: object, now: datetime) -> str:
-    """Name of the flow run that starts at `now`, also for parameters that cannot be used."""
+def run_label(deployment: str, kind: type[RunParameters], given: Mapping[str, Any], now: datetime) -> str:
+    """Name of the flow run that starts at `now`: deployment, day, profile. Also for parameters that cannot be used."""
     try:
-        return checked(kind, given or {}).label(now)
+        parameters = checked(kind, given)
+        return f"{deployment} {parameters.days(now)} {parameters.read()[1].name}"
     except HashpivotError:
-        chosen = given if isinstance(given, Mapping) else {}
-        profile = chosen.get("profile_file") or chosen.get("profile") or os.environ.get("HASHPIVOT_PROFILE", "run")
-        return f"{Path(str(profile)).stem} {now:%Y-%m-%d}"
+        chosen = fields_of(given)
+        profile = chosen.get("profile_file") or chosen.get("profile") or os.environ.get("HASHPIVOT_PROFILE", "demo")
+        return f"{deployment} {last_finished_day(now)} {Path(str(profile)).stem}"

@@ -39,6 +39,8 @@ PUBLISH_TIMEOUT_SECONDS: Final = 3600.0
 LOCK_TIMEOUT_SECONDS: Final = 6 * 3600.0
 """How long a deployment's run waits for the run before it; a run that a person started by hand does not wait."""
 RETRY_DELAYS_SECONDS: Final = [5.0, 30.0, 120.0, 600.0]
+SHARD_NAME: Final = "{source_name} {shard.title}"
+"""Of the task that reads a shard: the source and the range, such as 'node blocks 2,000 to 2,999'."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -86,7 +88,7 @@ def _publish_task(work: Callable[P, R], name: str = "publish", run_name: str = "
 
 
 shards_of = _source_task(ingest_module.shards_of, "plan", "plan {source_name}")
-read_shard = _source_task(ingest_module.read_shard, "read shard", "{source_name} {shard}")
+read_shard = _source_task(ingest_module.read_shard, "read shard", SHARD_NAME)
 ingest = _source_task(ingest_module.ingest, "ingest", "ingest {source_name}")
 publish = _publish_task(publish_module.publish_run)
 rebuild = _publish_task(publish_module.rebuild)
@@ -133,7 +135,7 @@ def _read_by_workers(run: Run, source_name: str, shards: Sequence[Shard]) -> Ite
         def read(source_name: str, shard: Shard) -> Shard:
             return ingest_module.read_shard(run, source_name, shard, workers.read)
 
-        reading = _source_task(read, "read shard", "{source_name} {shard}")
+        reading = _source_task(read, "read shard", SHARD_NAME)
         try:
             for done in as_completed(
                 [threads.submit(reading, {"source_name": source_name, "shard": shard}) for shard in shards]

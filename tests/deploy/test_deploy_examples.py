@@ -65,7 +65,7 @@ def test_work_pool_file_states_what_serve_states() -> None:
         {
             "name": one["name"],
             "entrypoint": one["entrypoint"],
-            "parameters": one.get("parameters", {"parameters": {}}),
+            "parameters": one.get("parameters", {}),
             "tags": one["tags"],
             "cron": [schedule["cron"] for schedule in one.get("schedules", [])],
             "limit": one["concurrency_limit"]["limit"],

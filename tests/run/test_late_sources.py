@@ -59,6 +59,7 @@ def test_run_states_it_in_its_log_its_state_and_its_summary(stopped: Stopped) ->
     late = f"coinmetrics {stopped.days_behind:,} days (2 allowed)"
     lines = stopped.done.stderr.splitlines()
     assert [line for line in lines if "WARNING" in line and f"published {reached}; late: {late}" in line]
+    assert [line for line in lines if "WARNING" in line and "coinmetrics: newest day is in time: " in line]
     assert [line for line in lines if f"Completed('published {reached}; late: {late}" in line]
     shown = " ".join(stopped.done.stdout.split())
     assert f"Data up to {reached}; the run is of {last_final_day()} Late: {late}" in shown

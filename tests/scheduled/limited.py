@@ -14,7 +14,7 @@ def main() -> None:
         home = flows if name == "daily" else tasks
         setattr(home, name, getattr(home, name).with_options(timeout_seconds=seconds))
     began = time.monotonic()
-    state = flows.daily(parameters, return_state=True)
+    state = flows.daily(**parameters, return_state=True)
     result = {
         "name": state.name,
         "type": state.type.value,

@@ -165,7 +165,7 @@ class Serving:
 
     def click(self, name: str, **parameters: Any) -> str:
         """What the Run button does; returns the identifier of the run."""
-        body = {"state": {"type": "SCHEDULED"}, "parameters": {"parameters": parameters}}
+        body = {"state": {"type": "SCHEDULED"}, "parameters": parameters}
         return str(self.fetch(f"/deployments/{self.deployment(name)['id']}/create_flow_run", body)["id"])
 
     def refusal(self, name: str, **parameters: Any) -> str:

@@ -79,7 +79,9 @@ def test_daily_runs_under_a_standing_server_and_is_named_by_profile_and_day(
     assert done.returncode == 0, done.stderr
     assert "Bitcoin miners on 2026-11-20" in done.stdout
     runs = fetch(server, "/flow_runs/filter", {})
-    assert [(run["name"], run["state_type"]) for run in runs] == [("demo 2026-11-20", "COMPLETED")]
+    assert [(run["name"], run["state_type"]) for run in runs] == [("daily 2026-11-20 demo", "COMPLETED")]
+    assert runs[0]["parameters"]["day"] == "2026-11-20"
+    assert None not in runs[0]["parameters"].values()
     tasks = fetch(server, "/task_runs/filter", {})
     assert {(task["name"].split("-")[0], task["state_type"]) for task in tasks} == {
         ("ingest simulated", "COMPLETED"),
@@ -96,7 +98,7 @@ def test_failed_run_shows_as_failed_and_is_not_retried_when_retrying_cannot_help
     assert done.returncode == 3
     # The scheduler may report events that it still sends after our one line.
     assert sum(line.startswith("error: ") for line in done.stderr.splitlines()) == 1
-    failed = [run for run in fetch(server, "/flow_runs/filter", {}) if run["name"].startswith("files ")]
+    failed = [run for run in fetch(server, "/flow_runs/filter", {}) if run["name"].endswith(" files")]
     assert [run["state_type"] for run in failed] == ["FAILED"]
     assert f"error: {failed[0]['state']['message']}\n" in done.stderr
     tasks = fetch(server, "/task_runs/filter", {"flow_runs": {"id": {"any_": [failed[0]["id"]]}}})
@@ -106,7 +108,7 @@ def test_failed_run_shows_as_failed_and_is_not_retried_when_retrying_cannot_help
 def test_parameters_that_cannot_be_used_stop_before_anything_runs(server: str) -> None:
     code = (
         "from flows.scheduled.flows import daily\n"
-        "try:\n    daily({'day': 'yesterday'})\n"
+        "try:\n    daily(day='yesterday')\n"
         "except Exception as error:\n    print(type(error).__name__, str(error).count('day'))\n"
     )
     environment = clean_environment(PREFECT_API_URL=server)
@@ -160,7 +162,7 @@ def test_daily_brings_its_own_server_keeps_its_files_in_the_home_and_loses_no_wo
         messages = [message for (message,) in database.execute("select message from log")]
         tasks = database.execute("select state_type, count(*) from task_run group by 1").fetchall()
         artifacts = database.execute("select count(*) from artifact").fetchall()
-    assert runs == [("demo 2026-11-20", "COMPLETED")]
+    assert runs == [("daily 2026-11-20 demo", "COMPLETED")]
     assert tasks == [("COMPLETED", 2)]
     assert any(line.startswith("Finished in state Completed") for line in messages)
     assert artifacts == [(0,)]
@@ -322,12 +324,12 @@ def test_worker_of_a_pool_runs_what_prefect_yaml_deploys(server: str, tmp_path: 
     fetch(server, "/work_pools/", {"name": "hashpivot", "type": "process"})
     prefect("deploy", "--name", "daily", folder=REPOSITORY)
     (deployment,) = fetch(server, "/deployments/filter", {})
-    body = {"parameters": {"parameters": {"day": "2026-11-20"}}, "state": {"type": "SCHEDULED"}}
+    body = {"parameters": {"day": "2026-11-20"}, "state": {"type": "SCHEDULED"}}
     fetch(server, f"/deployments/{deployment['id']}/create_flow_run", body)
     prefect("worker", "start", "--pool", "hashpivot", "--run-once", folder=tmp_path)
     runs = fetch(server, "/flow_runs/filter", {"work_pools": {"name": {"any_": ["hashpivot"]}}})
     assert {run["name"]: run["state_type"] for run in runs if not run["auto_scheduled"]} == {
-        "demo 2026-11-20": "COMPLETED"
+        "daily 2026-11-20 demo": "COMPLETED"
     }
     manifest = json.loads((tmp_path / "data/published/manifest.json").read_text(encoding="utf-8"))
     assert (manifest["day"], manifest["profile"]) == ("2026-11-20", "demo")

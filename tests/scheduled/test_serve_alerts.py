@@ -12,6 +12,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from logging import WARNING
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,22 @@ def events_of(served: Serving, run_id: str) -> list[str]:
     return [event[1] for event in found if event]
 
 
+def assert_warned(served: Serving, run_id: str) -> None:
+    """Each warning of the publication is in the log as one, and the state names the first of them beside the day."""
+    found = served.published(
+        "select case when table_name = '' then check_name else table_name || ': ' || check_name end from meta.quality "
+        "where not passed and severity = 'warning'"
+    )
+    lines = served.fetch("/logs/filter", {"logs": {"flow_run_id": {"any_": [run_id]}, "level": {"ge_": WARNING}}})
+    assert found
+    for (name,) in found:
+        assert [line for line in lines if line["message"].startswith(f"{name}: ")], name
+    message = str(served.run(run_id)["state"]["message"])
+    assert message.startswith(f"published {LAST}; ")
+    assert f"{found[0][0]}: " in message
+    assert "\n" not in message
+
+
 def messages(received: Received) -> dict[str, list[tuple[str, str]]]:
     """Subject and text of all that came, by channel."""
     webhook = [json.loads(body) for _, body in received.webhook]
@@ -230,8 +247,11 @@ def test_publication_that_was_stopped_comes_out_and_its_recovery_is_reported(
     served: Serving, received: Received, exports: Exports
 ) -> None:
     exports.blocks.clear()
+    exports.prices |= {HISTORIC + timedelta(days=n): 91_000.5 for n in range(1, 7)}  # more than single days: a warning
     exports.write()
-    assert events_of(served, publish(served)) == ["hashpivot.data-quality.recovered", "hashpivot.revision"]
+    run_id = publish(served)
+    assert events_of(served, run_id) == ["hashpivot.data-quality.recovered", "hashpivot.revision"]
+    assert_warned(served, run_id)
     for text in alerts(received, HOLDS):
         assert f"The day {LAST} is published" in text
         assert "capitulation_daily: blocks of a day" in text
@@ -246,7 +266,7 @@ def test_same_trouble_after_its_end_is_reported_again(served: Serving, received:
     run_id, _ = stopped_run(served)
     assert events_of(served, run_id) == ["hashpivot.data-quality.failed"]
     alerts(received, STOPPED, 2)
-    heads = [ADDED, REVISED, STOPPED, HOLDS, "[news] hashpivot: 8 observations revised", STOPPED]
+    heads = [ADDED, REVISED, STOPPED, HOLDS, "[news] hashpivot: 14 observations revised", STOPPED]
     for channel, came in messages(received).items():
         assert sorted(head for head, _ in came) == sorted(heads), channel
     assert {path for path, _ in received.webhook} == {WEBHOOK_PATH}

@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from flows.reports.alerts import AlertEvent
+from flows.scheduled.alert_delivery import NO_RECEIVER
 from flows.scheduled.deployments import served as deployed
 from flows.scheduled.tasks import LOCK_TIMEOUT_SECONDS, PUBLISH_TIMEOUT_SECONDS
 from flows.settings import Settings
@@ -142,6 +144,29 @@ def check_nothing_is_left(served: Serving, ended: Ended) -> None:
         pass
 
 
+def automations(served: Serving) -> dict[str, dict[str, Any]]:
+    return {automation["name"]: automation for automation in served.fetch("/automations/filter", {})}
+
+
+def test_alerts_without_a_receiver_are_listed_as_such_until_there_is_one(served: Serving) -> None:
+    listed = automations(served)
+    assert list(listed) == [NO_RECEIVER]
+    assert listed[NO_RECEIVER]["actions"] == [{"type": "do-nothing"}]
+    assert [event for event in AlertEvent if event.words not in listed[NO_RECEIVER]["description"]] == []
+    (run,) = served.fetch("/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}})
+    brief = served.artifacts(run["id"])["hashpivot-brief"]["data"]
+    assert "## Alerts\n\nNone in this run.\n\n**No receiver yet** for any of these: capitulation entered, " in brief
+    apply = "from flows.scheduled.alert_delivery import *; from flows.settings import *; apply_automations(Settings())"
+
+    def applied(**settings: str) -> list[str]:
+        environment = clean_environment() | served.client | {"HOME": str(served.folder), "NO_PROXY": "127.0.0.1"}
+        subprocess.run([PYTHON, "-c", apply], env=environment | settings, check=True, timeout=120)
+        return list(automations(served))
+
+    assert applied(HASHPIVOT_ALERT_WEBHOOK_URL="http://127.0.0.1:9/") == ["hashpivot alerts by webhook"]
+    assert applied() == [NO_RECEIVER]
+
+
 def test_every_limit_leaves_room_for_the_wait_for_the_run_before() -> None:
     for deployment in deployed(Settings()):
         limit_seconds = deployment.flow.timeout_seconds
@@ -207,6 +232,9 @@ def test_person_cancels_a_run_in_a_browser(served: Serving) -> None:
     run_id = backfill_at_work(served)
     (process,) = served.run_processes()
     with browser_page(served) as page:
+        page.goto(f"{served.address}/v2/automations")
+        expect(page.get_by_text("No receiver yet, these reach nobody: capitulation entered")).to_be_visible()
+        page.screenshot(path=SCREENSHOTS / "8-automations.png")
         page.goto(f"{served.address}/v2/runs/flow-run/{run_id}")
         expect(page.get_by_text("Running").first).to_be_visible()
         page.locator("button[aria-haspopup=menu]").click()
