@@ -31,7 +31,7 @@ TESTS_OF: Final = {
     "transforms/attribution": ("tests/attribution", "tests/node/test_profile.py"),
     "transforms": (
         *("tests/examples", "tests/house/test_catalog.py", "tests/transforms", "tests/attribution"),
-        "tests/run/test_files_profile.py",
+        *("tests/run/test_files_profile.py", "tests/run/test_transfer_years.py"),
     ),
     "warehouse": ("tests/warehouse", "tests/attribution", "tests/command", "tests/run/test_rebuild.py"),
     "flows/sources/node": ("tests/node",),

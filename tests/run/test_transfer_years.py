@@ -17,7 +17,8 @@ from schemas.errors import ContractError
 from schemas.observations import ObservedTable
 from tests.warehouse.warehouse_rows import ONE, block, block_flow, block_flows, blocks, transfer, transfers
 from transforms.calendar import dated, whole_days
-from transforms.detail import built_rows, joined
+from transforms.derive import NULLS
+from transforms.detail import Detail, built_rows, joined
 from transforms.tables.miner_transfer import TABLE, marked
 from warehouse import vintages
 from warehouse.folds import transfers_between
@@ -144,3 +145,27 @@ def test_nothing_of_no_year(tmp_path):
     assert found.rows.is_empty()
     assert found.rows.rows().columns == [metric.name for metric in TABLE.metrics]
     assert joined([]).nulls.is_empty()
+
+
+def test_ranges_of_two_columns_stay_apart_and_those_that_touch_become_one():
+    """Of two years: one column is NULL across new year, another on a day beside it, for another reason."""
+    schema = {"column_name": pl.String, "reason": pl.String, "first_day": pl.Date, "last_day": pl.Date}
+    rows = [
+        [("a", "x", date(2024, 12, 1), date(2024, 12, 31)), ("b", "x", date(2024, 12, 31), date(2024, 12, 31))],
+        [("a", "x", date(2025, 1, 1), date(2025, 1, 2)), ("b", "y", date(2025, 1, 1), date(2025, 1, 1))],
+    ]
+    parts = [
+        Detail(
+            nulls=pl.DataFrame(of_year, schema=schema, orient="row")
+            .with_columns(row_count=pl.lit(1, NULLS["row_count"]))
+            .select(NULLS.names()),
+            last_days={},
+        )
+        for of_year in rows
+    ]
+    found = joined(parts).nulls.select("column_name", "reason", "first_day", "last_day", "row_count").rows()
+    assert found == [
+        ("a", "x", date(2024, 12, 1), date(2025, 1, 2), 2),
+        ("b", "x", date(2024, 12, 31), date(2024, 12, 31), 1),
+        ("b", "y", date(2025, 1, 1), date(2025, 1, 1), 1),
+    ]

@@ -128,6 +128,7 @@ def test_part_that_is_longer_than_a_quarter_is_not_taken_for_one() -> None:
     assert (ends[1] - ends[0]).days > QUARTER_DAYS[1]
     rows = quarters(*(fact(str(first), str(end), 10 * n) for n, end in enumerate(ends, start=3)))
     assert rows[ends[1]]["capex_usd"] is None
+    assert rows[ends[1]]["how"].startswith("9 months stated")
 
 
 def test_comparatives_and_amendments_change_nothing() -> None:

@@ -70,6 +70,14 @@ def test_excerpt_is_where_most_different_keywords_stand() -> None:
     assert len(found.excerpt) <= EXCERPT_CHARACTERS
 
 
+def test_excerpt_of_one_keyword_is_where_it_stands_and_begins_with_a_whole_word() -> None:
+    before = "Nothing to see here. "
+    found = evidence(f"{before * 60}Hosting is new.{' The end.' * 80}").excerpt
+    assert found is not None
+    assert "Hosting" in found
+    assert found.split()[0] in before.split()
+
+
 @given(st.lists(st.sampled_from([*"ab .\n", "lease ", " 40 MW ", "hosting "]), max_size=300))
 def test_whatever_the_text_the_row_passes_its_schema(pieces: list[str]) -> None:
     found = evidence("".join(pieces))

@@ -81,3 +81,8 @@ def test_every_figure_is_a_column_and_a_series_of_one_unit() -> None:
     units = {m.name: m.unit for m in CAPITULATION_DAILY.metrics}
     for each in REPORTED:
         assert units[each.column] is SERIES[each.series].unit
+
+
+def test_only_the_index_which_may_be_negative_is_compared_as_it_is() -> None:
+    """A share of what is near zero, or below it, says nothing; of every other figure it does."""
+    assert {each.series for each in REPORTED if not each.relative} == {"reported_mpi_zscore"}
