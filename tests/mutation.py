@@ -279,10 +279,12 @@ def main() -> int:
 
 
 def _copied(tree: Path) -> Path:
-    """A copy of the project without its environment; `import` finds it before the installed one."""
+    """A copy of the project with a link to its environments; `import` finds it before what is installed there."""
     shutil.copytree(
         REPOSITORY, tree, symlinks=True, ignore=shutil.ignore_patterns(".venv", ".git", "__pycache__", "build")
     )
+    # Without it the commands that tests start would run where the tests do, with more than users have.
+    (tree / ".venv").symlink_to(REPOSITORY / ".venv")
     return tree
 
 
