@@ -33,7 +33,10 @@ TESTS_OF: Final = {
         *("tests/examples", "tests/house/test_catalog.py", "tests/transforms", "tests/attribution"),
         *("tests/run/test_files_profile.py", "tests/run/test_transfer_years.py"),
     ),
-    "warehouse": ("tests/warehouse", "tests/attribution", "tests/command", "tests/run/test_rebuild.py"),
+    "warehouse": (
+        *("tests/warehouse", "tests/attribution", "tests/command"),
+        *("tests/run/test_rebuild.py", "tests/run/test_backup.py"),
+    ),
     "flows/sources/node": ("tests/node",),
     "flows/sources/files": ("tests/sources",),
     "flows/sources/simulated": ("tests/sources", "tests/command"),

@@ -22,7 +22,14 @@ from schemas.errors import WarehouseError
 from tests.warehouse.warehouse_rows import FACTS, publication
 from tests.warehouse.whole_versions import TABLES, check_whole, manifest_of
 from warehouse.publish import Published, publish
-from warehouse.targets.files import DATABASE_NAME, MANIFEST_NAME, STABLE_NAMES, FileTarget, current_version
+from warehouse.targets.files import (
+    DATABASE_NAME,
+    MANIFEST_NAME,
+    STABLE_NAMES,
+    FileTarget,
+    current_version,
+    version_before,
+)
 from warehouse.targets.protocol import Publication
 
 
@@ -443,3 +450,11 @@ def test_a_publisher_killed_at_any_moment_leaves_a_whole_publication_under_the_s
     assert check_whole(published) == "99-000000"
     assert [name for name in entries(published / "versions") if name.startswith(".")] == []
     assert entries(published) == sorted(["current", "versions", *STABLE_NAMES])
+
+
+def test_version_before_is_the_newest_that_is_older_than_the_current_one(published: Path) -> None:
+    assert version_before(published) is None
+    for version, before in (("v1", None), ("v2", "v1"), ("v3", "v2")):
+        publish(publication(version), [FileTarget(folder=published, keep=3)])
+        found = version_before(published)
+        assert (found and found.name) == before
