@@ -11,6 +11,7 @@ from flows.reports.tables import print_picked
 from warehouse import publication_queries
 from warehouse.publication_queries import Row
 from warehouse.reading import open_publication
+from warehouse.targets.files import manifest
 
 TABLE: Final = "capitulation_episode"
 COLUMNS: Final = (
@@ -24,7 +25,8 @@ def print_episodes(published: Path) -> None:
     """Print those of the publication under `published`. Raises `WarehouseError` where there is none."""
     picked = TableRows(published, TABLE, COLUMNS).rows(None)
     with open_publication(published) as publication:
-        missed = publication_queries.missed_stress(publication)
+        # Times of distress are those of the real chain.
+        missed = [] if manifest(published)["simulated"] else publication_queries.missed_stress(publication)
     print_picked(picked, is_whole=False, more_rows="")
     click.echo(f"`hashpivot show {TABLE} --all` shows all columns.")
     for line in _missed(missed):

@@ -35,6 +35,13 @@ def test_claims_are_the_rows_of_the_table_for_a_program(home: str) -> None:
     assert len(claims) == 16
 
 
+def test_invented_days_are_not_held_against_times_of_real_distress(home: str) -> None:
+    shown = CliRunner().invoke(show, ["episodes", "--home", home])
+    assert shown.exit_code == 0
+    assert "started_on" in shown.output
+    assert "Missed" not in shown.output
+
+
 def test_brief_lists_what_is_measurable_and_counts_the_rest(published_demo: Path) -> None:
     page = brief.markdown(brief.read(published_demo))
     claims = page.split("## Claims of an article of February 2026\n\n")[1].split("\n\n## ")[0].splitlines()
