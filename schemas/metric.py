@@ -64,11 +64,6 @@ class Metric:
     changes: tuple[Change, ...] = ()
 
     @property
-    def definition_version(self) -> int:
-        """Version of the formula."""
-        return 1 + len(self.changes)
-
-    @property
     def dtype(self) -> pl.DataType:
         """Type of the column, which follows from its unit."""
         return self.unit.dtype()

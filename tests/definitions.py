@@ -29,9 +29,11 @@ class Definition(NamedTuple):
 def current() -> dict[str, Definition]:
     """By `table.column` the definition of each column with worked examples."""
     return {
-        f"{table.name}.{m.name}": Definition(m.definition_version, frozenset(_digest(m, each) for each in m.examples))
+        f"{table.name}.{m.name}": Definition(
+            column.definition_version, frozenset(_digest(m, each) for each in m.examples)
+        )
         for table in TABLES.values()
-        for m in table.metrics
+        for m, column in zip(table.metrics, table.columns, strict=table.reference is None)
         if m.examples
     }
 

@@ -302,15 +302,15 @@ def _state(before: Snapshot, snapshot: Snapshot) -> Iterator[Alert]:
     was, now = before.state in CAPITULATIONS, snapshot.state in CAPITULATIONS
     if snapshot.state is None or before.state is None or was == now:
         return
-    word = snapshot.state.replace("_", " ")
+    states = f"On {snapshot.state_day} the state is {snapshot.state}; at {before.state_day} it was {before.state}."
+    sentences = states.replace("_", " "), snapshot.episode_text, f"Profile {snapshot.profile}."
     yield Alert(
         event=AlertEvent.ENTERED if now else AlertEvent.LEFT,
         severity="alarm" if now else "recovery",
         # A revision may undo the state of a day, and another restore it.
         subject=f"{snapshot.profile} {snapshot.state_day} after {before.version}",
         title=f"Miners {'entered' if now else 'left'} capitulation",
-        text=f"On {snapshot.state_day} the state is {word}; at {before.state_day} it was "
-        f"{before.state.replace('_', ' ')}. {snapshot.episode_text} Profile {snapshot.profile}.".replace("  ", " "),
+        text=" ".join(filter(None, sentences)),
     )
 
 

@@ -80,26 +80,22 @@ def peaked_on() -> pl.Expr:
     return pl.col("peaked_on")
 
 
-def _part_at_peak(name: str) -> pl.Expr:
-    return pl.col(f"peak_{name}")
-
-
 @metric(unit=Unit.SCORE_PART, error=OF_PARTS, null_rule=None, ge=0, le=RULE.income_level.points)
 def peak_score_income_level() -> pl.Expr:
     """Part of the highest score that the level of income gives."""
-    return _part_at_peak("score_income_level")
+    return pl.col("peak_score_income_level")
 
 
 @metric(unit=Unit.SCORE_PART, error=OF_PARTS, null_rule=None, ge=0, le=RULE.income_per_hash.points)
 def peak_score_income_per_hash() -> pl.Expr:
     """Part of the highest score that the income per hash gives."""
-    return _part_at_peak("score_income_per_hash")
+    return pl.col("peak_score_income_per_hash")
 
 
 @metric(unit=Unit.SCORE_PART, error=OF_PARTS, null_rule=None, ge=0, le=RULE.hashrate.points)
 def peak_score_hashrate() -> pl.Expr:
     """Part of the highest score that falling hash rate gives."""
-    return _part_at_peak("score_hashrate")
+    return pl.col("peak_score_hashrate")
 
 
 @metric(unit=Unit.PERCENT, error=OF_WEEK, null_rule=NO_YEAR, ge=-100, le=0)

@@ -65,9 +65,9 @@ def linked(headers: pl.DataFrame) -> Chain:
             kept.append(known[0])
             above = known[0]
             continue
-        found = _instead(
-            ordered["hash"][start:end].to_list(), None if above is None else ordered["previous_hash"][above]
-        )
+        # Between two ranges of days hundreds of thousands of heights may be missing.
+        here = ordered["hash"][start:end].to_list() if start < end else []
+        found = _instead(here, None if above is None else ordered["previous_hash"][above])
         if holes and holes[-1].first == height + 1 and holes[-1].found == found:
             holes[-1] = Hole(height, holes[-1].last, found)
         else:
