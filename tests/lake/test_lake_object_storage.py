@@ -11,20 +11,14 @@ import pyarrow.parquet as pq
 import pytest
 import requests
 
-from flows.sources.lake.bucket import SITE, FolderBucket, WebBucket
+from flows.sources.lake.bucket import SITE, Bucket, FolderBucket, WebBucket
 from flows.sources.lake.copies import Copies
-from flows.sources.lake.source import Lake
-from flows.sources.node.checkpoints import Checkpoints
-from flows.sources.protocol import Request
 from flows.sources.web.access import Access
 from flows.sources.web.session import WebSession
 from schemas.errors import FileChangedError
-from schemas.observations import Batch
-from tests.attribution.recorded_chain import RECORDED, pool_names
 from tests.lake.lake_files import day_files
-from tests.lake.test_lake_source import FIRST, LAST, NOW, ONE_DAY, World, blocks_of, days, files_of
+from tests.lake.test_lake_source import FIRST, LAST, ONE_DAY, World, blocks_of, days, files_of
 from tests.object_storage import ObjectStorage, object_storage
-from warehouse.labels import label_set, read_csv
 
 PREFIX = "v1.0/btc"
 SCALE = 0.02
@@ -63,20 +57,9 @@ def bucket_at(storage: ObjectStorage, name: str, home: Path) -> WebBucket:
     return WebBucket(session.client(SITE, Access(url=f"{storage.url}/{name}")), PREFIX)
 
 
-def observed(bucket: Any, home: Path) -> dict[str, list[Any]]:
-    source = Lake(
-        Copies(bucket, home / "copies", whole_file_bytes=0),
-        Checkpoints(home / "miner_set", "regtest"),
-        pool_names(),
-        label_set([read_csv(RECORDED / "labels.csv")]),
-        chain="regtest",
-        max_bytes=10**9,
-    )
-    rows: dict[str, list[Any]] = {}
-    for item in source.observe(Request(since=FIRST + ONE_DAY, through=LAST, now=NOW)):
-        if isinstance(item, Batch):
-            rows.setdefault(item.table.value, []).extend(item.rows.rows())
-    return rows
+def observed(bucket: Bucket, folder: Path) -> dict[str, list[Any]]:
+    rows, _ = World(folder).observe(since=FIRST + ONE_DAY, bucket=bucket, whole_file_bytes=0)
+    return {table: frame.rows() for table, frame in rows.items()}
 
 
 def test_transfers_out_of_the_storage_are_those_out_of_a_folder(

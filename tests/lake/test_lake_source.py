@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from flows.sources.lake.bucket import FolderBucket
+from flows.sources.lake.bucket import Bucket, FolderBucket
 from flows.sources.lake.copies import Copies
 from flows.sources.lake.rows import in_order, transactions
 from flows.sources.lake.source import Lake
@@ -74,9 +74,16 @@ class World:
         for path in self.lake.glob(f"*/date={day}/*"):
             path.unlink()
 
-    def source(self, labels: Path = RECORDED / "labels.csv", max_bytes: int = 10**9) -> Lake:
+    def source(
+        self,
+        labels: Path = RECORDED / "labels.csv",
+        max_bytes: int = 10**9,
+        bucket: Bucket | None = None,
+        **options: Any,
+    ) -> Lake:
+        """What reads `bucket`, by default the folder; `options` are those of `Copies`."""
         return Lake(
-            Copies(FolderBucket(self.lake), self.home / "copies"),
+            Copies(bucket or FolderBucket(self.lake), self.home / "copies", **options),
             Checkpoints(self.home / "miner_set", "regtest"),
             pool_names(),
             label_set([read_csv(labels)]),
