@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 import pytest
@@ -17,12 +17,12 @@ import pytest
 from flows.reports.page import pages as made
 from flows.reports.page.given import Given, of_folder
 from tests.invocation import eventually
+from tests.reports.accessibility import AXE, violations
 from tests.scheduled.serving import browser_page
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-AXE = Path(__file__).parent / "axe"
 MOST_SECONDS = 2.0
 PLANTED = "</script><script>document.title='planted'</script><img src=x onerror=\"document.title='planted'\">"
 
@@ -71,15 +71,6 @@ def test_page_is_drawn_within_two_seconds_and_requests_nothing(opened: Opened) -
     assert page.locator("figure.chart canvas").count() == page.locator("figure.chart").count() > 15
     assert opened.logged == []
     assert set(opened.requested) == {opened.address}
-
-
-def violations(page: "Page", rules: list[str] | None = None, places: tuple[str, ...] = ("html",)) -> list[str]:
-    """What axe finds in `places`, each with its place: by all of its rules, or by `rules`."""
-    page.evaluate(gzip.decompress((AXE / "axe.min.js.gz").read_bytes()).decode())
-    options = {"resultTypes": ["violations"], **({"runOnly": rules} if rules else {})}
-    script = "async ([places, options]) => (await axe.run({ include: places }, options)).violations"
-    found: list[dict[str, Any]] = page.evaluate(script, [[[place] for place in places], options])
-    return [f"{each['id']}: {node['html'][:160]}" for each in found for node in each["nodes"]]
 
 
 def test_accessibility_check_is_clean(opened: Opened) -> None:

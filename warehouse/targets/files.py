@@ -13,8 +13,9 @@ published/
                       datapackage.json, manifest.json}
 ```
 A table of detail has a Parquet file a year, and those of years that did not change are links to the files of the
-version before; `warehouse.targets.carry` says what else is taken over from it. With such a table the folder of versions
-has `.spare` as well: the database of the version that was dropped last, from which the next one is made.
+version before, as are pages that did not change; `warehouse.targets.carry` says what else is taken over from it. With
+such a table the folder of versions has `.spare` as well: the database of the version that was dropped last, from which
+the next one is made.
 A reader that holds the old file open keeps reading it; whoever opens the stable name next gets the new one. A kill at
 any moment leaves either the old version current or the new one, never a mixture.
 Nobody may write a file of a version, and those may read it who may read the folder.
@@ -23,6 +24,7 @@ A copy may have put folders in the place of links (`cp -rL`, `rsync -L`, a zip f
 publication makes links of them again.
 """
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -100,9 +102,7 @@ class FileTarget:
                 ):
                     database.write(path, publication)
                 files.result()
-            (draft / REPORT_NAME).mkdir()
-            for name, content in publication.pages.items():
-                (draft / REPORT_NAME / name).write_bytes(content)
+            _write_pages(draft, publication.pages, before)
 
     def check(self, publication: Publication) -> None:
         """Compare what was written with the publication, add what describes it, and force all to the disk."""
@@ -242,6 +242,16 @@ def version_before(folder: Path) -> Path | None:
     current = current_version(folder)
     names = [path.name for path in (folder / "versions").glob("[!.]*") if current is not None and path.name < current]
     return folder / "versions" / max(names) if names else None
+
+
+def _write_pages(draft: Path, pages: Mapping[str, bytes], before: Before) -> None:
+    """Write the pages and what they fetch; links where the version `before` has the same."""
+    (draft / REPORT_NAME).mkdir()
+    for page, content in pages.items():
+        name = f"{REPORT_NAME}/{page}"
+        is_there = before.digest_of(name) == hashlib.sha256(content).hexdigest()
+        if not (is_there and carry.link(before.folder / name, draft / name)):
+            (draft / name).write_bytes(content)
 
 
 def _check_pages(draft: Path, pages: Mapping[str, bytes]) -> None:

@@ -19,7 +19,7 @@ import polars as pl
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-from flows.reports.page import changes, computed, dictionary, marks, quality, today
+from flows.reports.page import changes, computed, dictionary, marks, quality, query, today
 from flows.reports.page.charts import CHARTS, Chart
 from flows.reports.page.facts import ColumnFacts, column_facts
 from flows.reports.page.given import Given
@@ -30,12 +30,14 @@ from schemas.text import visible
 from transforms.capitulation import STATES
 
 REPORT: Final = "index.html"
+REPORT_SCRIPTS: Final = ("uplot/uPlot.iife.min.js", "page.js")
 TEMPLATES: Final = (
     "frame.html.jinja",
     "page.html.jinja",
     "dictionary.html.jinja",
     "table.html.jinja",
     "parts.html.jinja",
+    query.TEMPLATE,
 )
 DAILY: Final = ("capitulation_daily", "security_daily", "conversion_daily")
 LEAD: Final = timedelta(days=60)
@@ -60,12 +62,14 @@ _PARTY_NOTES: Final = {
 
 
 def pages(given: Given) -> dict[str, bytes]:
-    """The report and the pages of the dictionary, by the name of their file."""
+    """The report, the page for queries with its engine, and the pages of the dictionary, by the name of their file."""
     frame, found = _frame(given), dictionary.table_pages(given)
     index = {"tables": dictionary.tables(given), "pages": found, "places": dictionary.places(given)}
     of_table = environment().get_template("table.html.jinja")
     return {
         REPORT: environment().get_template("page.html.jinja").render(report_model(given)).encode(),
+        query.PAGE: environment().get_template(query.TEMPLATE).render(frame | _query_model()).encode(),
+        **query.engine(),
         dictionary.INDEX: environment().get_template("dictionary.html.jinja").render(frame | index).encode(),
         **{dictionary.page_of(name): of_table.render(frame, page=page).encode() for name, page in found.items()},
     }
@@ -122,9 +126,14 @@ def _frame(given: Given) -> dict[str, Any]:
         "is_simulated": bool(given.about.get("simulated")),
         "has_links": True,
         "style": _style(),
-        "script": _script(),
-        "policy": _policy(),
+        "script": _script(REPORT_SCRIPTS),
+        "policy": _policy(_script(REPORT_SCRIPTS), "img-src data: blob:"),
     }
+
+
+def _query_model() -> dict[str, Any]:
+    script = _script(query.SCRIPTS)
+    return query.model() | {"script": script, "policy": _policy(script, query.MAY_FETCH, query.MAY_RUN)}
 
 
 def _in_order(party_charts: Sequence[Chart]) -> Iterator[Chart]:
@@ -287,15 +296,15 @@ def _style() -> Markup:
 
 
 @cache
-def _script() -> Markup:
-    return Markup(_asset("uplot/uPlot.iife.min.js") + "\n" + _asset("page.js"))
+def _script(names: tuple[str, ...]) -> Markup:
+    return Markup("\n".join(_asset(name) for name in names))
 
 
 @cache
-def _policy() -> str:
-    """Nothing may be fetched or sent anywhere, and only the script and the style of the page itself count."""
+def _policy(script: Markup, allowed: str, may_run: str = "") -> str:
+    """What `allowed` states may be fetched, nothing else; only the script and the style of the page itself count."""
     return (
-        f"default-src 'none'; script-src {_digest(_script())}; style-src {_digest(_style())}; img-src data: blob:; "
+        f"default-src 'none'; script-src {_digest(script)}{may_run}; style-src {_digest(_style())}; {allowed}; "
         "base-uri 'none'; form-action 'none'"
     )
 
