@@ -16,7 +16,7 @@ install = $(UV) $(if $(3),,--compile-bytecode) --require-hashes --python=$(1)/bi
 # $(call install_project,ENVIRONMENT): the project itself, in place; its build backend is in the runtime lock.
 install_project = $(UV) --no-build-isolation --python=$(1)/bin/python --editable=.
 
-.PHONY: help setup daily test test-long test-at campaign check lint format picture bench bench-node bench-lake lock clean
+.PHONY: help setup daily test test-long test-superset test-at campaign check lint format picture bench bench-node bench-lake lock clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,8 +53,11 @@ daily: .venv/.runtime  ## One full daily run with the default profile
 test: .venv/.dev .venv/.user .venv/.reader .venv/.bi .venv/.dask  ## Run every test but the long ones
 	$(PYTEST)
 
-test-long: .venv/.dev .venv/.user .venv/.dask  ## Run the tests that take a minute or more each, which `make test` leaves out
+test-long: .venv/.dev .venv/.user .venv/.dask .venv/.superset  ## Run the tests that take a minute or more each, which `make test` leaves out
 	$(PYTEST) -m long
+
+test-superset: .venv/.dev .venv/.superset  ## Draw the dashboard of deploy/superset in a real Superset
+	$(PYTEST) -m long tests/reports/test_superset_dashboard.py
 
 WHEN ?= 2028-02-29 00:30:00
 TESTS ?= tests
@@ -85,6 +88,12 @@ campaign: .venv/.dev .venv/.user  ## Try at random to break runs: TRIES=1000 for
 	$(call install,.venv/dask,requirements-dask.lock,uncompiled)
 	$(call install_project,.venv/dask)
 	cp -R .venv/share .venv/dask/
+	@touch $@
+
+# Superset, large and slow to start, for one test of its own.
+.venv/.superset: deploy/superset/requirements.lock .venv/.runtime
+	$(PYTHON) -m venv --without-pip .venv/superset
+	$(call install,.venv/superset,deploy/superset/requirements.lock,uncompiled)
 	@touch $@
 
 # bitcoin-etl, which the extraction from a node is compared with; it comes as source only and names old versions of all.
@@ -135,6 +144,8 @@ lock: .venv/.dev  ## Resolve the dependencies anew, for Python 3.11 to 3.13
 		--no-emit-index-url --no-header --no-annotate --output-file tests/warehouse/reader.lock -
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--no-annotate tests/docs/bi.in --output-file tests/docs/bi.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate deploy/superset/requirements.in --output-file deploy/superset/requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--no-annotate --override benchmarks/peers.in benchmarks/peers.in --output-file benchmarks/peers.lock
 	echo "setuptools>=80" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

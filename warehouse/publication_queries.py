@@ -216,6 +216,11 @@ def units_of(publication: OpenPublication, table: str) -> dict[str, str]:
     return {row["column_name"]: row["unit"] for row in _rows(publication, sql, table)}
 
 
+def column_facts(publication: OpenPublication, table: str) -> list[Row]:
+    """Rows of `meta.columns` for a published table, in the order of its columns."""
+    return _rows(publication, "select * from meta.columns where table_name = ? order by position", table)
+
+
 def keys_of(publication: OpenPublication, table: str) -> list[str]:
     """Columns of the key of a published table."""
     sql = "select key_columns from meta.tables where table_name = ?"

@@ -8,8 +8,9 @@ import click
 
 from flows.command.options import settings_options
 from flows.settings import read_settings
+from schemas.errors import SettingsError
 
-ENDINGS: Final = {"csv": "", "xlsx": ".xlsx", "zip": ".zip"}
+ENDINGS: Final = {"csv": "", "xlsx": ".xlsx", "zip": ".zip", "superset": "-superset.zip"}
 
 
 @click.command()
@@ -19,6 +20,7 @@ ENDINGS: Final = {"csv": "", "xlsx": ".xlsx", "zip": ".zip"}
     "form",
     type=click.Choice([*ENDINGS]),
     help="csv: a folder of CSV files. xlsx: a workbook. zip: the data package, Parquet with its description. "
+    "superset: no tables, but a dashboard of Apache Superset that reads them where they are. "
     "By default what -o ends in, or else zip.",
 )
 @click.option(
@@ -37,6 +39,9 @@ def export(tables: tuple[str, ...], form: str | None, output: Path | None, **giv
     named = {".xlsx": "xlsx", ".zip": "zip"}.get(output.suffix.lower(), "csv") if output else "zip"
     chosen = form or named
     path = output or Path(f"hashpivot-{version_of(published)}{ENDINGS[chosen]}")
+    if chosen == "superset":
+        _write_dashboard(published, tables, path)
+        return
     names = picked_tables(published, tables)
     if chosen == "zip":
         count = write_package(published, names, path)
@@ -51,3 +56,11 @@ def export(tables: tuple[str, ...], form: str | None, output: Path | None, **giv
     click.echo(f"wrote {path}: {len(names) - len(left_out)} tables")
     for line in left_out:
         click.echo(line, err=True)
+
+
+def _write_dashboard(published: Path, tables: tuple[str, ...], path: Path) -> None:
+    from flows.reports.superset import write_dashboard
+
+    if tables:
+        raise SettingsError("TABLE", ", ".join(tables), "none with --format superset", "leave it out")
+    click.echo(f"wrote {path}: a dashboard of {write_dashboard(published, path)} charts")
