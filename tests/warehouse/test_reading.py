@@ -6,6 +6,7 @@ import pytest
 
 from schemas.errors import TerminalError, WarehouseError
 from tests.warehouse.warehouse_rows import publication
+from warehouse import publication_queries
 from warehouse.publish import publish
 from warehouse.reading import open_publication, query
 from warehouse.targets.files import DATABASE_NAME, FileTarget
@@ -104,3 +105,9 @@ def test_many_can_read_at_once(folder: Path) -> None:
 def test_a_query_touches_no_other_file(folder: Path, sql: str) -> None:
     with pytest.raises(TerminalError, match=r"^sql: "):
         query(folder, sql)
+
+
+def test_publication_of_a_version_without_a_table_or_view_has_no_row_of_it(folder: Path) -> None:
+    with open_publication(folder) as opened:
+        assert publication_queries.newest_episode(opened) == {}
+        assert publication_queries.missed_stress(opened) == []
