@@ -62,6 +62,8 @@ class Metric:
     history_days: int
     aggregation: Aggregation
     changes: tuple[Change, ...] = ()
+    function: Callable[[], pl.Expr] | None = None
+    """What the expression is written in, so that its formula can be shown; None of a column that is taken over."""
 
     @property
     def dtype(self) -> pl.DataType:
@@ -145,6 +147,7 @@ def metric(
             history_days=history_days,
             aggregation=aggregation,
             changes=tuple(changes),
+            function=function,
         )
         if not built.is_given and not built.examples:
             raise TypeError(f"metric {name} is derived from {', '.join(built.inputs)} but has no worked example")
@@ -159,5 +162,11 @@ def taken_over(m: Metric, null_rule: str | None = None) -> Metric:
     `null_rule`: when it is NULL there, of a column that is never NULL in its own table.
     """
     return replace(
-        m, rows=None, expr=pl.col(m.name), examples=(), aggregation=Aggregation.NONE, null_rule=m.null_rule or null_rule
+        m,
+        rows=None,
+        expr=pl.col(m.name),
+        examples=(),
+        aggregation=Aggregation.NONE,
+        null_rule=m.null_rule or null_rule,
+        function=None,
     )

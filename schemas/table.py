@@ -24,6 +24,8 @@ Frame: TypeAlias = Callable[[Any, Tables], pl.DataFrame]
 
 Shape of the result: one row a row of the table, sorted by its key, with every column that the metrics read.
 """
+Spans: TypeAlias = Callable[[Any], Tables]
+"""From `transforms.prepare.Prepared` to the rows of the registry that metrics sum up, with the days they stand on."""
 Checks: TypeAlias = Callable[[Any, Tables], Iterable[Check]]
 """From `transforms.prepare.Prepared` and all finished tables to the results of the checks of one table."""
 
@@ -106,6 +108,7 @@ class Table:
     hold in every row; NULL counts as holding.
     `reads`: derived tables that `frame` needs; they are built before this one. `lineage`: who the figures come from; a
     table without it is refused when it is published. `reference`: the schema of a registry table, which has no metrics.
+    `spans`: by name the rows that metrics with `rows` sum up, those of one key where the table has one beside the day.
     `is_by_year`: a long table, published in parts, one for each year of its `day`. `starter_count`: how many of its
     first columns are those to begin with, as `starting_with` puts them there; 0 of a table that is not wide.
     """
@@ -117,6 +120,7 @@ class Table:
     main: tuple[str, ...] = ()
     truths: Mapping[str, pl.Expr] = field(default_factory=dict)
     frame: Frame | None = None
+    spans: Spans | None = None
     reads: tuple["Table", ...] = ()
     checks: Checks | None = None
     lineage: Lineage | None = None

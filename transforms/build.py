@@ -12,6 +12,7 @@ from schemas.enforce import enforce
 from schemas.table import Origin, Table, Tables
 from transforms.catalog import PUBLISHED, TABLES
 from transforms.checks.freshness import check_freshness
+from transforms.derivation import Frames
 from transforms.derive import NULLS, derive, explain_nulls, explain_stated, published
 from transforms.freshness import freshness
 from transforms.prepare import Inputs, Prepared, prepare
@@ -63,6 +64,13 @@ def build(inputs: Inputs) -> Built:
         computed=given.resolved.computed,
         origins=given.origins,
     )
+
+
+def frames(inputs: Inputs) -> Frames:
+    """What `build` computes the tables from, unchecked: to show how a figure came about. Raises as `build`."""
+    given = prepare(inputs)
+    with ThreadPoolExecutor(max_workers=2) as cores:
+        return Frames(given=given, derived=_derive(given, cores))
 
 
 def _derive(given: Prepared, cores: Executor) -> dict[str, pl.DataFrame]:

@@ -188,6 +188,30 @@ def revisions_between(publication: OpenPublication, first: datetime, last: datet
     )
 
 
+def revisions_of(publication: OpenPublication, items: Sequence[str], day: date) -> list[Row]:
+    """Rows of `meta.revisions` for any of `items` on `day`, the oldest first."""
+    sql = "select * from meta.revisions where list_contains(?, item) and day = ? order by observed_at, source, revision"
+    return _rows(publication, sql, list(items), day)
+
+
+def checks_on(publication: OpenPublication, table: str, column: str) -> list[Row]:
+    """Rows of `meta.quality` for a table that failed, or that name the column."""
+    sql = (
+        "select * from meta.quality where table_name = ? "
+        "and (not passed or contains(check_name, ?) or contains(detail, ?)) order by passed, check_name"
+    )
+    return _rows(publication, sql, table, column, column)
+
+
+def null_reasons(publication: OpenPublication, table: str, column: str, day: date | None) -> list[str]:
+    """Why a column is NULL, by `meta.nulls`: on `day` where the rows have one."""
+    sql = (
+        "select distinct reason from meta.nulls where table_name = ? and column_name = ? "
+        "and (first_day is null or ?::date is null or ?::date between first_day and last_day) order by reason"
+    )
+    return [str(row["reason"]) for row in _rows(publication, sql, table, column, day, day)]
+
+
 def used_sources(publication: OpenPublication) -> list[Row]:
     """Rows of `meta.sources` for those from which values were published."""
     return _rows(publication, "select * from meta.sources where used_for <> '' order by source")
@@ -322,7 +346,7 @@ def _row(publication: OpenPublication, sql: str, *values: Any) -> Row:
 
 
 def _matched(key: Row) -> str:
-    return " and ".join(f"{quoted(name)} = ${name}" for name in key)
+    return " and ".join(["true", *(f"{quoted(name)} = ${name}" for name in key)])
 
 
 def _named(found: Rows) -> list[Row]:

@@ -176,18 +176,18 @@ def report(output: Path | None, pictures: Path | None, **given: Any) -> None:
 @click.command()
 @click.argument("table")
 @click.argument("column")
-@click.argument("day", type=DAY)
+@click.argument("key", nargs=-1, metavar="[DAY] [KEY]...")
 @click.option("--exchange", help="The exchange of the row, in a table that has rows by exchange.")
 @click.option("--pool", help="The pool of the row, in a table that has rows by pool.")
 @click.option("--txid", help="One transaction, in the table miner_transfer.")
-@click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="The largest to list.")
-@click.option("--all", "everything", is_flag=True, help="List every one.")
+@click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="The largest parts to list.")
+@click.option("--all", "everything", is_flag=True, help="List every part.")
 @settings_options
 @json_option
 def explain(
     table: str,
     column: str,
-    day: datetime,
+    key: tuple[str, ...],
     exchange: str | None,
     pool: str | None,
     txid: str | None,
@@ -196,26 +196,22 @@ def explain(
     as_json: bool,
     **given: Any,
 ) -> None:
-    """List what a flow figure is the sum of: COLUMN of TABLE on DAY, by transactions or by blocks.
+    """Explain the value of COLUMN in one row of TABLE: definition, formula, inputs, observations, down to their source.
 
-    Each transaction comes with its block, its label set, and the addresses of both sides, which are read from the
-    blocks of an own node. --json has all of them, those of --top with addresses.
+    The row is named by the values of its key, such as a day, or as NAME=VALUE. The formula is computed again from the
+    values that are listed. A flow that was read from blocks is listed by transactions or by blocks as well, with the
+    addresses of both sides where an own node has them. --json has everything.
     """
-    from flows.command.addresses import addresses
-    from flows.reports.explain import explain as explained
-    from flows.reports.explain_shown import for_program, lines
-    from flows.reports.terminal import shown
+    from flows.command.explaining import explain_any, explain_parts, has_parts
 
-    key = {name: value for name, value in (("exchange", exchange), ("pool", pool), ("txid", txid)) if value}
     published, settings = _published(given), read_settings(**given)
-    found = explained(published, settings.working_database, table, column, day.date(), key)
-    listed = found.parts if everything else found.parts[:top]
-    of_node = None if found.are_blocks or not listed else addresses(settings, listed)
-    if as_json:
-        click.echo(json.dumps(for_program(found, of_node), indent=2))
+    parts = {name: value for name, value in (("exchange", exchange), ("pool", pool), ("txid", txid)) if value}
+    if has_parts(published, table, column):
+        explain_parts(published, settings, table, column, key, parts, top=None if everything else top, as_json=as_json)
         return
-    for line in lines(found, len(listed), of_node):
-        click.echo(shown(line).plain)
+    explain_any(
+        published, settings, table, column, [*key, *(f"{name}={value}" for name, value in parts.items())], as_json
+    )
 
 
 @click.command()

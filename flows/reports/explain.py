@@ -81,6 +81,15 @@ class _Whole:
     price_usd: float | None
 
 
+def is_of_blocks(published: Path, table: str, column: str) -> bool:
+    """Whether the column is a sum of transfers or blocks, and comes from the source whose blocks were read."""
+    if column not in MADE.get(table, {}):
+        return False
+    with open_publication(published) as publication:
+        source = sources_of_column(publication, TABLES["miner_flow_daily"].name, "outflow_btc")
+        return bool(source) and source in sources_of_column(publication, table, column).split(",")
+
+
 def explain(published: Path, working: Path, table: str, column: str, day: date, key: Mapping[str, str]) -> Explanation:
     """What `column` of `table` is made of on `day`; `key` has the rest of the key of its row.
 

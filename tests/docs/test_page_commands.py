@@ -142,6 +142,7 @@ def test_blocks_that_are_not_run_are_few_and_known() -> None:
     """A command that nobody runs is marked `text`; there is one for each thing that does not end by itself."""
     known = {
         "deploy/superset/README.md": "superset-env/bin/superset",
+        "docs/bi.md": "alt.Chart",
         "docs/block-lake.md": "hashpivot relabel",
         "docs/live-sources.md": "-m tests.replay",
         "docs/own-node.md": "hashpivot explain",

@@ -66,11 +66,13 @@ def conversion_days(registry: Registry, first: date, last: date) -> pl.DataFrame
     """
     if last < first:
         raise ValueError(f"last day {last} is before the first day {first}")
-    days = aggregate(spine(first, last), _rows(registry), (*conversion.METRICS, *economics.METRICS), conversion.SUMS)
+    days = aggregate(
+        spine(first, last), standing_rows(registry), (*conversion.METRICS, *economics.METRICS), conversion.SUMS
+    )
     return days.join_asof(_assumptions(registry["lease_assumption"]), on="day", strategy="backward")
 
 
-def _rows(registry: Registry) -> dict[str, pl.DataFrame]:
+def standing_rows(registry: Registry) -> dict[str, pl.DataFrame]:
     """The rows that metrics sum up, by the name those give them."""
     deals = deal_spans(registry["conversion_deal"])
     supports = _support_spans(registry["credit_support"], registry["conversion_deal"])

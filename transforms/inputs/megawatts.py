@@ -21,10 +21,8 @@ def party_days(registry: Mapping[str, pl.DataFrame], party: str, metrics: Sequen
     party and day: `day`, `party`, the metrics, and the name of the party. A contract without a tenant belongs to
     `NOT_NAMED`.
     """
-    contracts = deal_spans(registry["conversion_deal"]).filter(EVERY_CONTRACT)
-    deals = contracts.with_columns(pl.col(party).fill_null(NOT_NAMED))
-    deliveries = delivery_spans(registry["deal_delivery"], registry["conversion_deal"])
-    rows = {"conversion_deal": deals, "deal_delivery": _by_version(deliveries, deals, party)}
+    rows = party_rows(registry, party)
+    deals = rows["conversion_deal"]
     first = deals.select(pl.col("from_day").filter(pl.col("from_day") <= last).min()).item()
     name = f"{party}_name"
     names = registry["company"].select(pl.col("company").alias(party), pl.col("name").alias(name))
@@ -33,6 +31,14 @@ def party_days(registry: Mapping[str, pl.DataFrame], party: str, metrics: Sequen
         .join(names, on=party, how="left", validate="m:1", maintain_order="left")
         .with_columns(pl.col(name).fill_null(NOT_NAMED))
     )
+
+
+def party_rows(registry: Mapping[str, pl.DataFrame], party: str) -> dict[str, pl.DataFrame]:
+    """The contracts and deliveries that are summed up, each with its `party`, by the name that metrics give them."""
+    contracts = deal_spans(registry["conversion_deal"]).filter(EVERY_CONTRACT)
+    deals = contracts.with_columns(pl.col(party).fill_null(NOT_NAMED))
+    deliveries = delivery_spans(registry["deal_delivery"], registry["conversion_deal"])
+    return {"conversion_deal": deals, "deal_delivery": _by_version(deliveries, deals, party)}
 
 
 def _by_version(deliveries: pl.DataFrame, deals: pl.DataFrame, party: str) -> pl.DataFrame:

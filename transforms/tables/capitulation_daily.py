@@ -32,6 +32,7 @@ from transforms.checks.own_scale import check_own_scale
 from transforms.checks.recent_sources import check_recent_sources
 from transforms.checks.reported import check_reported, check_reported_hashrate
 from transforms.inputs import outages
+from transforms.inputs.cost import RESTS_ON as COSTS_REST_ON
 from transforms.inputs.cost import known_inputs
 from transforms.inputs.flow_regimes import regime_days
 from transforms.metrics import (
@@ -280,5 +281,5 @@ TABLE: Final = Table(
     },
     frame=frame,
     checks=checks,
-    lineage=Lineage(origin=Origin.REGISTRY, by_column=True, rests_on=outages.RESTS_ON),
+    lineage=Lineage(origin=Origin.REGISTRY, by_column=True, rests_on={**COSTS_REST_ON, **outages.RESTS_ON}),
 )

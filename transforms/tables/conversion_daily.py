@@ -8,13 +8,16 @@ import polars as pl
 from schemas.suppliers import REGISTRY
 from schemas.table import Lineage, Origin, Table, Tables, starting_with
 from transforms.calendar import is_final
-from transforms.inputs.conversion import FROM_MARKET, conversion_days
+from transforms.inputs.conversion import FROM_MARKET, RESTS_ON, conversion_days, standing_rows
+from transforms.inputs.cost import RESTS_ON as COSTS_REST_ON
 from transforms.inputs.cost import known_inputs
 from transforms.metrics import conversion, day, economics
 from transforms.prepare import Prepared
 from transforms.tables import capitulation_daily
 
 EXACT: Final = 1e-9
+LAID_OUT: Final = {name: origins for name, origins in RESTS_ON.items() if name not in FROM_MARKET}
+"""Without what is taken from the table of the market, whose own lineage is followed."""
 
 
 def frame(given: Prepared, tables: Tables) -> pl.DataFrame:
@@ -77,6 +80,7 @@ TABLE: Final = Table(
         "guidance has a low and a high end": pl.col("capex_guidance_low_usd") <= pl.col("capex_guidance_high_usd"),
     },
     frame=frame,
+    spans=lambda given: standing_rows(given.inputs.reference),
     reads=(capitulation_daily.TABLE,),
-    lineage=Lineage(origin=Origin.REGISTRY, by_column=True),
+    lineage=Lineage(origin=Origin.REGISTRY, by_column=True, rests_on={**COSTS_REST_ON, **LAID_OUT}),
 )

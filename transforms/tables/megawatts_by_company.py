@@ -9,7 +9,7 @@ from schemas.metric import Metric
 from schemas.table import Lineage, Origin, Table, Tables
 from schemas.units import Aggregation
 from transforms.inputs.deals import RESTS_ON
-from transforms.inputs.megawatts import party_days
+from transforms.inputs.megawatts import party_days, party_rows
 from transforms.metrics import conversion, day, deals, leases
 from transforms.prepare import Prepared
 
@@ -52,6 +52,7 @@ def megawatt_table(name: str, description: str, party: Metric, party_name: Metri
             )
         },
         frame=frame,
+        spans=lambda given: party_rows(given.inputs.reference, party.name),
         lineage=Lineage(origin=Origin.REGISTRY, rests_on=RESTS_ON),
     )
 
