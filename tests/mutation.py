@@ -36,6 +36,7 @@ TESTS_OF: Final = {
     "warehouse": (
         *("tests/warehouse", "tests/attribution", "tests/command"),
         *("tests/run/test_rebuild.py", "tests/run/test_backup.py", "tests/run/test_past_days.py"),
+        "tests/node/test_cold_start.py",
     ),
     "flows/sources/node": ("tests/node",),
     "flows/sources/files": ("tests/sources",),

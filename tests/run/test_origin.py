@@ -14,7 +14,7 @@ from flows.run import pipeline
 from flows.run.origin import trace
 from flows.run.plan import plan
 from flows.run.publish import observed
-from flows.settings import Settings, read_profile
+from flows.settings import Settings, read_profile, read_settings
 from schemas.errors import TerminalError
 from transforms.build import frames
 from transforms.catalog import TABLES
@@ -78,7 +78,7 @@ def test_each_figure_of_real_data_is_its_formula_on_what_is_shown_on_200_days(
     shared_data: Path, tmp_path: Path
 ) -> None:
     day = date(2026, 3, 22)
-    settings = Settings(home=tmp_path, files_dir=shared_data)
+    settings = read_settings(home=tmp_path, files_dir=shared_data)
     pipeline.run_all(plan(settings, read_profile("files"), day=day))
     run = plan(settings, read_profile("files"), day=day)
     with open_working(settings.working_database) as connection:

@@ -23,7 +23,7 @@ from warehouse.publish import publish
 from warehouse.targets.bucket import BucketTarget
 from warehouse.targets.files import FileTarget
 from warehouse.targets.finished import Copied, FinishedVersion, finished_version
-from warehouse.targets.object_storage import PART_BYTES
+from warehouse.targets.object_storage import FOR_EVER, PART_BYTES, REVALIDATED
 
 TIME_SCALE = 0.02
 
@@ -299,6 +299,17 @@ def test_file_that_was_changed_after_the_publication_is_not_published(
         with pytest.raises(WarehouseError, match=f"{path.name}: found 'No such file or directory', expected files to"):
             target(address).publish(found)
     assert target(address).shown() is None
+
+
+def test_files_of_a_version_may_be_cached_for_ever_and_what_leads_to_it_may_not(
+    storage: ObjectStorage, address: str, tmp_path: Path
+) -> None:
+    target(address).publish(large(version(tmp_path, "v1")))
+    store = storage.store(address)
+    kept = {path: obstore.get(store, path).attributes["Cache-Control"] for path in storage.paths(address)}
+    assert {path for path, control in kept.items() if control == REVALIDATED} == {"latest.json", "index.html"}
+    assert {control for path, control in kept.items() if path.startswith("versions/")} == {FOR_EVER}
+    assert any(path.endswith("/large.bin") for path in kept)
 
 
 def failure(storage: ObjectStorage, address: str, found: FinishedVersion) -> HashpivotError:
