@@ -23,14 +23,16 @@ class Built:
     """Tables that have passed their schemas, why their values are NULL, and the results of their checks.
 
     `freshness`: how far behind the day of the run what they are made from is, as `transforms.freshness` states it.
-    `chosen`: the supplier of each series; `computed`: how those that nobody states follow from others of theirs;
-    `origins`: the supplier of each origin, without those that have none.
+    `frames`: what the tables with one row a day were computed from. `chosen`: the supplier of each series; `computed`:
+    how those that nobody states follow from others of theirs; `origins`: the supplier of each origin, without those
+    that have none.
     """
 
     tables: Mapping[str, pl.DataFrame]
     nulls: pl.DataFrame
     freshness: pl.DataFrame
     checks: tuple[Check, ...]
+    frames: Frames
     chosen: Mapping[str, str]
     computed: Mapping[str, str]
     origins: Mapping[Origin, str]
@@ -60,6 +62,7 @@ def build(inputs: Inputs) -> Built:
         nulls=explained,
         freshness=behind,
         checks=(*checks, *check_freshness(behind, inputs.through)),
+        frames=Frames(given=given, derived={name: derived[name] for name, t in TABLES.items() if t.key == ("day",)}),
         chosen=given.resolved.chosen,
         computed=given.resolved.computed,
         origins=given.origins,

@@ -64,7 +64,7 @@ def explain_any(
     from flows.reports.figure_facts import figure_facts
     from flows.reports.figure_shown import for_program, lines
     from flows.reports.terminal import shown
-    from flows.run.origin import trace
+    from flows.run.trace import trace
     from flows.settings import profile_names, read_profile
     from transforms.catalog import TABLES
     from warehouse.targets.files import manifest

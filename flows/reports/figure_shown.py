@@ -26,7 +26,8 @@ def lines(facts: FigureFacts, traced: Traced | None, width: int) -> Iterator[str
 
 def _head(facts: FigureFacts) -> Iterator[str]:
     column = facts.column
-    yield f"{column['table_name']}.{column['column_name']}{_at(facts.key)}: {_shown(facts.value)} [{column['unit']}]"
+    name = f"{column['table_name']}.{column['column_name']}"
+    yield f"{name}{_at(facts.key)}: {shown_value(facts.value)} [{column['unit']}]"
     yield str(column["description"])
     yield f"How wrong: {column['error']}"
     yield str(column["null_rule"])
@@ -42,8 +43,8 @@ def _head(facts: FigureFacts) -> Iterator[str]:
         yield f"Check {check['check_name']}: {outcome}; {check['detail']}"
     for revision in facts.revisions:
         yield (
-            f"Revised: {revision['item']} of {revision['source']} from {_shown(revision['value_before'])} to "
-            f"{_shown(revision['value_after'])} on {_moment(revision['observed_at'])}, by {revision['reason']}"
+            f"Revised: {revision['item']} of {revision['source']} from {shown_value(revision['value_before'])} to "
+            f"{shown_value(revision['value_after'])} on {_moment(revision['observed_at'])}, by {revision['reason']}"
         )
     if url := facts.row.get("source_url"):
         yield f"Source of the row: {url}"
@@ -54,34 +55,37 @@ def _steps(facts: FigureFacts, traced: Traced) -> Iterator[str]:
     if not same(first.value, facts.value):
         yield ""
         yield (
-            f"Computed anew it is {_shown(first.value)}: something was observed since, or the program is another one; "
-            "`hashpivot daily` publishes it"
+            f"Computed anew it is {shown_value(first.value)}: something was observed since, or the program is another "
+            "one; `hashpivot daily` publishes it"
         )
     for number, figure in enumerate(traced.figures):
         if number == 0 and figure.metric is None and figure.series is None and not figure.rests_on:
             continue
         yield ""
-        yield from _step(figure)
+        yield from step_lines(figure)
         for observation in traced.observations:
             if observation.series == figure.series:
-                yield from _observation(observation)
+                yield from observation_lines(observation)
 
 
-def _step(figure: Figure) -> Iterator[str]:
+def step_lines(figure: Figure) -> Iterator[str]:
+    """A figure, its formula, and what that read."""
     if figure.metric is None:
         of = f", from {', '.join(figure.rests_on)}" if figure.rests_on else ""
         of = f", from the {figure.origin}" if figure.origin else of
-        yield f"{figure.name}: {_shown(figure.value)}{of}"
+        yield f"{figure.name}: {shown_value(figure.value)}{of}"
         return
-    yield f"{figure.name}: {_shown(figure.value)}"
+    yield f"{figure.name}: {shown_value(figure.value)}"
     formula = formula_of(figure.metric)
-    for number, line in enumerate(formula.text.splitlines()):
-        yield f"{INDENT}{'= ' if number == 0 else '  '}{line}"
+    *steps, result = formula.text.splitlines()
+    for step in steps:
+        yield f"{INDENT}{step}"
+    yield f"{INDENT}= {result}"
     for name, meaning in formula.meanings.items():
         yield f"{INDENT}{INDENT}{name}: {meaning}"
     if figure.read is not None:
         yield from _read(figure, figure.read)
-    outcome = "the same" if figure.is_reproduced else f"{_shown(figure.again)}, which differs; report it"
+    outcome = "the same" if figure.is_reproduced else f"{shown_value(figure.again)}, which differs; report it"
     yield f"{INDENT}computed again from these values: {outcome}"
 
 
@@ -90,33 +94,34 @@ def _read(figure: Figure, read: pl.DataFrame) -> Iterator[str]:
     columns = [name for name in read.columns if name not in figure.key]
     if read.height == 1:
         for name in columns:
-            yield f"{INDENT}{name} {_shown(read[name][0])}"
+            yield f"{INDENT}{name} {shown_value(read[name][0])}"
         return
     if "from_day" in read.columns:
         yield f"{INDENT}{read.height:,} rows of the registry stand on the day"
         for row in read.head(SHOWN_ROWS).iter_rows(named=True):
-            yield f"{INDENT}{INDENT}{', '.join(f'{name} {_shown(value)}' for name, value in row.items())}"
+            yield f"{INDENT}{INDENT}{', '.join(f'{name} {shown_value(value)}' for name, value in row.items())}"
         if read.height > SHOWN_ROWS:
             yield f"{INDENT}{INDENT}and {read.height - SHOWN_ROWS:,} more; --json has all"
         return
     days = read["day"] if "day" in read.columns else None
-    where = f" from {_shown(days.min())} to {_shown(days.max())}" if days is not None else ""
+    where = f" from {shown_value(days.min())} to {shown_value(days.max())}" if days is not None else ""
     for name in columns:
         values = read[name].to_list()
         ends = (
-            [*map(_shown, values[:SHOWN_ROWS]), "...", *map(_shown, values[-SHOWN_ROWS:])]
+            [*map(shown_value, values[:SHOWN_ROWS]), "...", *map(shown_value, values[-SHOWN_ROWS:])]
             if len(values) > 2 * SHOWN_ROWS
-            else map(_shown, values)
+            else map(shown_value, values)
         )
         known = read[name].drop_nulls().len()
         yield f"{INDENT}{name}, {known:,} of {len(values):,} rows{where}: {', '.join(ends)}"
 
 
-def _observation(observation: Observation) -> Iterator[str]:
+def observation_lines(observation: Observation) -> Iterator[str]:
+    """What a source gives for a series, and the batches that it was observed in."""
     used = "" if observation.is_used else ", not used"
-    yield f"{INDENT}{observation.source}{used}: {_shown(observation.value)}, {observation.how}"
+    yield f"{INDENT}{observation.source}{used}: {shown_value(observation.value)}, {observation.how}"
     for batch in observation.batches:
-        value = f"{_shown(batch['value'])} in " if len(observation.batches) > 1 and "value" in batch else ""
+        value = f"{shown_value(batch['value'])} in " if len(observation.batches) > 1 and "value" in batch else ""
         yield (
             f"{INDENT}{INDENT}{value}{batch['origin']}, sha256 {str(batch['sha256'])[:SHOWN_DIGEST]}, observed "
             f"{_moment(batch['observed_at'])}, batch {batch['batch_id']} of run {batch['run_id']}"
@@ -133,7 +138,8 @@ def _moment(value: Any) -> str:
     return f"{value:%Y-%m-%d %H:%M} UTC" if isinstance(value, datetime) else str(value)
 
 
-def _shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
+    """A value as people read it."""
     if value is None:
         return "NULL"
     if isinstance(value, bool):

@@ -1,52 +1,38 @@
 """Where a published figure comes from: the figures it rests on, computed anew, and the observations behind them."""
 
-from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import date
 from typing import Any, Final
 
 import polars as pl
 
-from flows.run.plan import plan
-from flows.run.publish import observed
-from flows.settings import Profile, Settings
-from schemas.errors import TerminalError
-from schemas.table import Table
-from transforms.build import frames
+from transforms.catalog import TABLES
 from transforms.derivation import Figure, Frames, Observation, Traced, figures, same
 from transforms.inputs.implied import RULES
 from warehouse.observed_behind import stated_blocks, stated_values
-from warehouse.working import Connection, open_working
+from warehouse.working import Connection
 
 STATED: Final = "stated"
 
 
-def trace(
-    settings: Settings, profile: Profile, day: date, moment: datetime, table: Table, column: str, key: Mapping[str, Any]
-) -> Traced:
-    """Compute the tables up to `day` anew, as they were computed at `moment`, and follow one figure to its sources.
+def trace_days(connection: Connection, computed: Frames, names: Iterable[str], day: date) -> Traced:
+    """Follow figures of one day, each named as TABLE.COLUMN, to their sources; what several rest on is there once.
 
-    Raises `TerminalError` without a working database, or where there is no such row, and as `build`.
+    Those of tables with another key than the day, and of days that a table does not have, are left out.
     """
-    if not settings.working_database.exists():
-        raise TerminalError(
-            f"{settings.working_database}: found nothing, expected the observations behind {table.name}.{column}; "
-            "run this where runs are"
-        )
-    with open_working(settings.working_database) as connection:
-        inputs, _ = observed(plan(settings, profile, day=day, now=moment), connection)
-        computed = frames(inputs)
-        try:
-            found = tuple(figures(computed, table, column, key))
-        except LookupError as error:
-            raise TerminalError(
-                f"{table.name}.{column}: {error.args[0]}; name another row, or `hashpivot daily` publishes what was "
-                "observed since"
-            ) from error
-        observations = tuple(_observations(connection, computed, found))
-    return Traced(figures=found, observations=observations)
+    found: dict[str, Figure] = {}
+    for name in names:
+        table, _, column = name.partition(".")
+        if table in computed.derived and name not in found:
+            with suppress(LookupError):
+                found |= {each.name: each for each in figures(computed, TABLES[table], column, {"day": day})}
+    everything = tuple(found.values())
+    return Traced(figures=everything, observations=tuple(observations(connection, computed, everything)))
 
 
-def _observations(connection: Connection, computed: Frames, found: tuple[Figure, ...]) -> Iterator[Observation]:
+def observations(connection: Connection, computed: Frames, found: Iterable[Figure]) -> Iterator[Observation]:
+    """What sources give for the series among the figures, on their days: what was used, and what was not chosen."""
     given = computed.given
     for figure in found:
         day = figure.key.get("day")

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from flows.run.family import family_of, is_test_chain
 from flows.run.folds import comparison_check, folded_flows
 from flows.run.history import history_check
 from flows.run.ingest import Ingested, known
+from flows.run.origin import trace_days
 from flows.run.plan import Progress, Run, no_progress
 from flows.run.tables import column_licences, tables_frame
 from flows.run.targets import TargetResult
@@ -181,7 +183,7 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         costs = {each.source: _cost_of(each.used) for each in ingested if each.used}
         meta = _meta(run, connection, built, checks, costs)
         target = FileTarget(folder=run.folder, keep=run.settings.keep_publications if run.is_current else 1)
-        published = publish(_publication(run, built, inputs, parts, meta, created_at=ended), [target])
+        published = publish(_publication(run, connection, built, inputs, parts, meta, created_at=ended), [target])
         connection.commit()
     reached = freshness_of(built.freshness.iter_rows(named=True), run.day)
     logger.info(
@@ -244,7 +246,9 @@ def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
         built = replace(built, checks=judged(built.checks, run.settings.accepted))
         meta = _meta(run, connection, built, built.checks)
         target = FileTarget(folder=run.folder, keep=1)
-        published = publish(_publication(run, built, inputs, parts, meta, created_at=datetime.now(UTC)), [target])
+        published = publish(
+            _publication(run, connection, built, inputs, parts, meta, created_at=datetime.now(UTC)), [target]
+        )
     logger.info("rebuilt as_of=%s %s", run.now.isoformat(), _counts(published))
     progress(f"rebuilt {sum(published.rows.values()):,} rows as of {run.now:%Y-%m-%d %H:%M} UTC")
     warnings = tuple(check.message() for check in built.checks if not check.passed)
@@ -316,6 +320,7 @@ def _meta(
 
 def _publication(
     run: Run,
+    connection: Connection,
     built: Built,
     inputs: Inputs,
     parts: Mapping[str, Partitions],
@@ -358,7 +363,8 @@ def _publication(
         },
     )
     before = shown_before(run.settings.published, run.profile.name) if run.is_current else None
-    return replace(publication, pages=pages(of_publication(publication, before)))
+    trace = partial(trace_days, connection, built.frames)
+    return replace(publication, pages=pages(of_publication(publication, before), trace))
 
 
 def outcome_facts(outcome: Outcome) -> dict[str, Any]:

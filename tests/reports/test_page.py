@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import html
 import json
 import re
 from datetime import date, timedelta
@@ -13,6 +14,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_series_equal
 
+from flows.reports.figure_shown import shown_value
 from flows.reports.page import changes, computed, dictionary, facts, series, today
 from flows.reports.page import pages as made
 from flows.reports.page.charts import CHARTS
@@ -253,6 +255,23 @@ def test_page_is_small_and_part_of_the_version(published_demo: Path) -> None:
 
 def test_page_of_the_run_is_that_of_its_publication(published_demo: Path, given: Given) -> None:
     assert made.pages(given)["index.html"] == published_report(published_demo).read_bytes()
+
+
+def test_every_figure_of_the_report_leads_to_how_it_came_about(published_demo: Path, given: Given) -> None:
+    page = (published_demo / "report" / "explained.html").read_text(encoding="utf-8")
+    report = (published_demo / "report" / "index.html").read_text(encoding="utf-8")
+    linked = set(re.findall(r'href="explained\.html#([^"]+)"', report))
+    assert len(linked) > 40
+    sections = dict(re.findall(r'<section id="([^"]+)" class="explained".*?<p><b>([^<]*)</b>', page, re.DOTALL))
+    assert linked <= set(sections)
+    newest = given.newest_scored()["day"]
+    for name in linked:
+        table, _, column = name.partition(".")
+        row = given.tables[table].filter(pl.col("day") == newest).row(0, named=True)
+        assert html.unescape(sections[name]) == shown_value(row[column]), name
+    assert "which differs" not in page
+    assert page.count("computed again from these values: the same") > 60
+    assert re.search(r"simulated:seed=7, sha256 [0-9a-f]{12}, observed ", page)
 
 
 def test_dictionary_has_every_column(published_demo: Path, given: Given) -> None:

@@ -80,6 +80,12 @@ def test_accessibility_check_is_clean(opened: Opened) -> None:
     assert violations(page) == []
 
 
+def test_page_of_how_figures_came_about_is_accessible(opened: Opened, published_demo: Path) -> None:
+    page = opened.page
+    page.goto((published_demo / "report" / "explained.html").as_uri())
+    assert violations(page) == []
+
+
 def test_dark_scheme_has_contrast(opened: Opened) -> None:
     page = opened.fresh()
     page.emulate_media(color_scheme="dark")

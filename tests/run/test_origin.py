@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 from flows.run import pipeline
-from flows.run.origin import trace
 from flows.run.plan import plan
 from flows.run.publish import observed
+from flows.run.trace import trace
 from flows.settings import Settings, read_profile, read_settings
 from schemas.errors import TerminalError
 from transforms.build import frames

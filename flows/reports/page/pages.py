@@ -7,19 +7,19 @@ character can end its element.
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import date, timedelta
 from functools import cache
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import polars as pl
 from jinja2 import DictLoader, Environment, StrictUndefined
 from markupsafe import Markup
 
-from flows.reports.page import changes, computed, dictionary, marks, quality, query, today
+from flows.reports.page import changes, computed, dictionary, explained, marks, quality, query, today
 from flows.reports.page.charts import CHARTS, Chart
 from flows.reports.page.facts import ColumnFacts, column_facts
 from flows.reports.page.given import Given
@@ -28,6 +28,7 @@ from flows.reports.summary import words
 from schemas.registry import VERIFIED
 from schemas.text import visible
 from transforms.capitulation import STATES
+from transforms.derivation import Traced
 
 REPORT: Final = "index.html"
 REPORT_SCRIPTS: Final = ("uplot/uPlot.iife.min.js", "page.js")
@@ -38,6 +39,7 @@ TEMPLATES: Final = (
     "table.html.jinja",
     "parts.html.jinja",
     query.TEMPLATE,
+    explained.TEMPLATE,
 )
 DAILY: Final = ("capitulation_daily", "security_daily", "conversion_daily")
 LEAD: Final = timedelta(days=60)
@@ -61,18 +63,38 @@ _PARTY_NOTES: Final = {
 }
 
 
-def pages(given: Given) -> dict[str, bytes]:
-    """The report, the page for queries with its engine, and the pages of the dictionary, by the name of their file."""
+Trace: TypeAlias = Callable[[Sequence[str], date], Traced]
+"""From figures, each as TABLE.COLUMN, and their day to how they came about."""
+
+
+def pages(given: Given, trace: Trace | None = None) -> dict[str, bytes]:
+    """The report, the page for queries with its engine, and the pages of the dictionary, by the name of their file.
+
+    With `trace` also the page to which figures of the report lead, which says how they came about.
+    """
     frame, found = _frame(given), dictionary.table_pages(given)
+    report = report_model(given)
     index = {"tables": dictionary.tables(given), "pages": found, "places": dictionary.places(given)}
     of_table = environment().get_template("table.html.jinja")
     return {
-        REPORT: environment().get_template("page.html.jinja").render(report_model(given)).encode(),
+        REPORT: environment().get_template("page.html.jinja").render(report).encode(),
         query.PAGE: environment().get_template(query.TEMPLATE).render(frame | _query_model()).encode(),
         **query.engine(),
+        **(_explained(given, frame, report, trace) if trace else {}),
         dictionary.INDEX: environment().get_template("dictionary.html.jinja").render(frame | index).encode(),
         **{dictionary.page_of(name): of_table.render(frame, page=page).encode() for name, page in found.items()},
     }
+
+
+def _explained(given: Given, frame: dict[str, Any], report: Mapping[str, Any], trace: Trace) -> dict[str, bytes]:
+    traced = trace([key for key in report["facts"] if _leads_to_origin(key)], report["today"]["day"])
+    template = environment().get_template(explained.TEMPLATE)
+    return {explained.PAGE: template.render(frame | explained.model(given, traced)).encode()}
+
+
+def _leads_to_origin(key: str) -> bool:
+    """Whether a figure that the report shows is one of a table with a row a day."""
+    return key.partition(".")[0] in DAILY
 
 
 def single_page(given: Given) -> bytes:
@@ -286,7 +308,7 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.filters |= {"number": _number, "day": _day, "words": words, "coded": _coded, "place": dictionary.place_of}
-    made.tests |= {"linked": _linked}
+    made.tests |= {"linked": _linked, "explained": _leads_to_origin}
     return made
 
 
