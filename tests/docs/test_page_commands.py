@@ -62,7 +62,7 @@ def surroundings(page: str, folder: Path, request: pytest.FixtureRequest) -> Ite
             settings |= stack.enter_context(hosted_sources())
         if page == "docs/own-node.md":
             settings |= stack.enter_context(node(folder))
-        if page == "docs/targets.md":
+        if page in {"docs/targets.md", "docs/target_bucket.md"}:
             storage = stack.enter_context(object_storage())
             storage.make_bucket("my-bucket")
             settings |= storage.environment() | {"AWS_ALLOW_HTTP": "true"}
@@ -149,7 +149,7 @@ def test_blocks_that_are_not_run_are_few_and_known() -> None:
         "docs/reliability.md": "-m tests.campaign",
         "docs/scaling.md": "dask",
         "docs/scheduling.md": "hashpivot serve",
-        "docs/targets.md": "latest.json",
+        "docs/target_bucket.md": "latest.json",
     }
     for block in blocks("text"):
         if "hashpivot" in block.text or "python -m" in block.text:
