@@ -12,8 +12,15 @@ from typing import Final
 from schemas.errors import SettingsError
 
 _SEGMENT: Final = r"(?!\.+(?:/|$))[A-Za-z0-9!_.*'()=-]+"
+_NAME: Final = r"[A-Za-z_][A-Za-z0-9_.-]{0,62}"
+_SCHEMA: Final = r"[a-z_][a-z0-9_]{0,40}"
+_HOST: Final = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 SCHEMES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = MappingProxyType(
     {
+        "postgresql": (
+            re.compile(rf"postgresql://(?:(?:{_NAME}@)?{_HOST}/{_NAME}|service={_NAME})(?:/{_SCHEMA})?"),
+            "postgresql://USER@HOST:PORT/DATABASE",
+        ),
         "s3": (
             re.compile(rf"s3://[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9](?:/{_SEGMENT})*"),
             "s3://BUCKET/PREFIX",
@@ -41,7 +48,7 @@ def target_addresses(where: str, listed: Sequence[str]) -> tuple[str, ...]:
         pattern, _ = SCHEMES.get(scheme_of(address), (None, ""))
         if pattern is None or not pattern.fullmatch(address):
             examples = " or ".join(example for _, example in SCHEMES.values())
-            expected = f"addresses such as {examples}, without a key, which belongs into the environment"
+            expected = f"addresses such as {examples}, without a secret, which belongs into the environment"
             raise SettingsError(where, _without_secret(address), expected, "correct it")
         if address in found:
             raise SettingsError(where, address, "each address once", "remove it where it is too much")
@@ -50,7 +57,7 @@ def target_addresses(where: str, listed: Sequence[str]) -> tuple[str, ...]:
 
 
 def _without_secret(address: str) -> str:
-    """The address without what may be a key in it: what is before the last @, and what is after a question mark."""
+    """The address without what may be a secret in it: what is before the last @, and what is after a question mark."""
     scheme, separator, rest = address.partition("://")
     shown = rest or scheme
     if "@" in shown:

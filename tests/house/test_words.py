@@ -18,8 +18,11 @@ METAPHORS = {
 """In names, comments, docstrings and messages."""
 IN_NAMES = METAPHORS | {"say", "says", "said", "saying", "door"}
 """Also not names: a docstring may say something, a value may not be called `said`."""
-SCHEMA_OF_VIEWS = re.compile(r"""\banswers\.(?=[a-z])|(?<=[`"'])answers(?=[`"'])""")
-"""The schema of the published file whose name readers know, before the name of a view or by itself in quotes."""
+SCHEMA_OF_VIEWS = re.compile(r"""\banswers\.(?=[a-z])|(?<=[`"'])answers(?=[`"'])|\bhashpivot_answers\b""")
+"""The schema of the published file whose name readers know, before the name of a view or by itself in quotes.
+
+In PostgreSQL it has the name of the program before it.
+"""
 TABLE_ROWS = re.compile(r"^\|.*\|$", re.MULTILINE)
 """Tables of a page: the glossary lists there what is not used."""
 

@@ -8,7 +8,6 @@ import signal
 import sys
 import time
 from dataclasses import replace
-from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,54 +17,13 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from schemas.errors import WarehouseError
-from schemas.metric import Metric
 from schemas.partition import Partition, Partitions, by_year
-from schemas.table import Table
-from schemas.units import Unit
-from tests.warehouse.warehouse_rows import _column, publication
+from tests.warehouse.transfer_rows import NAME, transfers, with_transfers
 from tests.warehouse.whole_versions import manifest_of
 from warehouse.atomic_files import sha256_of
-from warehouse.dictionary import columns_frame
 from warehouse.publish import publish
 from warehouse.targets import carry
 from warehouse.targets.files import DATABASE_NAME, FileTarget
-from warehouse.targets.protocol import Publication
-
-NAME = "transfer"
-METRICS: tuple[Metric, ...] = (
-    _column("day", Unit.DAY),
-    _column("txid", Unit.LABEL),
-    _column("transfer_sat", Unit.SAT),
-)
-TRANSFER = Table(name=NAME, description="One row a transfer.", key=("day", "txid"), metrics=METRICS, is_by_year=True)
-
-
-def transfers(counts: dict[int, int], amount: int = 5) -> pl.DataFrame:
-    """So many transfers in each year, each of `amount` in the last of them and of 5 before."""
-    years = [
-        pl.DataFrame(
-            {
-                "day": [date(year, 1, 1) + timedelta(days=i % 360) for i in range(count)],
-                "txid": [f"{year}-{i:07d}" for i in range(count)],
-                "transfer_sat": [amount if year == max(counts) else 5] * count,
-            },
-            schema={"day": pl.Date, "txid": pl.String, "transfer_sat": pl.Int64},
-        ).sort("day", maintain_order=True)
-        for year, count in sorted(counts.items())
-    ]
-    return pl.concat([pl.DataFrame(schema={"day": pl.Date, "txid": pl.String, "transfer_sat": pl.Int64}), *years])
-
-
-def with_transfers(version: str, rows: Partitions | pl.DataFrame) -> Publication:
-    usual = publication(version, rows=5)
-    facts = (*usual.facts, TRANSFER)
-    types = {name: frame.schema for name, frame in usual.tables.items()} | {NAME: rows.schema}
-    return replace(
-        usual,
-        tables={**usual.tables, NAME: rows},
-        facts=facts,
-        meta={**usual.meta, "columns": columns_frame(facts, types, {})},
-    )
 
 
 def put(folder: Path, version: str, rows: Partitions, *, keep: int = 3) -> None:

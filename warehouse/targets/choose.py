@@ -14,7 +14,16 @@ def _bucket(address: str, keep: int, time_scale: float) -> CopyTarget:
     return BucketTarget(address=address, keep=keep, time_scale=time_scale)
 
 
-OPENED_BY: Final[Mapping[str, Callable[[str, int, float], CopyTarget]]] = MappingProxyType({"s3": _bucket})
+def _postgres(address: str, keep: int, time_scale: float) -> CopyTarget:
+    from warehouse.targets.postgresql import PostgresTarget
+
+    # A server keeps the version that readers have by its locks, so that no other one is needed.
+    return PostgresTarget(address=address, time_scale=time_scale)
+
+
+OPENED_BY: Final[Mapping[str, Callable[[str, int, float], CopyTarget]]] = MappingProxyType(
+    {"postgresql": _postgres, "s3": _bucket}
+)
 """A module is imported where an address needs it: its library may take long."""
 
 

@@ -12,8 +12,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, Protocol
 
 from schemas.errors import WarehouseError
+from warehouse.atomic_files import sha256_of
 from warehouse.targets.files import MANIFEST_NAME
 
+UNCHANGED: Final = "expected files to stay as they were published; find out who changed it, then run `hashpivot daily`"
 REMEDY: Final = "run `hashpivot daily`, which publishes again"
 
 
@@ -44,6 +46,16 @@ class FinishedVersion:
         """SHA-256 of the manifest, and by the digests in it of everything in the version."""
         return hashlib.sha256(self.manifest).hexdigest()
 
+    def unchanged(self, file: VersionFile) -> Path:
+        """Where a file of the version is. Raises `WarehouseError` where it is not as it was published."""
+        path = self.folder / file.path
+        try:
+            if sha256_of(path) != file.sha256:
+                raise WarehouseError(f"{path}: found other bytes than its manifest states, {UNCHANGED}")
+        except OSError as error:
+            raise WarehouseError(f"{path}: found {error.strerror!r}, {UNCHANGED}") from error
+        return path
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
@@ -66,11 +78,13 @@ class Copied:
     """Files that were there already, from the version before or from an attempt that was killed."""
     pruned: tuple[str, ...] = ()
     """Versions that the place no longer keeps."""
+    kind: str = "files"
+    """What is counted."""
 
     def __str__(self) -> str:
         if not self.is_new:
             return f"shows {self.version} already"
-        uploaded = f"{self.uploaded_count:,} files uploaded, {self.uploaded_bytes / 1e6:,.1f} MB"
+        uploaded = f"{self.uploaded_count:,} {self.kind} uploaded, {self.uploaded_bytes / 1e6:,.1f} MB"
         return f"shows {self.version}: {uploaded}; {self.reused_count:,} files were there"
 
 

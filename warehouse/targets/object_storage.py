@@ -26,6 +26,7 @@ from obstore.exceptions import (
 from obstore.store import S3Store
 
 from schemas.errors import HashpivotError, TargetUnreachableError, WarehouseError
+from warehouse.targets.finished import UNCHANGED
 
 PART_BYTES: Final = 8 * 1024**2
 """Larger files are uploaded in parts of this size, and read back so."""
@@ -48,7 +49,6 @@ WITHOUT_CONDITIONS: Final = (
     "expected conditional writes (If-Match, If-None-Match), without which two writers could cross"
 )
 CONDITIONS_REMEDY: Final = "use a storage that has them, and leave AWS_CONDITIONAL_PUT unset"
-UNCHANGED: Final = "expected files to stay as they were published; find out who changed it, then run `hashpivot daily`"
 REVALIDATED: Final = "no-cache"
 FOR_EVER: Final = "public, max-age=31536000, immutable"
 

@@ -1,0 +1,210 @@
+"""A PostgreSQL server of its own on loopback: passwords by SCRAM, TLS with a certificate of its own, a small disk."""
+
+import asyncio
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.invocation import eventually
+from tests.scheduled.serving import free_port
+
+USER = "postgres"
+"""Of the machine, as which the server runs where the tests are root's, and of the server."""
+PUBLISHER, READER = "hashpivot", "analyst"
+PASSWORDS = {USER: "secret-of-admin", PUBLISHER: "secret-of-tests", READER: "secret-of-analyst"}
+DATABASE = "tables"
+HOST = "127.0.0.1"
+SMALL_DISK_BYTES = 4_000_000
+SET_UP = f"""
+create role {PUBLISHER} login password '{PASSWORDS[PUBLISHER]}';
+create role {READER} login password '{PASSWORDS[READER]}';
+create role hashpivot_reader;
+grant hashpivot_reader to {READER};
+"""
+CONFIGURATION = """
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+fsync = off
+shared_buffers = 32MB
+max_connections = 40
+lc_messages = 'C'
+ssl = on
+ssl_cert_file = '{folder}/server.crt'
+ssl_key_file = '{folder}/server.key'
+"""
+
+
+def program(name: str) -> Path:
+    """A program of the server; Debian keeps them apart from those of users. Skips the test without it."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    if found:
+        return found[-1]
+    if (path := shutil.which(name)) is None:
+        pytest.skip(f"NOT TESTED with PostgreSQL: no {name} here; `apt-get install postgresql`")
+    return Path(path)
+
+
+def as_other_user() -> list[str]:
+    """What begins a command that root may not run: PostgreSQL does not run as root."""
+    if os.getuid() != 0:
+        return []
+    try:
+        pwd.getpwnam(USER)
+    except KeyError:
+        pytest.skip(f"NOT TESTED with PostgreSQL: it does not run as root, and there is no user {USER}")
+    return ["setpriv", "--reuid", USER, "--regid", USER, "--clear-groups", "--"]
+
+
+@dataclass
+class PostgresServer:
+    """Address and process of a server; `start` and `kill` it at will."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def certificate(self) -> Path:
+        return self.folder / "server.crt"
+
+    def address(self, schema: str | None = None, user: str = PUBLISHER, database: str = DATABASE) -> str:
+        """Of a target here."""
+        return f"postgresql://{user}@{HOST}:{self.port}/{database}{f'/{schema}' if schema else ''}"
+
+    def environment(self, user: str = PUBLISHER) -> dict[str, str]:
+        """The variables that let a process in, with a small scale of time."""
+        return {"PGPASSWORD": PASSWORDS[user], "HASHPIVOT_WEB_TIME_SCALE": "0.02"}
+
+    async def connect(self, user: str = USER, database: str = DATABASE) -> asyncpg.Connection:
+        """A connection of a reader, or of who administers the server."""
+        return await asyncpg.connect(
+            host=HOST, port=self.port, user=user, password=PASSWORDS[user], database=database, ssl=False, timeout=30
+        )
+
+    def query(self, sql: str, *values: Any, user: str = USER, database: str = DATABASE) -> list[tuple[Any, ...]]:
+        """The rows of a statement, or nothing of several statements that bind no value."""
+
+        async def run() -> list[tuple[Any, ...]]:
+            connection = await self.connect(user, database)
+            try:
+                if not values and ";" in sql:
+                    await connection.execute(sql)
+                    return []
+                return [tuple(row) for row in await connection.fetch(sql, *values)]
+            finally:
+                await connection.close()
+
+        return asyncio.run(run())
+
+    def start(self) -> None:
+        """Start the server and wait until it takes connections."""
+        # In a name space of its own where that may be, so that the small disk goes with the process.
+        disk = self.folder / "disk"
+        mount = f'mount -t tmpfs -o size={SMALL_DISK_BYTES} disk "{disk}" && chown {USER} "{disk}"'
+        apart = (
+            ["unshare", "--mount", "sh", "-c", f'({mount}) 2>/dev/null; exec "$@"', "sh"] if os.getuid() == 0 else []
+        )
+        with (self.folder / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [*apart, *as_other_user(), program("postgres"), "-D", self.folder / "data", "-p", str(self.port)],
+                stdout=log,
+                stderr=log,
+                cwd="/",
+            )
+
+        def accepts() -> bool:
+            with suppress(OSError, asyncpg.PostgresError):
+                return self.query("select 1", database="postgres") == [(1,)]
+            return False
+
+        eventually(accepts, f"PostgreSQL does not start, see {self.folder / 'server.log'}")
+
+    def kill(self) -> None:
+        """Kill every process of the server at once."""
+        children = [int(pid) for pid in self._children().split()]
+        for pid in (self.process.pid, *children) if self.process else ():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.stop(signal.SIGKILL)
+
+    def _children(self) -> str:
+        assert self.process is not None
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return path.read_text(encoding="ascii") if path.exists() else ""
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End the server, by default with all that its clients do."""
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                self.process.send_signal(how)
+            self.process.wait(60)
+            self.process = None
+
+
+def _make_certificate(folder: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    certificate = (
+        x509.CertificateBuilder(name, name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime.now(UTC) - timedelta(days=2))
+        .not_valid_after(datetime.now(UTC) + timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(HOST))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    plain = serialization.NoEncryption()
+    pem = serialization.Encoding.PEM
+    (folder / "server.crt").write_bytes(certificate.public_bytes(pem))
+    (folder / "server.key").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
+    (folder / "server.key").chmod(0o600)
+
+
+@contextmanager
+def postgres_server() -> Iterator[PostgresServer]:
+    """A server with one database that `hashpivot` owns, until the end of the block."""
+    initdb, other = program("initdb"), as_other_user()
+    folder = Path(tempfile.mkdtemp(prefix="hashpivot-postgresql-"))
+    server = PostgresServer(folder=folder, port=free_port())
+    try:
+        _make_certificate(folder)
+        (folder / "disk").mkdir()
+        (folder / "password").write_text(PASSWORDS[USER], encoding="utf-8")
+        if other:
+            for path in (folder, *folder.iterdir()):
+                shutil.chown(path, USER)
+        arguments = ["-D", folder / "data", "-U", USER, "-A", "scram-sha-256", "-E", "UTF8", "--locale", "C"]
+        subprocess.run(
+            [*other, initdb, *arguments, "--pwfile", folder / "password", "--no-sync"],
+            check=True,
+            timeout=120,
+            stdout=subprocess.DEVNULL,
+            cwd="/",
+        )
+        with (folder / "data" / "postgresql.conf").open("a", encoding="utf-8") as file:
+            file.write(CONFIGURATION.format(folder=folder))
+        server.start()
+        server.query(SET_UP, database="postgres")
+        server.query(f"create database {DATABASE} owner {PUBLISHER}", database="postgres")
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)

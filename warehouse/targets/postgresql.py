@@ -1,0 +1,486 @@
+"""A target in a PostgreSQL database: one version at a time, in schemas with fixed names.
+
+```
+hashpivot            the tables of the home
+hashpivot_meta       those of `meta`; publication: which version it is; contents: a digest of each table and part
+hashpivot_answers    what the views of the home show, as tables
+hashpivot_parts      a partition a year of each table in parts
+```
+Everything happens in one transaction, so that a kill of either side leaves the version before. What changed is loaded
+into fresh schemas (`..._draft`), which nobody else ever sees; then the tables that it replaces are locked, dropped, and
+those of the draft take their names. With the locks no reader has begun on what goes: a transaction that has read any of
+it keeps all of it, and the publication waits, a little at a time, so that readers do not wait for it. Rows are frozen
+as they are loaded, so that a transaction with an older snapshot that has read nothing yet finds the new version whole.
+What did not change stays where it is.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from itertools import zip_longest
+from typing import Any, Final
+
+import asyncpg
+import polars as pl
+
+from schemas.errors import TransientError, WarehouseError
+from warehouse.statements import one_line, quoted, statement, text
+from warehouse.targets.finished import Copied, FinishedVersion, Shown
+from warehouse.targets.postgresql_server import (
+    COPY_TIMEOUT_SECONDS,
+    Place,
+    connected,
+    run,
+)
+from warehouse.targets.postgresql_tables import DAY, WHOLE, Part, TargetColumn, TargetTable, target_tables
+from warehouse.views import SCHEMA as VIEWS
+
+logger = logging.getLogger(__name__)
+
+Id = tuple[str, str, str]
+"""Schema in the home, table and part."""
+
+MARK: Final = "hashpivot: "
+"""What the comment of each schema of ours begins with."""
+DRAFT: Final = "_draft"
+PARTS: Final = "parts"
+OF_YEAR: Final = "of_year"
+LOCK_WAITS_MS: Final = (50, 100, 200, 400, 800, 800, 800, 800, 800)
+"""Of each attempt to lock what is replaced: readers that come meanwhile wait behind it."""
+LOCK_PAUSES_SECONDS: Final = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
+"""Between the attempts."""
+PART_OF_DEADLOCK_TIMEOUT: Final = 0.8
+"""An attempt ends before the server looks for a deadlock, of which it might end the reader."""
+
+_ABOUT: Final[Mapping[str, str]] = {
+    "main": "tables of Bitcoin miners and AI data centres",
+    "meta": "what is known of the tables, their columns and sources; `publication` states the version",
+    VIEWS: "what the tables show, by question",
+    PARTS: "years of long tables; read the tables themselves",
+}
+"""By schema of the home its comment, after the mark."""
+PUBLICATION: Final = (
+    ("version", "text", "Name of the version."),
+    ("day", "date", "Last day of its tables, UTC."),
+    ("created_at", "timestamp with time zone", "When the home finished it."),
+    ("profile", "text", "Profile of its run."),
+    ("family", "text", "Simulated data, or the chain that they are of."),
+    ("is_simulated", "boolean", "Whether the figures are invented."),
+    ("manifest_sha256", "text", "SHA-256 of its manifest."),
+    ("published_at", "timestamp with time zone", "When it was published here."),
+)
+CONTENTS: Final = (
+    ("schema_name", "text", "Schema of the table in the home: main, meta or the one of its views."),
+    ("table_name", "text", "Name of the table."),
+    ("part", "text", "Year of a partition; empty: the table itself."),
+    ("digest", "text", "Of what was loaded; where it stays the same, nothing is loaded."),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Before:
+    """What is there when a publication begins."""
+
+    version: str | None = None
+    day: date | None = None
+    family: str | None = None
+    manifest_sha256: str | None = None
+    contents: Mapping[Id, str] = field(default_factory=dict)
+    readers: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
+    """By schema and name of each table there, whoever may read it beside its owner, as SQL."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a publication changes."""
+
+    replaced: Sequence[TargetTable]
+    """Loaded whole."""
+    parts: Sequence[tuple[TargetTable, Part]]
+    """Loaded into tables that stay."""
+    dropped_parts: Sequence[tuple[TargetTable, str]]
+    dropped: Sequence[tuple[str, str]]
+    """Schema in the home and name of tables that the version has no more."""
+    kept_count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PostgresTarget:
+    """The schemas at `postgresql://USER@HOST:PORT/DATABASE/SCHEMA`; see the module."""
+
+    address: str
+    time_scale: float = 1
+    """Shrinks pauses and time-outs."""
+
+    def shown(self) -> Shown | None:
+        """The version that readers see; see `CopyTarget`."""
+        return run(self._shown())  # type: ignore[no-any-return]
+
+    def publish(self, version: FinishedVersion) -> Copied:
+        """Load what changed, and let it take the place of what it replaces; see `CopyTarget`."""
+        return run(self._publish(version))  # type: ignore[no-any-return]
+
+    async def _shown(self) -> Shown | None:
+        place = Place.of(self.address)
+        async with connected(place, self.time_scale) as connection:
+            before = await _Publishing(place, connection, self.time_scale).before()
+            return Shown(version=before.version, day=str(before.day)) if before.version else None
+
+    async def _publish(self, version: FinishedVersion) -> Copied:
+        place = Place.of(self.address)
+        async with connected(place, self.time_scale) as connection:
+            return await _Publishing(place, connection, self.time_scale).publish(version)
+
+
+@dataclass
+class _Publishing:
+    """One publication over one connection."""
+
+    place: Place
+    connection: asyncpg.Connection
+    time_scale: float
+    loaded_count: int = 0
+    loaded_bytes: int = 0
+
+    def schema(self, of_home: str) -> str:
+        """The schema of PostgreSQL for one of the home, or for the partitions."""
+        return self.place.schema if of_home == "main" else f"{self.place.schema}_{of_home}"
+
+    def draft(self, of_home: str) -> str:
+        return f"{self.schema(of_home)}{DRAFT}"
+
+    @property
+    def schemas(self) -> dict[str, str]:
+        return {of_home: self.schema(of_home) for of_home in ("main", "meta", VIEWS, PARTS)}
+
+    async def before(self) -> Before:
+        """What is there. Raises `WarehouseError` where it is not ours."""
+        names = list(self.schemas.values())
+        found = await self.connection.fetch(statement("postgresql_schemas"), names)
+        for name, mark, has_any in found:
+            if has_any and not mark.startswith(MARK):
+                raise WarehouseError(
+                    f"target {self.place.address}: found a schema {name} that hashpivot has not made, expected "
+                    "none or an empty one; move it away, or name another schema at the end of the address"
+                )
+        relations = await self.connection.fetch(statement("postgresql_relations"), names)
+        readers = {(schema, name): tuple(roles) for schema, name, roles in relations}
+        meta = self.schema("meta")
+        if not {(meta, "publication"), (meta, "contents")} <= set(readers):
+            return Before(readers=readers)
+        stated = await self.connection.fetchrow(f"select version, day, family, manifest_sha256 from {meta}.publication")
+        contents = await self.connection.fetch(f"select schema_name, table_name, part, digest from {meta}.contents")
+        if stated is None:
+            return Before(readers=readers)
+        return Before(
+            **dict(stated),
+            contents={
+                (of_home, name, part): digest
+                for of_home, name, part, digest in contents
+                if self._relation(of_home, name, part) in readers
+            },
+            readers=readers,
+        )
+
+    def _relation(self, of_home: str, name: str, part: str) -> tuple[str, str]:
+        return (self.schema(PARTS), _part_name(name, part)) if part else (self.schema(of_home), name)
+
+    async def publish(self, version: FinishedVersion) -> Copied:
+        """See `PostgresTarget.publish`."""
+        async with self.connection.transaction():
+            await self._require_alone()
+            before = await self.before()
+            if before.manifest_sha256 == version.digest:
+                return Copied(version=version.version, is_new=False, kind="tables")
+            self._refuse_other_family(before, version)
+            tables = await asyncio.to_thread(target_tables, version)
+            plan = _plan(tables, before)
+            about = [_publication(version), _contents(tables)]
+            await self._make_schemas(before)
+            for table in (*plan.replaced, *about):
+                await self._load(table, before)
+            for table, part in plan.parts:
+                await self._load_part(table, part)
+            await self._lock(plan, about, before)
+            await self._switch(plan, about, before)
+        return Copied(
+            version=version.version,
+            uploaded_count=self.loaded_count,
+            uploaded_bytes=self.loaded_bytes,
+            reused_count=plan.kept_count,
+            pruned=(before.version,) if before.version else (),
+            kind="tables",
+        )
+
+    async def _require_alone(self) -> None:
+        (is_alone,) = await self.connection.fetchrow(
+            "select pg_try_advisory_xact_lock(hashtext('hashpivot'), hashtext($1::text))", self.place.schema
+        )
+        if not is_alone:
+            raise TransientError(
+                f"target {self.place.address}: found another publication under way there, expected one at a time; "
+                "try again when it is over"
+            )
+
+    def _refuse_other_family(self, before: Before, version: FinishedVersion) -> None:
+        """Real and simulated data, and those of two chains, never take each other's place."""
+        family = version.stated.get("family")
+        if before.version is not None and before.family != family:
+            raise WarehouseError(
+                f"target {self.place.address}: found data of {before.family!r} there, expected {family!r} as in this "
+                "home; name another schema at the end of the address, or drop those"
+            )
+
+    async def _make_schemas(self, before: Before) -> None:
+        """Make the schemas that are missing, and those of the draft; let the role of readers in, where there is one."""
+        names = list(self.schemas.values())
+        there = {row["schema_name"] for row in await self.connection.fetch(statement("postgresql_schemas"), names)}
+        made = []
+        for of_home, name in self.schemas.items():
+            if name not in there:
+                made.append(f"create schema {name}")
+                made.append(f"comment on schema {name} is {text(MARK + _ABOUT[of_home])}")
+            made.append(f"create schema {self.draft(of_home)}")
+        if await self._has_reader():
+            opened = ", ".join(self.schema(of_home) for of_home in ("main", "meta", VIEWS))
+            made.append(f"grant usage on schema {opened} to {self._reader}")
+            ours = {(self.schema(of_home), name) for of_home, name, _ in before.contents}
+            if closed := sorted(each for each in ours if self._reader not in before.readers[each]):
+                made.append(f"grant select on {_listed(closed)} to {self._reader}")
+        await self.connection.execute("; ".join(made))
+
+    @property
+    def _reader(self) -> str:
+        return f"{self.place.schema}_reader"
+
+    async def _has_reader(self) -> bool:
+        return bool(await self.connection.fetchval("select 1 from pg_roles where rolname = $1::text", self._reader))
+
+    async def _load(self, table: TargetTable, before: Before) -> None:
+        """Load a table whole into the draft, with all that it has."""
+        draft = self.draft(table.schema)
+        await self.connection.execute(table.create(draft))
+        for part in table.parts:
+            if part.key:
+                where = f"{self.draft(PARTS)}.{quoted(_part_name(table.name, part.key))}"
+                await self.connection.execute(
+                    f"create table {where} partition of {draft}.{quoted(table.name)} {_bounds(part.key)}"
+                )
+                await self._copy(self.draft(PARTS), _part_name(table.name, part.key), part)
+            else:
+                await self._copy(draft, table.name, part)
+        readers = set(before.readers.get((self.schema(table.schema), table.name), ()))
+        if await self._has_reader():
+            readers.add(self._reader)
+        grants = f"; grant select on {draft}.{quoted(table.name)} to {', '.join(sorted(readers))}" if readers else ""
+        await self.connection.execute(table.finish(draft) + grants)
+
+    async def _load_part(self, table: TargetTable, part: Part) -> None:
+        """Load one year of a table that stays into the draft, so that it can be attached without being read again."""
+        draft, name = self.draft(PARTS), _part_name(table.name, part.key)
+        plain = TargetTable(schema=PARTS, name=name, comment=None, columns=table.columns, key=table.key)
+        await self.connection.execute(plain.create(draft))
+        await self._copy(draft, name, part)
+        first, end = _span(part.key)
+        check = (
+            f"alter table {draft}.{quoted(name)} add constraint {OF_YEAR} check ({DAY} >= {first} and {DAY} < {end})"
+        )
+        await self.connection.execute("; ".join([*table.keys(draft, name), check]))
+
+    async def _copy(self, schema: str, name: str, part: Part) -> None:
+        """Send the rows of a part, encoding the next piece while one is sent."""
+        sent = 0
+
+        async def pieces() -> AsyncIterator[bytes]:
+            nonlocal sent
+            encoded = part.pieces()
+            following = asyncio.ensure_future(asyncio.to_thread(next, encoded, None))
+            try:
+                while (piece := await following) is not None:
+                    following = asyncio.ensure_future(asyncio.to_thread(next, encoded, None))
+                    sent += len(piece)
+                    yield piece
+            finally:
+                following.cancel()
+
+        await self.connection.copy_to_table(
+            name, schema_name=schema, source=pieces(), format="csv", freeze=True, timeout=COPY_TIMEOUT_SECONDS
+        )
+        self.loaded_count += 1
+        self.loaded_bytes += sent
+
+    async def _lock(self, plan: Plan, about: Sequence[TargetTable], before: Before) -> None:
+        """Lock what is replaced, once no reader has it; in short attempts, as readers that come wait behind each."""
+        going = [(self.schema(table.schema), table.name) for table in (*plan.replaced, *about)]
+        going += [(self.schema(of_home), name) for of_home, name in plan.dropped]
+        going += [(self.schema(table.schema), table.name) for table, _ in (*plan.parts, *plan.dropped_parts)]
+        # First what a transaction should read first: whoever begins with it then waits, and holds nothing else.
+        first = (self.schema("meta"), "publication")
+        listed = sorted({each for each in going if each in before.readers}, key=lambda each: (each != first, each))
+        if not listed:
+            return
+        longest_ms = await self._longest_wait_ms()
+        for wait_ms, pause_seconds in zip_longest(LOCK_WAITS_MS, LOCK_PAUSES_SECONDS):
+            try:
+                async with self.connection.transaction():
+                    await self.connection.execute(f"set local statement_timeout = {min(wait_ms, longest_ms)}")
+                    await self.connection.execute(f"lock table {_listed(listed, 'only ')} in access exclusive mode")
+                    await self.connection.execute("set local statement_timeout = 0")
+                return
+            except (asyncpg.QueryCanceledError, asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+                await asyncio.sleep((pause_seconds or 0) * self.time_scale)
+        holders = await self.connection.fetch(statement("postgresql_holders"), list(self.schemas.values()))
+        named = ", ".join(f"{user} with {program}, pid {pid}" for pid, user, program in holders) or "they are over now"
+        raise TransientError(
+            f"target {self.place.address}: found readers that have the version before ({named}), expected them to end; "
+            "it stays, the next run publishes there again; end what is left open with pg_terminate_backend(pid)"
+        )
+
+    async def _longest_wait_ms(self) -> int:
+        (deadlock_ms,) = await self.connection.fetchrow(
+            "select setting::integer from pg_settings where name = 'deadlock_timeout'"
+        )
+        return max(1, int(deadlock_ms * PART_OF_DEADLOCK_TIMEOUT))
+
+    async def _switch(self, plan: Plan, about: Sequence[TargetTable], before: Before) -> None:
+        """Let the draft take the place of what it replaces; under the locks, so that it is quick."""
+        replaced, parts = [*plan.replaced, *about], self.schema(PARTS)
+        gone = [(self.schema(of_home), name) for of_home, name in plan.dropped]
+        gone += [(parts, _part_name(table.name, key)) for table, key in plan.dropped_parts]
+        gone += [(parts, _part_name(table.name, part.key)) for table, part in plan.parts]
+        gone += [(self.schema(table.schema), table.name) for table in replaced]
+        kept = await self._drop([each for each in gone if each in before.readers])
+        statements = []
+        for table in replaced:
+            schema, draft = self.schema(table.schema), self.draft(table.schema)
+            if (detail := kept.get((schema, table.name))) is not None:
+                await self._refill(table, detail)
+                continue
+            statements.append(f"alter table {draft}.{quoted(table.name)} set schema {schema}")
+            statements += [
+                f"alter table {self.draft(PARTS)}.{quoted(_part_name(table.name, part.key))} set schema {parts}"
+                for part in table.parts
+                if part.key
+            ]
+        for table, part in plan.parts:
+            name = quoted(_part_name(table.name, part.key))
+            statements += [
+                f"alter table {self.draft(PARTS)}.{name} set schema {parts}",
+                f"alter table {self.schema(table.schema)}.{quoted(table.name)} "
+                f"attach partition {parts}.{name} {_bounds(part.key)}",
+                f"alter table {parts}.{name} drop constraint {OF_YEAR}",
+            ]
+        statements.append(f"drop schema {', '.join(self.draft(of_home) for of_home in self.schemas)}")
+        await self.connection.execute("; ".join(statements))
+
+    async def _drop(self, tables: Sequence[tuple[str, str]]) -> dict[tuple[str, str], str]:
+        """Drop tables; of those that something of others rests on, which stay, what PostgreSQL states of it."""
+        if not tables:
+            return {}
+        try:
+            async with self.connection.transaction():
+                await self.connection.execute(f"drop table {_listed(tables)}")
+            return {}
+        except asyncpg.DependentObjectsStillExistError as error:
+            if len(tables) == 1:
+                return {tables[0]: str(error.detail)}
+        half = len(tables) // 2
+        return {**await self._drop(tables[:half]), **await self._drop(tables[half:])}
+
+    async def _refill(self, table: TargetTable, dependents: str) -> None:
+        """Give a table that views of others read its new rows, so that they go on; slower than to replace it."""
+        schema, draft, name = self.schema(table.schema), self.draft(table.schema), quoted(table.name)
+        columns = await self.connection.fetch(statement("postgresql_shape"), [schema, draft], table.name)
+        try:
+            if table.is_by_year or len(set(columns)) != 1:
+                raise asyncpg.DependentObjectsStillExistError
+            async with self.connection.transaction():
+                await self.connection.execute(
+                    f"truncate {schema}.{name}; insert into {schema}.{name} select * from {draft}.{name}; "
+                    + "; ".join([f"drop table {draft}.{name}", *table.comments(schema)])
+                )
+        except (asyncpg.DependentObjectsStillExistError, asyncpg.FeatureNotSupportedError) as error:
+            raise WarehouseError(
+                f"target {self.place.address}: found {one_line(dependents)!r}, expected nothing of others that needs "
+                f"{schema}.{table.name} with the columns it had; drop that, publish, and make it anew"
+            ) from error
+
+
+def _plan(tables: Sequence[TargetTable], before: Before) -> Plan:
+    """What has to be loaded and dropped so that the place has the tables, and no others of ours."""
+    replaced, parts, kept = [], [], 0
+    wanted = {(table.schema, table.name): table for table in tables}
+    stays = set()
+    for table in tables:
+        if table.digest != before.contents.get((table.schema, table.name, WHOLE)):
+            replaced.append(table)
+            continue
+        stays.add((table.schema, table.name))
+        changed = [
+            part
+            for part in table.parts
+            if part.key and before.contents.get((table.schema, table.name, part.key)) != part.digest
+        ]
+        parts += [(table, part) for part in changed]
+        kept += max(1, len(table.parts)) - len(changed)
+    about = {("meta", name) for name in ("publication", "contents")}
+    there = {(of_home, name) for of_home, name, part in before.contents if part == WHOLE}
+    dropped_parts = [
+        (wanted[of_home, name], key)
+        for of_home, name, key in before.contents
+        if key and (of_home, name) in stays and key not in {part.key for part in wanted[of_home, name].parts}
+    ]
+    return Plan(
+        replaced=replaced,
+        parts=parts,
+        dropped_parts=dropped_parts,
+        dropped=sorted(there - wanted.keys() - about),
+        kept_count=kept,
+    )
+
+
+def _publication(version: FinishedVersion) -> TargetTable:
+    """The table of one row that states which version it is."""
+    stated = version.stated
+    row = (
+        version.version,
+        *(stated.get(name) for name in ("day", "created_at", "profile", "family", "simulated")),
+        version.digest,
+        datetime.now(UTC).isoformat(),
+    )
+    return _about("publication", "One row: the version that all tables beside it are of.", PUBLICATION, [row])
+
+
+def _contents(tables: Sequence[TargetTable]) -> TargetTable:
+    rows = [(table.schema, table.name, WHOLE, table.digest) for table in tables]
+    rows += [(table.schema, table.name, part.key, part.digest) for table in tables for part in table.parts if part.key]
+    return _about("contents", "One row a table, and a partition: what hashpivot has loaded.", CONTENTS, rows)
+
+
+def _about(
+    name: str, comment: str, facts: Sequence[tuple[str, str, str]], rows: Sequence[tuple[Any, ...]]
+) -> TargetTable:
+    columns = tuple(TargetColumn(name=column, kind=kind, comment=stated) for column, kind, stated in facts)
+    frame = pl.DataFrame(list(rows), schema=[column.name for column in columns], orient="row", infer_schema_length=None)
+    part = Part(key=WHOLE, digest="", frames=lambda: iter([frame]))
+    return TargetTable(schema="meta", name=name, comment=comment, columns=columns, parts=(part,))
+
+
+def _part_name(table: str, key: str) -> str:
+    return f"{table}_{key}"
+
+
+def _span(year: str) -> tuple[str, str]:
+    """The first day of a year and that of the next, as SQL."""
+    return text(f"{int(year):04d}-01-01"), text(f"{int(year) + 1:04d}-01-01")
+
+
+def _bounds(year: str) -> str:
+    first, end = _span(year)
+    return f"for values from ({first}) to ({end})"
+
+
+def _listed(tables: Sequence[tuple[str, str]], before_each: str = "") -> str:
+    return ", ".join(f"{before_each}{schema}.{quoted(name)}" for schema, name in tables)
