@@ -144,6 +144,18 @@ class PostgresServer:
                 os.kill(pid, signal.SIGKILL)
         self.stop(signal.SIGKILL)
 
+    @property
+    def has_small_disk(self) -> bool:
+        """Whether the folder `disk` of the server is a small disk of its own."""
+        assert self.process is not None
+        mounts = Path(f"/proc/{self.process.pid}/mounts")
+        return mounts.exists() and f" {self.folder / 'disk'} tmpfs " in mounts.read_text(encoding="utf-8")
+
+    def wait_until_alone(self, user: str) -> None:
+        """Wait until no connection of a user is left, as after a kill of its process."""
+        left = "select count(*) from pg_stat_activity where usename = $1"
+        eventually(lambda: self.query(left, user) == [(0,)], f"connections of {user} that do not end")
+
     def _children(self) -> str:
         assert self.process is not None
         path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
@@ -158,9 +170,10 @@ class PostgresServer:
             self.process = None
 
 
-def _make_certificate(folder: Path) -> None:
+def make_certificate(folder: Path) -> None:
+    """Write a certificate of the loopback address, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server of tests")])
     certificate = (
         x509.CertificateBuilder(name, name)
         .public_key(key.public_key())
@@ -185,7 +198,7 @@ def postgres_server() -> Iterator[PostgresServer]:
     folder = Path(tempfile.mkdtemp(prefix="hashpivot-postgresql-"))
     server = PostgresServer(folder=folder, port=free_port())
     try:
-        _make_certificate(folder)
+        make_certificate(folder)
         (folder / "disk").mkdir()
         (folder / "password").write_text(PASSWORDS[USER], encoding="utf-8")
         if other:

@@ -17,11 +17,11 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from schemas.errors import HashpivotError, TransientError, WarehouseError
-from schemas.partition import by_year
 from schemas.table import Table
 from schemas.units import Unit
 from tests.invocation import eventually
 from tests.postgres_server import PUBLISHER, READER, PostgresServer, postgres_server
+from tests.warehouse.postgresql_versions import YEARS, version, whole_version
 from tests.warehouse.transfer_rows import TRANSFER, transfers, with_transfers
 from tests.warehouse.warehouse_rows import _column
 from warehouse.publish import publish
@@ -41,7 +41,6 @@ TYPES = {
     "TIMESTAMP": "timestamp with time zone",
     "VARCHAR": "text",
 }
-YEARS = {2022: 40, 2023: 50, 2024: 60}
 
 
 @pytest.fixture(scope="module")
@@ -60,28 +59,6 @@ def schema(server: PostgresServer, request: pytest.FixtureRequest, monkeypatch: 
 
 def target(server: PostgresServer, schema: str, user: str = PUBLISHER) -> PostgresTarget:
     return PostgresTarget(address=server.address(schema, user), time_scale=TIME_SCALE)
-
-
-def version(folder: Path, number: int, *, years: dict[int, int] = YEARS, **about: Any) -> FinishedVersion:
-    """A small version that the file target has published: every table has its number in it."""
-    given = with_transfers(f"v{number}", by_year(transfers(years, amount=100 + number)))
-    given = replace(given, about={**given.about, "day": "2024-06-01", "family": "simulated"} | about)
-    publish(given, [FileTarget(folder=folder, keep=9)])
-    return finished_version(folder)
-
-
-def whole_version(server: PostgresServer, schema: str) -> str:
-    """The version that readers see, once every table is of it."""
-    publication = server.query(f"select version from {schema}_meta.publication")
-    prices = server.query(f"select version, count(*) from {schema}.price_daily group by 1")
-    deals = server.query(f"select version, count(*) from {schema}.deal group by 1")
-    amounts = server.query(f"select max(transfer_sat), count(*) from {schema}.transfer")
-    [(found,)] = publication
-    assert prices == [(found, 5)]
-    assert deals == [(found, 12)]
-    assert amounts == [(100 + int(found.removeprefix("v")), sum(YEARS.values()))]
-    assert server.query("select nspname from pg_namespace where nspname like $1", f"{schema}%_draft") == []
-    return str(found)
 
 
 def oids(server: PostgresServer, schema: str) -> dict[str, int]:

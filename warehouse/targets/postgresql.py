@@ -32,7 +32,6 @@ from warehouse.targets.postgresql_server import (
     COPY_TIMEOUT_SECONDS,
     Place,
     connected,
-    run,
 )
 from warehouse.targets.postgresql_tables import DAY, WHOLE, Part, TargetColumn, TargetTable, target_tables
 from warehouse.views import SCHEMA as VIEWS
@@ -116,11 +115,11 @@ class PostgresTarget:
 
     def shown(self) -> Shown | None:
         """The version that readers see; see `CopyTarget`."""
-        return run(self._shown())  # type: ignore[no-any-return]
+        return asyncio.run(self._shown())
 
     def publish(self, version: FinishedVersion) -> Copied:
         """Load what changed, and let it take the place of what it replaces; see `CopyTarget`."""
-        return run(self._publish(version))  # type: ignore[no-any-return]
+        return asyncio.run(self._publish(version))
 
     async def _shown(self) -> Shown | None:
         place = Place.of(self.address)

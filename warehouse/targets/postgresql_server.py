@@ -4,7 +4,6 @@ Password, TLS and what an address leaves out are those of the environment of the
 have it (`PGPASSWORD`, `PGPASSFILE`, `PGSSLMODE`, `PGSSLROOTCERT`, a service file); they stay in the library.
 """
 
-import asyncio
 import configparser
 import os
 import re
@@ -13,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
@@ -80,13 +79,12 @@ async def connected(place: Place, time_scale: float = 1) -> AsyncIterator[asyncp
         return max(seconds * time_scale, min(seconds, LEAST_TIMEOUT_SECONDS))
 
     with one_line_errors(place):
-        _require_service(place)
         connection = await asyncpg.connect(
+            _dsn_of_service(place) if place.service else None,
             host=place.host,
             port=place.port,
             user=place.user,
             database=place.database,
-            service=place.service,
             timeout=limit(CONNECT_TIMEOUT_SECONDS),
             command_timeout=limit(STATEMENT_TIMEOUT_SECONDS),
             # Servers between us and PostgreSQL that share connections forget prepared statements.
@@ -109,25 +107,30 @@ def require_version(place: Place, major: int) -> None:
         )
 
 
-def _require_service(place: Place) -> None:
-    """Raise where the service is in no file: the library would then connect to whatever is the default."""
-    if place.service is None:
-        return
+def _dsn_of_service(place: Place) -> str:
+    """What the service file states of a service, in the form that the library takes.
+
+    The library reads such files itself, but takes a % in a password for something else, and connects to whatever is the
+    default where there is no such service.
+    """
     path = Path(os.environ.get("PGSERVICEFILE") or Path.home() / SERVICE_FILE)
     services = configparser.ConfigParser(interpolation=None)
     try:
         services.read_string(path.read_text(encoding="utf-8"), str(path))
+        stated = services[str(place.service)]
+    except KeyError:
+        raise WarehouseError(
+            f"target {place.address}: found no service [{place.service}] in {path}, expected one; add it, or correct "
+            "the address or PGSERVICEFILE"
+        ) from None
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
         # What a parser says of a line may hold the line.
         found = error.strerror if isinstance(error, OSError) else type(error).__name__
         raise WarehouseError(
             f"target {place.address}: found {found!r} in {path}, expected a service file; correct it or PGSERVICEFILE"
         ) from None
-    if place.service not in services.sections():
-        raise WarehouseError(
-            f"target {place.address}: found no service [{place.service}] in {path}, expected one; add it, or correct "
-            "the address or PGSERVICEFILE"
-        )
+    facts = {name: "".join(f"%{byte:02X}" for byte in value.encode()) for name, value in stated.items() if value}
+    return "postgresql://?" + "&".join(f"{name}={value}" for name, value in facts.items())
 
 
 @contextmanager
@@ -227,8 +230,3 @@ _MEANINGS: Final[tuple[tuple[type[Exception], str, str, str], ...]] = (
     ),
     (FileNotFoundError, "no file of PGSSLROOTCERT, PGSSLCERT or PGSSLKEY", "one", "correct the variable"),
 )
-
-
-def run(work: Any) -> Any:
-    """The result of a coroutine, whether or not this thread is in a loop of its own already."""
-    return asyncio.run(work)
