@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from tests.invocation import eventually
+from tests.invocation import REPOSITORY, eventually
 from tests.scheduled.serving import free_port
 
 USER = "postgres"
@@ -32,12 +32,8 @@ PASSWORDS = {USER: "secret-of-admin", PUBLISHER: "secret-of-tests", READER: "sec
 DATABASE = "tables"
 HOST = "127.0.0.1"
 SMALL_DISK_BYTES = 4_000_000
-SET_UP = f"""
-create role {PUBLISHER} login password '{PASSWORDS[PUBLISHER]}';
-create role {READER} login password '{PASSWORDS[READER]}';
-create role hashpivot_reader;
-grant hashpivot_reader to {READER};
-"""
+SET_UP = REPOSITORY / "deploy" / "postgresql.sql"
+"""What makes the roles and the database, here as for users."""
 CONFIGURATION = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
@@ -112,6 +108,28 @@ class PostgresServer:
                 await connection.close()
 
         return asyncio.run(run())
+
+    def psql(self, *arguments: object, database: str = DATABASE) -> subprocess.CompletedProcess[str]:
+        """Run PostgreSQL's own client as who administers the server."""
+        passwords = {"PUBLISHER_PASSWORD": PASSWORDS[PUBLISHER], "READER_PASSWORD": PASSWORDS[READER]}
+        there = {"PGHOST": HOST, "PGPORT": str(self.port), "PGUSER": USER, "PGDATABASE": database}
+        return subprocess.run(
+            [program("psql"), "--no-psqlrc", *map(str, arguments)],
+            env=dict(os.environ) | there | passwords | {"PGPASSWORD": PASSWORDS[USER]},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def service_file(self, folder: Path, **users: str) -> dict[str, str]:
+        """Write a service file with these users by service; the variable that names it."""
+        path = folder / "services"
+        facts = f"host={HOST}\nport={self.port}\ndbname={DATABASE}\n"
+        services = [f"[{name}]\n{facts}user={user}\npassword={PASSWORDS[user]}\n" for name, user in users.items()]
+        path.write_text("".join(services), encoding="utf-8")
+        path.chmod(0o600)
+        return {"PGSERVICEFILE": str(path)}
 
     def start(self) -> None:
         """Start the server and wait until it takes connections."""
@@ -215,8 +233,8 @@ def postgres_server() -> Iterator[PostgresServer]:
         with (folder / "data" / "postgresql.conf").open("a", encoding="utf-8") as file:
             file.write(CONFIGURATION.format(folder=folder))
         server.start()
-        server.query(SET_UP, database="postgres")
-        server.query(f"create database {DATABASE} owner {PUBLISHER}", database="postgres")
+        made = server.psql("--file", SET_UP, database="postgres")
+        assert made.returncode == 0, made.stderr
         yield server
     finally:
         server.stop()

@@ -328,7 +328,7 @@ def _target(address: str, settings: Settings) -> Finding:
     try:
         shown = target_at(address, keep=settings.keep_publications, time_scale=settings.web_time_scale).shown()
     except TransientError as error:
-        remedy = "try again; then check the network, the proxy and AWS_ENDPOINT_URL"
+        remedy = "try again; then check the address, the network, and for a bucket the proxy and AWS_ENDPOINT_URL"
         return Finding(subject=subject, ok=False, found=str(error), remedy=remedy)
     except HashpivotError as error:
         return Finding(subject=subject, ok=False, found=str(error), remedy="see the message")

@@ -12,6 +12,7 @@ from compose_spec import PyCompose
 
 from flows.scheduled.server import admits_pages_of_others, is_open, template
 from tests.invocation import COMMAND, PYTHON, clean_environment, eventually
+from tests.postgres_server import PASSWORDS, PUBLISHER, SET_UP, postgres_server
 from tests.scheduled.serving import free_port
 
 REPOSITORY = Path(__file__).parents[2]
@@ -55,6 +56,26 @@ def test_compose_file_keeps_to_the_specification_and_to_loopback() -> None:
         for name, value in service.get("environment", {}).items():
             if any(word in name for word in ("PASSWORD", "AUTH", "CONNECTION")):
                 assert "${" in value, f"{name} is written down"
+
+
+def test_compose_file_of_a_target_makes_what_tests_make_and_knows_when_it_is_ready() -> None:
+    text = (DEPLOY / "postgresql.yaml").read_text(encoding="utf-8")
+    PyCompose.from_yaml(text)
+    service = yaml.safe_load(text)["services"]["tables"]
+    assert service["ports"] == ["127.0.0.1:5432:5432"]
+    assert all("${" in value for value in service["environment"].values())
+    assert f"./{SET_UP.name}:/docker-entrypoint-initdb.d/{SET_UP.name}:ro" in service["volumes"]
+    # It cannot be started here; what it looks at is looked at on a server that was made by the same statements.
+    _, check = service["healthcheck"]["test"]
+    with postgres_server() as server:
+        there = dict(os.environ) | {"PGPORT": str(server.port), "PGPASSWORD": PASSWORDS[PUBLISHER]}
+
+        def is_healthy() -> bool:
+            return subprocess.run(check, shell=True, env=there, capture_output=True, timeout=60).returncode == 0
+
+        assert is_healthy()
+        server.stop()
+        assert not is_healthy()
 
 
 def test_work_pool_file_states_what_serve_states() -> None:

@@ -14,6 +14,7 @@ from tests.docs.pages import REPOSITORY, blocks
 from tests.invocation import COMMAND, clean_environment, invoke, made_once, run_command
 from tests.node.replay_node import ReplayNode, recorded
 from tests.object_storage import object_storage
+from tests.postgres_server import PUBLISHER, READER, postgres_server
 from tests.replay import ReplayServer
 from tests.replay.sites import all_sites
 
@@ -25,7 +26,7 @@ BEFORE_THE_FIRST_RUN = {
 }
 BI = Path(os.environ.get("HASHPIVOT_TEST_BI", REPOSITORY / ".venv" / "bi" / "bin" / "python"))
 """Python of an environment with what analysts use, which `make test` makes."""
-PYTHON_OF = {"docs/bi.md": BI}
+PYTHON_OF = {"docs/bi.md": BI, "docs/target_postgresql.md": BI}
 TIME_SCALE = 0.1
 LABELS = REPOSITORY / "tests" / "attribution" / "recorded" / "labels.csv"
 
@@ -66,6 +67,8 @@ def surroundings(page: str, folder: Path, request: pytest.FixtureRequest) -> Ite
             storage = stack.enter_context(object_storage())
             storage.make_bucket("my-bucket")
             settings |= storage.environment() | {"AWS_ALLOW_HTTP": "true"}
+        if page == "docs/target_postgresql.md":
+            settings |= stack.enter_context(postgres_server()).service_file(folder, tables=PUBLISHER, reader=READER)
         if page == "docs/own-data.md":
             shared: Path = request.getfixturevalue("shared_data")
             for name in ("coinmetrics", "cryptoquant", "pool_blocks"):
@@ -150,6 +153,7 @@ def test_blocks_that_are_not_run_are_few_and_known() -> None:
         "docs/scaling.md": "dask",
         "docs/scheduling.md": "hashpivot serve",
         "docs/target_bucket.md": "latest.json",
+        "docs/target_postgresql.md": "user=hashpivot",
     }
     for block in blocks("text"):
         if "hashpivot" in block.text or "python -m" in block.text:

@@ -239,6 +239,12 @@ def test_profile_names_targets_and_the_environment_stands_over_it(
         ("s3://bucket/../x", "'s3://bucket/../x'"),
         ("s3://AKIA:SECRET@bucket/x", "'s3://***@bucket/x'"),
         ("s3://bucket/x?secret=SECRET", "'s3://bucket/x?***'"),
+        ("postgresql://u:SECRET@h/d", "'postgresql://***@h/d'"),
+        ("postgresql://u@h/d?password=SECRET", "'postgresql://***@h/d?***'"),
+        ("postgresql://h", "'postgresql://h'"),
+        ("postgresql://h/d/Upper", "'postgresql://h/d/Upper'"),
+        ("postgresql:///d", "'postgresql:///d'"),
+        ("postgresql://service=/s", "'postgresql://service=/s'"),
         ("s3://bucket/x,s3://bucket/x/", "'s3://bucket/x', expected each address once"),
     ],
 )

@@ -21,6 +21,7 @@ import pytest
 
 from tests.invocation import PYTHON, Hashpivot, clean_environment, eventually, last_final_day
 from tests.object_storage import ObjectStorage, object_storage
+from tests.postgres_server import postgres_server
 from tests.scheduled.serving import response_of
 from warehouse.private import open_to_others
 
@@ -301,6 +302,17 @@ def test_target_that_fails_is_a_failed_task_an_alert_and_part_of_the_state(hashp
         eventually(lambda: len(events()) == 2, "no recovery")
         assert [event for event, _ in events()] == ["hashpivot.target.failed", "hashpivot.target.recovered"]
         assert latest_of(storage, missing) == latest_of(storage, address)
+
+
+def test_target_in_postgresql_gets_its_version_from_a_task(hashpivot: Hashpivot, server: str) -> None:
+    with postgres_server() as postgres:
+        settings = postgres.environment() | {"PREFECT_API_URL": server, "HASHPIVOT_TARGETS": postgres.address()}
+        done = hashpivot("daily", "--day", "2026-11-20", **settings)
+        assert done.returncode == 0, done.stderr
+        (run, *_) = fetch(server, "/flow_runs/filter", {"sort": "START_TIME_DESC"})
+        tasks = fetch(server, "/task_runs/filter", {"flow_runs": {"id": {"any_": [run["id"]]}}})
+        assert {task["state_type"] for task in tasks if postgres.address() in task["name"]} == {"COMPLETED"}
+        assert postgres.query("select day::text from hashpivot_meta.publication") == [("2026-11-20",)]
 
 
 def latest_of(storage: ObjectStorage, address: str) -> str:
