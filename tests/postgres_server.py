@@ -133,6 +133,18 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start the server and wait until it takes connections."""
+
+        def accepts() -> bool:
+            # After a kill it does not start while a process of the one before is left.
+            if self.process is None or self.process.poll() is not None:
+                self._spawn()
+            with suppress(OSError, asyncpg.PostgresError):
+                return self.query("select 1", database="postgres") == [(1,)]
+            return False
+
+        eventually(accepts, f"PostgreSQL does not start, see {self.folder / 'server.log'}")
+
+    def _spawn(self) -> None:
         # In a name space of its own where that may be, so that the small disk goes with the process.
         disk = self.folder / "disk"
         mount = f'mount -t tmpfs -o size={SMALL_DISK_BYTES} disk "{disk}" && chown {USER} "{disk}"'
@@ -147,15 +159,10 @@ class PostgresServer:
                 cwd="/",
             )
 
-        def accepts() -> bool:
-            with suppress(OSError, asyncpg.PostgresError):
-                return self.query("select 1", database="postgres") == [(1,)]
-            return False
-
-        eventually(accepts, f"PostgreSQL does not start, see {self.folder / 'server.log'}")
-
     def kill(self) -> None:
         """Kill every process of the server at once."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGSTOP)  # so that it starts no more of them
         children = [int(pid) for pid in self._children().split()]
         for pid in (self.process.pid, *children) if self.process else ():
             with suppress(ProcessLookupError):
