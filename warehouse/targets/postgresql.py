@@ -16,10 +16,12 @@ What did not change stays where it is.
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
-from itertools import zip_longest
+from itertools import chain, zip_longest
 from typing import Any, Final
 
 import asyncpg
@@ -45,6 +47,8 @@ MARK: Final = "hashpivot: "
 """What the comment of each schema of ours begins with."""
 DRAFT: Final = "_draft"
 PARTS: Final = "parts"
+PIECES_AHEAD: Final = 4
+"""Of rows that are encoded before they are sent."""
 OF_YEAR: Final = "of_year"
 LOCK_WAITS_MS: Final = (50, 100, 200, 400, 800, 800, 800, 800, 800)
 """Of each attempt to lock what is replaced: readers that come meanwhile wait behind it."""
@@ -89,6 +93,8 @@ class Before:
     contents: Mapping[Id, str] = field(default_factory=dict)
     readers: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
     """By schema and name of each table there, whoever may read it beside its owner, as SQL."""
+    has_reader: bool = False
+    """Whether there is a role for readers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +146,7 @@ class _Publishing:
     place: Place
     connection: asyncpg.Connection
     time_scale: float
+    encoded: "_Encoded | None" = None
     loaded_count: int = 0
     loaded_bytes: int = 0
 
@@ -166,13 +173,16 @@ class _Publishing:
                 )
         relations = await self.connection.fetch(statement("postgresql_relations"), names)
         readers = {(schema, name): tuple(roles) for schema, name, roles in relations}
+        has_reader = bool(
+            await self.connection.fetchval("select 1 from pg_roles where rolname = $1::text", self._reader)
+        )
         meta = self.schema("meta")
         if not {(meta, "publication"), (meta, "contents")} <= set(readers):
-            return Before(readers=readers)
+            return Before(readers=readers, has_reader=has_reader)
         stated = await self.connection.fetchrow(f"select version, day, family, manifest_sha256 from {meta}.publication")
         contents = await self.connection.fetch(f"select schema_name, table_name, part, digest from {meta}.contents")
         if stated is None:
-            return Before(readers=readers)
+            return Before(readers=readers, has_reader=has_reader)
         return Before(
             **dict(stated),
             contents={
@@ -181,6 +191,7 @@ class _Publishing:
                 if self._relation(of_home, name, part) in readers
             },
             readers=readers,
+            has_reader=has_reader,
         )
 
     def _relation(self, of_home: str, name: str, part: str) -> tuple[str, str]:
@@ -197,11 +208,19 @@ class _Publishing:
             tables = await asyncio.to_thread(target_tables, version)
             plan = _plan(tables, before)
             about = [_publication(version), _contents(tables)]
-            await self._make_schemas(before)
-            for table in (*plan.replaced, *about):
-                await self._load(table, before)
-            for table, part in plan.parts:
-                await self._load_part(table, part)
+            whole = [*plan.replaced, *about]
+            self.encoded = _Encoded(
+                [*(part for table in whole for part in table.parts), *(part for _, part in plan.parts)]
+            )
+            try:
+                await self._make_schemas(before)
+                await self.connection.execute("; ".join(self._creations(plan, about)))
+                for table in whole:
+                    await self._load(table, before)
+                for table, part in plan.parts:
+                    await self._load_part(table, part)
+            finally:
+                self.encoded.stop()
             await self._lock(plan, about, before)
             await self._switch(plan, about, before)
         return Copied(
@@ -242,7 +261,7 @@ class _Publishing:
                 made.append(f"create schema {name}")
                 made.append(f"comment on schema {name} is {text(MARK + _ABOUT[of_home])}")
             made.append(f"create schema {self.draft(of_home)}")
-        if await self._has_reader():
+        if before.has_reader:
             opened = ", ".join(self.schema(of_home) for of_home in ("main", "meta", VIEWS))
             made.append(f"grant usage on schema {opened} to {self._reader}")
             ours = {(self.schema(of_home), name) for of_home, name, _ in before.contents}
@@ -254,33 +273,40 @@ class _Publishing:
     def _reader(self) -> str:
         return f"{self.place.schema}_reader"
 
-    async def _has_reader(self) -> bool:
-        return bool(await self.connection.fetchval("select 1 from pg_roles where rolname = $1::text", self._reader))
+    def _creations(self, plan: Plan, about: Sequence[TargetTable]) -> list[str]:
+        """Statements that make the tables of the draft, without rows."""
+        made = []
+        for table in (*plan.replaced, *about):
+            made.append(table.create(self.draft(table.schema)))
+            made += [
+                f"create table {self.draft(PARTS)}.{quoted(_part_name(table.name, part.key))} "
+                f"partition of {self.draft(table.schema)}.{quoted(table.name)} {_bounds(part.key)}"
+                for part in table.parts
+                if part.key
+            ]
+        return made + [
+            replace(table, name=_part_name(table.name, part.key), is_by_year=False).create(self.draft(PARTS))
+            for table, part in plan.parts
+        ]
 
     async def _load(self, table: TargetTable, before: Before) -> None:
-        """Load a table whole into the draft, with all that it has."""
+        """Fill a table of the draft, and give it all that it has."""
         draft = self.draft(table.schema)
-        await self.connection.execute(table.create(draft))
         for part in table.parts:
             if part.key:
-                where = f"{self.draft(PARTS)}.{quoted(_part_name(table.name, part.key))}"
-                await self.connection.execute(
-                    f"create table {where} partition of {draft}.{quoted(table.name)} {_bounds(part.key)}"
-                )
                 await self._copy(self.draft(PARTS), _part_name(table.name, part.key), part)
             else:
                 await self._copy(draft, table.name, part)
-        readers = set(before.readers.get((self.schema(table.schema), table.name), ()))
-        if await self._has_reader():
-            readers.add(self._reader)
+        readers = {
+            *before.readers.get((self.schema(table.schema), table.name), ()),
+            *([self._reader] if before.has_reader else ()),
+        }
         grants = f"; grant select on {draft}.{quoted(table.name)} to {', '.join(sorted(readers))}" if readers else ""
         await self.connection.execute(table.finish(draft) + grants)
 
     async def _load_part(self, table: TargetTable, part: Part) -> None:
-        """Load one year of a table that stays into the draft, so that it can be attached without being read again."""
+        """Fill one year of a table that stays, so that it can be attached without being read again."""
         draft, name = self.draft(PARTS), _part_name(table.name, part.key)
-        plain = TargetTable(schema=PARTS, name=name, comment=None, columns=table.columns, key=table.key)
-        await self.connection.execute(plain.create(draft))
         await self._copy(draft, name, part)
         first, end = _span(part.key)
         check = (
@@ -289,20 +315,15 @@ class _Publishing:
         await self.connection.execute("; ".join([*table.keys(draft, name), check]))
 
     async def _copy(self, schema: str, name: str, part: Part) -> None:
-        """Send the rows of a part, encoding the next piece while one is sent."""
-        sent = 0
+        """Send the rows of a part, which is the next of those that are being encoded."""
+        sent, encoded = 0, self.encoded
+        assert encoded is not None
 
         async def pieces() -> AsyncIterator[bytes]:
             nonlocal sent
-            encoded = part.pieces()
-            following = asyncio.ensure_future(asyncio.to_thread(next, encoded, None))
-            try:
-                while (piece := await following) is not None:
-                    following = asyncio.ensure_future(asyncio.to_thread(next, encoded, None))
-                    sent += len(piece)
-                    yield piece
-            finally:
-                following.cancel()
+            async for piece in encoded.next_part(part):
+                sent += len(piece)
+                yield piece
 
         await self.connection.copy_to_table(
             name, schema_name=schema, source=pieces(), format="csv", freeze=True, timeout=COPY_TIMEOUT_SECONDS
@@ -405,6 +426,30 @@ class _Publishing:
                 f"target {self.place.address}: found {one_line(dependents)!r}, expected nothing of others that needs "
                 f"{schema}.{table.name} with the columns it had; drop that, publish, and make it anew"
             ) from error
+
+
+class _Encoded:
+    """Parts one after the other as COPY takes them, some pieces ahead of what is sent."""
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        self._pieces = ((part, piece) for part in parts for piece in chain(part.pieces(), [None]))
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="encode")
+        self._ahead = deque(self._executor.submit(next, self._pieces, None) for _ in range(PIECES_AHEAD))
+
+    async def next_part(self, expected: Part) -> AsyncIterator[bytes]:
+        """The pieces of the next part, which must be that one."""
+        while (found := await asyncio.wrap_future(self._ahead.popleft())) is not None:
+            self._ahead.append(self._executor.submit(next, self._pieces, None))
+            part, piece = found
+            if part is not expected:
+                raise RuntimeError("parts are loaded in another order than they are encoded")
+            if piece is None:
+                return
+            yield piece
+
+    def stop(self) -> None:
+        """Encode no more."""
+        self._executor.shutdown(wait=True, cancel_futures=True)
 
 
 def _plan(tables: Sequence[TargetTable], before: Before) -> Plan:

@@ -18,6 +18,7 @@ import duckdb
 import polars as pl
 
 from schemas.errors import WarehouseError
+from schemas.partition import rows_digest
 from schemas.table import NEVER
 from warehouse.statements import frame, one_line, quoted, statement, text
 from warehouse.targets.files import DATABASE_NAME
@@ -114,7 +115,9 @@ class TargetTable:
 
     def create(self, schema: str) -> str:
         """The statement that makes it in a schema, without rows, and without key, which is cheaper afterwards."""
-        columns = ", ".join(f"{quoted(each.name)} {each.kind}" for each in self.columns)
+        columns = ", ".join(
+            f"{quoted(each.name)} {each.kind}{' not null' if each.is_never_null else ''}" for each in self.columns
+        )
         by_year = f" partition by range ({DAY})" if self.is_by_year else ""
         return f"create table {schema}.{quoted(self.name)} ({columns}){by_year}"
 
@@ -182,14 +185,14 @@ def _table(
             name=column,
             kind=_kind(name, column, data_type, unit, names),
             comment=comment,
-            is_never_null=null_rule == NEVER or schema == "meta",
+            is_never_null=null_rule == NEVER or (schema == "meta" and column in META_KEYS.get(name, ())),
         )
         for _, _, _, column, data_type, comment, unit, null_rule in rows
     )
     facts = {"schema": schema, "name": name, "comment": rows[0][2], "columns": columns}
     if schema == VIEWS:
         shown = frame(publication.sql(f"from {schema}.{quoted(name)} order by all"))
-        return _with_parts(TargetTable(**facts), {WHOLE: (_digest_of(shown), lambda: iter([shown]))})
+        return _with_parts(TargetTable(**facts), {WHOLE: (rows_digest(shown), lambda: iter([shown]))})
     folder = "meta" if schema == "meta" else "parquet"
     files = [
         file
@@ -233,10 +236,6 @@ def _kind(table: str, column: str, data_type: str, unit: str | None, names: set[
         raise WarehouseError(
             f"table {table}: found column {column} of type {data_type}, expected one that PostgreSQL has; report it"
         ) from None
-
-
-def _digest_of(rows: pl.DataFrame) -> str:
-    return hashlib.sha256(rows.write_csv().encode()).hexdigest()
 
 
 def _frames(version: FinishedVersion, file: VersionFile) -> Iterator[pl.DataFrame]:
