@@ -16,7 +16,8 @@ install = $(UV) $(if $(3),,--compile-bytecode) --require-hashes --python=$(1)/bi
 # $(call install_project,ENVIRONMENT): the project itself, in place; its build backend is in the runtime lock.
 install_project = $(UV) --no-build-isolation --python=$(1)/bin/python --editable=.
 
-.PHONY: help setup daily test test-long test-superset test-at campaign check lint format picture bench bench-node bench-lake lock clean
+.PHONY: help setup daily test test-long test-superset test-at campaign check lint format picture bench bench-node bench-lake \
+	bench-postgresql lock clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -131,6 +132,9 @@ bench-node: .venv/.dev .venv/.peers  ## Measure blocks of a node: against bare p
 
 bench-lake: .venv/.dev .venv/.user  ## Measure a day of the block lake: bytes that are fetched, and memory
 	$(BIN)/python -m benchmarks.lake
+
+bench-postgresql: .venv/.dev  ## Measure a publication to PostgreSQL against a plain COPY of the same Parquet files
+	$(BIN)/python -m benchmarks.postgresql
 
 lock: .venv/.dev  ## Resolve the dependencies anew, for Python 3.11 to 3.13
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

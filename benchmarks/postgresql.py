@@ -1,6 +1,6 @@
 """A publication to PostgreSQL against a plain COPY of the same Parquet files, and what a next-day run moves.
 
-Run as `python -m benchmarks.postgresql [--rows N] [--quick] [--json]`; exits with 1 where a target is missed.
+Run as `python -m benchmarks.postgresql [--quick] [--json]`; exits with 1 where a target is missed.
 """
 
 import argparse
@@ -8,10 +8,8 @@ import asyncio
 import io
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Callable
-from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -19,14 +17,17 @@ from typing import Any, Final
 
 import polars as pl
 
-from benchmarks.measure import PYTHON, ROOT, FailedError, Spread, pin
+from benchmarks.measure import FailedError, Spread, pin, run
+from benchmarks.ours import recompute
 from tests.postgres_server import PASSWORDS, PUBLISHER, PostgresServer, postgres_server
 from warehouse.targets.finished import FinishedVersion, finished_version
 from warehouse.targets.postgresql import PostgresTarget
 
 ROUNDS: Final = 7
 MOST_RATIO: Final = 1.3
-DAYS: Final = (date(2026, 11, 20), date(2026, 11, 21))
+WHOLE: Final = (930_000, "whole")
+QUICK: Final = (20_000, "recent")
+BLOCKS_OF_A_DAY: Final = 144
 TYPES: Final = {
     pl.Boolean: "boolean",
     pl.Date: "date",
@@ -40,12 +41,10 @@ TYPES: Final = {
 """Of the plain contender, which knows nothing of units."""
 
 
-def published(home: Path, day: date) -> FinishedVersion:
-    """The version of a demo home after a run of the day."""
-    command = [str(Path(PYTHON).with_name("hashpivot")), "daily", "--plain", "--home", str(home), "--day", str(day)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
-    if done.returncode:
-        raise FailedError(done.stderr)
+def published(home: Path, blocks: int, chain: str) -> FinishedVersion:
+    """The version that is computed from so many blocks of the fixture."""
+    run("benchmarks.fixture", home, blocks, chain, "flows")
+    recompute(home, home)
     return finished_version(home / "published")
 
 
@@ -110,11 +109,10 @@ def compare(server: PostgresServer, version: FinishedVersion, schema: str) -> in
     return cells
 
 
-def measured(folder: Path, server: PostgresServer, rounds: int) -> dict[str, Any]:
+def measured(folder: Path, server: PostgresServer, blocks: int, chain: str, rounds: int) -> dict[str, Any]:
     """All figures, after a check that the tables are equal."""
     os.environ["PGPASSWORD"] = PASSWORDS[PUBLISHER]
-    home = folder / "home"
-    version = published(home, DAYS[0])
+    version = published(folder / "day", blocks, chain)
     target = PostgresTarget(address=server.address("ours"))
     first = target.publish(version)
     compared = compare(server, version, "ours")
@@ -134,7 +132,7 @@ def measured(folder: Path, server: PostgresServer, rounds: int) -> dict[str, Any
         if number:  # the first warms up
             times["ours"].append(ours)
             times["plain COPY"].append(bare)
-    next_day = published(home, DAYS[1])
+    next_day = published(folder / "next-day", blocks + BLOCKS_OF_A_DAY, chain)
     began = perf_counter()
     second = target.publish(next_day)
     second_s = perf_counter() - began
@@ -167,7 +165,7 @@ def main() -> int:
     pin()
     with TemporaryDirectory(prefix="hashpivot-bench-") as folder, postgres_server() as server:
         try:
-            figures = measured(Path(folder), server, 1 if given.quick else ROUNDS)
+            figures = measured(Path(folder), server, *(QUICK if given.quick else WHOLE), 1 if given.quick else ROUNDS)
         except FailedError as error:
             print(error, file=sys.stderr)
             return 1

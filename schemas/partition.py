@@ -76,7 +76,7 @@ def by_year(rows: pl.DataFrame) -> Partitions:
         parts.append(
             Partition(
                 key=f"{span['year']:04d}",
-                digest=rows_digest(part),
+                digest=_digest(part),
                 row_count=span["count"],
                 first_day=span["first_day"],
                 last_day=span["last_day"],
@@ -90,8 +90,7 @@ def _same(rows: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
-def rows_digest(rows: pl.DataFrame) -> str:
-    """Of values, order and types of all rows; another release of Polars may have another one."""
+def _digest(rows: pl.DataFrame) -> str:
     digest = hashlib.sha256(str(rows.schema).encode())
     for seed in SEEDS:
         digest.update(rows.hash_rows(seed).to_numpy().tobytes())

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.node.bitcoind import require
+from tests.postgres_server import program
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,6 +44,14 @@ def test_a_first_run_is_measured_on_a_real_node_with_and_without_rest():
     figures, _ = quick("benchmarks.cold_start")
     assert len(figures) == 6
     assert {name.split(" over ")[1][:4].strip(", ") for name in figures} == {"REST", "RPC"}
+
+
+@pytest.mark.long
+def test_a_publication_to_postgresql_has_the_rows_of_its_files():
+    program("initdb")
+    figures, _ = quick("benchmarks.postgresql")
+    assert figures["equal"] is True
+    assert 0 < figures["sent, next day, bytes"] < figures["sent, all, bytes"]
 
 
 @pytest.mark.long

@@ -225,6 +225,10 @@ def test_certificate_that_nobody_vouches_for_is_refused(
     assert "found a certificate or TLS that cannot be trusted" in terminal(by_name, found)
     monkeypatch.setenv("PGSSLMODE", "sometimes")
     assert "found variables PG* that cannot be used" in terminal(server.address(schema), found)
+    monkeypatch.setenv("PGSSLMODE", "disable")
+    monkeypatch.setenv("PGPORT", "PORT")
+    line = terminal(f"postgresql://{HOST}/{DATABASE}/{schema}", found)
+    assert "found ValueError, expected a connection to be possible; look at the variables PG*" in line
     monkeypatch.setenv("PGSSLMODE", "verify-full")
     monkeypatch.setenv("PGSSLROOTCERT", str(tmp_path / "none"))
     assert "found no file of PGSSLROOTCERT" in terminal(server.address(schema), found)

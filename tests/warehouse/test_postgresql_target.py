@@ -183,7 +183,7 @@ def test_next_version_loads_what_changed_and_leaves_the_rest_where_it_is(
 
 def test_satoshi_are_exact_numbers(server: PostgresServer, schema: str, tmp_path: Path) -> None:
     given = with_transfers("v1", transfers(YEARS))
-    amounts = [2_100_000_000_000_000, 1, 10_000_000_000_000_01, 0, None]
+    amounts = [2_100_000_000_000_000, 1, 1_000_000_000_000_001, 0, 7]
     rows = transfers({2024: 5}).with_columns(
         pl.Series("transfer_sat", amounts), (pl.Series("transfer_sat", amounts) / 1e8).alias("transfer_btc")
     )
@@ -216,6 +216,10 @@ def test_table_that_somebody_dropped_is_loaded_again(server: PostgresServer, sch
     target(server, schema).publish(version(tmp_path, 2))
     assert whole_version(server, schema) == "v2"
     assert ".notes" in oids(server, schema)
+    # The same version again, of which one is missing.
+    server.query(f"drop table {schema}.deal")
+    assert target(server, schema).publish(finished_version(tmp_path)).uploaded_count == 3
+    assert whole_version(server, schema) == "v2"
 
 
 READERS = {
@@ -405,6 +409,14 @@ def test_schema_of_somebody_else_keeps_its_place(server: PostgresServer, schema:
     error = failure(server, schema, version(tmp_path, 1))
     assert f"found a schema {schema}_meta that hashpivot has not made" in str(error)
     assert oids(server, schema).keys() == {"_meta.own"}
+
+
+def test_schemas_that_an_administrator_has_made_are_taken(server: PostgresServer, schema: str, tmp_path: Path) -> None:
+    server.query(f"create schema {schema} authorization {PUBLISHER}; grant usage on schema {schema} to {READER};")
+    for number in (1, 2):
+        target(server, schema).publish(version(tmp_path, number))
+    server.query(f"grant select on {schema}.deal to {READER}")
+    assert server.query(f"select max(version) from {schema}.deal", user=READER) == [("v2",)]
 
 
 def test_data_of_another_family_keeps_its_place(server: PostgresServer, schema: str, tmp_path: Path) -> None:

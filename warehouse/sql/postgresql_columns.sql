@@ -1,13 +1,14 @@
 -- What PostgreSQL takes over of each column of a version, in the order of schemas, tables and columns.
 with relation as (
-    select schema_name, table_name, comment from duckdb_tables() where database_name = current_database()
+    select schema_name, table_name, comment, null as definition from duckdb_tables() where database_name = current_database()
     union all
-    select schema_name, view_name, comment from duckdb_views() where database_name = current_database()
+    select schema_name, view_name, comment, sql from duckdb_views() where database_name = current_database()
 )
 select
     schema_name,
     table_name,
     relation.comment as table_comment,
+    relation.definition as view_definition,
     stored.column_name,
     stored.data_type,
     stored.comment as column_comment,

@@ -95,6 +95,8 @@ class Before:
     """By schema and name of each table there, whoever may read it beside its owner, as SQL."""
     has_reader: bool = False
     """Whether there is a role for readers."""
+    is_whole: bool = True
+    """Whether all is there that was loaded: not where somebody has dropped a table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,15 +185,17 @@ class _Publishing:
         contents = await self.connection.fetch(f"select schema_name, table_name, part, digest from {meta}.contents")
         if stated is None:
             return Before(readers=readers, has_reader=has_reader)
+        there = {
+            (of_home, name, part): digest
+            for of_home, name, part, digest in contents
+            if self._relation(of_home, name, part) in readers
+        }
         return Before(
             **dict(stated),
-            contents={
-                (of_home, name, part): digest
-                for of_home, name, part, digest in contents
-                if self._relation(of_home, name, part) in readers
-            },
+            contents=there,
             readers=readers,
             has_reader=has_reader,
+            is_whole=len(there) == len(contents),
         )
 
     def _relation(self, of_home: str, name: str, part: str) -> tuple[str, str]:
@@ -202,25 +206,14 @@ class _Publishing:
         async with self.connection.transaction():
             await self._require_alone()
             before = await self.before()
-            if before.manifest_sha256 == version.digest:
+            if before.manifest_sha256 == version.digest and before.is_whole:
                 return Copied(version=version.version, is_new=False, kind="tables")
             self._refuse_other_family(before, version)
-            tables = await asyncio.to_thread(target_tables, version)
-            plan = _plan(tables, before)
-            about = [_publication(version), _contents(tables)]
-            whole = [*plan.replaced, *about]
-            self.encoded = _Encoded(
-                [*(part for table in whole for part in table.parts), *(part for _, part in plan.parts)]
-            )
-            try:
+            with target_tables(version) as tables:
+                plan = _plan(tables, before)
+                about = [_publication(version), _contents(tables)]
                 await self._make_schemas(before)
-                await self.connection.execute("; ".join(self._creations(plan, about)))
-                for table in whole:
-                    await self._load(table, before)
-                for table, part in plan.parts:
-                    await self._load_part(table, part)
-            finally:
-                self.encoded.stop()
+                await self._fill(plan, about, before)
             await self._lock(plan, about, before)
             await self._switch(plan, about, before)
         return Copied(
@@ -253,25 +246,40 @@ class _Publishing:
 
     async def _make_schemas(self, before: Before) -> None:
         """Make the schemas that are missing, and those of the draft; let the role of readers in, where there is one."""
-        names = list(self.schemas.values())
-        there = {row["schema_name"] for row in await self.connection.fetch(statement("postgresql_schemas"), names)}
+        found = await self.connection.fetch(statement("postgresql_schemas"), list(self.schemas.values()))
+        marks = {name: mark for name, mark, _ in found}
         made = []
         for of_home, name in self.schemas.items():
-            if name not in there:
+            if name not in marks:
                 made.append(f"create schema {name}")
+            if not marks.get(name, "").startswith(MARK):
                 made.append(f"comment on schema {name} is {text(MARK + _ABOUT[of_home])}")
             made.append(f"create schema {self.draft(of_home)}")
         if before.has_reader:
             opened = ", ".join(self.schema(of_home) for of_home in ("main", "meta", VIEWS))
             made.append(f"grant usage on schema {opened} to {self._reader}")
             ours = {(self.schema(of_home), name) for of_home, name, _ in before.contents}
-            if closed := sorted(each for each in ours if self._reader not in before.readers[each]):
+            if closed := sorted(each for each in ours if self._reader not in before.readers.get(each, [self._reader])):
                 made.append(f"grant select on {_listed(closed)} to {self._reader}")
         await self.connection.execute("; ".join(made))
 
     @property
     def _reader(self) -> str:
         return f"{self.place.schema}_reader"
+
+    async def _fill(self, plan: Plan, about: Sequence[TargetTable], before: Before) -> None:
+        """Load what changed into the draft."""
+        whole = [*plan.replaced, *about]
+        await self.connection.execute("; ".join(self._creations(plan, about)))
+        parts = [part for table in whole for part in table.parts] + [part for _, part in plan.parts]
+        self.encoded = _Encoded(parts)
+        try:
+            for table in whole:
+                await self._load(table, before)
+            for table, part in plan.parts:
+                await self._load_part(table, part)
+        finally:
+            self.encoded.stop()
 
     def _creations(self, plan: Plan, about: Sequence[TargetTable]) -> list[str]:
         """Statements that make the tables of the draft, without rows."""
@@ -335,7 +343,8 @@ class _Publishing:
         """Lock what is replaced, once no reader has it; in short attempts, as readers that come wait behind each."""
         going = [(self.schema(table.schema), table.name) for table in (*plan.replaced, *about)]
         going += [(self.schema(of_home), name) for of_home, name in plan.dropped]
-        going += [(self.schema(table.schema), table.name) for table, _ in (*plan.parts, *plan.dropped_parts)]
+        for table, key in (*((table, part.key) for table, part in plan.parts), *plan.dropped_parts):
+            going += [(self.schema(table.schema), table.name), (self.schema(PARTS), _part_name(table.name, key))]
         # First what a transaction should read first: whoever begins with it then waits, and holds nothing else.
         first = (self.schema("meta"), "publication")
         listed = sorted({each for each in going if each in before.readers}, key=lambda each: (each != first, each))

@@ -9,7 +9,7 @@ import os
 import re
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -35,6 +35,7 @@ _UNREACHABLE: Final = (
     asyncpg.TooManyConnectionsError,
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
 )
 """What may pass by itself."""
 
@@ -79,24 +80,30 @@ async def connected(place: Place, time_scale: float = 1) -> AsyncIterator[asyncp
         return max(seconds * time_scale, min(seconds, LEAST_TIMEOUT_SECONDS))
 
     with one_line_errors(place):
-        connection = await asyncpg.connect(
-            _dsn_of_service(place) if place.service else None,
-            host=place.host,
-            port=place.port,
-            user=place.user,
-            database=place.database,
-            timeout=limit(CONNECT_TIMEOUT_SECONDS),
-            command_timeout=limit(STATEMENT_TIMEOUT_SECONDS),
-            # Servers between us and PostgreSQL that share connections forget prepared statements.
-            statement_cache_size=0,
-        )
+        try:
+            connection = await asyncpg.connect(
+                _dsn_of_service(place) if place.service else None,
+                host=place.host,
+                port=place.port,
+                user=place.user,
+                database=place.database,
+                timeout=limit(CONNECT_TIMEOUT_SECONDS),
+                command_timeout=limit(STATEMENT_TIMEOUT_SECONDS),
+                # Servers between us and PostgreSQL that share connections forget prepared statements.
+                statement_cache_size=0,
+            )
+        except ValueError as error:  # such as a port that is none, in the environment
+            raise explained(error, place) from error
         try:
             require_version(place, connection.get_server_version().major)
             await connection.execute(statement("postgresql_session"))
             yield connection
-        finally:
-            # Nothing is left to be said: what was not committed shall go at once.
+        except BaseException:
+            # What was not committed goes at once.
             connection.terminate()
+            raise
+        with suppress(Exception):  # it has done its work
+            await connection.close(timeout=LEAST_TIMEOUT_SECONDS)
 
 
 def require_version(place: Place, major: int) -> None:
@@ -140,7 +147,7 @@ def one_line_errors(place: Place) -> Iterator[None]:
         yield
     except HashpivotError:
         raise
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, ValueError) as error:
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
         raise explained(error, place) from error
 
 
@@ -158,7 +165,7 @@ def explained(error: Exception, place: Place) -> HashpivotError:
     if isinstance(error, TimeoutError):
         return TargetUnreachableError(address, "no response in time")
     if isinstance(error, _UNREACHABLE):
-        return TargetUnreachableError(address, f"the connection ended ({_state(error)})")
+        return TargetUnreachableError(address, f"the request ended by the server ({_state(error)})")
     if isinstance(error, ConnectionError) and "SSL" in str(error):
         return WarehouseError(
             f"{where}: found a server without TLS, expected it as PGSSLMODE requires; turn it on there, or correct "

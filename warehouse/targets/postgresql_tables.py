@@ -7,7 +7,9 @@ own SQL, from the database. A table in parts has a partition a year.
 import hashlib
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -18,7 +20,6 @@ import duckdb
 import polars as pl
 
 from schemas.errors import WarehouseError
-from schemas.partition import rows_digest
 from schemas.table import NEVER
 from warehouse.statements import frame, one_line, quoted, statement, text
 from warehouse.targets.files import DATABASE_NAME
@@ -56,6 +57,8 @@ SATOSHI_TYPE: Final = "numeric(16, 0)"
 """So that a division by 100000000 keeps every satoshi."""
 BTC_TYPE: Final = "numeric(16, 8)"
 """Of a column `x_btc` beside `x_sat`: the same figure."""
+_READ: Final = re.compile(r"\b(main|meta)\.([a-z0-9_]+)")
+"""A table as DuckDB writes it in the definition of a view."""
 META_KEYS: Final[Mapping[str, tuple[str, ...]]] = {"tables": ("table_name",), "columns": ("table_name", "column_name")}
 
 
@@ -157,8 +160,12 @@ class TargetTable:
         ]
 
 
-def target_tables(version: FinishedVersion) -> list[TargetTable]:
-    """Every table of a version. Raises `WarehouseError` for a file that is not as it was published."""
+@contextmanager
+def target_tables(version: FinishedVersion) -> Iterator[list[TargetTable]]:
+    """Every table of a version; rows are read within the block, as far as they are needed.
+
+    Raises `WarehouseError` for a file that is not as it was published.
+    """
     database = next((file for file in version.files if file.path == DATABASE_NAME), None)
     if database is None:
         raise WarehouseError(f"{version.folder}: found no {DATABASE_NAME} in its manifest, expected it; publish again")
@@ -166,7 +173,7 @@ def target_tables(version: FinishedVersion) -> list[TargetTable]:
     try:
         with duckdb.connect(str(path), read_only=True) as publication:
             found = publication.execute(statement("postgresql_columns")).fetchall()
-            return [
+            yield [
                 _table(version, publication, schema, name, list(rows))
                 for (schema, name), rows in groupby(found, key=lambda row: (row[0], row[1]))
             ]
@@ -179,7 +186,7 @@ def target_tables(version: FinishedVersion) -> list[TargetTable]:
 def _table(
     version: FinishedVersion, publication: duckdb.DuckDBPyConnection, schema: str, name: str, rows: Sequence[Any]
 ) -> TargetTable:
-    names = {row[3] for row in rows}
+    names, (_, _, stated, definition, *_) = {row[4] for row in rows}, rows[0]
     columns = tuple(
         TargetColumn(
             name=column,
@@ -187,22 +194,18 @@ def _table(
             comment=comment,
             is_never_null=null_rule == NEVER or (schema == "meta" and column in META_KEYS.get(name, ())),
         )
-        for _, _, _, column, data_type, comment, unit, null_rule in rows
+        for _, _, _, _, column, data_type, comment, unit, null_rule in rows
     )
-    facts = {"schema": schema, "name": name, "comment": rows[0][2], "columns": columns}
+    facts = {"schema": schema, "name": name, "comment": stated, "columns": columns}
     if schema == VIEWS:
-        shown = frame(publication.sql(f"from {schema}.{quoted(name)} order by all"))
-        return _with_parts(TargetTable(**facts), {WHOLE: (rows_digest(shown), lambda: iter([shown]))})
-    folder = "meta" if schema == "meta" else "parquet"
-    files = [
-        file
-        for file in version.files
-        if file.path == f"{folder}/{name}.parquet" or file.path.startswith(f"{folder}/{name}/")
-    ]
-    if not files:
-        raise WarehouseError(f"{version.folder}: found no file of {name} in its manifest, expected one; publish again")
-    stated = pl.read_parquet_metadata(version.folder / files[0].path) if schema == "main" else {}
-    key = tuple(filter(None, stated.get("key_columns", "").split(", "))) or META_KEYS.get(name, ())
+        shown = partial(_shown, publication.cursor(), f"from {schema}.{quoted(name)} order by all")
+        return _with_parts(TargetTable(**facts), {WHOLE: (_digest_of_view(version, definition), shown)})
+    files = _files(version, schema, name)
+    if schema == "main":
+        stated_key = pl.read_parquet_metadata(version.folder / files[0].path).get("key_columns", "")
+        key = tuple(filter(None, stated_key.split(", ")))
+    else:
+        key = META_KEYS.get(name, ())
     years = version.stated.get("tables", {}).get(name, {}).get("partitions", {})
     table = TargetTable(**facts, key=key if names.issuperset(key) else (), is_by_year=bool(years))
     if not table.is_by_year:
@@ -236,6 +239,26 @@ def _kind(table: str, column: str, data_type: str, unit: str | None, names: set[
         raise WarehouseError(
             f"table {table}: found column {column} of type {data_type}, expected one that PostgreSQL has; report it"
         ) from None
+
+
+def _files(version: FinishedVersion, schema: str, name: str) -> list[VersionFile]:
+    folder = "parquet" if schema == "main" else schema
+    whole, within = f"{folder}/{name}.parquet", f"{folder}/{name}/"
+    files = [file for file in version.files if file.path == whole or file.path.startswith(within)]
+    if not files:
+        raise WarehouseError(f"{version.folder}: found no file of {name} in its manifest, expected one; publish again")
+    return files
+
+
+def _digest_of_view(version: FinishedVersion, definition: str) -> str:
+    """Of what a view is made from: its definition, and the files of the tables that it reads."""
+    read = sorted(set(_READ.findall(definition)))
+    digests = [[file.sha256 for file in _files(version, schema, name)] for schema, name in read]
+    return hashlib.sha256(json.dumps([definition, duckdb.__version__, read, digests]).encode()).hexdigest()
+
+
+def _shown(publication: duckdb.DuckDBPyConnection, query: str) -> Iterator[pl.DataFrame]:
+    yield frame(publication.sql(query))
 
 
 def _frames(version: FinishedVersion, file: VersionFile) -> Iterator[pl.DataFrame]:
