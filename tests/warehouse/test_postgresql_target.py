@@ -23,7 +23,7 @@ from tests.invocation import eventually
 from tests.postgres_server import PUBLISHER, READER, PostgresServer, postgres_server
 from tests.warehouse.postgresql_versions import YEARS, version, whole_version
 from tests.warehouse.transfer_rows import TRANSFER, transfers, with_transfers
-from tests.warehouse.warehouse_rows import _column
+from tests.warehouse.warehouse_rows import _column, publication
 from warehouse.publish import publish
 from warehouse.targets.files import DATABASE_NAME, FileTarget
 from warehouse.targets.finished import Copied, FinishedVersion, Shown, finished_version
@@ -390,6 +390,22 @@ def test_views_of_others_go_on_with_the_new_rows(server: PostgresServer, schema:
     error = failure(server, schema, version(tmp_path, 4))
     assert f"found 'view {schema} depends on table {schema}.deal', expected nothing of others" in str(error)
     assert server.query(f"select version from public.{schema}") == [("v3",)]
+
+
+def test_table_that_is_no_more_and_that_a_view_needs_is_named(
+    server: PostgresServer, schema: str, tmp_path: Path
+) -> None:
+    target(server, schema).publish(version(tmp_path, 1))
+    server.query(f"create view public.{schema} as select max(transfer_sat) from {schema}.transfer")
+    given = publication("v2", rows=5)
+    about = {**given.about, "day": "2024-06-01", "family": "simulated"}
+    publish(replace(given, about=about), [FileTarget(folder=tmp_path, keep=9)])
+    error = failure(server, schema, finished_version(tmp_path))
+    assert f"found 'view {schema} depends on table {schema}.transfer', expected nothing of others" in str(error)
+    assert whole_version(server, schema) == "v1"
+    server.query(f"drop view public.{schema}")
+    target(server, schema).publish(finished_version(tmp_path))
+    assert not any("transfer" in name for name in oids(server, schema))
 
 
 def failure(server: PostgresServer, schema: str, found: FinishedVersion, at: PostgresTarget | None = None) -> Any:

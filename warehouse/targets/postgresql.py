@@ -15,33 +15,26 @@ What did not change stays where it is.
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, replace
 from itertools import chain, zip_longest
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
-import polars as pl
 
 from schemas.errors import TransientError, WarehouseError
 from warehouse.statements import one_line, quoted, statement, text
 from warehouse.targets.finished import Copied, FinishedVersion, Shown
+from warehouse.targets.postgresql_plan import Before, Plan, contents_of, part_name, plan_of, publication_of
 from warehouse.targets.postgresql_server import (
     COPY_TIMEOUT_SECONDS,
     Place,
     connected,
 )
-from warehouse.targets.postgresql_tables import DAY, WHOLE, Part, TargetColumn, TargetTable, target_tables
+from warehouse.targets.postgresql_tables import DAY, Part, TargetTable, target_tables
 from warehouse.views import SCHEMA as VIEWS
-
-logger = logging.getLogger(__name__)
-
-Id = tuple[str, str, str]
-"""Schema in the home, table and part."""
 
 MARK: Final = "hashpivot: "
 """What the comment of each schema of ours begins with."""
@@ -64,53 +57,6 @@ _ABOUT: Final[Mapping[str, str]] = {
     PARTS: "years of long tables; read the tables themselves",
 }
 """By schema of the home its comment, after the mark."""
-PUBLICATION: Final = (
-    ("version", "text", "Name of the version."),
-    ("day", "date", "Last day of its tables, UTC."),
-    ("created_at", "timestamp with time zone", "When the home finished it."),
-    ("profile", "text", "Profile of its run."),
-    ("family", "text", "Simulated data, or the chain that they are of."),
-    ("is_simulated", "boolean", "Whether the figures are invented."),
-    ("manifest_sha256", "text", "SHA-256 of its manifest."),
-    ("published_at", "timestamp with time zone", "When it was published here."),
-)
-CONTENTS: Final = (
-    ("schema_name", "text", "Schema of the table in the home: main, meta or the one of its views."),
-    ("table_name", "text", "Name of the table."),
-    ("part", "text", "Year of a partition; empty: the table itself."),
-    ("digest", "text", "Of what was loaded; where it stays the same, nothing is loaded."),
-)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Before:
-    """What is there when a publication begins."""
-
-    version: str | None = None
-    day: date | None = None
-    family: str | None = None
-    manifest_sha256: str | None = None
-    contents: Mapping[Id, str] = field(default_factory=dict)
-    readers: Mapping[tuple[str, str], Sequence[str]] = field(default_factory=dict)
-    """By schema and name of each table there, whoever may read it beside its owner, as SQL."""
-    has_reader: bool = False
-    """Whether there is a role for readers."""
-    is_whole: bool = True
-    """Whether all is there that was loaded: not where somebody has dropped a table."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a publication changes."""
-
-    replaced: Sequence[TargetTable]
-    """Loaded whole."""
-    parts: Sequence[tuple[TargetTable, Part]]
-    """Loaded into tables that stay."""
-    dropped_parts: Sequence[tuple[TargetTable, str]]
-    dropped: Sequence[tuple[str, str]]
-    """Schema in the home and name of tables that the version has no more."""
-    kept_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,7 +145,7 @@ class _Publishing:
         )
 
     def _relation(self, of_home: str, name: str, part: str) -> tuple[str, str]:
-        return (self.schema(PARTS), _part_name(name, part)) if part else (self.schema(of_home), name)
+        return (self.schema(PARTS), part_name(name, part)) if part else (self.schema(of_home), name)
 
     async def publish(self, version: FinishedVersion) -> Copied:
         """See `PostgresTarget.publish`."""
@@ -210,8 +156,8 @@ class _Publishing:
                 return Copied(version=version.version, is_new=False, kind="tables")
             self._refuse_other_family(before, version)
             with target_tables(version) as tables:
-                plan = _plan(tables, before)
-                about = [_publication(version), _contents(tables)]
+                plan = plan_of(tables, before)
+                about = [publication_of(version), contents_of(tables)]
                 await self._make_schemas(before)
                 await self._fill(plan, about, before)
             await self._lock(plan, about, before)
@@ -287,13 +233,13 @@ class _Publishing:
         for table in (*plan.replaced, *about):
             made.append(table.create(self.draft(table.schema)))
             made += [
-                f"create table {self.draft(PARTS)}.{quoted(_part_name(table.name, part.key))} "
+                f"create table {self.draft(PARTS)}.{quoted(part_name(table.name, part.key))} "
                 f"partition of {self.draft(table.schema)}.{quoted(table.name)} {_bounds(part.key)}"
                 for part in table.parts
                 if part.key
             ]
         return made + [
-            replace(table, name=_part_name(table.name, part.key), is_by_year=False).create(self.draft(PARTS))
+            replace(table, name=part_name(table.name, part.key), is_by_year=False).create(self.draft(PARTS))
             for table, part in plan.parts
         ]
 
@@ -302,7 +248,7 @@ class _Publishing:
         draft = self.draft(table.schema)
         for part in table.parts:
             if part.key:
-                await self._copy(self.draft(PARTS), _part_name(table.name, part.key), part)
+                await self._copy(self.draft(PARTS), part_name(table.name, part.key), part)
             else:
                 await self._copy(draft, table.name, part)
         readers = {
@@ -314,7 +260,7 @@ class _Publishing:
 
     async def _load_part(self, table: TargetTable, part: Part) -> None:
         """Fill one year of a table that stays, so that it can be attached without being read again."""
-        draft, name = self.draft(PARTS), _part_name(table.name, part.key)
+        draft, name = self.draft(PARTS), part_name(table.name, part.key)
         await self._copy(draft, name, part)
         first, end = _span(part.key)
         check = (
@@ -344,7 +290,7 @@ class _Publishing:
         going = [(self.schema(table.schema), table.name) for table in (*plan.replaced, *about)]
         going += [(self.schema(of_home), name) for of_home, name in plan.dropped]
         for table, key in (*((table, part.key) for table, part in plan.parts), *plan.dropped_parts):
-            going += [(self.schema(table.schema), table.name), (self.schema(PARTS), _part_name(table.name, key))]
+            going += [(self.schema(table.schema), table.name), (self.schema(PARTS), part_name(table.name, key))]
         # First what a transaction should read first: whoever begins with it then waits, and holds nothing else.
         first = (self.schema("meta"), "publication")
         listed = sorted({each for each in going if each in before.readers}, key=lambda each: (each != first, each))
@@ -377,10 +323,12 @@ class _Publishing:
         """Let the draft take the place of what it replaces; under the locks, so that it is quick."""
         replaced, parts = [*plan.replaced, *about], self.schema(PARTS)
         gone = [(self.schema(of_home), name) for of_home, name in plan.dropped]
-        gone += [(parts, _part_name(table.name, key)) for table, key in plan.dropped_parts]
-        gone += [(parts, _part_name(table.name, part.key)) for table, part in plan.parts]
+        gone += [(parts, part_name(table.name, key)) for table, key in plan.dropped_parts]
+        gone += [(parts, part_name(table.name, part.key)) for table, part in plan.parts]
         gone += [(self.schema(table.schema), table.name) for table in replaced]
         kept = await self._drop([each for each in gone if each in before.readers])
+        if needed := sorted(kept.keys() - {(self.schema(table.schema), table.name) for table in replaced}):
+            raise self._needed_by_others(".".join(needed[0]), kept[needed[0]])
         statements = []
         for table in replaced:
             schema, draft = self.schema(table.schema), self.draft(table.schema)
@@ -389,12 +337,12 @@ class _Publishing:
                 continue
             statements.append(f"alter table {draft}.{quoted(table.name)} set schema {schema}")
             statements += [
-                f"alter table {self.draft(PARTS)}.{quoted(_part_name(table.name, part.key))} set schema {parts}"
+                f"alter table {self.draft(PARTS)}.{quoted(part_name(table.name, part.key))} set schema {parts}"
                 for part in table.parts
                 if part.key
             ]
         for table, part in plan.parts:
-            name = quoted(_part_name(table.name, part.key))
+            name = quoted(part_name(table.name, part.key))
             statements += [
                 f"alter table {self.draft(PARTS)}.{name} set schema {parts}",
                 f"alter table {self.schema(table.schema)}.{quoted(table.name)} "
@@ -419,7 +367,10 @@ class _Publishing:
         return {**await self._drop(tables[:half]), **await self._drop(tables[half:])}
 
     async def _refill(self, table: TargetTable, dependents: str) -> None:
-        """Give a table that views of others read its new rows, so that they go on; slower than to replace it."""
+        """Give a table that views of others read its new rows, so that they go on; slower than to replace it.
+
+        As after any TRUNCATE, a snapshot from before that has read nothing of the table finds it empty.
+        """
         schema, draft, name = self.schema(table.schema), self.draft(table.schema), quoted(table.name)
         columns = await self.connection.fetch(statement("postgresql_shape"), [schema, draft], table.name)
         try:
@@ -431,10 +382,13 @@ class _Publishing:
                     + "; ".join([f"drop table {draft}.{name}", *table.comments(schema)])
                 )
         except (asyncpg.DependentObjectsStillExistError, asyncpg.FeatureNotSupportedError) as error:
-            raise WarehouseError(
-                f"target {self.place.address}: found {one_line(dependents)!r}, expected nothing of others that needs "
-                f"{schema}.{table.name} with the columns it had; drop that, publish, and make it anew"
-            ) from error
+            raise self._needed_by_others(f"{schema}.{table.name}", dependents) from error
+
+    def _needed_by_others(self, table: str, dependents: str) -> WarehouseError:
+        return WarehouseError(
+            f"target {self.place.address}: found {one_line(dependents)!r}, expected nothing of others that needs "
+            f"{table} with the columns it had; drop that, publish, and make it anew where they are"
+        )
 
 
 class _Encoded:
@@ -459,70 +413,6 @@ class _Encoded:
     def stop(self) -> None:
         """Encode no more."""
         self._executor.shutdown(wait=True, cancel_futures=True)
-
-
-def _plan(tables: Sequence[TargetTable], before: Before) -> Plan:
-    """What has to be loaded and dropped so that the place has the tables, and no others of ours."""
-    replaced, parts, kept = [], [], 0
-    wanted = {(table.schema, table.name): table for table in tables}
-    stays = set()
-    for table in tables:
-        if table.digest != before.contents.get((table.schema, table.name, WHOLE)):
-            replaced.append(table)
-            continue
-        stays.add((table.schema, table.name))
-        changed = [
-            part
-            for part in table.parts
-            if part.key and before.contents.get((table.schema, table.name, part.key)) != part.digest
-        ]
-        parts += [(table, part) for part in changed]
-        kept += max(1, len(table.parts)) - len(changed)
-    about = {("meta", name) for name in ("publication", "contents")}
-    there = {(of_home, name) for of_home, name, part in before.contents if part == WHOLE}
-    dropped_parts = [
-        (wanted[of_home, name], key)
-        for of_home, name, key in before.contents
-        if key and (of_home, name) in stays and key not in {part.key for part in wanted[of_home, name].parts}
-    ]
-    return Plan(
-        replaced=replaced,
-        parts=parts,
-        dropped_parts=dropped_parts,
-        dropped=sorted(there - wanted.keys() - about),
-        kept_count=kept,
-    )
-
-
-def _publication(version: FinishedVersion) -> TargetTable:
-    """The table of one row that states which version it is."""
-    stated = version.stated
-    row = (
-        version.version,
-        *(stated.get(name) for name in ("day", "created_at", "profile", "family", "simulated")),
-        version.digest,
-        datetime.now(UTC).isoformat(),
-    )
-    return _about("publication", "One row: the version that all tables beside it are of.", PUBLICATION, [row])
-
-
-def _contents(tables: Sequence[TargetTable]) -> TargetTable:
-    rows = [(table.schema, table.name, WHOLE, table.digest) for table in tables]
-    rows += [(table.schema, table.name, part.key, part.digest) for table in tables for part in table.parts if part.key]
-    return _about("contents", "One row a table, and a partition: what hashpivot has loaded.", CONTENTS, rows)
-
-
-def _about(
-    name: str, comment: str, facts: Sequence[tuple[str, str, str]], rows: Sequence[tuple[Any, ...]]
-) -> TargetTable:
-    columns = tuple(TargetColumn(name=column, kind=kind, comment=stated) for column, kind, stated in facts)
-    frame = pl.DataFrame(list(rows), schema=[column.name for column in columns], orient="row", infer_schema_length=None)
-    part = Part(key=WHOLE, digest="", frames=lambda: iter([frame]))
-    return TargetTable(schema="meta", name=name, comment=comment, columns=columns, parts=(part,))
-
-
-def _part_name(table: str, key: str) -> str:
-    return f"{table}_{key}"
 
 
 def _span(year: str) -> tuple[str, str]:
