@@ -10,9 +10,10 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any, Final
 
 import polars as pl
@@ -85,11 +86,21 @@ def plain(server: PostgresServer, version: FinishedVersion, schema: str) -> None
     asyncio.run(_plain(server, files(version), schema))
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Seconds that it takes."""
-    began = perf_counter()
+@dataclass(frozen=True)
+class Took:
+    """Seconds by the clock, and of processors: those of this process and of the server's that have ended since."""
+
+    wall_s: float
+    processor_s: float
+
+
+def timed(work: Callable[[], object], server: PostgresServer) -> Took:
+    """What it takes."""
+    began, used = perf_counter(), process_time() + server.processor_seconds()
     work()
-    return perf_counter() - began
+    ended = perf_counter()
+    server.wait_until_alone(PUBLISHER)
+    return Took(ended - began, process_time() + server.processor_seconds() - used)
 
 
 def compare(server: PostgresServer, version: FinishedVersion, schema: str) -> int:
@@ -116,11 +127,11 @@ def measured(folder: Path, server: PostgresServer, blocks: int, chain: str, roun
     target = PostgresTarget(address=server.address("ours"))
     first = target.publish(version)
     compared = compare(server, version, "ours")
-    times: dict[str, list[float]] = {"ours": [], "plain COPY": []}
+    times: dict[str, list[Took]] = {"ours": [], "plain COPY": []}
     for number in range(rounds + 1):
         fresh = PostgresTarget(address=server.address(f"round{number}"))
-        ours = timed(lambda fresh=fresh: fresh.publish(version))
-        bare = timed(lambda number=number: plain(server, version, f"plain{number}"))
+        ours = timed(lambda fresh=fresh: fresh.publish(version), server)
+        bare = timed(lambda number=number: plain(server, version, f"plain{number}"), server)
         for name in (
             f"round{number}",
             f"round{number}_meta",
@@ -137,8 +148,9 @@ def measured(folder: Path, server: PostgresServer, blocks: int, chain: str, roun
     second = target.publish(next_day)
     second_s = perf_counter() - began
     compare(server, next_day, "ours")
-    again = timed(lambda: target.publish(next_day))
-    spreads = {name: Spread.of(values) for name, values in times.items()}
+    again = timed(lambda: target.publish(next_day), server)
+    spreads = {name: Spread.of([each.wall_s for each in values]) for name, values in times.items()}
+    used = {name: Spread.of([each.processor_s for each in values]) for name, values in times.items()}
     return {
         "equal": True,
         "cells compared": compared,
@@ -146,12 +158,16 @@ def measured(folder: Path, server: PostgresServer, blocks: int, chain: str, roun
         **{f"{name}, s": f"{each.median:.2f} ({each.least:.2f}-{each.greatest:.2f})" for name, each in spreads.items()},
         "ours to plain COPY": round(spreads["ours"].median / spreads["plain COPY"].median, 2),
         "least to least": round(spreads["ours"].least / spreads["plain COPY"].least, 2),
+        **{
+            f"{name}, processor, s": f"{each.median:.2f} ({each.least:.2f}-{each.greatest:.2f})"
+            for name, each in used.items()
+        },
         "sent, all, bytes": first.uploaded_bytes,
         "sent, next day, bytes": second.uploaded_bytes,
         "loaded, next day": second.uploaded_count,
         "left where they are, next day": second.reused_count,
         "next day, s": round(second_s, 2),
-        "nothing new, s": round(again, 3),
+        "nothing new, s": round(again.wall_s, 3),
         "load": round(os.getloadavg()[0], 1),
     }
 

@@ -169,6 +169,12 @@ class PostgresServer:
                 os.kill(pid, signal.SIGKILL)
         self.stop(signal.SIGKILL)
 
+    def processor_seconds(self) -> float:
+        """What all processes of the server have used that have ended."""
+        assert self.process is not None
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
+
     @property
     def has_small_disk(self) -> bool:
         """Whether the folder `disk` of the server is a small disk of its own."""
