@@ -23,6 +23,7 @@ from benchmarks.ours import recompute
 from tests.postgres_server import PASSWORDS, PUBLISHER, PostgresServer, postgres_server
 from warehouse.targets.finished import FinishedVersion, finished_version
 from warehouse.targets.postgresql import PostgresTarget
+from warehouse.views import SCHEMA as VIEWS
 
 ROUNDS: Final = 7
 MOST_RATIO: Final = 1.3
@@ -135,7 +136,7 @@ def measured(folder: Path, server: PostgresServer, blocks: int, chain: str, roun
         for name in (
             f"round{number}",
             f"round{number}_meta",
-            f"round{number}_answers",
+            f"round{number}_{VIEWS}",
             f"round{number}_parts",
             f"plain{number}",
         ):
