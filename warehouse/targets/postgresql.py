@@ -40,8 +40,8 @@ MARK: Final = "hashpivot: "
 """What the comment of each schema of ours begins with."""
 DRAFT: Final = "_draft"
 PARTS: Final = "parts"
-PIECES_AHEAD: Final = 4
-"""Of rows that are encoded before they are sent."""
+PIECES_AHEAD: Final = 8
+"""Of rows that are encoded before they are sent; some 25 MB at most."""
 OF_YEAR: Final = "of_year"
 LOCK_WAITS_MS: Final = (50, 100, 200, 400, 800, 800, 800, 800, 800)
 """Of each attempt to lock what is replaced: readers that come meanwhile wait behind it."""
@@ -216,10 +216,10 @@ class _Publishing:
     async def _fill(self, plan: Plan, about: Sequence[TargetTable], before: Before) -> None:
         """Load what changed into the draft."""
         whole = [*plan.replaced, *about]
-        await self.connection.execute("; ".join(self._creations(plan, about)))
         parts = [part for table in whole for part in table.parts] + [part for _, part in plan.parts]
         self.encoded = _Encoded(parts)
         try:
+            await self.connection.execute("; ".join(self._creations(plan, about)))
             for table in whole:
                 await self._load(table, before)
             for table, part in plan.parts:

@@ -28,8 +28,8 @@ from warehouse.views import SCHEMA as VIEWS
 
 LAYOUT: Final = 1
 """Of what is below; tables that were loaded in another one are loaded anew."""
-PIECE_ROWS: Final = 25_000
-"""At most of what is encoded at a time."""
+PIECE_CELLS: Final = 250_000
+"""At most of what is encoded at a time: some 3 MB."""
 WHOLE: Final = ""
 """Key of the one part of a table that is loaded whole."""
 DAY: Final = "day"
@@ -85,7 +85,7 @@ class Part:
         """The rows as CSV in the form of COPY: NULL is nothing, a text without characters is a pair of quotes."""
         for rows in self.frames():
             plain = rows.with_columns(pl.col(pl.Datetime).dt.replace_time_zone(None))
-            for piece in plain.iter_slices(PIECE_ROWS):
+            for piece in plain.iter_slices(max(1, PIECE_CELLS // plain.width)):
                 written = io.BytesIO()
                 piece.write_csv(written, include_header=False)
                 yield written.getvalue()
