@@ -17,7 +17,7 @@ install = $(UV) $(if $(3),,--compile-bytecode) --require-hashes --python=$(1)/bi
 install_project = $(UV) --no-build-isolation --python=$(1)/bin/python --editable=.
 
 .PHONY: help setup daily test test-long test-superset test-at campaign check lint format picture bench bench-node bench-lake \
-	bench-postgresql lock clean
+	bench-postgresql ducklake lock clean
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -97,6 +97,10 @@ campaign: .venv/.dev .venv/.user  ## Try at random to break runs: TRIES=1000 for
 	$(call install,.venv/superset,deploy/superset/requirements.lock,uncompiled)
 	@touch $@
 
+# Into the environment of the project itself; that of the tests has them already.
+ducklake: .venv/.runtime  ## Add what publication targets in DuckLake need: the extra hashpivot[ducklake]
+	$(call install,.venv,requirements-ducklake.lock)
+
 # bitcoin-etl, which the extraction from a node is compared with; it comes as source only and names old versions of all.
 .venv/.peers: benchmarks/peers.lock benchmarks/peers-build.lock .venv/.runtime
 	$(PYTHON) -m venv .venv/peers
@@ -136,14 +140,19 @@ bench-lake: .venv/.dev .venv/.user  ## Measure a day of the block lake: bytes th
 bench-postgresql: .venv/.dev  ## Measure a publication to PostgreSQL against a plain COPY of the same Parquet files
 	$(BIN)/python -m benchmarks.postgresql
 
+# The first lock is resolved with the extra that pins DuckDB, so that all hold the newest one that has its extensions.
 lock: .venv/.dev  ## Resolve the dependencies anew, for Python 3.11 to 3.13
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--no-annotate --extra build pyproject.toml --output-file requirements.lock
+		--no-annotate --extra build --extra ducklake --no-emit-package duckdb-extension-ducklake \
+		--no-emit-package duckdb-extension-sqlite-scanner pyproject.toml --output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--no-annotate --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--no-annotate --extra build --extra dask --constraint requirements.lock --constraint requirements-dev.lock \
 		--output-file requirements-dask.lock pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--no-annotate --extra build --extra ducklake --constraint requirements.lock \
+		--constraint requirements-dev.lock --output-file requirements-ducklake.lock pyproject.toml
 	echo "duckdb==1.2.2" | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate --output-file tests/warehouse/reader.lock -
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -15,13 +15,14 @@ def pinned(name: str) -> dict[str, str]:
     )
 
 
-def test_dask_environment_has_all_that_the_project_needs() -> None:
+@pytest.mark.parametrize("name", ["requirements-dask.lock", "requirements-ducklake.lock"])
+def test_environment_of_an_extra_has_all_that_the_project_needs(name: str) -> None:
     """Its lock is resolved anew with the others: `make lock`."""
-    needed, given = pinned("requirements.lock"), pinned("requirements-dask.lock")
+    needed, given = pinned("requirements.lock"), pinned(name)
     assert {name: given.get(name) for name in needed} == needed
 
 
-@pytest.mark.parametrize("name", ["requirements-dev.lock", "requirements-dask.lock"])
+@pytest.mark.parametrize("name", ["requirements-dev.lock", "requirements-dask.lock", "requirements-ducklake.lock"])
 def test_versions_are_those_of_the_project(name: str) -> None:
     needed, given = pinned("requirements.lock"), pinned(name)
     assert needed
