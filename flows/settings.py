@@ -55,6 +55,9 @@ class Settings(BaseSettings):
         "", description="Names of checks that may fail without stopping the run, separated by semicolons"
     )
     keep_publications: int = Field(3, ge=1, le=1000, description="Versions of the publication that are kept")
+    keep_snapshots: int | None = Field(
+        None, ge=1, description="Publications whose values a DuckLake keeps; all of them where none is set"
+    )
     targets: str | None = Field(
         None,
         description="Where each version is published beside the home, such as s3://BUCKET/PREFIX, separated by commas; "

@@ -15,6 +15,9 @@ _SEGMENT: Final = r"(?!\.+(?:/|$))[A-Za-z0-9!_.*'()=-]+"
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_.-]{0,62}"
 _SCHEMA: Final = r"[a-z_][a-z0-9_]{0,40}"
 _HOST: Final = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+_PATH: Final = r"(?:/(?!\.+(?:[/?]|$))[^/,;:?*'\"\\\x00-\x1f]+)+"
+_PARAMETER: Final = r"(?!(?:ssl)?pass)[a-z_]+=[^\s,;?'\"\\=@]+"
+"""Of a connection to PostgreSQL, which takes passwords from the environment and from ~/.pgpass."""
 SCHEMES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = MappingProxyType(
     {
         "postgresql": (
@@ -25,6 +28,13 @@ SCHEMES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = MappingProxyType(
             re.compile(rf"s3://[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9](?:/{_SEGMENT})*"),
             "s3://BUCKET/PREFIX",
         ),
+        "ducklake": (
+            re.compile(
+                rf"ducklake:(?:(?:sqlite:)?{_PATH}(?:\?data={_PATH})?"
+                rf"|postgres:{_PARAMETER}(?: {_PARAMETER})*\?data={_PATH})"
+            ),
+            "ducklake:sqlite:/FOLDER/CATALOG.sqlite",
+        ),
     }
 )
 """By scheme what a whole address matches, and an example of it."""
@@ -32,7 +42,7 @@ SCHEMES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = MappingProxyType(
 
 def scheme_of(address: str) -> str:
     """The scheme of an address that `target_addresses` gave."""
-    return address.partition("://")[0]
+    return address.partition(":")[0]
 
 
 def target_addresses(where: str, listed: Sequence[str]) -> tuple[str, ...]:
@@ -59,7 +69,7 @@ def target_addresses(where: str, listed: Sequence[str]) -> tuple[str, ...]:
 def _without_secret(address: str) -> str:
     """The address without what may be a secret in it: what is before the last @, and what is after a question mark."""
     scheme, separator, rest = address.partition("://")
-    shown = rest or scheme
+    shown = re.sub(r"(pass\w*=)\S*", r"\1***", rest or scheme)
     if "@" in shown:
         shown = f"***@{shown.rpartition('@')[2]}"
     if "?" in shown:

@@ -326,7 +326,12 @@ def _target(address: str, settings: Settings) -> Finding:
     """Whether the target responds and shows the version that the home shows."""
     subject, here = f"target {address}", current_publication(settings.published)
     try:
-        shown = target_at(address, keep=settings.keep_publications, time_scale=settings.web_time_scale).shown()
+        shown = target_at(
+            address,
+            keep=settings.keep_publications,
+            keep_snapshots=settings.keep_snapshots,
+            time_scale=settings.web_time_scale,
+        ).shown()
     except TransientError as error:
         remedy = "try again; then check the address, the network, and for a bucket the proxy and AWS_ENDPOINT_URL"
         return Finding(subject=subject, ok=False, found=str(error), remedy=remedy)

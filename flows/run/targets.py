@@ -53,7 +53,12 @@ class TargetResult:
 
 def publish_to(settings: Settings, address: str) -> Copied:
     """Publish the version that the home shows to `address`. Raises as `CopyTarget.publish`."""
-    target = target_at(address, keep=settings.keep_publications, time_scale=settings.web_time_scale)
+    target = target_at(
+        address,
+        keep=settings.keep_publications,
+        keep_snapshots=settings.keep_snapshots,
+        time_scale=settings.web_time_scale,
+    )
     copied = target.publish(finished_version(settings.published))
     logger.info("target %s %s", address, copied)
     return copied

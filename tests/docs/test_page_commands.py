@@ -1,6 +1,7 @@
 """Every command and query in a page, run as a reader would: from top to bottom, in a folder of its own."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,8 @@ BEFORE_THE_FIRST_RUN = {
 BI = Path(os.environ.get("HASHPIVOT_TEST_BI", REPOSITORY / ".venv" / "bi" / "bin" / "python"))
 """Python of an environment with what analysts use, which `make test` makes."""
 PYTHON_OF = {"docs/bi.md": BI, "docs/target_postgresql.md": BI}
+WITH_EXTRAS = {"docs/target_ducklake.md"}
+"""Pages whose commands run in the environment of the tests, which has the extras."""
 TIME_SCALE = 0.1
 LABELS = REPOSITORY / "tests" / "attribution" / "recorded" / "labels.csv"
 
@@ -110,6 +113,8 @@ def test_commands_and_queries_of_the_page_work(
         pytest.skip(f"NOT TESTED that the programs of {page} run: no {python}, run `make .venv/.bi`")
     with surroundings(page, tmp_path, request) as settings:
         there = environment | {"HOME": str(tmp_path)} | dict(settings)
+        if page in WITH_EXTRAS:
+            there["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{there['PATH']}"
         for block in (block for block in RUN if block.page == page):
             if block.kind == "sql":
                 for statement in block.statements:
@@ -118,7 +123,7 @@ def test_commands_and_queries_of_the_page_work(
                     assert done.stdout.strip().startswith("["), f"{block}: {done.stdout[:200]}"
                     assert done.stdout.strip() != "[]" or "meta.quality" in statement, f"{block}: no row"
                 continue
-            commands = block.commands if block.kind == "sh" else [f"{python} -c '{block.text}'"]
+            commands = block.commands if block.kind == "sh" else [f"{python} -c {shlex.quote(block.text)}"]
             for command in commands:
                 if command.startswith("make "):
                     continue  # CI runs these two itself; `test_make_targets_in_pages_exist` looks at the others
@@ -153,6 +158,7 @@ def test_blocks_that_are_not_run_are_few_and_known() -> None:
         "docs/scaling.md": "dask",
         "docs/scheduling.md": "hashpivot serve",
         "docs/target_bucket.md": "latest.json",
+        "docs/target_ducklake.md": "install ducklake",
         "docs/target_postgresql.md": "user=hashpivot",
     }
     for block in blocks("text"):

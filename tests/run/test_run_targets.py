@@ -230,6 +230,20 @@ def test_profile_names_targets_and_the_environment_stands_over_it(
 
 
 @pytest.mark.parametrize(
+    "address",
+    [
+        "ducklake:/srv/a lake/catalog.db",
+        "ducklake:sqlite:/srv/lake/catalog.sqlite",
+        "ducklake:sqlite:/srv/lake/catalog.sqlite?data=/mnt/files",
+        "ducklake:postgres:dbname=lake host=db.example.org port=5433 user=me?data=/mnt/files",
+    ],
+)
+def test_addresses_of_lakes_are_taken(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HASHPIVOT_TARGETS", f"{address}, s3://bucket")
+    assert read_settings().targets_of(read_profile("demo")) == (address, "s3://bucket")
+
+
+@pytest.mark.parametrize(
     ("listed", "found"),
     [
         ("bucket", "'bucket'"),
@@ -246,6 +260,11 @@ def test_profile_names_targets_and_the_environment_stands_over_it(
         ("postgresql:///d", "'postgresql:///d'"),
         ("postgresql://service=/s", "'postgresql://service=/s'"),
         ("s3://bucket/x,s3://bucket/x/", "'s3://bucket/x', expected each address once"),
+        ("ducklake:sqlite:catalog.sqlite", "'ducklake:sqlite:catalog.sqlite'"),
+        ("ducklake:/srv/../catalog.db", "'ducklake:/srv/../catalog.db'"),
+        ("ducklake:postgres:dbname=lake host=db", "'ducklake:postgres:dbname=lake host=db'"),
+        ("ducklake:postgres:password=SECRET dbname=x?data=/srv", "'ducklake:postgres:password=*** dbname=x?***'"),
+        ("ducklake:postgres://me:SECRET@db/lake?data=/srv", "'ducklake:postgres://***@db/lake?***'"),
     ],
 )
 def test_address_that_cannot_be_used_is_refused_when_it_is_read(

@@ -1,0 +1,153 @@
+"""The catalog of a DuckLake: what its address names, how it is opened, and one line for each way that fails."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import duckdb
+
+from schemas.errors import TargetUnreachableError, WarehouseError
+from warehouse import extensions
+from warehouse.statements import one_line, scalar, text
+
+SCHEME: Final = "ducklake:"
+EXTENSION_OF: Final = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
+"""By kind of the catalog the extension that reads it."""
+LAKE: Final = "lake"
+"""Name of the lake in our connections."""
+MOST_INLINED_ROWS: Final = {"sqlite": 100, "postgres": 100, "duckdb": 0}
+"""Up to so many new rows of a table are written into the catalog, and not into a file of their own. In that of DuckDB
+the last bit of a number then is not always the one that was written (DuckLake 1.0 of DuckDB 1.5.5)."""
+LOCKED: Final = re.compile(r"database is locked|Could not set lock on file")
+UNREACHABLE: Final = re.compile(r"could not connect|Connection refused|connection to server|timeout expired")
+NO_CATALOG: Final = re.compile(r"does not exist - and creating a new DuckLake is explicitly disabled")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """Where the catalog of a lake is, and where a new one has its data."""
+
+    address: str
+    kind: str
+    """`duckdb`, `sqlite` or `postgres`."""
+    place: str
+    """Path of a file, or what the library of PostgreSQL connects by."""
+    data: str
+    """Folder of the data files."""
+
+    @classmethod
+    def of(cls, address: str) -> "Catalog":
+        """The catalog at an address of the form that `schemas.targets` states."""
+        named, _, data = address.removeprefix(SCHEME).partition("?data=")
+        kind, separator, rest = named.partition(":")
+        if not separator or kind not in EXTENSION_OF:
+            kind, rest = "duckdb", named
+        return cls(address=address, kind=kind, place=rest, data=data or f"{rest}.files")
+
+    @contextmanager
+    def opened(self, *, to_write: bool) -> Iterator[duckdb.DuckDBPyConnection | None]:
+        """A connection with the lake as `lake`; None without one, where it is only read.
+
+        Errors of DuckDB within become one line: `TargetUnreachableError` where another try may help, else
+        `WarehouseError`.
+        """
+        path = None if self.kind == "postgres" else Path(self.place)
+        if path is not None and not path.parent.is_dir():
+            raise WarehouseError(
+                f"target {self.address}: found no folder {path.parent}, expected one for the catalog; create it"
+            )
+        # With two threads small tables took twice the time of the processor.
+        with duckdb.connect(config={"threads": 1}) as connection, self.in_one_line():
+            self._load_extensions(connection)
+            is_there = (path is None or path.exists()) and self._attach(connection, to_write=to_write, create=False)
+            if not is_there and to_write:
+                self._refuse_other_content(connection)
+                self._attach(connection, to_write=True, create=True)
+            yield connection if is_there or to_write else None
+
+    def open_to_readers(self) -> None:
+        """Let those read the files who may read the folder that they are in; our own files are private otherwise.
+
+        Called before the transaction ends, so that no reader is led to a file that is still closed to it.
+        """
+        data = Path(self.data)
+        for folder, paths in (
+            (data.parent, [data, *data.rglob("*")] if data.exists() else []),
+            (Path(self.place).parent, self._files_of_catalog()),
+        ):
+            rights = folder.stat().st_mode & 0o777
+            for path in paths:
+                found = path.stat()
+                wanted = rights if path.is_dir() else rights & 0o666
+                if found.st_mode & 0o777 != wanted and found.st_uid == os.geteuid():
+                    path.chmod(wanted)
+
+    def _files_of_catalog(self) -> list[Path]:
+        """Of a catalog in a file, with the logs that DuckDB and SQLite keep beside it."""
+        paths = [Path(f"{self.place}{ending}") for ending in ("", ".wal", "-wal", "-shm")]
+        return [] if self.kind == "postgres" else [path for path in paths if path.exists()]
+
+    @contextmanager
+    def in_one_line(self) -> Iterator[None]:
+        """Raise errors of DuckDB and of the system as ours."""
+        try:
+            yield
+        except (duckdb.Error, OSError) as error:
+            whole, found = str(error), one_line(error)
+            if LOCKED.search(whole):
+                raise TargetUnreachableError(self.address, "the catalog locked by another process") from error
+            if self.kind == "postgres" and UNREACHABLE.search(whole):
+                raise TargetUnreachableError(self.address, "no connection to the PostgreSQL of the catalog") from error
+            raise WarehouseError(
+                f"target {self.address}: found {found!r}, expected a DuckLake to read and write; its readers "
+                "keep the version before, correct that and run `hashpivot publish-only`"
+            ) from error
+
+    def _load_extensions(self, connection: duckdb.DuckDBPyConnection) -> None:
+        for name in filter(None, ("ducklake", EXTENSION_OF.get(self.kind))):
+            try:
+                extensions.load(connection, name)
+            except WarehouseError as error:
+                raise WarehouseError(f"target {self.address}: {error}") from error
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection, *, to_write: bool, create: bool) -> bool:
+        options = [f"create_if_not_exists {str(create).lower()}"]
+        if create:
+            options.append(f"data_path {text(self.data)}")
+        if to_write:
+            options.append(f"data_inlining_row_limit {MOST_INLINED_ROWS[self.kind]}")
+            # Readers and the writer then do not wait for each other. The file keeps it.
+            options += ["meta_journal_mode 'WAL'"] if self.kind == "sqlite" else []
+        else:
+            options.append("read_only")
+        named = self.place if self.kind == "duckdb" else f"{self.kind}:{self.place}"
+        try:
+            connection.execute(f"attach {text(SCHEME + named)} as {LAKE} ({', '.join(options)})")
+        except duckdb.Error as error:
+            if NO_CATALOG.search(str(error)):
+                return False
+            raise
+        return True
+
+    def _refuse_other_content(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """A new lake takes neither a database that something is in, nor a folder with files."""
+        is_file = self.kind != "postgres"
+        if not is_file or Path(self.place).exists():
+            connection.execute(f"attach {text(self.place)} as other (type {self.kind}, read_only)")
+            count = scalar(connection, "select count(*) from duckdb_tables() where database_name = 'other'")
+            connection.execute("detach other")
+            if count:
+                raise WarehouseError(
+                    f"target {self.address}: found {count} tables of something else there, expected a DuckLake or "
+                    "nothing; name a database of its own"
+                )
+        folder = Path(self.data)
+        if folder.is_dir() and any(folder.iterdir()):
+            raise WarehouseError(
+                f"target {self.address}: found files in {folder} without a catalog, expected a new folder; move them "
+                "away, or name the catalog that they belong to"
+            )
