@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from flows.settings import read_profile, read_settings
 from schemas.errors import SettingsError
 from tests.invocation import COMMAND, clean_environment, eventually, invoke, made_once
 from tests.object_storage import ObjectStorage, object_storage
+from tests.warehouse.lake_reader import lake_of
 from warehouse.targets.choose import OPENED_BY
 from warehouse.targets.files import current_version
 from warehouse.targets.finished import finished_version
@@ -196,6 +198,57 @@ def test_doctor_states_of_each_target_which_version_it_has(storage: ObjectStorag
     gone = lines_of_doctor(home, **settings | {"AWS_ENDPOINT_URL": GONE})[f"target {address}"]
     assert "found no response" in gone["found"]
     assert "AWS_ENDPOINT_URL" in gone["what to do"]
+
+
+def with_extras(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the command in the environment of the tests, which has the extensions that a DuckLake needs."""
+    return subprocess.run(
+        [Path(sys.executable).parent / "hashpivot", *arguments],
+        cwd=home,
+        env=clean_environment(HOME=str(home), **environment),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_lake_has_each_version_as_a_snapshot_and_a_missing_one_is_caught_up(home: Path, tmp_path: Path) -> None:
+    first = published(home)
+    (tmp_path / "lake").mkdir()
+    lake, later = (f"ducklake:sqlite:{tmp_path}/{name}/catalog.sqlite" for name in ("lake", "later"))
+    done = with_extras(home, "publish-only", "--target", lake)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"target {lake}: shows {first}: ")
+    targets = {"HASHPIVOT_TARGETS": f"{lake},{later}"}
+    done = with_extras(home, "daily", "--plain", "--day", NEXT_DAY, "--json", **targets)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["targets"][lake]["version"] == published(home) != first
+    assert f"target {later}: found no folder {tmp_path}/later, expected one" in result["targets"][later]["error"]
+    assert result["targets"][later]["error"] in result["warnings"]
+    (tmp_path / "later").mkdir()
+    done = with_extras(home, "publish-only", "--json", **targets)
+    assert [facts["version"] for facts in json.loads(done.stdout).values()] == [published(home)] * 2
+    lines = {line["what"]: line for line in json.loads(with_extras(home, "doctor", "--json", **targets).stdout)}
+    for address in (lake, later):
+        assert f"shows {published(home)} with days up to {NEXT_DAY}, as the home" in lines[f"target {address}"]["found"]
+    with lake_of(lake) as reader:
+        found = reader.execute("select commit_message from lake.snapshots() where author = 'hashpivot'").fetchall()
+        days = [
+            reader.execute(f"select max(day)::varchar from capitulation_daily at (version => {n})").fetchall()
+            for n in (1, 2)
+        ]
+    assert [message.split(":")[0] for (message,) in found] == [first, published(home)]
+    assert days == [[(FIRST_DAY,)], [(NEXT_DAY,)]]
+
+
+def test_lake_without_its_extension_is_one_line_that_names_the_package(home: Path, tmp_path: Path) -> None:
+    address = f"ducklake:sqlite:{tmp_path}/catalog.sqlite"
+    done = invoke(home, "publish-only", "--target", address)
+    assert done.returncode == 7
+    assert f"error: target {address}: extension ducklake of DuckDB: found none for version" in done.stderr
+    assert "install the package duckdb-extension-ducklake==" in done.stderr
 
 
 OWN = """title = "Own"

@@ -12,7 +12,7 @@ import duckdb
 
 from schemas.errors import TargetUnreachableError, WarehouseError
 from warehouse import extensions
-from warehouse.statements import one_line, scalar, text
+from warehouse.statements import one_line, scalar, statement, text
 
 SCHEME: Final = "ducklake:"
 EXTENSION_OF: Final = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
@@ -75,12 +75,9 @@ class Catalog:
         Called before the transaction ends, so that no reader is led to a file that is still closed to it.
         """
         data = Path(self.data)
-        for folder, paths in (
-            (data.parent, [data, *data.rglob("*")] if data.exists() else []),
-            (Path(self.place).parent, self._files_of_catalog()),
-        ):
-            rights = folder.stat().st_mode & 0o777
-            for path in paths:
+        for top in (data, *self._files_of_catalog()):
+            rights = top.parent.stat().st_mode & 0o777
+            for path in (top, *top.rglob("*")) if top.exists() else ():
                 found = path.stat()
                 wanted = rights if path.is_dir() else rights & 0o666
                 if found.st_mode & 0o777 != wanted and found.st_uid == os.geteuid():
@@ -88,8 +85,9 @@ class Catalog:
 
     def _files_of_catalog(self) -> list[Path]:
         """Of a catalog in a file, with the logs that DuckDB and SQLite keep beside it."""
-        paths = [Path(f"{self.place}{ending}") for ending in ("", ".wal", "-wal", "-shm")]
-        return [] if self.kind == "postgres" else [path for path in paths if path.exists()]
+        if self.kind == "postgres":
+            return []
+        return [Path(f"{self.place}{ending}") for ending in ("", ".wal", "-wal", "-shm")]
 
     @contextmanager
     def in_one_line(self) -> Iterator[None]:
@@ -138,7 +136,7 @@ class Catalog:
         is_file = self.kind != "postgres"
         if not is_file or Path(self.place).exists():
             connection.execute(f"attach {text(self.place)} as other (type {self.kind}, read_only)")
-            count = scalar(connection, "select count(*) from duckdb_tables() where database_name = 'other'")
+            count = scalar(connection, statement("lake_other_tables"))
             connection.execute("detach other")
             if count:
                 raise WarehouseError(
