@@ -14,9 +14,9 @@ from warehouse import extensions
 def lake_of(address: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """A connection with the lake at the address of a target, read only."""
     with duckdb.connect(config={"threads": 1}) as connection:
-        for name in ("ducklake", "sqlite_scanner"):
+        for name in ("ducklake", "sqlite_scanner", *(["postgres_scanner"] if "postgres:" in address else [])):
             extensions.load(connection, name)
-        connection.execute(f"attach '{address}' as lake (read_only)")
+        connection.execute(f"attach '{address.partition('?')[0]}' as lake (read_only)")
         connection.execute("use lake")
         yield connection
 

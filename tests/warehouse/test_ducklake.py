@@ -1,6 +1,7 @@
 """A DuckLake shows each publication of the home as one snapshot, whole, and keeps what was shown before."""
 
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -18,10 +19,12 @@ from polars.testing import assert_frame_equal
 
 from schemas.errors import HashpivotError, TransientError, WarehouseError
 from schemas.partition import by_year
+from tests.docs.pages import blocks
 from tests.other_user import as_other_user
 from tests.warehouse.conftest import Start
 from tests.warehouse.lake_reader import files_of, lake_of, rows_of, tables_of
 from tests.warehouse.warehouse_rows import DAY, publication
+from warehouse import extensions
 from warehouse.publish import publish
 from warehouse.targets.ducklake import CopiedRows, DuckLakeTarget
 from warehouse.targets.files import FileTarget
@@ -137,6 +140,21 @@ def test_one_publication_is_one_snapshot_with_author_and_message(sqlite: str, tm
     assert str(target(sqlite).shown()) == "Shown(version='v2', day='2024-07-01')"
 
 
+def test_a_number_and_a_time_show_what_was_published_then(sqlite: str, tmp_path: Path) -> None:
+    versions = [finished(tmp_path, steady(f"v{number}", 30 + number)) for number in range(3)]
+    for found in versions:
+        target(sqlite).publish(found)
+    with lake_of(sqlite) as lake:
+        snapshots = lake.execute(
+            "select commit_message.split(':')[1], snapshot_id, snapshot_time::varchar from lake.snapshots() "
+            "where author = 'hashpivot' order by snapshot_id"
+        ).fetchall()
+    assert [version for version, _, _ in snapshots] == ["v0", "v1", "v2"]
+    for found, (_, number, moment) in zip(versions, snapshots, strict=True):
+        assert_shows(sqlite, found, f"at (version => {number})")
+        assert_shows(sqlite, found, f"at (timestamp => timestamptz '{moment}')")
+
+
 def test_only_rows_that_are_not_as_before_are_written(address: str, tmp_path: Path) -> None:
     target(address).publish(finished(tmp_path, steady("v1", 2000)))
     before = files_of(address)
@@ -150,6 +168,21 @@ def test_only_rows_that_are_not_as_before_are_written(address: str, tmp_path: Pa
     with lake_of(address) as lake:
         (changes,) = lake.execute("select changes from lake.snapshots() order by snapshot_id desc limit 1").fetchall()
     assert not {kind for kind in changes[0] if kind.startswith(("tables_created", "tables_altered", "views"))}
+
+
+def test_statements_of_the_page_read_the_lake(sqlite: str, published_demo: Path) -> None:
+    """Those for a machine with Internet, but for the first line, which fetches what the tests have from packages."""
+    target(sqlite).publish(finished_version(published_demo))
+    (block,) = [each for each in blocks("text") if each.page == "docs/target_ducklake.md" and "attach" in each.text]
+    fetched, *lines = block.text.replace("ducklake:sqlite:/srv/lake/catalog.sqlite", sqlite).splitlines()
+    assert fetched == "install ducklake; install sqlite;"
+    with duckdb.connect(config={"threads": 1}) as connection:
+        for name in ("ducklake", "sqlite_scanner"):
+            extensions.load(connection, name)
+        rows = [
+            connection.execute(line.replace("snapshot_time,", "snapshot_time::varchar,")).fetchall() for line in lines
+        ]
+    assert [len(found) for found in rows] == [0, 0, 1, 5, 1]
 
 
 def test_version_that_is_shown_is_not_published_again(address: str, tmp_path: Path) -> None:
@@ -237,7 +270,7 @@ def test_lake_that_lost_sight_of_the_version_before_compares_all(sqlite: str, tm
 def test_newest_publications_stay_and_older_ones_go_with_their_files(sqlite: str, tmp_path: Path) -> None:
     versions = []
     for number in range(5):
-        noisy = publication("x", rows=2000, noise=number).tables["price_daily"]
+        noisy = publication("x", rows=300, noise=number).tables["price_daily"]
         versions.append(finished(tmp_path, steady(f"v{number}", price_daily=noisy)))
         pruned = target(sqlite, keep=2).publish(versions[-1]).pruned
         assert pruned == ((f"v{number - 2}",) if number >= 2 else ())
@@ -309,8 +342,6 @@ def test_lake_of_somebody_else_is_refused(sqlite: str, tmp_path: Path) -> None:
 
 
 def lake_of_new(address: str, tmp_path: Path) -> duckdb.DuckDBPyConnection:
-    from warehouse import extensions
-
     connection = duckdb.connect()
     for name in ("ducklake", "sqlite_scanner"):
         extensions.load(connection, name)
@@ -410,6 +441,7 @@ while not stop.exists():
             assert len({v for row in found for v in row[:2]}) == 1, found
             assert found[1][2] == found[0][2] + 7, found
             reads += 1
+            time.sleep(0.02)
             versions.add(found[2][0])
 print(reads, len(versions), flush=True)
 """
@@ -457,12 +489,12 @@ def test_hundred_publications_under_readers(sqlite: str, tmp_path: Path, start: 
             assert found == [(f"v{number - 1:04d}",)]
 
 
-def kill_publications(address: str, tmp_path: Path, start: Start, count: int) -> tuple[int, int]:
+def kill_publications(address: str, tmp_path: Path, count: int) -> tuple[int, int]:
     """Kill `count` publications, each at another moment; how often the one before stayed, and how often it came."""
 
     def homes(number: int) -> FinishedVersion:
         name = f"v{number:04d}"
-        return finished(tmp_path, replace(given(name), tables=publication(name, rows=1500, noise=number).tables))
+        return finished(tmp_path, replace(given(name), tables=publication(name, rows=400, noise=number).tables))
 
     before = homes(0)
     took = time.monotonic()
@@ -471,15 +503,12 @@ def kill_publications(address: str, tmp_path: Path, start: Start, count: int) ->
     stayed = came = 0
     for number in range(1, count + 1):
         after = homes(number)
-        process = start(WRITER, address, python=sys.executable)
-        assert process.stdout is not None
-        assert process.stdin is not None
-        assert process.stdout.readline() == "ready\n"
-        process.stdin.write(f"{tmp_path}\n")
-        process.stdin.flush()
+        if (child := os.fork()) == 0:
+            target(address).publish(after)
+            os._exit(0)
         time.sleep(1.5 * took * number / count)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait(30) == -signal.SIGKILL
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
         shown = target(address).shown()
         assert shown is not None
         assert shown.version in (before.version, after.version)
@@ -493,14 +522,14 @@ def kill_publications(address: str, tmp_path: Path, start: Start, count: int) ->
     return stayed, came
 
 
-def test_kill_at_any_moment_leaves_one_whole_version(sqlite: str, tmp_path: Path, start: Start) -> None:
-    stayed, _ = kill_publications(sqlite, tmp_path, start, count=4)
+def test_kill_at_any_moment_leaves_one_whole_version(sqlite: str, tmp_path: Path) -> None:
+    stayed, _ = kill_publications(sqlite, tmp_path, count=4)
     assert stayed >= 1
 
 
 @pytest.mark.long
-def test_fifty_kills(address: str, tmp_path: Path, start: Start) -> None:
-    stayed, came = kill_publications(address, tmp_path, start, count=50)
+def test_fifty_kills(address: str, tmp_path: Path) -> None:
+    stayed, came = kill_publications(address, tmp_path, count=50)
     assert stayed >= 10
     assert came >= 5
 
