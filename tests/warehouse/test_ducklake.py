@@ -330,7 +330,7 @@ def test_what_cannot_be_published_is_one_line_and_changes_nothing(sqlite: str, t
     with sqlite3.connect(lake / "catalog.sqlite") as catalog:
         catalog.execute("update ducklake_metadata set value = '9.7' where key = 'version'")
     catalog.close()
-    assert "9.7" in str(failure(sqlite, found))
+    assert "found a catalog of DuckLake 9.7, expected 1.0" in str(failure(sqlite, found))
 
 
 def test_lake_of_somebody_else_is_refused(sqlite: str, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ MOST_INLINED_ROWS: Final = {"sqlite": 100, "postgres": 100, "duckdb": 0}
 the last bit of a number then is not always the one that was written (DuckLake 1.0 of DuckDB 1.5.5)."""
 LOCKED: Final = re.compile(r"database is locked|Could not set lock on file")
 UNREACHABLE: Final = re.compile(r"could not connect|Connection refused|connection to server|timeout expired")
+OTHER_FORMAT: Final = re.compile(r"catalog version is (\S+), but the extension requires version (\S+)\.")
 NO_CATALOG: Final = re.compile(r"does not exist - and creating a new DuckLake is explicitly disabled")
 
 
@@ -100,6 +101,12 @@ class Catalog:
                 raise TargetUnreachableError(self.address, "the catalog locked by another process") from error
             if self.kind == "postgres" and UNREACHABLE.search(whole):
                 raise TargetUnreachableError(self.address, "no connection to the PostgreSQL of the catalog") from error
+            if other := OTHER_FORMAT.search(whole):
+                raise WarehouseError(
+                    f"target {self.address}: found a catalog of DuckLake {other[1]}, expected {other[2]}, which DuckDB "
+                    f"{duckdb.__version__} writes; a newer one needs newer extensions, an older one is converted by "
+                    "attaching it once with `automatic_migration true`"
+                ) from error
             raise WarehouseError(
                 f"target {self.address}: found {found!r}, expected a DuckLake to read and write; its readers "
                 "keep the version before, correct that and run `hashpivot publish-only`"
