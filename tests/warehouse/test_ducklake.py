@@ -499,36 +499,54 @@ def wait_for_work(child: int, seconds: float) -> None:
         time.sleep(0.003)
 
 
+def renamed(found: FinishedVersion, name: str) -> FinishedVersion:
+    """The same tables as a version of another name."""
+    stated = {**found.stated, "version": name}
+    return replace(found, version=name, stated=stated, manifest=json.dumps(stated).encode())
+
+
+def assert_same_rows(reader: duckdb.DuckDBPyConnection, found: FinishedVersion) -> None:
+    """Compare every table of `lake` with the version, by types and rows."""
+    reader.execute(f"attach '{found.folder / 'hashpivot.duckdb'}' as home (read_only)")
+    for table in (".".join(name) for name in tables_of(reader, "home")):
+        assert reader.table(f"lake.{table}").types == reader.table(f"home.{table}").types
+        for one, other in (("home", "lake"), ("lake", "home")):
+            lacking = f"select count(*) from (from {one}.{table} except all from {other}.{table})"
+            assert reader.execute(lacking).fetchall() == [(0,)], (one, table)
+    reader.execute("detach home")
+
+
 def kill_publications(address: str, tmp_path: Path, count: int) -> tuple[int, int]:
     """Kill `count` publications, each at another moment; how often the one before stayed, and how often it came."""
-
-    def homes(number: int) -> FinishedVersion:
-        name = f"v{number:04d}"
-        return finished(tmp_path, replace(given(name), tables=publication(name, rows=400, noise=number).tables))
-
-    target(address).publish(finished(tmp_path, given("u")))
-    before = homes(0)
+    contents = [
+        finished(tmp_path / f"{number}", replace(given("v"), tables=publication("v", rows=400, noise=number).tables))
+        for number in range(2)
+    ]
+    target(address).publish(renamed(contents[1], "u"))
+    before = renamed(contents[0], "v0000")
     took = time.process_time()
     target(address).publish(before)
     took = time.process_time() - took
     stayed = came = 0
-    for number in range(1, count + 1):
-        after = homes(number)
-        if (child := os.fork()) == 0:
-            target(address).publish(after)
-            os._exit(0)
-        wait_for_work(child, 1.3 * took * number / count)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        with lake_of(address) as lake:
-            [(shown,)] = lake.execute("select version from hashpivot.publication").fetchall()
-        assert shown in (before.version, after.version)
-        assert_shows(address, after if shown == after.version else before)
-        stayed += shown == before.version
-        came += shown == after.version
-        before = after if shown == after.version else before
-    last = homes(count + 1)
-    target(address).publish(last)
+    with duckdb.connect(config={"threads": 1}) as reader:
+        for name in ("ducklake", "sqlite_scanner"):
+            extensions.load(reader, name)
+        for number in range(1, count + 1):
+            after = renamed(contents[1 if before.folder == contents[0].folder else 0], f"v{number:04d}")
+            if (child := os.fork()) == 0:
+                target(address).publish(after)
+                os._exit(0)
+            wait_for_work(child, 1.3 * took * number / count)
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            reader.execute(f"attach '{address}' as lake (read_only)")
+            [(shown,)] = reader.execute("select version from lake.hashpivot.publication").fetchall()
+            assert shown in (before.version, after.version)
+            before, stayed, came = (after, stayed, came + 1) if shown == after.version else (before, stayed + 1, came)
+            assert_same_rows(reader, before)
+            reader.execute("detach lake")
+    last = renamed(before, "v9999")
+    assert target(address).publish(last).is_new
     assert_shows(address, last)
     return stayed, came
 

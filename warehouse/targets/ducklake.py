@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import duckdb
 
-from schemas.errors import WarehouseError
+from schemas.errors import HashpivotError, WarehouseError
 from warehouse.atomic_files import sha256_of
 from warehouse.statements import one_line, scalar, statement, text
 from warehouse.targets.files import DATABASE_NAME, MANIFEST_NAME
@@ -152,7 +152,9 @@ class DuckLakeTarget:
         connection.execute(f"attach {text(str(path))} as {HOME} (read_only)")
 
     def _refuse_crossing(self, before: Snapshot | None, error: duckdb.Error) -> None:
-        now = self.shown()
+        now = None
+        with suppress(HashpivotError):
+            now = self.shown()
         if now is not None and (before is None or before.version != now.version):
             raise WarehouseError(
                 f"target {self.address}: found version {now.version}, which another writer has published meanwhile, "
