@@ -1,5 +1,6 @@
 """Other processes, real ones: a lock, a kill or an old driver cannot be tried inside the process of the test."""
 
+import hashlib
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.invocation import PYTHON
+from tests.object_storage import ObjectStorage, object_storage
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,3 +50,18 @@ def working(tmp_path: Path) -> Path:
 def published(tmp_path: Path) -> Path:
     """Where a test publishes."""
     return tmp_path / "published"
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[ObjectStorage]:
+    with object_storage() as running:
+        yield running
+
+
+@pytest.fixture
+def address(storage: ObjectStorage, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A prefix in a new bucket; the environment leads to it."""
+    for name, value in storage.environment().items():
+        monkeypatch.setenv(name, value)
+    bucket = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:20]
+    return f"{storage.make_bucket(bucket)}/team/tables"

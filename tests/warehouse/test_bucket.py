@@ -3,7 +3,6 @@
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,44 +15,11 @@ from polars.testing import assert_frame_equal
 
 from schemas.errors import HashpivotError, TransientError, WarehouseError
 from tests.invocation import eventually
-from tests.object_storage import KEYS, ObjectStorage, object_storage
+from tests.object_storage import KEYS, ObjectStorage
 from tests.scheduled.serving import browser_page
-from tests.warehouse.warehouse_rows import publication
-from warehouse.publish import publish
-from warehouse.targets.bucket import BucketTarget
-from warehouse.targets.files import FileTarget
+from tests.warehouse.bucket_versions import target, version
 from warehouse.targets.finished import Copied, FinishedVersion, finished_version
 from warehouse.targets.object_storage import FOR_EVER, PART_BYTES, REVALIDATED
-
-TIME_SCALE = 0.02
-
-
-@pytest.fixture(scope="module")
-def storage() -> Iterator[ObjectStorage]:
-    with object_storage() as running:
-        yield running
-
-
-@pytest.fixture
-def address(storage: ObjectStorage, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A prefix in a new bucket; the environment leads to it."""
-    for name, value in storage.environment().items():
-        monkeypatch.setenv(name, value)
-    bucket = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:20]
-    return f"{storage.make_bucket(bucket)}/team/tables"
-
-
-def target(address: str, keep: int = 2) -> BucketTarget:
-    return BucketTarget(address=address, keep=keep, time_scale=TIME_SCALE)
-
-
-def version(folder: Path, name: str, **about: Any) -> FinishedVersion:
-    """A small version that the file target has published."""
-    given = publication(name)
-    about = {**given.about, "day": "2024-06-01", "family": "simulated"} | about
-    changed = {field: getattr(given, field) for field in given.__slots__} | {"about": about}
-    publish(type(given)(**changed), [FileTarget(folder=folder, keep=9)])
-    return finished_version(folder)
 
 
 def large(found: FinishedVersion) -> FinishedVersion:
