@@ -151,7 +151,7 @@ def test_blocks_that_are_not_run_are_few_and_known() -> None:
     known = {
         "deploy/superset/README.md": "superset-env/bin/superset",
         "docs/bi.md": "alt.Chart",
-        "docs/block-lake.md": "hashpivot relabel",
+        "docs/block-lake.md": "--profile lake",
         "docs/live-sources.md": "-m tests.replay",
         "docs/own-node.md": "hashpivot explain",
         "docs/reliability.md": "-m tests.campaign",

@@ -14,9 +14,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from flows.sources.lake.aws import COLUMNS
 from flows.sources.lake.bucket import SITE, FolderBucket, WebBucket
-from flows.sources.lake.copies import COLUMNS, END_OF_FILE_BYTES, TRANSACTIONS, Copies
+from flows.sources.lake.copies import END_OF_FILE_BYTES, Copies
 from flows.sources.lake.footer import LARGEST_RANGE_BYTES, WORTH_A_REQUEST_BYTES, Chunk, footer_bytes, pruned, ranges
+from flows.sources.lake.layout import TRANSACTIONS
 from flows.sources.web.access import Access
 from flows.sources.web.session import WebSession
 from flows.sources.web.usage import OwnBudget, Usage

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flows.sources.lake.chain import linked
-from flows.sources.lake.rows import HEADERS
+from flows.sources.lake.layout import HEADER_ROWS
 
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 Row = Mapping[str, Any]
@@ -25,11 +25,11 @@ def header(height: int, branch: str = "good", below: str = "good") -> dict[str, 
         "time": int(at.timestamp()),
         "file_day": at.date(),
     }
-    return {name: stated.get(name) for name in (*HEADERS, "file_day")}
+    return {name: stated.get(name) for name in (*HEADER_ROWS, "file_day")}
 
 
 def frame(rows: list[dict[str, Any]]) -> pl.DataFrame:
-    return pl.DataFrame(rows, schema={**HEADERS, "file_day": pl.Date})
+    return pl.DataFrame(rows, schema={**HEADER_ROWS, "file_day": pl.Date})
 
 
 def slowly(rows: list[dict[str, Any]]) -> tuple[list[Any], list[tuple[int, str]]]:
@@ -76,4 +76,4 @@ def test_stale_block_is_left_out_and_a_missing_one_is_a_hole() -> None:
 def test_nothing_is_a_chain_without_blocks() -> None:
     chain = linked(frame([]))
     assert (chain.blocks.height, chain.holes) == (0, ())
-    assert {*HEADERS, "file_day", "day"} == set(chain.blocks.columns)
+    assert {*HEADER_ROWS, "file_day", "day"} == set(chain.blocks.columns)

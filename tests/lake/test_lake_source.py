@@ -13,7 +13,7 @@ import pytest
 
 from flows.sources.lake.bucket import Bucket, FolderBucket
 from flows.sources.lake.copies import Copies
-from flows.sources.lake.rows import in_order, transactions
+from flows.sources.lake.rows import transactions
 from flows.sources.lake.source import Lake
 from flows.sources.node.checkpoints import Checkpoints
 from flows.sources.protocol import DayShard, Request
@@ -302,7 +302,7 @@ def test_days_of_2009_have_no_inputs_and_no_id_but_hash(late: World) -> None:
     (path,) = (late.lake / "transactions" / f"date={FIRST}").iterdir()
     only = Copies(FolderBucket(late.lake), late.home / "copies")
     found = only.fetch(FIRST)
-    rows = in_order([*transactions(only.of(found).transactions[0])], may_repeat=False)
+    rows = pl.concat(transactions(only.of(found).transactions[0], only.layout)).sort("block_number")
     assert rows["txid"].to_list() == [block["tx"][0]["hash"] for block in first]
     assert rows["inputs"].null_count() == rows.height == len(first)
     assert path.stat().st_size > 0

@@ -79,7 +79,14 @@ def proven(place: str, header: Header) -> HostedBlock:
     Raises `BadInputError` where its fields do not hash to its hash, or its difficulty does not follow from its bits.
     """
     where = f"{place} block {header.height:,}"
-    found = sha256(sha256(_serialised(header)).digest()).digest()[::-1].hex()
+    found = header_hash(
+        header.version,
+        header.previousblockhash or _NOTHING_BEFORE,
+        header.merkle_root,
+        header.timestamp,
+        header.bits,
+        header.nonce,
+    )
     if found != header.id:
         raise BadInputError(where, f"a header that hashes to {found}", header.id, REMEDY)
     try:
@@ -131,12 +138,11 @@ def chained(place: str, newest_first: Sequence[HostedBlock]) -> list[HostedBlock
     return list(reversed(newest_first))
 
 
-def _serialised(header: Header) -> bytes:
-    return _HEADER.pack(
-        header.version % _UINT32_VALUES,
-        bytes.fromhex(header.previousblockhash or _NOTHING_BEFORE)[::-1],
-        bytes.fromhex(header.merkle_root)[::-1],
-        header.timestamp,
-        header.bits,
-        header.nonce,
-    )
+def header_hash(version: int, previous_hash: str, merkle_root: str, time: int, bits: int, nonce: int) -> str:
+    """The hash of the block with this header. Raises `ValueError` for what no header can have."""
+    before, root = bytes.fromhex(previous_hash)[::-1], bytes.fromhex(merkle_root)[::-1]
+    try:
+        header = _HEADER.pack(version % _UINT32_VALUES, before, root, time, bits, nonce)
+    except struct.error as error:
+        raise ValueError(f"no field of a header: {error}") from error
+    return sha256(sha256(header).digest()).digest()[::-1].hex()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from flows.sources.lake.rows import HEADERS
+from flows.sources.lake.layout import HEADER_ROWS
 from schemas.observations import UTC_TIME
 from transforms.calendar import dated, whole_days
 
@@ -32,8 +32,8 @@ class Hole:
 class Chain:
     """Blocks of one chain by height, and its holes.
 
-    `blocks`: `HEADERS`, `file_day` (the partition, by header time) and `day` (by the running maximum of header times,
-    as all tables have it). The highest block is not among them: nothing above it names it yet.
+    `blocks`: `HEADER_ROWS`, `file_day` (the partition, by header time) and `day` (by the running maximum of header
+    times, as all tables have it). The highest block is not among them: nothing above it names it yet.
     """
 
     blocks: pl.DataFrame
@@ -45,7 +45,7 @@ class Chain:
 
 
 def linked(headers: pl.DataFrame) -> Chain:
-    """The chain of `headers`, with the columns `HEADERS` and `file_day`, whatever other blocks are among them."""
+    """The chain of `headers`, with the columns `HEADER_ROWS` and `file_day`, whatever other blocks are among them."""
     ordered = headers.sort("height", maintain_order=True)
     # Numbers in the place of hashes: as objects, those of all history would take hundreds of megabytes.
     named = pl.concat([ordered["hash"], ordered["previous_hash"]]).cast(pl.Categorical).to_physical()
@@ -73,7 +73,7 @@ def linked(headers: pl.DataFrame) -> Chain:
         else:
             holes.append(Hole(height, height, found))
         above = None
-    blocks = ordered.select(*HEADERS, "file_day")[kept[1:][::-1]]
+    blocks = ordered.select(*HEADER_ROWS, "file_day")[kept[1:][::-1]]
     at_time = pl.from_epoch("time", "s").dt.replace_time_zone("UTC").cast(UTC_TIME).alias("block_at")
     return Chain(dated(blocks.with_columns(at_time)).drop("block_at"), tuple(reversed(holes)))
 
@@ -82,4 +82,6 @@ def _instead(hashes: Sequence[str], expected: str | None) -> str:
     if not hashes:
         return "missing in the lake"
     named = " and ".join(hashes)
+    if expected == "":
+        return f"{named}, which the header above does not follow"
     return f"{named}, expected {expected}" if expected is not None else f"{named}, of which none is confirmed"

@@ -6,7 +6,7 @@ beside the file of the day, are fetched whole.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
@@ -17,32 +17,13 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 from typing import BinaryIO, Final, TypeVar
 
+from flows.sources.lake.aws import AWS
 from flows.sources.lake.bucket import Bucket, LakeFile
-from flows.sources.lake.footer import END_BYTES, MAGIC, Column, Pruned, footer_bytes, pruned, ranges
+from flows.sources.lake.footer import END_BYTES, MAGIC, Pruned, columns_of, footer_bytes, pruned, ranges
+from flows.sources.lake.layout import BLOCKS, TRANSACTIONS, Layout
 from schemas.errors import BadInputError, FileChangedError, WarehouseError
 from warehouse.atomic_files import sha256_of, sync
 
-BLOCKS: Final = "blocks"
-TRANSACTIONS: Final = "transactions"
-
-
-def _plain(*names: str) -> frozenset[Column]:
-    return frozenset((name, name) for name in names)
-
-
-COLUMNS: Final[Mapping[str, frozenset[Column]]] = {
-    BLOCKS: _plain(
-        *("hash", "number", "previousblockhash", "timestamp", "mediantime", "difficulty", "coinbase_param"),
-        "transaction_count",
-    ),
-    TRANSACTIONS: _plain("txid", "block_hash", "block_number", "index", "is_coinbase")
-    | {(coins, leaf) for coins in ("inputs", "outputs") for leaf in ("address", "value")},
-}
-"""What is copied of each table, as far as a file has it."""
-TXID: Final = ("txid", "txid")
-WITNESS_TXID: Final = _plain("hash")
-MOST_SMALL_FILES: Final = 12
-"""Beside the file of a day. More of them are there while the producer replaces them by that file."""
 END_OF_FILE_BYTES: Final = 64 * 1024
 """Fetched at once for the footer, which takes 15 to 40 kB."""
 WHOLE_FILE_BYTES: Final = 1024**2
@@ -50,12 +31,11 @@ DIGEST_CHARACTERS: Final = 16
 Read = TypeVar("Read")
 _KEY: Final = re.compile(r"(blocks|transactions)/date=(\d{4}-\d{2}-\d{2})/(?P<name>[^/]+\.parquet)")
 _TEMPORARY: Final = "parts-"
-_SMALL: Final = re.compile(r"\d+(\.snappy)?\.parquet")
 
 
 @dataclass(frozen=True, slots=True)
 class DayFiles:
-    """The files of one day in their versions, the one of the whole day first in each table."""
+    """The files of one day in their versions, in the order in which their rows count."""
 
     day: date
     blocks: tuple[LakeFile, ...]
@@ -74,7 +54,7 @@ class DayFiles:
 
 @dataclass(frozen=True, slots=True)
 class DayCopies:
-    """Where the copies of one day are, by table, that of the whole day first."""
+    """Where the copies of one day are, by table, in the order of its files."""
 
     blocks: tuple[Path, ...]
     transactions: tuple[Path, ...]
@@ -92,18 +72,20 @@ class Cost:
 class Copies:
     """The copies of one lake in `folder`. Days may be fetched by several threads at once, each day by one of them."""
 
-    def __init__(self, bucket: Bucket, folder: Path, *, whole_file_bytes: int = WHOLE_FILE_BYTES) -> None:
+    def __init__(
+        self, bucket: Bucket, folder: Path, layout: Layout = AWS, *, whole_file_bytes: int = WHOLE_FILE_BYTES
+    ) -> None:
         """`whole_file_bytes`: up to this size a file is fetched at once and not in ranges."""
-        self.bucket, self.folder, self._whole_file_bytes = bucket, folder, whole_file_bytes
+        self.bucket, self.folder, self.layout, self._whole_file_bytes = bucket, folder, layout, whole_file_bytes
         self._listed: dict[str, list[LakeFile]] = {}
         self._pruned: dict[LakeFile, Pruned] = {}
         self._checked: set[Path] = set()
         self._lock = Lock()
 
     def days(self, first: date, last: date) -> tuple[dict[date, DayFiles], dict[date, str]]:
-        """The days from `first` to `last` whose files are ready, and of the others why not. Raises as `Bucket.files`.
+        """The days from `first` to `last` whose files are ready, and of the others why not.
 
-        A day is ready once one file of each table holds the whole of it. Blocks that came late stay beside it.
+        Raises as `Bucket.files`, and `SettingsError` for files of another layout.
         """
         by_day: dict[date, dict[str, list[LakeFile]]] = {}
         for table in (BLOCKS, TRANSACTIONS):
@@ -115,7 +97,8 @@ class Copies:
         reasons: dict[date, str] = {}
         for day, tables in sorted(by_day.items()):
             try:
-                ready[day] = DayFiles(day, _whole(tables[BLOCKS], BLOCKS), _whole(tables[TRANSACTIONS], TRANSACTIONS))
+                blocks, transactions = (self.layout.of_day(tables[table], table) for table in (BLOCKS, TRANSACTIONS))
+                ready[day] = DayFiles(day, blocks, transactions)
             except ValueError as error:
                 reasons[day] = str(error)
         return ready, reasons
@@ -256,7 +239,19 @@ class Copies:
             raise ValueError(f"a footer of {size:,} bytes")
         if size + END_BYTES > len(end):
             end = self.bucket.part(file, file.size_bytes - size - END_BYTES, size + END_BYTES)
-        return _pruned(file, end[-size - END_BYTES : -END_BYTES])
+        return self._wanted(file, end[-size - END_BYTES : -END_BYTES])
+
+    def _wanted(self, file: LakeFile, footer: bytes) -> Pruned:
+        """What is to be copied of a file with this footer. Raises as `Layout.columns` and `pruned`."""
+        table = file.key.partition("/")[0]
+        return pruned(footer, file.size_bytes, self.layout.columns(table, columns_of(footer)))
+
+    def _copied(self, file: LakeFile, whole: bytes) -> bytes:
+        """The copy of a file that was fetched whole. Raises as `_wanted`."""
+        size = footer_bytes(whole)
+        copy = self._wanted(file, whole[-size - END_BYTES : -END_BYTES])
+        parts = (whole[chunk.first : chunk.first + chunk.size_bytes] for chunk in copy.chunks)
+        return b"".join((MAGIC, *parts, _ending(copy)))
 
     def _fetch(self, file: LakeFile) -> None:
         if self.find(file):
@@ -267,7 +262,7 @@ class Copies:
             draft.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if file.size_bytes <= self._whole_file_bytes:
                 whole = self.bucket.part(file, 0, file.size_bytes)
-                draft.write_bytes(self._believed(file, lambda: _copied(file, whole)))
+                draft.write_bytes(self._believed(file, lambda: self._copied(file, whole)))
             else:
                 copy = self._of(file)
                 with draft.open("r+b" if draft.exists() else "w+b") as opened:
@@ -310,7 +305,10 @@ class Copies:
             return read()
         except ValueError as error:
             raise BadInputError(
-                self.bucket.place(file.key), str(error), "a Parquet file of the lake", "check HASHPIVOT_LAKE_URL"
+                self.bucket.place(file.key),
+                str(error),
+                f"a Parquet file in the layout {self.layout.name}",
+                "check HASHPIVOT_LAKE_LAYOUT, and where HASHPIVOT_LAKE_URL or HASHPIVOT_LAKE_FOLDER leads",
             ) from error
 
     def _drop_others(self, files: DayFiles) -> None:
@@ -320,34 +318,6 @@ class Copies:
             for path in (self.folder / table).glob(f"{files.day}-*"):
                 if path not in kept:
                     path.unlink(missing_ok=True)
-
-
-def _whole(files: list[LakeFile], table: str) -> tuple[LakeFile, ...]:
-    """The file of the whole day, then blocks that came late. Raises `ValueError` where there is no such file yet."""
-    whole = [file for file in files if file.name.startswith("part-")]
-    late = [file for file in files if _SMALL.fullmatch(file.name)]
-    if len(whole) != 1:
-        raise ValueError(f"{len(whole)} files of the whole day in {table}")
-    if len(late) > MOST_SMALL_FILES:
-        raise ValueError(f"{len(late)} files of single blocks beside that of the day in {table}")
-    return (*whole, *late)
-
-
-def _pruned(file: LakeFile, footer: bytes) -> Pruned:
-    """What is to be copied; the id with the witness only where the file has no other. Raises as `pruned`."""
-    table = file.key.partition("/")[0]
-    copy = pruned(footer, file.size_bytes, COLUMNS[table])
-    if table == TRANSACTIONS and TXID not in copy.columns:
-        return pruned(footer, file.size_bytes, COLUMNS[table] | WITNESS_TXID)
-    return copy
-
-
-def _copied(file: LakeFile, whole: bytes) -> bytes:
-    """The copy of a file that was fetched whole. Raises as `pruned`."""
-    size = footer_bytes(whole)
-    copy = _pruned(file, whole[-size - END_BYTES : -END_BYTES])
-    parts = (whole[chunk.first : chunk.first + chunk.size_bytes] for chunk in copy.chunks)
-    return b"".join((MAGIC, *parts, _ending(copy)))
 
 
 def _ending(copy: Pruned) -> bytes:

@@ -19,7 +19,8 @@ WORTH_A_REQUEST_BYTES: Final = 64 * 1024
 """Bytes between two chunks that are fetched with them rather than by a request of their own."""
 
 Column = tuple[str, str]
-"""First and last name of a leaf; in between the names of a list differ from writer to writer."""
+"""First and last name of a leaf, without the names that a writer gives the parts of a list."""
+_PARTS_OF_LISTS: Final = frozenset({"list", "element", "item", "bag", "array", "array_element"})
 
 # Fields of FileMetaData, SchemaElement, RowGroup, ColumnChunk and ColumnMetaData, in this order.
 _VERSION, _SCHEMA, _ROWS, _ROW_GROUPS, _WRITER = 1, 2, 3, 4, 6
@@ -79,6 +80,14 @@ def pruned(footer: bytes, file_bytes: int, wanted: Container[Column]) -> Pruned:
         raise ValueError(f"a footer without {error}") from error
 
 
+def columns_of(footer: bytes) -> frozenset[Column]:
+    """All columns of a file with this footer. Raises `ValueError` for a damaged footer."""
+    try:
+        return frozenset(map(_column, _leaves(iter(Reader(footer).struct()[_SCHEMA].value.values), ())))
+    except (KeyError, AttributeError, TypeError, IndexError, StopIteration, RuntimeError) as error:
+        raise ValueError(f"a footer without {error}") from error
+
+
 def rows_of_groups(footer: bytes) -> list[int]:
     """Rows of each row group. Raises `ValueError` for a damaged footer."""
     try:
@@ -90,7 +99,9 @@ def rows_of_groups(footer: bytes) -> list[int]:
 def _pruned(file: Struct, pages_end: int, wanted: Container[Column]) -> Pruned:
     moved: dict[Chunk, int] = {}
     columns: set[Column] = set()
-    groups = [_wanted_columns(group, wanted) for group in file[_ROW_GROUPS].value.values]
+    # One without rows may name pages that are not there.
+    filled = [group for group in file[_ROW_GROUPS].value.values if group[_GROUP_ROWS].value]
+    groups = [_wanted_columns(group, wanted) for group in filled]
     for _, chunks in groups:
         for column, metadata in chunks:
             chunk = _chunk(metadata)
@@ -113,10 +124,26 @@ def _wanted_columns(group: Struct, wanted: Container[Column]) -> tuple[Struct, l
     found = []
     for chunk in group[_COLUMNS].value.values:
         metadata = chunk[_METADATA].value
-        names = [name.decode() for name in metadata[_PATH].value.values]
-        if (names[0], names[-1]) in wanted:
-            found.append(((names[0], names[-1]), metadata))
+        column = _column([name.decode() for name in metadata[_PATH].value.values])
+        if column in wanted:
+            found.append((column, metadata))
     return group, found
+
+
+def _column(path: Sequence[str]) -> Column:
+    names = [path[0], *(name for name in path[1:] if name not in _PARTS_OF_LISTS)]
+    return names[0], names[-1]
+
+
+def _leaves(elements: Iterator[Struct], above: tuple[str, ...], *, is_root: bool = True) -> Iterator[tuple[str, ...]]:
+    """Paths of the leaves that the next element of the schema has, itself if it is one."""
+    element = next(elements)
+    path = above if is_root else (*above, element[_NAME].value.decode())
+    count = element[_CHILDREN].value if _CHILDREN in element else 0
+    if not count and not is_root:
+        yield path
+    for _ in range(count):
+        yield from _leaves(elements, path, is_root=False)
 
 
 def _chunk(metadata: Struct) -> Chunk:
@@ -153,7 +180,7 @@ def _wanted_schema(
     element = next(elements)
     path = above if is_root else (*above, element[_NAME].value.decode())
     if _CHILDREN not in element or not element[_CHILDREN].value:
-        if (path[0], path[-1]) in wanted:
+        if _column(path) in wanted:
             yield element
         return
     below = [list(_wanted_schema(elements, wanted, path, is_root=False)) for _ in range(element[_CHILDREN].value)]

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Final
 from pydantic import Field, SecretStr
 
 from flows.sources.kinds import SourceContext, SourceKind, SourceSettings, variable
+from schemas.errors import SettingsError
 from schemas.series import Group
 from schemas.suppliers import Supplier, Terms
 
 if TYPE_CHECKING:
     from flows.sources.lake.bucket import Bucket
+    from flows.sources.lake.layout import Layout
     from flows.sources.protocol import Source
 
 LAKE: Final = Supplier(
@@ -32,6 +34,7 @@ LAKE: Final = Supplier(
 
 COVERAGE_SERIES: Final = "coinbase_to_known_ratio"
 MAX_BYTES_SETTING: Final = variable(LAKE.name, "max_bytes")
+LAYOUT_SETTING: Final = variable(LAKE.name, "layout")
 
 
 class LakeSettings(SourceSettings):
@@ -40,6 +43,7 @@ class LakeSettings(SourceSettings):
     url: SecretStr | None = Field(None, description="Address of the bucket, or of a mirror that lists as S3 does")
     prefix: str = Field("v1.0/btc", description="What the keys of the lake begin with in the bucket")
     folder: Path | None = Field(None, description="Folder with the layout of the lake, read in place of a bucket")
+    layout: str = Field("aws", description="aws, or bigquery: days exported from BigQuery's crypto_bitcoin")
     chain: str = Field("main", description="Chain of the lake: main, test, testnet4, signet or regtest")
     max_bytes: int = Field(
         5_000_000_000, ge=0, description="Most bytes that one run may fetch; 30 days are about 2.9 GB, a year 36 GB"
@@ -57,6 +61,8 @@ def bucket_of(context: SourceContext[LakeSettings]) -> "Bucket":
 
 
 def _make(context: SourceContext[LakeSettings]) -> "Source":
+    from flows.sources.lake.aws import AWS
+    from flows.sources.lake.bigquery import BIGQUERY
     from flows.sources.lake.copies import Copies
     from flows.sources.lake.source import Lake
     from flows.sources.node.checkpoints import Checkpoints
@@ -65,8 +71,14 @@ def _make(context: SourceContext[LakeSettings]) -> "Source":
     from warehouse.pool_list import read_pool_list
 
     settings = context.settings
+    layouts: dict[str, Layout] = {each.name: each for each in (AWS, BIGQUERY)}
+    layout = layouts.get(settings.layout)
+    if layout is None:
+        raise SettingsError(LAYOUT_SETTING, settings.layout, " or ".join(layouts), "correct it")
+    # Copies of one layout mean something else in another.
+    folder = context.folder / ("copies" if layout is AWS else f"copies_{layout.name}")
     return Lake(
-        Copies(bucket_of(context), context.folder / "copies"),
+        Copies(bucket_of(context), folder, layout),
         Checkpoints(context.home / "warehouse" / "lake_miner_set", settings.chain),
         PoolNames(read_pool_list()),
         label_set_of(context),

@@ -17,7 +17,8 @@ import numpy as np
 import polars as pl
 
 from flows.sources.lake.copies import Copies, DayCopies
-from flows.sources.lake.rows import in_order, transactions
+from flows.sources.lake.layout import TRANSACTION_ROWS
+from flows.sources.lake.rows import transactions
 from schemas.errors import WarehouseError
 
 BLOCKS_AT_ONCE: Final = 24
@@ -62,7 +63,7 @@ class Parts:
         self._temporary.cleanup()
 
     def next(self) -> pl.DataFrame:
-        """Transactions of the next part, as `in_order` has them.
+        """Transactions of the next part in their order. Shape: `TRANSACTION_ROWS`.
 
         Raises `BadInputError` for a copy that cannot be read, `WarehouseError` where the disk does not take its rows.
         """
@@ -79,8 +80,9 @@ class Parts:
                 piece.unlink()
             if self._last_use[day] == number:
                 rmtree(folder, ignore_errors=True)
-        files_count = sum(len(self._days[day].transactions) for day in self._days_of[number])
-        return in_order(frames, may_repeat=files_count > 1)
+        if not frames:
+            return pl.DataFrame(schema=TRANSACTION_ROWS)
+        return self._copies.layout.in_order(pl.concat(frames))
 
     def _folder(self, day: date) -> Path:
         return Path(self._temporary.name) / str(day)
@@ -91,7 +93,7 @@ class Parts:
             self._copies.read((path,), partial(self._split_file, folder, number))
 
     def _split_file(self, folder: Path, file_number: int, paths: Sequence[Path]) -> None:
-        for number, rows in enumerate(frame for path in paths for frame in transactions(path)):
+        for number, rows in enumerate(frame for path in paths for frame in transactions(path, self._copies.layout)):
             heights = rows["block_number"].fill_null(-1).to_numpy()
             parts = np.searchsorted(self._firsts, heights, side="right") - 1
             parts[(heights > self._lasts[parts]) | (parts < self._number - 1)] = -1

@@ -1,97 +1,43 @@
-"""Rows of the copies: headers of blocks, and transactions in their order, with amounts in satoshi."""
+"""Rows of the copies: headers of blocks, and transactions with amounts in satoshi."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from os import SEEK_END
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
 
 from flows.sources.lake.footer import END_BYTES, footer_bytes, rows_of_groups
+from flows.sources.lake.layout import Layout
 from schemas.errors import BadInputError
-from schemas.units import SAT_PER_BTC
 from transforms.attribution.address_scripts import scripts_of
 
-HEADERS: Final = pl.Schema(
-    {
-        "height": pl.Int64,
-        "hash": pl.String,
-        "previous_hash": pl.String,
-        "time": pl.Int64,
-        "mediantime": pl.Int64,
-        "difficulty": pl.Float64,
-        "coinbase_script": pl.String,
-        "transactions_count": pl.Int64,
-    }
-)
-"""Times are Unix seconds."""
-_NAMES: Final = {
-    "height": "number",
-    "previous_hash": "previousblockhash",
-    "time": "timestamp",
-    "coinbase_script": "coinbase_param",
-    "transactions_count": "transaction_count",
-}
-"""What the lake calls them, where that is another name."""
-COINS: Final[pl.DataType] = pl.List(pl.Struct({"address": pl.String, "value": pl.Float64}))
-TRANSACTIONS: Final[dict[str, Any]] = {
-    "block_number": pl.Int64,
-    "block_hash": pl.String,
-    "index": pl.Int64,
-    "txid": pl.String,
-    "hash": pl.String,
-    "is_coinbase": pl.Boolean,
-    "inputs": COINS,
-    "outputs": COINS,
-}
-FIRST_SEGWIT_HEIGHT: Final = 481_824
 ROWS_AT_ONCE: Final = 32_768
 """Most rows that are decoded at once: half of a row group of the public lake."""
-_AS_STORED: Final = pl.ScanCastOptions(missing_struct_fields="insert", extra_struct_fields="ignore")
 
 
-def headers(paths: Sequence[Path]) -> pl.DataFrame:
-    """Blocks of the copies `paths`, each once, by height. Shape: `HEADERS`. Raises `BadInputError` for other files."""
-    rows = pl.concat(_collected(path, _headers(path)) for path in paths)
+def headers(paths: Sequence[Path], layout: Layout) -> pl.DataFrame:
+    """Blocks of the copies `paths`, each once, by height, as `layout` has them. Raises `BadInputError` for others."""
+    rows = pl.concat(_collected(path, layout.headers) for path in paths)
     return rows.unique(maintain_order=True).sort("height", "hash")
 
 
-def _headers(path: Path) -> pl.LazyFrame:
-    stored = pl.scan_parquet(path)
-    seconds = {name: pl.col(name).dt.epoch("s") for name in ("timestamp", "mediantime")}
-    return stored.with_columns(**seconds).select(
-        pl.col(_NAMES.get(name, name)).cast(dtype).alias(name) for name, dtype in HEADERS.items()
-    )
-
-
-def transactions(path: Path) -> Iterator[pl.DataFrame]:
+def transactions(path: Path, layout: Layout) -> Iterator[pl.DataFrame]:
     """Transactions of a copy in the order of the file, a row group at a time, or a part of one that is large.
 
-    Shape: `TRANSACTIONS` without `hash`. Columns that a file does not have are NULL: those of 2009 have no inputs, as
-    there were only coinbases. Raises `BadInputError` for another file.
+    Shape: as `layout` has them before it puts them in order. Raises `BadInputError` for another file.
     """
-    # Fields of structures are in the order of the writer, and one that is NULL in the whole file may be missing.
-    rows = pl.scan_parquet(
-        path, schema=TRANSACTIONS, missing_columns="insert", extra_columns="ignore", cast_options=_AS_STORED
-    )
-    # `hash` is the id with the witness, which no transaction had before.
-    is_before_segwit = pl.col("block_number") < FIRST_SEGWIT_HEIGHT
-    txid = pl.coalesce("txid", pl.when(is_before_segwit).then("hash"))
     start = 0
     for count in _row_counts(path):
         for first in range(start, start + count, ROWS_AT_ONCE):
-            part = rows.slice(first, min(ROWS_AT_ONCE, start + count - first))
-            yield _collected(path, part.with_columns(txid.alias("txid")).drop("hash"))
+            part = _collected(path, layout.stored, slice(first, min(first + ROWS_AT_ONCE, start + count)))
+            try:
+                rows = layout.transactions(part)
+            except (ValueError, pl.exceptions.PolarsError) as error:
+                raise _unreadable(path, str(error)) from error
+            yield rows
         start += count
-
-
-def in_order(frames: Sequence[pl.DataFrame], *, may_repeat: bool) -> pl.DataFrame:
-    """Rows of `transactions` by height, block hash and index; where they `may_repeat`, the first of each counts."""
-    found = pl.concat(frames) if frames else pl.DataFrame(schema=TRANSACTIONS).drop("hash")
-    if may_repeat:
-        found = found.unique(["block_hash", "index"], keep="first", maintain_order=True)
-    return found.sort("block_number", "block_hash", "index")
 
 
 def _row_counts(path: Path) -> list[int]:
@@ -106,16 +52,19 @@ def _row_counts(path: Path) -> list[int]:
         raise _unreadable(path, str(error)) from error
 
 
-def _collected(path: Path, frame: pl.LazyFrame) -> pl.DataFrame:
+def _collected(path: Path, read: Callable[[Path], pl.LazyFrame], rows: slice = slice(None)) -> pl.DataFrame:
     try:
-        return frame.collect()
+        return read(path)[rows].collect()
     except (OSError, pl.exceptions.PolarsError) as error:
         raise _unreadable(path, str(error)) from error
 
 
 def _unreadable(path: Path, found: str) -> BadInputError:
     return BadInputError(
-        str(path), found.splitlines()[0][:160], "a copy of the lake's columns", "remove it and run again"
+        str(path),
+        found.splitlines()[0][:160],
+        "a copy of the lake's columns",
+        "check HASHPIVOT_LAKE_LAYOUT, and run again to fetch it",
     )
 
 
@@ -131,11 +80,9 @@ class Coins:
         self.ends = np.cumsum(self.counts)
         each = column.filter(pl.Series(self.counts > 0)).explode().struct.unnest()
         self.scripts = scripts_of(each["address"])
-        # A double is the nearest to its amount, so that rounding gives back each satoshi, and truncation does not.
-        self.sat = (each["value"] * SAT_PER_BTC).round().to_numpy()
-        if len(self.sat) and not (self.sat >= 0).all():
+        if each["sat"].has_nulls() or (each["sat"] < 0).any():
             raise ValueError("an amount that is missing or below zero")
-        self.sat = self.sat.astype(np.int64)
+        self.sat = each["sat"].to_numpy()
 
     def span(self, first: int, last: int) -> slice:
         """Where those of the transactions `first` up to, and without, `last` are."""

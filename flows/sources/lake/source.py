@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -302,10 +303,12 @@ class Lake:
 
     def _linked(self, days: Mapping[date, DayCopies]) -> Chain:
         frames = [
-            self._copies.read(copies.blocks, headers).with_columns(pl.lit(day).alias("file_day"))
+            self._copies.read(copies.blocks, partial(headers, layout=self._copies.layout)).with_columns(
+                pl.lit(day).alias("file_day")
+            )
             for day, copies in days.items()
         ]
-        return linked(pl.concat(frames))
+        return linked(self._copies.layout.chained(pl.concat(frames)))
 
     def _walk_over(self, chain: Chain, days: Mapping[date, DayCopies]) -> LakeWalk:
         return LakeWalk(self._copies, chain, days, self._pools, self._exchanges_on, self._chain)
