@@ -1,7 +1,7 @@
 """The processes of `benchmarks.lake`: a bucket, a reader of one day, its attribution, and DuckDB over the same files.
 
-Run as `python -m benchmarks.lake_day {serve FOLDER | copy BASE HOME | attribute BASE HOME | compare FOLDER HOME}`. What
-copies and what attributes imports only what those need, as their memory is measured.
+Run as `python -m benchmarks.lake_day {serve FOLDER | copy BASE HOME LAYOUT | attribute BASE HOME LAYOUT |
+compare FOLDER HOME LAYOUT}`. What copies and what attributes imports only what those need, as their memory is measured.
 """
 
 import json
@@ -32,8 +32,10 @@ def serve(folder: str) -> None:
             print(site.sent_bytes, flush=True)
 
 
-def lake(base: str, home: Path) -> tuple[Any, Any]:
+def lake(base: str, home: Path, layout: str) -> tuple[Any, Any]:
     """The source, and what it uses of the network."""
+    from flows.sources.lake.aws import AWS
+    from flows.sources.lake.bigquery import BIGQUERY
     from flows.sources.lake.bucket import SITE, WebBucket
     from flows.sources.lake.copies import Copies
     from flows.sources.lake.source import Lake
@@ -48,7 +50,7 @@ def lake(base: str, home: Path) -> tuple[Any, Any]:
     usage = Usage(0)
     client = WebSession(home / "web", usage, time_scale=HASTE).client(SITE, Access(url=base))
     source = Lake(
-        Copies(WebBucket(client, "v1.0/btc"), home / "copies"),
+        Copies(WebBucket(client, "v1.0/btc"), home / "copies", AWS if layout == AWS.name else BIGQUERY),
         Checkpoints(home / "miner_set", "main"),
         PoolNames(read_pool_list()),
         label_set([read_csv()]),
@@ -58,23 +60,23 @@ def lake(base: str, home: Path) -> tuple[Any, Any]:
     return source, usage
 
 
-def copy(base: str, home: str) -> None:
+def copy(base: str, home: str, layout: str) -> None:
     """Copy the large day as a shard, as a worker does; prints requests and bytes."""
     from flows.sources.protocol import DayShard
     from flows.sources.web.usage import total
 
-    source, usage = lake(base, Path(home))
+    source, usage = lake(base, Path(home), layout)
     source.read(DayShard(DAY.toordinal(), DAY.toordinal()))
     used = total(usage.by_site)
     print(json.dumps({"requests": used.requests_count, "received_bytes": used.received_bytes}))
 
 
-def attribute(base: str, home: str) -> None:
+def attribute(base: str, home: str, layout: str) -> None:
     """Attribute the day from its copies, and write the flows for the comparison."""
     from flows.sources.protocol import Request
     from schemas.observations import Batch
 
-    source, _ = lake(base, Path(home))
+    source, _ = lake(base, Path(home), layout)
     for number, item in enumerate(source.observe(Request(since=DAY, through=DAY, now=NOW))):
         if isinstance(item, Batch):
             if item.table in FLOWS:
@@ -83,7 +85,7 @@ def attribute(base: str, home: str) -> None:
             raise ValueError(item.message)
 
 
-def compare(folder: str, home: str) -> None:
+def compare(folder: str, home: str, layout: str) -> None:
     """Raise `ValueError` where flows are not those of one query over the files; prints what was compared."""
     import duckdb
     import polars as pl
@@ -96,11 +98,14 @@ def compare(folder: str, home: str) -> None:
     ours = (flows["outflow_sat"].sum(), transfers["transfer_sat"].sum())
     labels = read_csv().rows.filter(pl.col("kind") == Kind.EXCHANGE.value).select("address").unique()
     labels.write_parquet(f"{home}/exchange.parquet")
-    query = Path(__file__).with_name("lake_scan.sql").read_text()
+    queries = Path(__file__).parent
+    view = (queries / f"lake_rows_{layout}.sql").read_text()
+    query = (queries / "lake_scan.sql").read_text()
     with duckdb.connect(config={"threads": 2}) as connection:
         connection.execute("create table exchange as from read_parquet(?)", [f"{home}/exchange.parquet"])
         paths = sorted(map(str, Path(folder).glob("transactions/*/*.parquet")))
-        row = connection.execute(query, {"paths": paths, "last": flows["height"].max()}).fetchone()
+        connection.execute(view, {"paths": paths, "last": flows["height"].max()})
+        row = connection.execute(query).fetchone()
     theirs = tuple(int(sat) for sat in row or ())
     if ours != theirs or not all(ours):
         raise ValueError(f"outflow and transfers, satoshi: ours {ours}, DuckDB {theirs}")

@@ -1,14 +1,14 @@
 """Three days of an invented block lake, the one in the middle as large as a day of the main network, and its facts.
 
-Run as `python -m benchmarks.lake_fixture FOLDER TRANSACTIONS`. Layout, kinds of addresses and column sizes are those
-of the recorded footers of 2024: rows shuffled over all row groups, so that none can be skipped, two and a half inputs
-and outputs a transaction, and columns that nobody needs between those that flows do. pyarrow counts the bytes of the
-chunks that are needed.
+Run as `python -m benchmarks.lake_fixture FOLDER TRANSACTIONS LAYOUT`. Layout, kinds of addresses and column sizes are
+those of the recorded footers of 2024: rows shuffled over all row groups, so that none can be skipped, two and a half
+inputs and outputs a transaction, and columns that nobody needs between those that flows do; or the same coins as an
+export from BigQuery. pyarrow counts the bytes of the chunks that are needed.
 """
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -18,6 +18,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.lake_export import exported
+from flows.sources.lake.bigquery import BIGQUERY
+from tests.lake.bigquery_files import hashed
 from tests.lake.lake_files import BLOCKS, TRANSACTIONS, as_spark
 from transforms.chain import subsidy_sat
 from warehouse.labels import read_csv
@@ -44,19 +47,27 @@ SAT_PER_BTC: Final = 10**8
 WITNESS_CHARACTERS, SCRIPT_CHARACTERS = 220, 44
 SPENT: Final = "spent_transaction_hash"
 SEED: Final = 15
-NEEDED: Final = frozenset({"txid", "block_hash", "block_number", "index", "is_coinbase"})
-NEEDED_OF_COINS: Final = frozenset({"address", "value"})
-NEEDED_OF_BLOCKS: Final = frozenset(
-    {"hash", "number", "previousblockhash", "timestamp", "mediantime", "difficulty", "coinbase_param"}
-    | {"transaction_count"}
-)
+NEEDED: Final = {
+    "aws": {
+        "blocks": {"hash", "number", "previousblockhash", "timestamp", "mediantime", "difficulty", "coinbase_param"}
+        | {"transaction_count"},
+        "transactions": {"txid", "block_hash", "block_number", "index", "is_coinbase"},
+        "coins": {"address", "value"},
+    },
+    "bigquery": {
+        "blocks": {"hash", "number", "timestamp", "coinbase_param", "transaction_count"}
+        | {"version", "merkle_root", "nonce", "bits"},
+        "transactions": {"hash", "block_hash", "block_number", "is_coinbase"},
+        "coins": {"spent_transaction_hash", "addresses", "type", "value"},
+    },
+}
 
 
 class Maker:
     """Draws days of a chain one after the other."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._draw = folder, np.random.default_rng(SEED)
+    def __init__(self, folder: Path, layout: str) -> None:
+        self._folder, self._layout, self._draw = folder, layout, np.random.default_rng(SEED)
         labels = read_csv().rows
         known = labels.filter(labels["valid_from"].is_null() & (labels["kind"] == "exchange"))["address"].to_list()
         self._exchanges: list[str] = known[:200]
@@ -66,7 +77,8 @@ class Maker:
     def day(self, day: date, blocks_count: int, transactions_count: int) -> int:
         """Write both files of `day`. Bytes of the chunks that flows need."""
         heights = np.arange(self._height, self._height + blocks_count)
-        hashes = [sha256(f"block {height}".encode()).hexdigest() for height in heights]
+        headers = self._headers(day, blocks_count)
+        hashes = [header["hash"] for header in headers]
         of_block = np.sort(self._draw.integers(0, blocks_count, transactions_count))
         of_block = np.sort(np.concatenate([np.arange(blocks_count), of_block]))
         starts = np.searchsorted(of_block, np.arange(blocks_count))
@@ -100,7 +112,7 @@ class Maker:
         ).take(pa.array(order))
         blocks = [
             self._block(int(height), each, day, int(count))
-            for height, each, count in zip(heights, hashes, counts, strict=True)
+            for height, each, count in zip(heights, headers, counts, strict=True)
         ]
         self._height += blocks_count
         return self._write("blocks", day, pa.Table.from_pylist(blocks, BLOCKS)) + self._write(
@@ -190,33 +202,43 @@ class Maker:
         }
         return {field.name: filled.get(field.name, pa.nulls(count, field.type)) for field in TRANSACTIONS}
 
-    def _block(self, height: int, block_hash: str, day: date, count: int) -> dict[str, Any]:
-        at = datetime.combine(day, datetime.min.time()) + timedelta(minutes=10 * (height - self._height) + 1)
-        row = {
-            "hash": block_hash,
+    def _headers(self, day: date, count: int) -> list[dict[str, Any]]:
+        """Of the blocks of a day, each on the one before."""
+        found = []
+        for number in range(count):
+            at = datetime.combine(day, datetime.min.time(), UTC) + timedelta(minutes=10 * number + 1)
+            found.append(hashed({"previousblockhash": self._previous, "time": int(at.timestamp())}))
+            self._previous = found[-1]["hash"]
+        return found
+
+    def _block(self, height: int, header: Mapping[str, Any], day: date, count: int) -> dict[str, Any]:
+        at = datetime.fromtimestamp(header["time"], UTC).replace(tzinfo=None)
+        return {
+            "hash": header["hash"],
             "number": height,
             "timestamp": at,
             "mediantime": at - timedelta(hours=1),
             "coinbase_param": f"03{height:06x}",
             "transaction_count": count,
             "difficulty": 1.2e14,
-            "previousblockhash": self._previous,
+            "previousblockhash": header["previousblockhash"],
             "date": str(day),
         }
-        self._previous = block_hash
-        return row
 
     def _write(self, table: str, day: date, rows: Any) -> int:
-        content = as_spark(rows, ROWS_A_GROUP)
-        path = (
-            self._folder / table / f"date={day}" / f"part-00000-{sha256(content).hexdigest()[:12]}-c000.snappy.parquet"
-        )
-        path.parent.mkdir(parents=True)
-        path.write_bytes(content)
-        return needed_bytes(path, table)
+        folder = self._folder / table / f"date={day}"
+        folder.mkdir(parents=True)
+        if self._layout == BIGQUERY.name:
+            files = {f"{number:012}.parquet": content for number, content in enumerate(exported(table, rows))}
+        else:
+            content = as_spark(rows, ROWS_A_GROUP)
+            files = {f"part-00000-{sha256(content).hexdigest()[:12]}-c000.snappy.parquet": content}
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        return sum(needed_bytes(folder / name, table, self._layout) for name in files)
 
 
-def needed_bytes(path: Path, table: str) -> int:
+def needed_bytes(path: Path, table: str, layout: str) -> int:
     """What the chunks take that flows need, as pyarrow states it."""
     metadata = pq.ParquetFile(path).metadata
     chunks = (
@@ -224,19 +246,19 @@ def needed_bytes(path: Path, table: str) -> int:
         for group in range(metadata.num_row_groups)
         for column in range(metadata.num_columns)
     )
-    return sum(chunk.total_compressed_size for chunk in chunks if _is_needed(chunk.path_in_schema.split("."), table))
-
-
-def _is_needed(path: list[str], table: str) -> bool:
-    if table == "blocks":
-        return path[0] in NEEDED_OF_BLOCKS
-    return path[0] in NEEDED or (path[0] in {"inputs", "outputs"} and path[-1] in NEEDED_OF_COINS)
+    needed = NEEDED[layout]
+    return sum(
+        chunk.total_compressed_size
+        for chunk in chunks
+        for first, *rest in [chunk.path_in_schema.split(".")]
+        if (needed["coins"].intersection(rest) if rest else first in needed[table])
+    )
 
 
 def main() -> None:
     """Make the days and print what is known of the large one."""
-    folder, transactions_count = Path(sys.argv[1]), int(sys.argv[2])
-    maker, few = Maker(folder), 20
+    folder, transactions_count, layout = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+    maker, few = Maker(folder, layout), 20
     maker.day(DAY - timedelta(days=1), BLOCKS_BESIDE, few)
     needed = maker.day(DAY, BLOCKS_A_DAY, transactions_count)
     maker.day(DAY + timedelta(days=1), BLOCKS_BESIDE, few)

@@ -1,9 +1,7 @@
--- What attribution says of the 0-hop layer, from the files of the lake as they are in one query. Table `exchange`
--- (address) is there before; the set of miners grows by the coinbases, each from its own height on.
-with tx as (
-    select block_number as height, index as n, inputs, outputs from read_parquet($paths) where block_number <= $last
-),
-paid as (
+-- What attribution says of the 0-hop layer, from the files of the lake in one query. Tables `exchange` (address) and `tx`
+-- (height, n, inputs, outputs; amounts in bitcoin) are there before; the set of miners grows by the coinbases, each from
+-- its own height on.
+with paid as (
     select height, n, unnest(outputs) as coin from tx
 ),
 spent as (

@@ -14,9 +14,9 @@ from tests.postgres_server import program
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def quick(module: str) -> tuple[dict[str, Any], str]:
+def quick(module: str, *options: str) -> tuple[dict[str, Any], str]:
     """Figures of a quick run, and what it reported meanwhile."""
-    command = [sys.executable, "-m", module, "--quick", "--json"]
+    command = [sys.executable, "-m", module, "--quick", "--json", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout), done.stderr
@@ -55,8 +55,9 @@ def test_a_publication_to_postgresql_has_the_rows_of_its_files():
 
 
 @pytest.mark.long
-def test_a_day_of_the_lake_is_attributed_as_one_query_over_its_files_does():
-    figures, _ = quick("benchmarks.lake")
+@pytest.mark.parametrize("layout", ["aws", "bigquery"])
+def test_a_day_of_the_lake_is_attributed_as_one_query_over_its_files_does(layout: str):
+    figures, _ = quick("benchmarks.lake", "--layout", layout)
     assert figures["equal"] is True
     assert figures["compared transfers"] > 0
     assert figures["received_bytes"] >= figures["sent_bytes_of_files"] >= figures["needed_bytes"]

@@ -1,6 +1,8 @@
 """Days that were exported from BigQuery: the transfers of a node, and nothing out of files that mean something else."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
 from io import BytesIO
@@ -12,19 +14,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from flows.run.plan import plan
+from flows.settings import read_profile, read_settings
 from flows.sources.lake.aws import AWS
-from flows.sources.lake.bigquery import BIGQUERY
+from flows.sources.lake.bigquery import BIGQUERY, COLUMNS
 from flows.sources.lake.bucket import SITE, FolderBucket, WebBucket
 from flows.sources.lake.copies import END_OF_FILE_BYTES, Copies
-from flows.sources.lake.rows import Coins, transactions
+from flows.sources.lake.rows import Coins, headers, transactions
+from flows.sources.protocol import Request
 from flows.sources.web.access import Access
 from flows.sources.web.session import WebSession
 from schemas.errors import BadInputError, SettingsError
 from schemas.miner_set import MinerSet
 from tests.attribution.recorded_chain import decoded_blocks, exchanges, run
+from tests.docs.pages import blocks
 from tests.lake import bigquery_files
 from tests.lake.bigquery_files import address_of_key, export_of, hashed, rows_of
-from tests.lake.test_lake_source import FIRST, LAST, LATE, ONE_DAY, Block, Rows, World, blocks_of, days, files_of
+from tests.lake.test_lake_source import FIRST, LAST, LATE, NOW, ONE_DAY, Block, Rows, World, blocks_of, days, files_of
 from tests.replay import ReplayServer
 from tests.replay.sites.lake import LakeReplay
 from transforms.attribution.address_scripts import UNKNOWN_SCRIPT
@@ -58,23 +64,14 @@ def comparable(rows: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Rows, list[str]]:
-    """All days in one run."""
-    world = exported(tmp_path_factory.mktemp("exported"), FIRST, LAST)
-    return world.observe(since=FIRST + ONE_DAY, layout=BIGQUERY)
-
-
 @pytest.fixture
 def late(tmp_path: Path) -> World:
     """The last four days."""
     return exported(tmp_path, LATE, LAST)
 
 
-def test_flows_of_an_export_are_those_of_the_node_and_of_the_other_layout(
-    whole: tuple[Rows, list[str]], tmp_path: Path
-) -> None:
-    rows, notices = whole
+def test_flows_of_an_export_are_those_of_the_node(tmp_path: Path) -> None:
+    rows, notices = exported(tmp_path, FIRST, LAST).observe(since=FIRST + ONE_DAY, layout=BIGQUERY)
     by_node = run(decoded_blocks(), MinerSet(), exchanges())
     (used,) = rows["miner_transfer"]["label_set"].unique()
     seen = [flow for flow in by_node if 0 < flow.height < by_node[-1].height]
@@ -83,11 +80,17 @@ def test_flows_of_an_export_are_those_of_the_node_and_of_the_other_layout(
     assert transfers.height > 500
     assert found["miner_transfer"].equals(comparable(transfers))
     assert found["miner_block_flow"].equals(block_flow_rows(seen, used).sort("height"))
-    by_aws, _ = World(tmp_path, *days(FIRST, LAST)).observe(since=FIRST + ONE_DAY)
+    assert all("days of flows are stored" in notice for notice in notices)
+
+
+def test_rows_of_an_export_are_those_of_the_other_layout(late: World, tmp_path: Path) -> None:
+    rows, _ = late.observe(layout=BIGQUERY)
+    by_aws, _ = World(tmp_path / "aws", *days(LATE, LAST)).observe()
+    assert set(rows) == set(by_aws)
+    found = in_key_order(rows)
     for table, expected in in_key_order(by_aws).items():
         assert found[table].equals(expected), table
     assert rows["daily_value"].sort("day").equals(by_aws["daily_value"].sort("day"))
-    assert all("days of flows are stored" in notice for notice in notices)
 
 
 def served(files: dict[str, bytes], folder: Path, server: ReplayServer) -> WebBucket:
@@ -307,13 +310,18 @@ def with_numbers(schema: pa.Schema, name: str, of: pa.DataType) -> pa.Schema:
     return schema.set(schema.get_field_index(name), pa.field(name, of))
 
 
-def test_nonce_may_be_an_integer(late: World) -> None:
-    expected, _ = World(late.home.parent / "clean").observe(layout=BIGQUERY, bucket=FolderBucket(late.lake))
-    day = LATE + 2 * ONE_DAY
-    late.remove(day)
-    late.put(export_of(day, blocks_of(day), blocks_schema=with_numbers(bigquery_files.BLOCKS, "nonce", pa.int64())))
-    rows, _ = late.observe(layout=BIGQUERY)
-    assert rows["block"].equals(expected["block"])
+def test_nonce_may_be_an_integer(tmp_path: Path) -> None:
+    block = blocks_of(DAY)[5] | {"nonce": 868_906_256}
+    found = []
+    for number, of in enumerate((pa.string(), pa.int64())):
+        world = World(tmp_path / str(number))
+        world.put(
+            export_of(DAY, [block], blocks_schema=with_numbers(bigquery_files.BLOCKS, "nonce", of), files_count=1)
+        )
+        copies = Copies(FolderBucket(world.lake), world.home / "copies", BIGQUERY)
+        found.append(headers(copies.of(copies.fetch(DAY)).blocks, BIGQUERY))
+    assert found[0].equals(found[1])
+    assert found[0]["nonce"].to_list() == [f"{868_906_256:x}"]
 
 
 def coins_with(name: str, of: pa.DataType | None) -> pa.Schema:
@@ -378,3 +386,41 @@ def test_part_of_a_day_that_comes_later_is_read(late: World) -> None:
     rows, notices = late.observe(layout=BIGQUERY)
     assert day in rows["daily_value"]["day"]
     assert not any("transactions, expected" in notice for notice in notices)
+
+
+def test_setting_chooses_the_layout_which_has_copies_of_its_own(
+    late: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = {"HOME": tmp_path / "home", "LAKE_FOLDER": late.lake, "LAKE_LAYOUT": "bigquery"}
+    for name, value in given.items():
+        monkeypatch.setenv(f"HASHPIVOT_{name}", str(value))
+    with planned() as source:
+        (first, *_) = source.shards(Request(since=LATE + ONE_DAY, through=LAST, now=NOW))
+        source.read(first)
+    copies = [path.parent.parent for path in (tmp_path / "home").rglob(f"transactions/{LATE}-*.parquet")]
+    assert {path.name for path in copies} == {"copies_bigquery"}
+    monkeypatch.setenv("HASHPIVOT_LAKE_LAYOUT", "bigtable")
+    refused = "HASHPIVOT_LAKE_LAYOUT: found 'bigtable', expected aws or bigquery"
+    with pytest.raises(SettingsError, match=refused), planned():
+        pass
+
+
+@contextmanager
+def planned() -> Iterator[Any]:
+    """The source as a run of the profile has it."""
+    profile = read_profile("lake").model_copy(update={"sources": ("coinmetrics", "lake")})
+    run = plan(read_settings(profile="lake"), profile, now=NOW)
+    try:
+        yield run.sources["lake"]
+    finally:
+        run.sources.close()
+
+
+def test_script_of_the_page_exports_the_columns_that_are_read() -> None:
+    (script,) = (block.text for block in blocks("text") if block.text.startswith("DECLARE"))
+    _, of_blocks, of_transactions = script.split("CREATE TEMP TABLE")
+    for table, statement in (("blocks", of_blocks), ("transactions", of_transactions)):
+        selected = statement.partition("\nFROM `")[0]
+        sides = {side: re.findall(rf"STRUCT ([^)]*) FROM UNNEST\({side}\)", selected) for side in ("inputs", "outputs")}
+        for first, last in COLUMNS[table]:
+            assert last in re.findall(r"\w+", sides[first][0] if first in sides else selected), (first, last)

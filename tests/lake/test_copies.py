@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 from flows.sources.lake.aws import COLUMNS
 from flows.sources.lake.bucket import SITE, FolderBucket, WebBucket
 from flows.sources.lake.copies import END_OF_FILE_BYTES, Copies
-from flows.sources.lake.footer import LARGEST_RANGE_BYTES, WORTH_A_REQUEST_BYTES, Chunk, footer_bytes, pruned, ranges
+from flows.sources.lake.footer import (
+    LARGEST_RANGE_BYTES,
+    WORTH_A_REQUEST_BYTES,
+    Chunk,
+    columns_of,
+    footer_bytes,
+    pruned,
+    ranges,
+)
 from flows.sources.lake.layout import TRANSACTIONS
 from flows.sources.web.access import Access
 from flows.sources.web.session import WebSession
@@ -351,6 +359,7 @@ def test_damaged_footer_is_a_value_error(data: st.DataObject) -> None:
     cut = bytes(content[: data.draw(st.integers(0, len(content)))])
     for footer in (bytes(content), cut):
         try:
+            columns_of(footer)
             copy = pruned(footer, len(SMALL), COLUMNS[TRANSACTIONS])
         except ValueError:
             continue

@@ -49,6 +49,7 @@ class AwsLayout:
     """Reads it."""
 
     name = "aws"
+    most_requests_a_day = 250
 
     def of_day(self, files: Sequence[LakeFile], table: str) -> tuple[LakeFile, ...]:
         """The file of the whole day, then blocks that came late."""

@@ -45,6 +45,7 @@ class BigQueryLayout:
     """Reads it."""
 
     name = "bigquery"
+    most_requests_a_day = 2_500
 
     def of_day(self, files: Sequence[LakeFile], table: str) -> tuple[LakeFile, ...]:
         """All of them: an export writes as many as it likes."""

@@ -28,6 +28,8 @@ _NAME, _CHILDREN = 4, 5
 _COLUMNS, _GROUP_BYTES, _GROUP_ROWS, _GROUP_OFFSET, _GROUP_COMPRESSED, _ORDINAL = 1, 2, 3, 5, 6, 7
 _CHUNK_OFFSET, _METADATA = 2, 3
 _PATH, _UNCOMPRESSED, _COMPRESSED, _DATA_PAGE, _DICTIONARY_PAGE = 3, 6, 7, 9, 11
+_DAMAGED: Final = (KeyError, AttributeError, TypeError, IndexError, RuntimeError)
+"""What comes of a field that is missing or of another type; the last of a schema that ends early."""
 _KEPT_OF_COLUMN: Final = (1, 2, 3, 4, 5, 6, 7, 9, 11, 12, 13)
 """Without index pages, Bloom filter, and the metadata of writers."""
 
@@ -76,7 +78,7 @@ def pruned(footer: bytes, file_bytes: int, wanted: Container[Column]) -> Pruned:
     """
     try:
         return _pruned(Reader(footer).struct(), file_bytes - len(footer) - END_BYTES, wanted)
-    except (KeyError, AttributeError, TypeError, IndexError) as error:
+    except _DAMAGED as error:
         raise ValueError(f"a footer without {error}") from error
 
 
@@ -84,7 +86,7 @@ def columns_of(footer: bytes) -> frozenset[Column]:
     """All columns of a file with this footer. Raises `ValueError` for a damaged footer."""
     try:
         return frozenset(map(_column, _leaves(iter(Reader(footer).struct()[_SCHEMA].value.values), ())))
-    except (KeyError, AttributeError, TypeError, IndexError, StopIteration, RuntimeError) as error:
+    except _DAMAGED as error:
         raise ValueError(f"a footer without {error}") from error
 
 
@@ -92,7 +94,7 @@ def rows_of_groups(footer: bytes) -> list[int]:
     """Rows of each row group. Raises `ValueError` for a damaged footer."""
     try:
         return [group[_GROUP_ROWS].value for group in Reader(footer).struct()[_ROW_GROUPS].value.values]
-    except (KeyError, AttributeError, TypeError) as error:
+    except _DAMAGED as error:
         raise ValueError(f"a footer without {error}") from error
 
 

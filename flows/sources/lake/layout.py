@@ -41,6 +41,8 @@ class Layout(Protocol):
     """One layout. Its frames of a table may have any columns until `chained` and `in_order` bring them to one shape."""
 
     name: str
+    most_requests_a_day: int
+    """Retries included."""
 
     def of_day(self, files: Sequence[LakeFile], table: str) -> tuple[LakeFile, ...]:
         """The files of a day to read, of all that are there, in their order.

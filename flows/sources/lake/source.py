@@ -34,8 +34,6 @@ LOOK_BACK: Final = timedelta(days=30)
 USUAL_DAY_BYTES: Final = 97_000_000
 USUAL_DAY_REQUESTS: Final = 42
 """Of a day of 2024: ranges of six columns in five to seven row groups, and the footer."""
-MOST_REQUESTS_A_DAY: Final = 250
-"""Retries included."""
 LISTINGS_BYTES: Final = 50_000_000
 """For listings and footers, beside what is fetched of the files."""
 INDEX_DAYS: Final = 730
@@ -258,7 +256,7 @@ class Lake:
         self._allowed_count = max(self._allowed_count, days_count)
         self._copies.bucket.allow(
             OwnBudget(
-                requests_count=MOST_REQUESTS_A_DAY * (self._allowed_count + 1),
+                requests_count=self._copies.layout.most_requests_a_day * (self._allowed_count + 1),
                 received_bytes=self._max_bytes + LISTINGS_BYTES,
                 setting=MAX_BYTES_SETTING,
             )
