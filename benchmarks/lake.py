@@ -1,7 +1,7 @@
 """One day of the block lake: bytes fetched against those that are needed, and peak memory, after a check of the flows.
 
-Run as `python -m benchmarks.lake [--transactions N] [--layout NAME] [--quick] [--json]`; exits with 1 where a target
-is missed.
+Run as `python -m benchmarks.lake [--transactions N] [--layout NAME] [--files N] [--quick] [--json]`; exits with 1 where
+a target is missed.
 """
 
 import argparse
@@ -26,13 +26,13 @@ MOST_MIB: Final = 400
 EVERY_SECONDS: Final = 0.1
 
 
-def measured(folder: Path, transactions_count: int, layout: str) -> dict[str, Any]:
+def measured(folder: Path, transactions_count: int, layout: str, files_count: int) -> dict[str, Any]:
     """All figures. Raises `FailedError` where a process fails or flows are not those of DuckDB."""
     lake, home = folder / "lake", folder / "home"
     # Beside pandas Pandera imports it, which takes memory that no user pays for.
     reader = USER_PYTHON if USER_PYTHON.exists() else PYTHON
     home.mkdir()
-    facts = json.loads(run("benchmarks.lake_fixture", lake, transactions_count, layout).output)
+    facts = json.loads(run("benchmarks.lake_fixture", lake, transactions_count, layout, files_count).output)
     with subprocess.Popen(
         [PYTHON, "-m", "benchmarks.lake_day", "serve", lake],
         cwd=ROOT,
@@ -94,13 +94,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.lake", description=__doc__)
     parser.add_argument("--transactions", type=int, default=LARGEST_RECORDED, help="of the day")
     parser.add_argument("--layout", choices=["aws", "bigquery"], default="aws", help="of the files")
+    parser.add_argument("--files", type=int, default=8, help="of each table and day, in the layout bigquery")
     parser.add_argument("--quick", action="store_true", help="a small day: whether it runs and agrees")
     parser.add_argument("--json", action="store_true", help="print JSON for a program to read")
     given = parser.parse_args()
     pin()
     with TemporaryDirectory(prefix="hashpivot-bench-") as folder:
         try:
-            figures = measured(Path(folder), QUICK if given.quick else given.transactions, given.layout)
+            count = QUICK if given.quick else given.transactions
+            figures = measured(Path(folder), count, given.layout, given.files)
         except FailedError as error:
             print(error, file=sys.stderr)
             return 1

@@ -11,18 +11,17 @@ import pyarrow.parquet as pq
 from schemas.units import SAT_PER_BTC
 from tests.lake.bigquery_files import BLOCKS, NUMERIC, TRANSACTIONS
 
-FILES_A_DAY: Final = 8
 KIND: Final = "witness_v0_keyhash"
 INVENTED: Final = {"version": 4, "merkle_root": "11" * 32, "nonce": "7", "bits": "207fffff"}
 """As `hashed` fills headers."""
 
 
-def exported(table: str, rows: Any) -> list[bytes]:
-    """The files of one table of a day, from rows in the layout of AWS."""
+def exported(table: str, rows: Any, files_count: int) -> list[bytes]:
+    """The files of one table of a day, from rows in the layout of AWS. Each has one row group."""
     whole = _blocks(rows) if table == "blocks" else _transactions(rows)
     files = []
-    for number in range(FILES_A_DAY):
-        start, end = (each * whole.num_rows // FILES_A_DAY for each in (number, number + 1))
+    for number in range(files_count):
+        start, end = (each * whole.num_rows // files_count for each in (number, number + 1))
         buffer = BytesIO()
         pq.write_table(whole.slice(start, end - start), buffer, compression="zstd")
         files.append(buffer.getvalue())

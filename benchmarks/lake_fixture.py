@@ -1,9 +1,9 @@
 """Three days of an invented block lake, the one in the middle as large as a day of the main network, and its facts.
 
-Run as `python -m benchmarks.lake_fixture FOLDER TRANSACTIONS LAYOUT`. Layout, kinds of addresses and column sizes are
-those of the recorded footers of 2024: rows shuffled over all row groups, so that none can be skipped, two and a half
-inputs and outputs a transaction, and columns that nobody needs between those that flows do; or the same coins as an
-export from BigQuery. pyarrow counts the bytes of the chunks that are needed.
+Run as `python -m benchmarks.lake_fixture FOLDER TRANSACTIONS LAYOUT FILES`. Layout, kinds of addresses and sizes of
+columns are those of the recorded footers of 2024: rows shuffled over all row groups, so that none can be skipped, two
+and a half inputs and outputs a transaction, and columns that nobody needs between those that flows do; or the same
+coins as an export from BigQuery. pyarrow counts the bytes of the chunks that are needed.
 """
 
 import json
@@ -66,8 +66,10 @@ NEEDED: Final = {
 class Maker:
     """Draws days of a chain one after the other."""
 
-    def __init__(self, folder: Path, layout: str) -> None:
-        self._folder, self._layout, self._draw = folder, layout, np.random.default_rng(SEED)
+    def __init__(self, folder: Path, layout: str, files_count: int) -> None:
+        """`files_count`: of a table and day, in an export."""
+        self._folder, self._layout, self._files_count = folder, layout, files_count
+        self._draw = np.random.default_rng(SEED)
         labels = read_csv().rows
         known = labels.filter(labels["valid_from"].is_null() & (labels["kind"] == "exchange"))["address"].to_list()
         self._exchanges: list[str] = known[:200]
@@ -229,7 +231,8 @@ class Maker:
         folder = self._folder / table / f"date={day}"
         folder.mkdir(parents=True)
         if self._layout == BIGQUERY.name:
-            files = {f"{number:012}.parquet": content for number, content in enumerate(exported(table, rows))}
+            contents = exported(table, rows, self._files_count)
+            files = {f"{number:012}.parquet": content for number, content in enumerate(contents)}
         else:
             content = as_spark(rows, ROWS_A_GROUP)
             files = {f"part-00000-{sha256(content).hexdigest()[:12]}-c000.snappy.parquet": content}
@@ -258,7 +261,7 @@ def needed_bytes(path: Path, table: str, layout: str) -> int:
 def main() -> None:
     """Make the days and print what is known of the large one."""
     folder, transactions_count, layout = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    maker, few = Maker(folder, layout), 20
+    maker, few = Maker(folder, layout, int(sys.argv[4])), 20
     maker.day(DAY - timedelta(days=1), BLOCKS_BESIDE, few)
     needed = maker.day(DAY, BLOCKS_A_DAY, transactions_count)
     maker.day(DAY + timedelta(days=1), BLOCKS_BESIDE, few)
