@@ -64,6 +64,20 @@ def comparable(rows: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
+def test_folder_without_days_is_stated(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.put({key.replace("date=", ""): content for key, content in export_of(LATE, blocks_of(LATE)).items()})
+    rows, notices = world.observe(layout=BIGQUERY)
+    assert rows == {}
+    assert any("found no whole day" in notice and "blocks/date=2025-12-13/ and" in notice for notice in notices), (
+        notices
+    )
+    of_blocks = {key: content for key, content in export_of(LATE, blocks_of(LATE)).items() if key.startswith("blocks")}
+    world.put(of_blocks)
+    _, notices = world.observe(layout=BIGQUERY)
+    assert any(f"{LATE} has no file in transactions" in notice for notice in notices), notices
+
+
 @pytest.fixture
 def late(tmp_path: Path) -> World:
     """The last four days."""

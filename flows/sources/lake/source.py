@@ -11,6 +11,7 @@ import polars as pl
 from flows.sources.lake.chain import Chain, linked
 from flows.sources.lake.copies import Copies, DayCopies, DayFiles
 from flows.sources.lake.kind import LAKE, MAX_BYTES_SETTING
+from flows.sources.lake.layout import BLOCKS, TRANSACTIONS
 from flows.sources.lake.rows import headers
 from flows.sources.lake.walk import LakeWalk
 from flows.sources.lake.walked import Walked, WalkedDays, changed
@@ -237,6 +238,8 @@ class Lake:
             for day, why in unready.items()
             if day < max(ready, default=day)
         ]
+        if not ready:
+            notices.append(_nothing(first, last, unready))
         checkpoint = None
         if walked is not None and not is_new:
             first = walked.first
@@ -339,6 +342,15 @@ class Lake:
 
 def _day_of(checkpoint: Checkpoint, walked: Walked) -> date:
     return next(day for day, height in walked.ends.items() if height == checkpoint.height)
+
+
+def _nothing(first: date, last: date, unready: Mapping[date, str]) -> str:
+    """A line about a lake that has no whole day, which may be a folder that is laid out in another way."""
+    why = f"; {max(unready)} has {unready[max(unready)]}" if unready else ""
+    return (
+        f"found no whole day from {first} to {last}, expected Parquet of each in {BLOCKS}/date={first}/ and "
+        f"{TRANSACTIONS}/date={first}/ and so on{why}"
+    )
 
 
 def _older(walked: Walked, versions: Mapping[date, str], look_from: date) -> list[str]:
