@@ -39,6 +39,7 @@ TESTS_OF: Final = {
         "tests/node/test_cold_start.py",
     ),
     "flows/sources/node": ("tests/node",),
+    "flows/sources/lake": ("tests/lake",),
     "flows/sources/files": ("tests/sources",),
     "flows/sources/simulated": ("tests/sources", "tests/command"),
     "flows/sources": ("tests/live", "tests/sources"),
