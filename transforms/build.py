@@ -1,6 +1,6 @@
 """The whole computation: newest observations in, checked tables out. Recomputes all history, because that is cheap."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
@@ -45,7 +45,7 @@ def build(inputs: Inputs) -> Built:
     """
     given = prepare(inputs)
     with ThreadPoolExecutor(max_workers=2) as cores:
-        derived = _derive(given, cores)
+        derived = _derive(given, TABLES.values(), cores)
         # Checking is mostly Python's own work and finding reasons mostly that of Polars: each goes on beside the other.
         nulls = cores.submit(_nulls, derived, inputs)
         tables = {name: enforce(published(derived[name], t.metrics), t.schema) for name, t in TABLES.items()}
@@ -69,19 +69,29 @@ def build(inputs: Inputs) -> Built:
     )
 
 
-def frames(inputs: Inputs) -> Frames:
-    """What `build` computes the tables from, unchecked: to show how a figure came about. Raises as `build`."""
-    given = prepare(inputs)
+def frames(inputs: Inputs, tables: Iterable[Table] = TABLES.values()) -> Frames:
+    """What `build` computes `tables` and those behind them from, unchecked: to show how a figure came about.
+
+    Raises as `build`.
+    """
+    given, wanted = prepare(inputs), dict.fromkeys(tables)
+    for table in (pending := list(wanted)):
+        rests_on = table.lineage.rests_on.values() if table.lineage else ()
+        named = {name.partition(".")[0] for names in rests_on for name in names}
+        for other in (*table.reads, *(TABLES[name] for name in named & set(TABLES))):
+            if other not in wanted:
+                wanted[other] = None
+                pending.append(other)
     with ThreadPoolExecutor(max_workers=2) as cores:
-        return Frames(given=given, derived=_derive(given, cores))
+        return Frames(given=given, derived=_derive(given, wanted, cores))
 
 
-def _derive(given: Prepared, cores: Executor) -> dict[str, pl.DataFrame]:
+def _derive(given: Prepared, tables: Iterable[Table], cores: Executor) -> dict[str, pl.DataFrame]:
     """Derive each table as soon as those that it reads are there; two that know nothing of each other get a core each.
 
     Shape: by table its frame with all inputs and metrics.
     """
-    order = TopologicalSorter({name: [read.name for read in table.reads] for name, table in TABLES.items()})
+    order = TopologicalSorter({table.name: [read.name for read in table.reads] for table in tables})
     order.prepare()
     derived: dict[str, pl.DataFrame] = {}
     running: dict[Future[pl.DataFrame], str] = {}

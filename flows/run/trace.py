@@ -29,7 +29,7 @@ def trace(
         )
     with open_working(settings.working_database) as connection:
         inputs, _ = observed(plan(settings, profile, day=day, now=moment), connection)
-        computed = frames(inputs)
+        computed = frames(inputs, [table])
         try:
             found = tuple(figures(computed, table, column, key))
         except LookupError as error:
