@@ -144,7 +144,8 @@ bench-postgresql: .venv/.dev  ## Measure a publication to PostgreSQL against a p
 lock: .venv/.dev  ## Resolve the dependencies anew, for Python 3.11 to 3.13
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--no-annotate --extra build --extra ducklake --no-emit-package duckdb-extension-ducklake \
-		--no-emit-package duckdb-extension-sqlite-scanner pyproject.toml --output-file requirements.lock
+		--no-emit-package duckdb-extension-httpfs --no-emit-package duckdb-extension-sqlite-scanner pyproject.toml \
+		--output-file requirements.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--no-annotate --group dev --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

@@ -16,6 +16,8 @@ _NAME: Final = r"[A-Za-z_][A-Za-z0-9_.-]{0,62}"
 _SCHEMA: Final = r"[a-z_][a-z0-9_]{0,40}"
 _HOST: Final = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _PATH: Final = r"(?:/(?!\.+(?:[/?]|$))[^/,;:?*'\"\\\x00-\x1f]+)+"
+_FILES: Final = rf"(?:{_PATH}|s3://[a-z0-9][a-z0-9.-]{{1,61}}[a-z0-9](?:/(?!\.+(?:/|$))[A-Za-z0-9_.=-]+)+)"
+"""Where a lake has its data: in a prefix of its own, without characters that DuckDB takes for patterns."""
 _PARAMETER: Final = r"(?!(?:ssl)?pass)[a-z_]+=[^\s,;?'\"\\=@]+"
 """Of a connection to PostgreSQL, which takes passwords from the environment and from ~/.pgpass."""
 SCHEMES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = MappingProxyType(
@@ -30,8 +32,8 @@ SCHEMES: Final[Mapping[str, tuple[re.Pattern[str], str]]] = MappingProxyType(
         ),
         "ducklake": (
             re.compile(
-                rf"ducklake:(?:(?:sqlite:)?{_PATH}(?:\?data={_PATH})?"
-                rf"|postgres:{_PARAMETER}(?: {_PARAMETER})*\?data={_PATH})"
+                rf"ducklake:(?:(?:sqlite:)?{_PATH}(?:\?data={_FILES})?"
+                rf"|postgres:{_PARAMETER}(?: {_PARAMETER})*\?data={_FILES})"
             ),
             "ducklake:sqlite:/FOLDER/CATALOG.sqlite",
         ),

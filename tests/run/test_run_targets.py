@@ -288,7 +288,10 @@ def test_profile_names_targets_and_the_environment_stands_over_it(
         "ducklake:/srv/a lake/catalog.db",
         "ducklake:sqlite:/srv/lake/catalog.sqlite",
         "ducklake:sqlite:/srv/lake/catalog.sqlite?data=/mnt/files",
+        "ducklake:sqlite:/srv/lake/catalog.sqlite?data=s3://bucket/team/lake-1",
+        "ducklake:/srv/lake/catalog.db?data=s3://bucket/lake",
         "ducklake:postgres:dbname=lake host=db.example.org port=5433 user=me?data=/mnt/files",
+        "ducklake:postgres:dbname=lake host=db user=me?data=s3://bucket/lake",
     ],
 )
 def test_addresses_of_lakes_are_taken(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,6 +318,9 @@ def test_addresses_of_lakes_are_taken(address: str, monkeypatch: pytest.MonkeyPa
         ("s3://bucket/x,s3://bucket/x/", "'s3://bucket/x', expected each address once"),
         ("ducklake:sqlite:catalog.sqlite", "'ducklake:sqlite:catalog.sqlite'"),
         ("ducklake:/srv/../catalog.db", "'ducklake:/srv/../catalog.db'"),
+        ("ducklake:/srv/catalog.db?data=s3://bucket", "'ducklake:/srv/catalog.db?***'"),
+        ("ducklake:/srv/catalog.db?data=s3://bucket/a*b", "'ducklake:/srv/catalog.db?***'"),
+        ("ducklake:/srv/catalog.db?data=s3://me:SECRET@bucket/a", "found '***@bucket/a'"),
         ("ducklake:postgres:dbname=lake host=db", "'ducklake:postgres:dbname=lake host=db'"),
         ("ducklake:postgres:password=SECRET dbname=x?data=/srv", "'ducklake:postgres:password=*** dbname=x?***'"),
         ("ducklake:postgres://me:SECRET@db/lake?data=/srv", "'ducklake:postgres://***@db/lake?***'"),

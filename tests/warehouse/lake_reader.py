@@ -1,5 +1,6 @@
 """Reads a DuckLake as its readers do: with DuckDB and its extension, knowing nothing of what wrote it."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,15 @@ def lake_of(address: str) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(config={"threads": 1}) as connection:
         for name in ("ducklake", "sqlite_scanner", *(["postgres_scanner"] if "postgres:" in address else [])):
             extensions.load(connection, name)
+        if "?data=s3://" in address:
+            extensions.load(connection, "httpfs")
+            key, secret, endpoint = (
+                os.environ[f"AWS_{name}"] for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY", "ENDPOINT_URL")
+            )
+            connection.execute(
+                f"create secret (type s3, provider config, key_id '{key}', secret '{secret}', url_style 'path', "
+                f"endpoint '{endpoint.removeprefix('http://')}', use_ssl false)"
+            )
         connection.execute(f"attach '{address.partition('?')[0]}' as lake (read_only)")
         connection.execute("use lake")
         yield connection

@@ -48,7 +48,7 @@ def sqlite(tmp_path: Path) -> str:
 
 
 def target(address: str, keep: int | None = None) -> DuckLakeTarget:
-    return DuckLakeTarget(address=address, keep=keep)
+    return DuckLakeTarget(address=address, keep=keep, time_scale=0.02)
 
 
 def given(name: str, **about: Any) -> Publication:
@@ -173,7 +173,9 @@ def test_only_rows_that_are_not_as_before_are_written(address: str, tmp_path: Pa
 def test_statements_of_the_page_read_the_lake(sqlite: str, published_demo: Path) -> None:
     """Those for a machine with Internet, but for the first line, which fetches what the tests have from packages."""
     target(sqlite).publish(finished_version(published_demo))
-    (block,) = [each for each in blocks("text") if each.page == "docs/target_ducklake.md" and "attach" in each.text]
+    (block,) = [
+        each for each in blocks("text") if each.page == "docs/target_ducklake.md" and "install ducklake" in each.text
+    ]
     fetched, *lines = block.text.replace("ducklake:sqlite:/srv/lake/catalog.sqlite", sqlite).splitlines()
     assert fetched == "install ducklake; install sqlite;"
     with duckdb.connect(config={"threads": 1}) as connection:

@@ -17,7 +17,7 @@ def _bucket(address: str, keep: int, _: int | None, time_scale: float) -> CopyTa
 def _ducklake(address: str, _: int, keep_snapshots: int | None, time_scale: float) -> CopyTarget:
     from warehouse.targets.ducklake import DuckLakeTarget
 
-    return DuckLakeTarget(address=address, keep=keep_snapshots)
+    return DuckLakeTarget(address=address, keep=keep_snapshots, time_scale=time_scale)
 
 
 def _postgres(address: str, keep: int, _: int | None, time_scale: float) -> CopyTarget:

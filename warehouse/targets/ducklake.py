@@ -64,6 +64,8 @@ class DuckLakeTarget:
 
     address: str
     keep: int | None
+    time_scale: float = 1
+    """Shrinks pauses and time-outs of requests to a bucket."""
 
     def shown(self) -> Shown | None:
         """The newest publication; see `CopyTarget`."""
@@ -117,7 +119,7 @@ class DuckLakeTarget:
 
     @property
     def _catalog(self) -> Catalog:
-        return Catalog.of(self.address)
+        return Catalog.of(self.address, self.time_scale)
 
     def _refuse(self, connection: duckdb.DuckDBPyConnection, before: Snapshot | None, version: FinishedVersion) -> None:
         """Other data, and what is older than what is there, never take its place."""
@@ -175,7 +177,9 @@ class DuckLakeTarget:
                 connection.execute(f"call {remove}({text(LAKE)}, older_than => now() - interval {LEFT_HOURS} hours)")
         except duckdb.Error as error:
             # Readers have the new version; the next publication removes it.
-            logger.warning("target %s: what is not kept stays: %s", self.address, one_line(error))
+            bucket = self._catalog.bucket
+            found = bucket.explained(error) if bucket else None
+            logger.warning("target %s: what is not kept stays: %s", self.address, found or one_line(error))
             return ()
         return tuple(each.version for each in dropped)
 

@@ -13,6 +13,8 @@ import duckdb
 from schemas.errors import TargetUnreachableError, WarehouseError
 from warehouse import extensions
 from warehouse.statements import one_line, scalar, statement, text
+from warehouse.targets import lake_bucket
+from warehouse.targets.lake_bucket import LakeBucket
 
 SCHEME: Final = "ducklake:"
 EXTENSION_OF: Final = {"sqlite": "sqlite_scanner", "postgres": "postgres_scanner"}
@@ -25,6 +27,7 @@ the last bit of a number then is not always the one that was written (DuckLake 1
 LOCKED: Final = re.compile(r"database is locked|Could not set lock on file")
 UNREACHABLE: Final = re.compile(r"could not connect|Connection refused|connection to server|timeout expired")
 OTHER_FORMAT: Final = re.compile(r"catalog version is (\S+), but the extension requires version (\S+)\.")
+OF_A_BUCKET: Final = re.compile(r"extension '?\"?httpfs")
 NO_CATALOG: Final = re.compile(r"does not exist - and creating a new DuckLake is explicitly disabled")
 
 
@@ -38,16 +41,18 @@ class Catalog:
     place: str
     """Path of a file, or what the library of PostgreSQL connects by."""
     data: str
-    """Folder of the data files."""
+    """Folder of the data files, or `s3://BUCKET/PREFIX`."""
+    time_scale: float = 1
+    """Shrinks pauses and time-outs of requests to a bucket."""
 
     @classmethod
-    def of(cls, address: str) -> "Catalog":
+    def of(cls, address: str, time_scale: float = 1) -> "Catalog":
         """The catalog at an address of the form that `schemas.targets` states."""
         named, _, data = address.removeprefix(SCHEME).partition("?data=")
         kind, separator, rest = named.partition(":")
         if not separator or kind not in EXTENSION_OF:
             kind, rest = "duckdb", named
-        return cls(address=address, kind=kind, place=rest, data=data or f"{rest}.files")
+        return cls(address=address, kind=kind, place=rest, data=data or f"{rest}.files", time_scale=time_scale)
 
     @contextmanager
     def opened(self, *, to_write: bool) -> Iterator[duckdb.DuckDBPyConnection | None]:
@@ -64,10 +69,14 @@ class Catalog:
         # With two threads small tables took twice the time of the processor.
         with duckdb.connect(config={"threads": 1}) as connection, self.in_one_line():
             self._load_extensions(connection)
+            if self.bucket is not None:
+                self.bucket.prepare(connection)
             is_there = (path is None or path.exists()) and self._attach(connection, to_write=to_write, create=False)
             if not is_there and to_write:
                 self._refuse_other_content(connection)
                 self._attach(connection, to_write=True, create=True)
+            if is_there:
+                self._refuse_other_data(connection)
             yield connection if is_there or to_write else None
 
     def open_to_readers(self) -> None:
@@ -75,14 +84,20 @@ class Catalog:
 
         Called before the transaction ends, so that no reader is led to a file that is still closed to it.
         """
-        data = Path(self.data)
-        for top in (data, *self._files_of_catalog()):
+        for top in (*([] if self.bucket else [Path(self.data)]), *self._files_of_catalog()):
             rights = top.parent.stat().st_mode & 0o777
             for path in (top, *top.rglob("*")) if top.exists() else ():
                 found = path.stat()
                 wanted = rights if path.is_dir() else rights & 0o666
                 if found.st_mode & 0o777 != wanted and found.st_uid == os.geteuid():
                     path.chmod(wanted)
+
+    @property
+    def bucket(self) -> LakeBucket | None:
+        """The bucket of the data files; None where they are in a folder."""
+        if not self.data.startswith(lake_bucket.SCHEME):
+            return None
+        return LakeBucket(address=self.address, data=self.data, time_scale=self.time_scale)
 
     def _files_of_catalog(self) -> list[Path]:
         """Of a catalog in a file, with the logs that DuckDB and SQLite keep beside it."""
@@ -97,6 +112,13 @@ class Catalog:
             yield
         except (duckdb.Error, OSError) as error:
             whole, found = str(error), one_line(error)
+            if self.bucket is not None and (of_bucket := self.bucket.explained(error)):
+                raise of_bucket from error
+            if self.bucket is None and OF_A_BUCKET.search(whole):
+                raise WarehouseError(
+                    f"target {self.address}: found a catalog whose data are in a bucket, expected them in {self.data}; "
+                    "name the bucket by ?data=s3://BUCKET/PREFIX at the end of the address, or name a new catalog"
+                ) from error
             if LOCKED.search(whole):
                 raise TargetUnreachableError(self.address, "the catalog locked by another process") from error
             if self.kind == "postgres" and UNREACHABLE.search(whole):
@@ -113,7 +135,8 @@ class Catalog:
             ) from error
 
     def _load_extensions(self, connection: duckdb.DuckDBPyConnection) -> None:
-        for name in filter(None, ("ducklake", EXTENSION_OF.get(self.kind))):
+        needed = ("ducklake", EXTENSION_OF.get(self.kind), lake_bucket.EXTENSION if self.bucket else None)
+        for name in filter(None, needed):
             try:
                 extensions.load(connection, name)
             except WarehouseError as error:
@@ -138,6 +161,15 @@ class Catalog:
             raise
         return True
 
+    def _refuse_other_data(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Files of a lake are where its catalog says; an address that names another place would mislead."""
+        kept = scalar(connection, statement("lake_data_path")).rstrip("/")
+        if self.bucket and kept != self.data:
+            raise WarehouseError(
+                f"target {self.address}: found a catalog whose data are in {kept}, expected {self.data}; correct the "
+                "address, or name a new catalog"
+            )
+
     def _refuse_other_content(self, connection: duckdb.DuckDBPyConnection) -> None:
         """A new lake takes neither a database that something is in, nor a folder with files."""
         is_file = self.kind != "postgres"
@@ -151,8 +183,8 @@ class Catalog:
                     "nothing; name a database of its own"
                 )
         folder = Path(self.data)
-        if folder.is_dir() and any(folder.iterdir()):
+        if not self.bucket.is_empty(connection) if self.bucket else folder.is_dir() and any(folder.iterdir()):
             raise WarehouseError(
-                f"target {self.address}: found files in {folder} without a catalog, expected a new folder; move them "
-                "away, or name the catalog that they belong to"
+                f"target {self.address}: found files in {self.data} without a catalog, expected a new folder; move "
+                "them away, or name the catalog that they belong to"
             )

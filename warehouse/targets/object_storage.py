@@ -25,7 +25,8 @@ from obstore.exceptions import (
 )
 from obstore.store import S3Store
 
-from schemas.errors import HashpivotError, TargetUnreachableError, WarehouseError
+from schemas.errors import HashpivotError, WarehouseError
+from warehouse.targets import bucket_lines
 from warehouse.targets.finished import UNCHANGED
 
 PART_BYTES: Final = 8 * 1024**2
@@ -39,8 +40,6 @@ MOST_RETRIES: Final = 4
 FIRST_PAUSE_SECONDS: Final = 0.5
 LONGEST_PAUSE_SECONDS: Final = 15.0
 RETRY_TIMEOUT_SECONDS: Final = 120.0
-RETRIED_STATUSES: Final = (408, 429)
-"""Beside those from 500 on."""
 NOT_IMPLEMENTED_STATUS: Final = 501
 OF_A_ROLE: Final = re.compile(r"/latest/(api/token|meta-data)|//169\.254\.170\.")
 """Addresses at which machines of a cloud get a key of their role; requested where the environment holds none."""
@@ -248,31 +247,19 @@ def explained(error: Exception, address: str, bucket: str) -> HashpivotError:
     place, code, status, text = f"target {address}", _code(error), _status(error), str(error)
     stated = " ".join(str(each) for each in (code, status) if each)
     if code == "NoSuchBucket":
-        return WarehouseError(
-            f"{place}: found no bucket {bucket!r}, expected one; create it, or correct the address or AWS_ENDPOINT_URL"
-        )
+        return bucket_lines.no_bucket(address, bucket)
     if OF_A_ROLE.search(text):
-        return WarehouseError(
-            f"{place}: found no key, expected AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role of this machine; "
-            "set them"
-        )
-    if isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or status in (401, 403):
-        return WarehouseError(
-            f"{place}: found the key rejected ({stated}), expected one that may list, read, write and delete there; "
-            "correct AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the rights of the key"
-        )
+        return bucket_lines.no_key(address, ", or a role of this machine")
+    if isinstance(error, (PermissionDeniedError, UnauthenticatedError)) or status in bucket_lines.REJECTED_STATUSES:
+        return bucket_lines.key_rejected(address, stated)
     if isinstance(error, (NotImplementedError, NotSupportedError)) or status == NOT_IMPLEMENTED_STATUS:
         return WarehouseError(f"{place}: found {stated or 'none'}, {WITHOUT_CONDITIONS}; {CONDITIONS_REMEDY}")
     if isinstance(error, FileNotFoundError):
         return WarehouseError(f"{place}: found an object gone, expected it to stay until it is not needed; run again")
-    if status is not None and status < 500 and status not in RETRIED_STATUSES:
-        return WarehouseError(
-            f"{place}: found {stated}, expected the request to be accepted; look at AWS_REGION and AWS_ENDPOINT_URL"
-        )
     if status is not None:
-        return TargetUnreachableError(address, stated)
+        return bucket_lines.not_accepted(address, status, stated)
     if "HTTP error" in text:
-        return TargetUnreachableError(address, "no response in time" if TIMED_OUT.search(text) else "no response")
+        return bucket_lines.no_response(address, in_time=TIMED_OUT.search(text) is not None)
     return WarehouseError(
         f"{place}: found {type(error).__name__}, expected the request to be possible; look at the variables AWS_*"
     )
