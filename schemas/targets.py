@@ -71,6 +71,9 @@ def target_addresses(where: str, listed: Sequence[str]) -> tuple[str, ...]:
 def _without_secret(address: str) -> str:
     """The address without what may be a secret in it: what is before the last @, and what is after a question mark."""
     scheme, separator, rest = address.partition("://")
+    if "?" in scheme:
+        # Of the data of a lake; what is before it may hold a secret as well.
+        scheme, separator, rest = address, "", ""
     shown = re.sub(r"(pass\w*=)\S*", r"\1***", rest or scheme)
     if "@" in shown:
         shown = f"***@{shown.rpartition('@')[2]}"
