@@ -42,7 +42,7 @@ def lake(address: str, tmp_path: Path) -> str:
     return f"ducklake:sqlite:{tmp_path}/lake/catalog.sqlite?data={address}"
 
 
-@pytest.fixture(params=["sqlite:catalog.sqlite", "catalog.db", "postgres"])
+@pytest.fixture(params=["sqlite:catalog.sqlite", pytest.param("catalog.db", marks=pytest.mark.long), "postgres"])
 def each(request: pytest.FixtureRequest, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Of a new lake with each kind of catalog."""
     if request.param == "postgres":
