@@ -10,7 +10,7 @@ import pytest
 
 from schemas.partition import by_year
 from tests.docs.pages import blocks
-from tests.warehouse.test_partitions import transfers, with_transfers
+from tests.warehouse.transfer_rows import transfers, with_transfers
 from warehouse.publish import publish
 from warehouse.targets.files import FileTarget
 

@@ -383,7 +383,8 @@ PUBLISH_UNTIL_KILLED = """
 import os, sys
 from pathlib import Path
 from schemas.partition import by_year
-from tests.warehouse.test_partitions import put, transfers
+from tests.warehouse.test_partitions import put
+from tests.warehouse.transfer_rows import transfers
 
 starter = os.getpid()
 for prefix in sys.stdin:

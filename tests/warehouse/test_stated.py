@@ -19,7 +19,8 @@ from flows.sources.kinds import supplier_named
 from schemas.partition import by_year
 from schemas.suppliers import Terms, strictest
 from schemas.table import NEVER
-from tests.warehouse.test_partitions import TRANSFER, inodes, put, transfers, with_transfers
+from tests.warehouse.test_partitions import inodes, put
+from tests.warehouse.transfer_rows import TRANSFER, transfers, with_transfers
 from transforms.catalog import PUBLISHED
 from warehouse.publish import publish
 from warehouse.targets.files import DATABASE_NAME, FileTarget
