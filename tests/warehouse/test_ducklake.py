@@ -493,9 +493,12 @@ def test_hundred_publications_under_readers(sqlite: str, tmp_path: Path, start: 
 
 
 def wait_for_work(child: int, seconds: float) -> None:
-    """Wait until a process has had the processor for so long, however busy the machine is, or has ended."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    while True:
+    """Wait until a process has had the processor for so long, however busy the machine is, or has ended.
+
+    At most a minute: a process that was forked may wait for a lock that a thread of ours had.
+    """
+    ticks, deadline = os.sysconf("SC_CLK_TCK"), time.monotonic() + 60
+    while time.monotonic() < deadline:
         state, *facts = Path(f"/proc/{child}/stat").read_text(encoding="utf-8").rpartition(") ")[2].split()
         if state == "Z" or (int(facts[10]) + int(facts[11])) / ticks >= seconds:
             return

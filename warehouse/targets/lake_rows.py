@@ -94,6 +94,7 @@ def _write_anew(connection: duckdb.DuckDBPyConnection, name: Name, changes: Chan
         changes.removed_count += scalar(connection, f"select count(*) from {_of(LAKE, name)}")
         connection.execute(f"drop table {_of(LAKE, name)}")
     changes.written_count += scalar(connection, f"create table {_of(LAKE, name)} as from {_of(HOME, name)}")
+    _require_same(connection, name)
     changes.tables.append(name[1])
 
 
@@ -120,7 +121,13 @@ def _write_changes(
     changes.removed_count += removed
     changes.written_count += written
     changes.tables.append(name[1])
+    _require_same(connection, name, where)
+
+
+def _require_same(connection: duckdb.DuckDBPyConnection, name: Name, where: str = "") -> None:
+    """Read what was written, and compare it with the home."""
     counts = [scalar(connection, f"select count(*) from {_of(database, name)}") for database in (LAKE, HOME)]
+    here, there = (f"(from {_of(database, name)}{where})" for database in (HOME, LAKE))
     lacking = scalar(connection, f"select count(*) from (from {here} except all from {there})")
     if counts[0] != counts[1] or lacking:
         raise WarehouseError(
