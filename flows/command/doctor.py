@@ -17,6 +17,7 @@ from flows.run.clock import clock_check, reading
 from flows.run.family import refuse_other_family
 from flows.run.history import REMEDY, history_check, lost
 from flows.run.sources import Sources
+from flows.run.targets import target_of
 from flows.scheduled.own_server import LOGIN_NAME, LOOPBACK, ORIGINS_NAME, is_loopback
 from flows.scheduled.receivers import ALERTS, SET_RECEIVER, channels
 from flows.scheduled.server import admits_pages_of_others, is_open, kept_address
@@ -30,7 +31,6 @@ from warehouse.journal import one_run_at_a_time
 from warehouse.private import open_to_others
 from warehouse.publication_queries import freshness, newest_run, used_sources
 from warehouse.reading import open_publication
-from warehouse.targets.choose import target_at
 from warehouse.targets.files import current_publication
 from warehouse.working import open_working
 
@@ -326,12 +326,7 @@ def _target(address: str, settings: Settings) -> Finding:
     """Whether the target responds and shows the version that the home shows."""
     subject, here = f"target {address}", current_publication(settings.published)
     try:
-        shown = target_at(
-            address,
-            keep=settings.keep_publications,
-            keep_snapshots=settings.keep_snapshots,
-            time_scale=settings.web_time_scale,
-        ).shown()
+        shown = target_of(settings, address).shown()
     except TransientError as error:
         remedy = "try again; then check the address, the network, and for a bucket the proxy and AWS_ENDPOINT_URL"
         return Finding(subject=subject, ok=False, found=str(error), remedy=remedy)

@@ -12,7 +12,7 @@ from schemas.errors import HashpivotError, SettingsError, TargetUnreachableError
 from warehouse import journal
 from warehouse.restore import finish_restore
 from warehouse.targets.choose import target_at
-from warehouse.targets.finished import Copied, finished_version
+from warehouse.targets.finished import Copied, CopyTarget, finished_version
 
 if TYPE_CHECKING:
     from flows.run.plan import Progress, Run
@@ -51,15 +51,19 @@ class TargetResult:
         }
 
 
-def publish_to(settings: Settings, address: str) -> Copied:
-    """Publish the version that the home shows to `address`. Raises as `CopyTarget.publish`."""
-    target = target_at(
+def target_of(settings: Settings, address: str) -> CopyTarget:
+    """The target at `address`, which keeps what the settings say. Makes no request."""
+    return target_at(
         address,
         keep=settings.keep_publications,
         keep_snapshots=settings.keep_snapshots,
         time_scale=settings.web_time_scale,
     )
-    copied = target.publish(finished_version(settings.published))
+
+
+def publish_to(settings: Settings, address: str) -> Copied:
+    """Publish the version that the home shows to `address`. Raises as `CopyTarget.publish`."""
+    copied = target_of(settings, address).publish(finished_version(settings.published))
     logger.info("target %s %s", address, copied)
     return copied
 

@@ -87,7 +87,8 @@ class BucketTarget:
         before = self._latest(storage)
         if before is not None and before.digest == version.digest:
             return Copied(version=version.version, is_new=False)
-        self._refuse_other_family(before, version)
+        if before is not None:
+            version.require_family(self.address, before.family, f"name another prefix, or remove {LATEST} there")
         # Listed before the switch: of a writer that starts after it, nothing is in this list and will be removed.
         present = storage.sizes(VERSIONS)
         try:
@@ -137,15 +138,6 @@ class BucketTarget:
                 f"target {self.address}: found a {LATEST} that is not of hashpivot, expected a prefix of its own; move "
                 "it away, or name another prefix"
             ) from error
-
-    def _refuse_other_family(self, before: Latest | None, version: FinishedVersion) -> None:
-        """Real and simulated data, and those of two chains, never take each other's place."""
-        family = version.stated.get("family")
-        if before is not None and before.family != family:
-            raise WarehouseError(
-                f"target {self.address}: found data of {before.family!r} there, expected {family!r} as in this home; "
-                f"name another prefix, or remove {LATEST} there"
-            )
 
     def _sources(
         self, storage: Storage, before: Latest | None, present: Mapping[str, int]

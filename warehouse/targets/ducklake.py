@@ -16,9 +16,8 @@ from typing import Any, Final
 import duckdb
 
 from schemas.errors import HashpivotError, WarehouseError
-from warehouse.atomic_files import sha256_of
 from warehouse.statements import one_line, scalar, statement, text
-from warehouse.targets.files import DATABASE_NAME, MANIFEST_NAME
+from warehouse.targets.files import MANIFEST_NAME
 from warehouse.targets.finished import Copied, FinishedVersion, Shown
 from warehouse.targets.lake_catalog import LAKE, Catalog
 from warehouse.targets.lake_rows import HOME, Changes, bring
@@ -131,12 +130,7 @@ class DuckLakeTarget:
                     "own; name another catalog"
                 )
             return
-        family = version.stated.get("family")
-        if before.facts["family"] != family:
-            raise WarehouseError(
-                f"target {self.address}: found data of {before.facts['family']!r} there, expected {family!r} as in "
-                "this home; name another catalog"
-            )
+        version.require_family(self.address, before.facts["family"], "name another catalog")
         if before.version > version.version:
             raise WarehouseError(
                 f"target {self.address}: found version {before.version} there, expected none after {version.version}, "
@@ -144,14 +138,7 @@ class DuckLakeTarget:
             )
 
     def _attach_home(self, connection: duckdb.DuckDBPyConnection, version: FinishedVersion) -> None:
-        path = version.folder / DATABASE_NAME
-        stated = {file.path: file.sha256 for file in version.files}
-        if stated.get(DATABASE_NAME) != sha256_of(path):
-            raise WarehouseError(
-                f"{path}: found other bytes than its manifest states, expected files to stay as they were published; "
-                "find out who changed it, then run `hashpivot daily`"
-            )
-        connection.execute(f"attach {text(str(path))} as {HOME} (read_only)")
+        connection.execute(f"attach {text(str(version.database()))} as {HOME} (read_only)")
 
     def _refuse_crossing(self, before: Snapshot | None, error: duckdb.Error) -> None:
         now = None

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from schemas.errors import WarehouseError
 from warehouse.atomic_files import sha256_of
-from warehouse.targets.files import MANIFEST_NAME
+from warehouse.targets.files import DATABASE_NAME, MANIFEST_NAME
 
 UNCHANGED: Final = "expected files to stay as they were published; find out who changed it, then run `hashpivot daily`"
 REMEDY: Final = "run `hashpivot daily`, which publishes again"
@@ -55,6 +55,24 @@ class FinishedVersion:
         except OSError as error:
             raise WarehouseError(f"{path}: found {error.strerror!r}, {UNCHANGED}") from error
         return path
+
+    def database(self) -> Path:
+        """Where its DuckDB file is. Raises `WarehouseError` without one, or where it is not as it was published."""
+        file = next((file for file in self.files if file.path == DATABASE_NAME), None)
+        if file is None:
+            raise WarehouseError(f"{self.folder}: found no {DATABASE_NAME} in its manifest, expected it; publish again")
+        return self.unchanged(file)
+
+    def require_family(self, address: str, there: object, remedy: str) -> None:
+        """Real and simulated data, and those of two chains, never take each other's place.
+
+        `there` is the family of what the target shows. Raises `WarehouseError`.
+        """
+        family = self.stated.get("family")
+        if there != family:
+            raise WarehouseError(
+                f"target {address}: found data of {there!r} there, expected {family!r} as in this home; {remedy}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

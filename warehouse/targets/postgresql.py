@@ -154,7 +154,9 @@ class _Publishing:
             before = await self.before()
             if before.manifest_sha256 == version.digest and before.is_whole:
                 return Copied(version=version.version, is_new=False, kind="tables")
-            self._refuse_other_family(before, version)
+            if before.version is not None:
+                remedy = "name another schema at the end of the address, or drop those"
+                version.require_family(self.place.address, before.family, remedy)
             with target_tables(version) as tables:
                 plan = plan_of(tables, before)
                 about = [publication_of(version), contents_of(tables)]
@@ -179,15 +181,6 @@ class _Publishing:
             raise TransientError(
                 f"target {self.place.address}: found another publication under way there, expected one at a time; "
                 "try again when it is over"
-            )
-
-    def _refuse_other_family(self, before: Before, version: FinishedVersion) -> None:
-        """Real and simulated data, and those of two chains, never take each other's place."""
-        family = version.stated.get("family")
-        if before.version is not None and before.family != family:
-            raise WarehouseError(
-                f"target {self.place.address}: found data of {before.family!r} there, expected {family!r} as in this "
-                "home; name another schema at the end of the address, or drop those"
             )
 
     async def _make_schemas(self, before: Before) -> None:

@@ -22,7 +22,6 @@ import polars as pl
 from schemas.errors import WarehouseError
 from schemas.table import NEVER
 from warehouse.statements import frame, one_line, quoted, statement, text
-from warehouse.targets.files import DATABASE_NAME
 from warehouse.targets.finished import FinishedVersion, VersionFile
 from warehouse.views import SCHEMA as VIEWS
 
@@ -166,10 +165,7 @@ def target_tables(version: FinishedVersion) -> Iterator[list[TargetTable]]:
 
     Raises `WarehouseError` for a file that is not as it was published.
     """
-    database = next((file for file in version.files if file.path == DATABASE_NAME), None)
-    if database is None:
-        raise WarehouseError(f"{version.folder}: found no {DATABASE_NAME} in its manifest, expected it; publish again")
-    path = version.unchanged(database)
+    path = version.database()
     try:
         with duckdb.connect(str(path), read_only=True) as publication:
             found = publication.execute(statement("postgresql_columns")).fetchall()
