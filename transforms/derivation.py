@@ -99,26 +99,29 @@ def same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def figures(frames: Frames, table: Table, column: str, key: Key) -> Iterator[Figure]:
+def figures(
+    frames: Frames, table: Table, column: str, key: Key, seen: set[tuple[str, str]] | None = None
+) -> Iterator[Figure]:
     """The figure of `column` in the row `key` of a derived table, then all that it rests on in that row, each once.
 
-    A figure of another table that it rests on follows where that table has a row of the same day. Raises `LookupError`
-    without the row, or without the column.
+    Those in `seen`, by table and column, are left out, and those that are found are added to it. A figure of another
+    table that it rests on follows where that table has a row of the same day. Raises `LookupError` without the row, or
+    without the column.
     """
     frame = frames.derived[table.name]
     if "day" in frame.columns and "day" not in key:
         key = {**key, "day": frame["day"][_place(frame, key)]}
-    pending, seen = [(table, column)], {(table.name, column)}
+    seen = set() if seen is None else seen
+    pending = [(table, column)]
     while pending:
         of, name = pending.pop(0)
+        if (of.name, name) in seen:
+            continue
         row_key = {part: key[part] for part in of.key if part in key}
         found = figure(frames, of, name, row_key)
+        seen.add((of.name, name))
         yield found
-        for following in _following(of, found):
-            name_of = (following[0].name, following[1])
-            if name_of not in seen and set(following[0].key) <= set(key):
-                seen.add(name_of)
-                pending.append(following)
+        pending += [each for each in _following(of, found) if set(each[0].key) <= set(key)]
 
 
 def figure(frames: Frames, table: Table, column: str, key: Key) -> Figure:

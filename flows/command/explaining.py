@@ -11,13 +11,6 @@ from flows.settings import Settings
 from schemas.errors import TerminalError
 
 
-def has_parts(published: Path, table: str, column: str) -> bool:
-    """Whether the figure is a sum of transfers or blocks that the source of the publication has read."""
-    from flows.reports.explain import is_of_blocks
-
-    return is_of_blocks(published, table, column)
-
-
 def explain_parts(
     published: Path,
     settings: Settings,

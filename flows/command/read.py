@@ -202,11 +202,12 @@ def explain(
     values that are listed. A flow that was read from blocks is listed by transactions or by blocks as well, with the
     addresses of both sides where an own node has them. --json has everything.
     """
-    from flows.command.explaining import explain_any, explain_parts, has_parts
+    from flows.command.explaining import explain_any, explain_parts
+    from flows.reports.explain import is_of_blocks
 
     published, settings = _published(given), read_settings(**given)
     parts = {name: value for name, value in (("exchange", exchange), ("pool", pool), ("txid", txid)) if value}
-    if has_parts(published, table, column):
+    if is_of_blocks(published, table, column):
         explain_parts(published, settings, table, column, key, parts, top=None if everything else top, as_json=as_json)
         return
     explain_any(

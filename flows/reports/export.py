@@ -23,10 +23,15 @@ META: Final = "meta."
 
 def version_of(published: Path) -> str:
     """The version that readers see. Raises `WarehouseError` where there is none."""
+    return shown_publication(published)[0]
+
+
+def shown_publication(published: Path) -> tuple[str, datetime]:
+    """The same, and when it was made."""
     current = current_publication(published)
     if current is None:
         raise WarehouseError(f"{published}: found no publication, expected one; run `hashpivot daily` first")
-    return current[0]
+    return current
 
 
 def picked_tables(published: Path, names: Sequence[str]) -> list[str]:

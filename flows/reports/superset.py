@@ -1,7 +1,8 @@
 """A dashboard for Apache Superset: the database, its tables with words and units, charts and filters, as one file.
 
-Superset imports it whole (`superset import-dashboards`, or Dashboards, Import). Identifiers are made from names, so
-that importing a newer one changes what is there instead of adding to it. The layout is that of exports of Superset 6.
+Superset imports it whole (`superset import-directory --overwrite`, or Dashboards, Import). Identifiers are made from
+names, so that importing a newer one changes what is there instead of adding to it. The layout is that of exports of
+Superset 6.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,12 +15,12 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import yaml
 
-from schemas.errors import WarehouseError
+from flows.reports.export import shown_publication
 from warehouse import publication_queries
 from warehouse.atomic_files import whole_file
 from warehouse.publication_queries import Row
 from warehouse.reading import open_publication
-from warehouse.targets.files import DATABASE_NAME, current_publication, manifest
+from warehouse.targets.files import DATABASE_NAME, manifest
 
 _DIGITS: Final = MappingProxyType({"USD": ",.0f", "MW": ",.0f"})
 """How tables show figures, by their unit; of others four digits."""
@@ -202,14 +203,12 @@ def write_dashboard(published: Path, path: Path) -> int:
 
     Superset must find the database under the same path. Raises `WarehouseError` without a publication.
     """
-    current = current_publication(published)
-    if current is None:
-        raise WarehouseError(f"{published}: found no publication, expected one; run `hashpivot daily` first")
+    _, made_at = shown_publication(published)
     with open_publication(published) as publication:
         columns = {table: publication_queries.column_facts(publication, table) for table in _tables()}
         described = {row["table_name"]: row["description"] for row in publication_queries.tables_with_rows(publication)}
     files = {
-        "metadata.yaml": {"version": _VERSION, "type": "Dashboard", "timestamp": current[1].isoformat()},
+        "metadata.yaml": {"version": _VERSION, "type": "Dashboard", "timestamp": made_at.isoformat()},
         f"databases/{FOLDER}.yaml": _database(published.absolute() / DATABASE_NAME),
         **{f"datasets/{FOLDER}/{name}.yaml": _dataset(name, columns[name], described.get(name)) for name in columns},
         **{f"charts/{panel.name}.yaml": _chart(panel, columns[panel.table]) for panel in _panels()},
@@ -217,7 +216,7 @@ def write_dashboard(published: Path, path: Path) -> int:
     }
     with whole_file(path) as draft, ZipFile(draft, "w", ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            entry = ZipInfo(f"{FOLDER}/{name}", current[1].timetuple()[:6])
+            entry = ZipInfo(f"{FOLDER}/{name}", made_at.timetuple()[:6])
             archive.writestr(entry, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=120))
     return len(_panels())
 

@@ -21,14 +21,14 @@ def trace_days(connection: Connection, computed: Frames, names: Iterable[str], d
 
     Those of tables with another key than the day, and of days that a table does not have, are left out.
     """
-    found: dict[str, Figure] = {}
+    found: list[Figure] = []
+    seen: set[tuple[str, str]] = set()
     for name in names:
         table, _, column = name.partition(".")
-        if table in computed.derived and name not in found:
+        if table in computed.derived:
             with suppress(LookupError):
-                found |= {each.name: each for each in figures(computed, TABLES[table], column, {"day": day})}
-    everything = tuple(found.values())
-    return Traced(figures=everything, observations=tuple(observations(connection, computed, everything)))
+                found.extend(figures(computed, TABLES[table], column, {"day": day}, seen))
+    return Traced(figures=tuple(found), observations=tuple(observations(connection, computed, found)))
 
 
 def observations(connection: Connection, computed: Frames, found: Iterable[Figure]) -> Iterator[Observation]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 from flows.reports.figure_shown import observation_lines, shown_value, step_lines
@@ -43,9 +44,9 @@ def sections(given: Given, traced: Traced) -> Iterator[Section]:
         )
 
 
-def model(given: Given, traced: Traced) -> dict[str, Any]:
+def model(given: Given, traced: Traced, day: date) -> dict[str, Any]:
     """What the template shows beside the head and foot of all pages."""
-    return {"sections": list(sections(given, traced)), "explained_day": traced.figures[0].key["day"]}
+    return {"sections": list(sections(given, traced)), "explained_day": day}
 
 
 def _inputs(figure: Figure) -> tuple[str, ...]:

@@ -87,9 +87,10 @@ def pages(given: Given, trace: Trace | None = None) -> dict[str, bytes]:
 
 
 def _explained(given: Given, frame: dict[str, Any], report: Mapping[str, Any], trace: Trace) -> dict[str, bytes]:
-    traced = trace([key for key in report["facts"] if _leads_to_origin(key)], report["today"]["day"])
+    day = report["today"]["day"]
+    traced = trace([key for key in report["facts"] if _leads_to_origin(key)], day)
     template = environment().get_template(explained.TEMPLATE)
-    return {explained.PAGE: template.render(frame | explained.model(given, traced)).encode()}
+    return {explained.PAGE: template.render(frame | explained.model(given, traced, day)).encode()}
 
 
 def _leads_to_origin(key: str) -> bool:
