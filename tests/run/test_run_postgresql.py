@@ -1,7 +1,6 @@
 """Runs publish to PostgreSQL beside the home, by the real command; no password gets out of the environment."""
 
 import json
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
@@ -11,34 +10,16 @@ from typing import Any
 import pytest
 
 from schemas.targets import target_addresses
-from tests.invocation import COMMAND, clean_environment, eventually, invoke, made_once
+from tests.invocation import COMMAND, clean_environment, eventually, invoke
 from tests.postgres_server import PASSWORDS, PUBLISHER, READER, PostgresServer, postgres_server
-from warehouse.targets.files import current_version
+from tests.run.target_homes import NEXT_DAY, lines_of_doctor, published
 from warehouse.targets.postgresql_server import Place
-
-FIRST_DAY, NEXT_DAY = "2026-11-07", "2026-11-08"
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
     with postgres_server() as running:
         yield running
-
-
-@pytest.fixture
-def home(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
-    """A user's folder whose home has a version and no target."""
-
-    def publish(folder: Path) -> None:
-        done = invoke(folder, "daily", "--plain", "--day", FIRST_DAY)
-        assert done.returncode == 0, done.stderr
-
-    made = made_once(tmp_path_factory, "home-before-targets", publish)
-    return Path(shutil.copytree(made, tmp_path / "user", symlinks=True))
-
-
-def published(home: Path) -> str | None:
-    return current_version(home / "data" / "published")
 
 
 def shown(server: PostgresServer, schema: str, user: str = PUBLISHER) -> list[Any]:
@@ -73,11 +54,6 @@ def test_run_publishes_and_a_target_that_fails_is_caught_up(server: PostgresServ
     gone = lines_of_doctor(home, HASHPIVOT_TARGETS="postgresql://127.0.0.1:9/x")["target postgresql://127.0.0.1:9/x"]
     assert "found no response" in gone["found"]
     assert "check the address, the network" in gone["what to do"]
-
-
-def lines_of_doctor(home: Path, **environment: str) -> dict[str, Any]:
-    done = invoke(home, "doctor", "--json", **environment)
-    return {line["what"]: line for line in json.loads(done.stdout)}
 
 
 def test_publication_that_was_killed_leaves_nothing_and_is_caught_up(server: PostgresServer, home: Path) -> None:

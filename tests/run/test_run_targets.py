@@ -1,26 +1,23 @@
 """Runs publish to targets beside the home; a target that fails undoes nothing and is caught up; by the real command."""
 
 import json
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from flows.settings import read_profile, read_settings
 from schemas.errors import SettingsError
-from tests.invocation import COMMAND, clean_environment, eventually, invoke, made_once
+from tests.invocation import COMMAND, clean_environment, eventually, invoke
 from tests.object_storage import ObjectStorage, object_storage
+from tests.run.target_homes import FIRST_DAY, NEXT_DAY, lines_of_doctor, published
 from tests.warehouse.lake_reader import lake_of
 from warehouse.targets.choose import OPENED_BY
-from warehouse.targets.files import current_version
 from warehouse.targets.finished import finished_version
 
-FIRST_DAY, NEXT_DAY = "2026-11-07", "2026-11-08"
 GONE = "http://127.0.0.1:9"
 
 
@@ -28,18 +25,6 @@ GONE = "http://127.0.0.1:9"
 def storage() -> Iterator[ObjectStorage]:
     with object_storage() as running:
         yield running
-
-
-@pytest.fixture
-def home(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Path:
-    """A user's folder whose home has a version and no target."""
-
-    def publish(folder: Path) -> None:
-        done = invoke(folder, "daily", "--plain", "--day", FIRST_DAY)
-        assert done.returncode == 0, done.stderr
-
-    made = made_once(tmp_path_factory, "home-before-targets", publish)
-    return Path(shutil.copytree(made, tmp_path / "user", symlinks=True))
 
 
 @pytest.fixture
@@ -57,15 +42,6 @@ def shown(storage: ObjectStorage, address: str) -> str | None:
     assert expected <= set(storage.paths(address))
     assert stated["version"] == latest["version"]
     return str(latest["version"])
-
-
-def published(home: Path) -> str | None:
-    return current_version(home / "data" / "published")
-
-
-def lines_of_doctor(home: Path, **environment: str) -> dict[str, Any]:
-    done = invoke(home, "doctor", "--json", **environment)
-    return {line["what"]: line for line in json.loads(done.stdout)}
 
 
 def test_run_publishes_to_every_target_and_one_that_fails_is_caught_up_by_the_next(

@@ -4,11 +4,22 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import duckdb
 import polars as pl
+import pytest
 
 from warehouse import extensions
+
+PASSWORD = "secret-of-tests"
+
+
+def catalog_in(database: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The parameters of a catalog in the PostgreSQL at an address; the environment has its password."""
+    server = urlsplit(database)
+    monkeypatch.setenv("PGPASSWORD", server.password or PASSWORD)
+    return f"host={server.hostname} user={server.username} dbname={server.path[1:]} port={server.port}"
 
 
 @contextmanager

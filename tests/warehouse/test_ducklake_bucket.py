@@ -8,7 +8,6 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import duckdb
 import obstore
@@ -19,7 +18,7 @@ from tests.invocation import eventually
 from tests.object_storage import KEYS, ObjectStorage
 from tests.scheduled.test_postgresql import database
 from tests.warehouse.conftest import Start
-from tests.warehouse.lake_reader import lake_of
+from tests.warehouse.lake_reader import catalog_in, lake_of
 from tests.warehouse.test_ducklake import WRITER, assert_shows, failure, finished, steady, target, written
 from tests.warehouse.warehouse_rows import publication
 from warehouse.targets import ducklake
@@ -46,10 +45,7 @@ def lake(address: str, tmp_path: Path) -> str:
 def each(request: pytest.FixtureRequest, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Of a new lake with each kind of catalog."""
     if request.param == "postgres":
-        server = urlsplit(request.getfixturevalue("database"))
-        monkeypatch.setenv("PGPASSWORD", server.password or "secret-of-tests")
-        parameters = f"host={server.hostname} user={server.username} dbname={server.path[1:]} port={server.port}"
-        return f"ducklake:postgres:{parameters}?data={address}"
+        return f"ducklake:postgres:{catalog_in(request.getfixturevalue('database'), monkeypatch)}?data={address}"
     (tmp_path / "lake").mkdir()
     kind, separator, name = request.param.rpartition(":")
     return f"ducklake:{kind}{separator}{tmp_path}/lake/{name}?data={address}"

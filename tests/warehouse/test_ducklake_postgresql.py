@@ -9,7 +9,7 @@ import pytest
 from schemas.errors import TransientError
 from tests.scheduled.serving import free_port
 from tests.scheduled.test_postgresql import database
-from tests.warehouse.lake_reader import lake_of
+from tests.warehouse.lake_reader import PASSWORD, catalog_in, lake_of
 from tests.warehouse.test_ducklake import assert_shows, failure, finished, steady, target, written
 from warehouse.targets import ducklake
 
@@ -20,9 +20,7 @@ def test_catalog_in_postgresql_keeps_the_history_and_lets_one_of_two_writers_pub
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server = urlsplit(database)
-    monkeypatch.setenv("PGPASSWORD", server.password or "secret-of-tests")
-    parameters = f"host={server.hostname} user={server.username} dbname={server.path[1:]}"
-    address = f"ducklake:postgres:{parameters} port={server.port}?data={tmp_path}/files"
+    address = f"ducklake:postgres:{catalog_in(database, monkeypatch)}?data={tmp_path}/files"
     assert target(address).shown() is None
     first = finished(tmp_path / "both", steady("v0"))
     target(address).publish(first)
@@ -47,4 +45,4 @@ def test_catalog_in_postgresql_keeps_the_history_and_lets_one_of_two_writers_pub
     gone = failure(address.replace(f"port={server.port}", f"port={free_port()}"), slow)
     assert isinstance(gone, TransientError)
     assert "found no connection to the PostgreSQL of the catalog" in str(gone)
-    assert (server.password or "secret-of-tests") not in str(gone)
+    assert (server.password or PASSWORD) not in str(gone)
