@@ -48,7 +48,12 @@ ssl_key_file = '{folder}/server.key'
 
 
 def program(name: str) -> Path:
-    """A program of the server; Debian keeps them apart from those of users. Skips the test without it."""
+    """A program of the server; Debian keeps them apart from those of users. Skips the test without it.
+
+    `HASHPIVOT_TEST_POSTGRESQL` names the folder with the programs of another version; those it lacks are Debian's.
+    """
+    if (folder := os.environ.get("HASHPIVOT_TEST_POSTGRESQL")) and (chosen := Path(folder, name)).is_file():
+        return chosen
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
     if found:
         return found[-1]
