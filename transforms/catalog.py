@@ -10,6 +10,8 @@ _MODULES: Final = (
     "capitulation_daily",
     "rule_comparison",
     "signal_backtest",
+    "price_low",
+    "price_low_by_rule",
     "capitulation_weekly",
     "capitulation_monthly",
     "capitulation_episode",

@@ -31,6 +31,17 @@ RULES: Final[Mapping[str, str]] = {
     "miners_position_index": "mpi_zscore >= 2",
 }
 """Each rule as a condition on columns of `capitulation_daily`, in SQL, so that a reader can repeat it."""
+READ: Final = (
+    "capitulation_state",
+    "rule_hash_ribbon_plain",
+    "hash_ribbon_state",
+    "rule_puell_low",
+    "rule_glassnode_risk",
+    "rule_difficulty_ribbon_compressed",
+    "revenue_change_30d_pct",
+    "mpi_zscore",
+)
+"""Columns that the rules read."""
 
 
 def judged_span(days: pl.DataFrame) -> tuple[date, date] | None:

@@ -245,16 +245,17 @@ def sensitivity(as_json: bool, **given: Any) -> None:
 def backtest(horizon: str, draws: int | None, as_json: bool, **given: Any) -> None:
     """Print what the price did after the signals of each rule, beside what it did anyway and what chance gives.
 
-    The figures are those of the table signal_backtest; the paths that are put together at random are drawn here, the
-    same each time.
+    Below it how far the episodes of each rule lie before or after the lows of the price. The figures are those of the
+    tables signal_backtest, price_low and price_low_by_rule; the paths that are put together at random are drawn here,
+    the same each time.
     """
     from flows.reports.backtest import lines, read_backtest
     from transforms.bootstrap import DRAWS
 
     found = read_backtest(_published(given), draws or DRAWS)
     if as_json:
-        rows = found.rows.to_dicts()
-        click.echo(json.dumps({"block_days": found.block_days, "rows": rows}, indent=2, default=str))
+        facts = {"block_days": found.block_days, "rows": found.rows.to_dicts(), "lows": found.lows.to_dicts()}
+        click.echo(json.dumps(facts, indent=2, default=str))
         return
     for line in lines(found, int(horizon)):
         click.echo(line)

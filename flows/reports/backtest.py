@@ -1,25 +1,24 @@
 """The back-test on a terminal: what followed our signals, what chance alone gives, other houses' rules beside them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from io import StringIO
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
-from rich.console import Console
 
-from flows.reports import layout
+from flows.reports import backtest_lows
+from flows.reports.layout import lines_of
 from schemas.errors import WarehouseError
 from schemas.units import PERCENT
 from transforms.bootstrap import DRAWS
-from transforms.inputs.backtest import ABLATIONS, DEPTHS, ENTRY_START, HORIZONS_DAYS, chance_as_good
+from transforms.inputs.backtest import DEPTHS, HORIZONS_DAYS, chance_as_good
+from transforms.inputs.signals import ABLATIONS, ENTRY_START, OURS
 from transforms.variants import TRIED_COUNT
 from warehouse import publication_queries
 from warehouse.reading import open_publication
 
 WIDTH: Final = 80
-OUR_RULE: Final = "capitulation"
 DECIMALS: Final = 1
 HALF_YEAR_DAYS: Final = HORIZONS_DAYS[2]
 KEY: Final = ("rule", "entry", "horizon_days")
@@ -27,9 +26,10 @@ KEY: Final = ("rule", "entry", "horizon_days")
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """Rows of `signal_backtest` with what `draws` give, and the mean length in days of the blocks in them."""
+    """Rows of `signal_backtest` with what `draws` give, the mean days of their blocks, and what `read_lows` gives."""
 
     rows: pl.DataFrame
+    lows: pl.DataFrame
     block_days: float
     draws: int
 
@@ -49,30 +49,32 @@ def read_backtest(published: Path, draws: int = DRAWS) -> Backtest:
             publication_queries.table_frame(publication, "main", name)
             for name in ("signal_backtest", "capitulation_daily")
         )
+        lows = backtest_lows.read_lows(publication)
     if rows.is_empty():
         raise WarehouseError(
             f"{published}: signal_backtest has no row, expected days with a state; publish more than a year of days"
         )
-    return with_chance(rows, days.sort("day"), draws)
+    return with_chance(rows, days.sort("day"), lows, draws)
 
 
-def with_chance(rows: pl.DataFrame, days: pl.DataFrame, draws: int = DRAWS) -> Backtest:
+def with_chance(rows: pl.DataFrame, days: pl.DataFrame, lows: pl.DataFrame, draws: int = DRAWS) -> Backtest:
     """The `rows` of `signal_backtest` with `draws` resampled paths of the price of `days`, their daily table."""
     found, block_days = chance_as_good(days, rows["first_day"][0], rows["last_day"][0], draws)
     joined = rows.join(found, on=KEY, how="left", validate="1:1", maintain_order="left")
-    return Backtest(joined, block_days, draws)
+    return Backtest(joined, lows, block_days, draws)
 
 
 def lines(found: Backtest, horizon_days: int = HALF_YEAR_DAYS) -> Iterator[str]:
     """What is printed, at most `WIDTH` columns wide: our rule in full, all rules at one horizon, what it is worth."""
     first = found.rows.row(0, named=True)
-    ours = found.of(OUR_RULE)
+    ours = found.of(OURS[0])
     yield f"Price after the signals of our rule, {first['first_day']} to {first['last_day']}: {_episodes(ours)}."
     yield "One observation each, from the end of the day after the signal."
     yield ""
-    yield from _table(
+    yield from lines_of(
         ["entry", "days", "rose", "median_%", "lowest_%", "all_days_%", "as_deep_%", "above_it", "shifts_%", "draws_%"],
         [_ours(row) for row in ours.iter_rows(named=True)],
+        WIDTH,
     )
     yield ""
     yield from LEGEND
@@ -80,12 +82,16 @@ def lines(found: Backtest, horizon_days: int = HALF_YEAR_DAYS) -> Iterator[str]:
     yield f"All rules, from the first day of their episodes, {horizon_days} days later:"
     yield ""
     rules = found.rows.filter(entry=ENTRY_START, horizon_days=horizon_days)
-    yield from _table(
+    yield from lines_of(
         ["rule", "rose", "median_%", "above_as_deep", "shifts_%", "draws_%"],
         [_other(row) for row in rules.iter_rows(named=True)],
+        WIDTH,
     )
     yield ""
     yield f"{', '.join(ABLATIONS)}: our rule on one side, counted twice."
+    yield ""
+    yield from backtest_lows.lines(found.lows, WIDTH)
+    yield ""
     yield f"Variants of our rule tried on the same prices: {TRIED_COUNT}. {found.draws:,} draws of blocks of"
     yield f"{found.block_days:.1f} days in the mean. A handful of cases is no proof: docs/backtest.md."
 
@@ -141,10 +147,3 @@ def _rounded(row: dict[str, Any], *names: str) -> Iterator[float | None]:
 def _drawn(row: dict[str, Any]) -> float | None:
     count: int | None = row["draw_as_good_count"]
     return None if count is None else round(PERCENT * count / int(row["draw_count"]), DECIMALS)
-
-
-def _table(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> Iterator[str]:
-    console = Console(width=WIDTH, file=StringIO(), color_system=None)
-    with console.capture() as captured:
-        console.print(layout.whole(names, rows, WIDTH))
-    yield from (line.rstrip() for line in captured.get().splitlines())

@@ -1,8 +1,9 @@
 """Rows as a table of text that fits a width: numbers to the right, every value whole, names broken at underscores."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from io import StringIO
 from typing import Any, Final
 
 from rich.cells import cell_len
@@ -62,6 +63,14 @@ def fits(names: Sequence[str], rows: Sequence[tuple[Any, ...]], width: int) -> b
 def on_console(table: RenderableType, width: int) -> None:
     """Print a table as wide as it was laid out for."""
     Console(width=width).print(table)
+
+
+def lines_of(names: Sequence[str], rows: Sequence[tuple[Any, ...]], width: int) -> Iterator[str]:
+    """The lines of `whole` without colours."""
+    console = Console(width=width, file=StringIO(), color_system=None)
+    with console.capture() as captured:
+        console.print(whole(names, rows, width))
+    yield from (line.rstrip() for line in captured.get().splitlines())
 
 
 def _columns(names: Sequence[str], rows: Sequence[tuple[Any, ...]]) -> list[TextColumn]:

@@ -154,6 +154,10 @@ def test_backtest_prints_the_published_figures_on_80_columns(demo: Path) -> None
     assert "90 days later" in printed
     found = json.loads(invoke(demo, "backtest", "--draws", "20", "--json").stdout)
     assert found["block_days"] >= 1
+    lows = json.loads(invoke(demo, "sql", "select * from price_low_by_rule", "--json", "--limit", "10000").stdout)
+    assert [{name: row[name] for name in lows[0] if name != "sources"} for row in found["lows"]] == [
+        {name: value for name, value in row.items() if name != "sources"} for row in lows
+    ]
     sql = "select rule, entry, horizon_days, observation_count, return_median_pct from signal_backtest"
     published = json.loads(invoke(demo, "sql", sql, "--json").stdout)
     assert [{name: row[name] for name in published[0]} for row in found["rows"]] == published

@@ -486,6 +486,30 @@ def test_rules_are_judged_as_published(built: Built) -> None:
     assert {rule: tuple(figures) for rule, *figures in rounded.rows()} == COMPARED
 
 
+# Days of our rule of capitulation from start, peak and end of its nearest episode to each low of a cycle, and whether
+# it hits. The lows of 2011, 2015, 2018 and 2022 are in every chronicle of the market; that of 2013 lies between two
+# highs of one year. In 2022 the closes of the 9th and the 21st of November are 0.1 % apart.
+CYCLE_LOWS = {
+    date(2011, 11, 18): (43, 1, -32, True),
+    date(2013, 7, 6): (None, None, None, False),
+    date(2015, 1, 14): (None, None, None, False),
+    date(2018, 12, 15): (27, 17, -22, True),
+    date(2022, 11, 9): (-40, -45, -48, False),
+}
+
+
+def test_lows_of_cycles_are_the_known_ones_and_the_rule_lies_about_them_as_printed(
+    built: Built, days: pl.DataFrame
+) -> None:
+    found = built.tables["price_low_by_rule"].filter(rule="capitulation", low_kind="cycle")
+    lags = found.select("low_on", "start_to_low_days", "peak_to_low_days", "end_to_low_days", "is_hit")
+    assert {low: tuple(row) for low, *row in lags.rows()} == CYCLE_LOWS
+    closes = days.filter(pl.col("day").is_in([date(2022, 11, 9), date(2022, 11, 21)]))["price_usd"].to_list()
+    assert closes[1] / closes[0] - 1 == pytest.approx(0.00125, abs=0.0001)
+    counts = found.row(0, named=True)
+    assert (counts["judged_episode_count"], counts["hit_episode_count"]) == (5, 2)
+
+
 # Rule: hits, recall and precision up to 2018, then from 2019-02-02 on.
 HALVES = {
     "capitulation": ((2, 51, 100), (4, 27, 100)),

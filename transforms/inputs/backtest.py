@@ -1,28 +1,20 @@
 """What followed each signal of a rule: one observation an episode, beside all days, days as deep, and shifted signals.
 
-A signal of a day is known early on the next one, and measured from the price at the end of that. Nothing before the
-signal is looked ahead for: an episode begins on its first day, not where it later proved to be deepest.
+A signal of a day is known early on the next one, and measured from the price at the end of that.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from schemas.units import PERCENT
 from transforms.bootstrap import optimal_block_days, resampled_paths
-from transforms.capitulation import CAPITULATIONS, HASHRATE_PART, INCOME_PARTS, RECOVERY, RULE, STATE_INPUTS
-from transforms.rules import JOINED_DAYS, RULES
+from transforms.inputs.signals import ABLATIONS, ENTRIES, OURS, SIGNALS, Floats, Places, Signal, signals
 from transforms.variants import TRIED_COUNT
-
-Floats: TypeAlias = NDArray[np.float64]
-Places: TypeAlias = NDArray[np.int64]
-"""Rows of the daily table, counted from 0."""
 
 HORIZONS_DAYS: Final = (30, 90, 180, 365)
 DELAY_DAYS: Final = 1
@@ -33,17 +25,6 @@ SHIFT_LEAST_DAYS: Final = 180
 SHIFT_STEP_DAYS: Final = 7
 """Every seventh shift is tried: two that are a day apart are nearly the same."""
 
-ENTRY_START: Final = "start"
-ENTRY_RECOVERY: Final = "recovery"
-ENTRY_OVER: Final = "over"
-ENTRIES: Final = (ENTRY_START, ENTRY_RECOVERY, ENTRY_OVER)
-ABLATIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "income_side_only": INCOME_PARTS,
-    "hashrate_side_only": (HASHRATE_PART,),
-}
-"""Our rule on one side alone, by the parts of the score that are left; they count twice, so that 100 can be reached."""
-OURS: Final = ("capitulation", "deep_capitulation")
-SIGNALS: Final = (*RULES, *ABLATIONS)
 
 ROWS: Final = pl.Schema(
     {
@@ -66,16 +47,6 @@ ROWS: Final = pl.Schema(
     }
 )
 """What `backtest` lays out."""
-
-
-@dataclass(frozen=True)
-class Signal:
-    """Where a rule gives one kind of signal: `places` of its entries, of `episode_count` episodes."""
-
-    rule: str
-    entry: str
-    episode_count: int
-    places: Places
 
 
 @dataclass(frozen=True)
@@ -111,64 +82,6 @@ class Prices:
         window = self._known[place + DELAY_DAYS : place + DELAY_DAYS + days + 1]
         trough = int(window.argmin())
         return float(PERCENT * (window[trough] / window[0] - 1)), trough
-
-
-def signals(days: pl.DataFrame, first: int, last: int) -> list[Signal]:
-    """Entries of every rule on the places from `first` to `last` of `days`, rows of `capitulation_daily` without gaps.
-
-    `start`: the first day of an episode, whose days are no more than `JOINED_DAYS` apart. `recovery`, of rules with
-    states: the first day of recovery after that start and before the next. `over`, of the others: the day on which so
-    many days without the rule have passed. What has not come yet is no entry.
-    """
-    states = days["capitulation_state"]
-    conditions = days.select(pl.sql_expr(text).fill_null(False).alias(name) for name, text in RULES.items())
-    recovery = {name: _is(states, RECOVERY) for name in OURS}
-    holds = {name: conditions[name].to_numpy() for name in RULES}
-    for name, parts in ABLATIONS.items():
-        alone = _states_of_side(days, parts)
-        holds[name], recovery[name] = _is(alone, *CAPITULATIONS), _is(alone, RECOVERY)
-    found = []
-    for rule, on in holds.items():
-        starts, ends = _episodes(on, first, last)
-        found.append(Signal(rule, ENTRY_START, starts.size, starts))
-        if rule in recovery:
-            places = _recoveries(starts, np.flatnonzero(recovery[rule]).astype(np.int64), last)
-            found.append(Signal(rule, ENTRY_RECOVERY, starts.size, places))
-        else:
-            over = ends + JOINED_DAYS
-            found.append(Signal(rule, ENTRY_OVER, starts.size, over[over <= last]))
-    return found
-
-
-def _is(states: pl.Series, *names: str) -> NDArray[np.bool_]:
-    return states.is_in(names).fill_null(False).to_numpy()
-
-
-def _states_of_side(days: pl.DataFrame, parts: tuple[str, ...]) -> pl.Series:
-    """State of each day if only `parts` of the score counted, each twice."""
-    every = (*INCOME_PARTS, HASHRATE_PART)
-    alone = days.with_columns((pl.col(name) * (2 if name in parts else 0)).alias(name) for name in every)
-    return RULE.states(alone.select(pl.struct(STATE_INPUTS).alias("inputs"))["inputs"])
-
-
-def _episodes(on: NDArray[np.bool_], first: int, last: int) -> tuple[Places, Places]:
-    """First and last places of the runs that begin from `first` to `last`; one that is on before is left out."""
-    held = np.flatnonzero(on[: last + 1]).astype(np.int64)
-    begins = np.diff(held, prepend=-JOINED_DAYS - 1) > JOINED_DAYS
-    ends = np.append(begins[1:], True)[: held.size]
-    starts, lasts = held[begins], held[ends]
-    inside = starts >= first
-    return starts[inside], lasts[inside]
-
-
-def _recoveries(starts: Places, recovering: Places, last: int) -> Places:
-    """Of each start the first place of `recovering` after it, unless the next episode has begun before."""
-    places = np.searchsorted(recovering, starts, side="right")
-    nexts = np.append(starts[1:], last + 1)[: starts.size]
-    found = [
-        recovering[at] for at, end in zip(places, nexts, strict=True) if at < recovering.size and recovering[at] < end
-    ]
-    return np.array(found, dtype=np.int64)
 
 
 def backtest(days: pl.DataFrame, first: date, last: date) -> pl.DataFrame:

@@ -6,7 +6,7 @@ import polars as pl
 
 from schemas.metric import Example, metric
 from schemas.units import PERCENT, Unit
-from transforms.inputs.backtest import ENTRIES, SIGNALS
+from transforms.inputs.signals import ENTRIES, SIGNALS
 from transforms.windows import ratio
 
 EXACT: Final = "Exact."

@@ -9,20 +9,8 @@ from schemas.table import Lineage, Origin, Table, Tables
 from transforms.metrics import day
 from transforms.metrics import rule_comparison as metrics
 from transforms.prepare import Prepared
-from transforms.rules import COUNTS, RULES, compared, judged_days, judged_span
+from transforms.rules import COUNTS, READ, RULES, compared, judged_days, judged_span
 from transforms.tables import capitulation_daily
-
-READ: Final = (
-    "capitulation_state",
-    "rule_hash_ribbon_plain",
-    "hash_ribbon_state",
-    "rule_puell_low",
-    "rule_glassnode_risk",
-    "rule_difficulty_ribbon_compressed",
-    "revenue_change_30d_pct",
-    "mpi_zscore",
-)
-"""Columns that the rules read."""
 
 
 def frame(given: Prepared, tables: Tables) -> pl.DataFrame:

@@ -5,16 +5,16 @@ from typing import Final
 import polars as pl
 
 from schemas.table import Lineage, Origin, Table, Tables, starting_with
-from transforms.capitulation import STATE_INPUTS
+from transforms.inputs import signals
 from transforms.inputs.backtest import ROWS, backtest
 from transforms.metrics import backtest as metrics
 from transforms.metrics import day
 from transforms.metrics.rule_comparison import first_day, last_day
 from transforms.prepare import Prepared
 from transforms.rules import judged_span
-from transforms.tables import capitulation_daily, rule_comparison
+from transforms.tables import capitulation_daily
 
-READ: Final = ("price_usd", *rule_comparison.READ, *STATE_INPUTS)
+READ: Final = ("price_usd", *signals.READ)
 """Columns that the signals and what followed them are made from."""
 
 
