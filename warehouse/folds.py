@@ -14,7 +14,7 @@ import polars as pl
 
 from schemas.observations import ObservedTable
 from warehouse.raw_tables import read_between_statement
-from warehouse.statements import ArrowStream, frame, quoted, statement
+from warehouse.statements import frame, quoted, registered, statement
 
 KEY: Final = ("day", "first_height", "last_height", "newest_batch_id")
 _TABLES: Final = ("flow_day", "exchange_flow_day")
@@ -102,14 +102,14 @@ def keep_flows(
     try:
         for name, rows in zip(_TABLES, (sums, transfers), strict=True):
             table = quoted(name)
-            connection.register("days", ArrowStream(sums.select("day")))
-            connection.execute(f"delete from fold.{table} where source = ? and day in (select day from days)", [source])
-            connection.unregister("days")
-            connection.register("rows", ArrowStream(rows))
+            with registered(connection, "days", sums.select("day")):
+                connection.execute(
+                    f"delete from fold.{table} where source = ? and day in (select day from days)", [source]
+                )
             columns = "? as source, ? as made_by" if name == "flow_day" else "? as source"
             values = [source, made_by] if name == "flow_day" else [source]
-            connection.execute(f"insert into fold.{table} by name select {columns}, * from rows", values)
-            connection.unregister("rows")
+            with registered(connection, "rows", rows):
+                connection.execute(f"insert into fold.{table} by name select {columns}, * from rows", values)
         connection.commit()
     except BaseException:
         with suppress(duckdb.Error):  # a database that lost its disk refuses this too; the first error has the reason

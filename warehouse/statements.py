@@ -1,5 +1,7 @@
 """SQL lives in .sql files; this reads them, and turns frames into something DuckDB can scan."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any, Final
@@ -27,18 +29,31 @@ def text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-class ArrowStream:
+class _ArrowStream:
     """A Polars frame as nothing but an Arrow stream.
 
     DuckDB recognises a Polars frame and then has pyarrow convert it; given only the stream interface it scans the
     same memory without that dependency of forty megabytes.
     """
 
-    def __init__(self, frame: pl.DataFrame) -> None:
-        self._frame = frame
+    def __init__(self, rows: pl.DataFrame) -> None:
+        self.rows = rows
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return self._frame.__arrow_c_stream__(requested_schema)
+        return self.rows.__arrow_c_stream__(requested_schema)
+
+
+@contextmanager
+def registered(connection: duckdb.DuckDBPyConnection, name: str, rows: pl.DataFrame) -> Iterator[None]:
+    """Let statements read the frame `rows` as the table `name`."""
+    stream = _ArrowStream(rows)
+    connection.register(name, stream)
+    try:
+        yield
+    finally:
+        connection.unregister(name)
+        # Until its transaction ends, DuckDB holds what was registered: of a publication, all rows of all tables.
+        stream.rows = rows.clear()
 
 
 def frame(relation: duckdb.DuckDBPyRelation) -> pl.DataFrame:

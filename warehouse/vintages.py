@@ -17,7 +17,7 @@ from warehouse.raw_tables import (
     read_statement,
     retract_statement,
 )
-from warehouse.statements import ArrowStream, frame, quoted, scalar, statement, without_zone
+from warehouse.statements import frame, quoted, registered, scalar, statement, without_zone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +66,11 @@ def append_within(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: s
     """As `append`, in the transaction of the caller."""
     incoming = without_zone(batch.rows)
     batch_id = scalar(connection, "select coalesce(max(batch_id), 0) + 1 from raw.batch")
-    connection.register("incoming", ArrowStream(incoming))
     bound = {"source": batch.source, "batch_id": batch_id}
     if lead := leading(batch.table):
         bound |= {"least": incoming[lead].min(), "most": incoming[lead].max()}
-    connection.execute(append_statement(batch.table), bound)
-    connection.unregister("incoming")
+    with registered(connection, "incoming", incoming):
+        connection.execute(append_statement(batch.table), bound)
     added = connection.execute(count_statement(batch.table), [batch_id]).fetchone() or (0, 0)
     counted = Appended(row_count=incoming.height, new_count=added[0], revised_count=added[1])
     _record(connection, batch_id, run_id, batch, batch.table, counted)

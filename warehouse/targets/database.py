@@ -12,7 +12,7 @@ import polars as pl
 from schemas.errors import WarehouseError
 from schemas.partition import Partition, Partitions
 from schemas.table import Table
-from warehouse.statements import ArrowStream, quoted, scalar, statement, text
+from warehouse.statements import quoted, registered, scalar, statement, text
 from warehouse.targets.protocol import Publication, PublishedRows, parts_of
 from warehouse.views import SCHEMA
 
@@ -111,18 +111,16 @@ def _commit(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _write_table(connection: duckdb.DuckDBPyConnection, facts: Table, rows: PublishedRows) -> None:
     first = rows if isinstance(rows, pl.DataFrame) else rows.schema.to_frame()
-    connection.register("rows", ArrowStream(first))
-    connection.execute(f"create table {quoted(facts.name)} as select * from rows")
-    connection.unregister("rows")
+    with registered(connection, "rows", first):
+        connection.execute(f"create table {quoted(facts.name)} as select * from rows")
     _append_parts(connection, facts.name, parts_of(rows))
     _comment(connection, facts)
 
 
 def _append_parts(connection: duckdb.DuckDBPyConnection, name: str, parts: Sequence[Partition]) -> None:
     for part in parts:
-        connection.register("rows", ArrowStream(part.rows()))
-        connection.execute(f"insert into {quoted(name)} select * from rows")
-        connection.unregister("rows")
+        with registered(connection, "rows", part.rows()):
+            connection.execute(f"insert into {quoted(name)} select * from rows")
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, facts: Table) -> None:
@@ -137,9 +135,8 @@ def _comment(connection: duckdb.DuckDBPyConnection, facts: Table) -> None:
 def _write_meta(connection: duckdb.DuckDBPyConnection, publication: Publication) -> None:
     connection.execute(statement("meta"))
     for name, rows in publication.meta.items():
-        connection.register("rows", ArrowStream(rows))
-        connection.execute(f"insert into meta.{quoted(name)} by name select * from rows")
-        connection.unregister("rows")
+        with registered(connection, "rows", rows):
+            connection.execute(f"insert into meta.{quoted(name)} by name select * from rows")
 
 
 def _write_views(connection: duckdb.DuckDBPyConnection, publication: Publication) -> None:
