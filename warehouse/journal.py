@@ -29,6 +29,8 @@ class RunStart:
     """Last day that is requested of the sources."""
     version: str
     started_at: datetime
+    is_current: bool = True
+    """Whether readers will find its publication as the current one, or beside it."""
 
 
 @contextmanager
@@ -64,7 +66,15 @@ def start(connection: duckdb.DuckDBPyConnection, run: RunStart) -> None:
     connection.execute("update ops.run set status = 'abandoned' where status = 'running' and run_id <> ?", [run.run_id])
     connection.execute(
         statement("start_run"),
-        [run.run_id, run.profile, run.day, run.fetched_until, run.version, run.started_at.replace(tzinfo=None)],
+        [
+            run.run_id,
+            run.profile,
+            run.day,
+            run.fetched_until,
+            run.version,
+            run.started_at.replace(tzinfo=None),
+            run.is_current,
+        ],
     )
 
 

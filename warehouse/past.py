@@ -1,8 +1,9 @@
-"""The warehouse as of an earlier moment: what had been observed, and what the registry could know, by then."""
+"""The warehouse as of an earlier moment: what had been observed and applied, and what could be known, by then."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Final
 
@@ -17,30 +18,49 @@ KNOWN_COLUMNS: Final = ("known_at", "announced_on")
 """Columns of the registry that state since when a row could be known, the more exact one first."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The publication that readers had: its run, the one clock reading of it (UTC), its last day."""
+
+    run_id: str
+    started_at: datetime
+    day: date
+
+
+def standing(path: Path, moment: datetime, profile: str) -> Standing | None:
+    """The newest publication of `profile` whose run had begun by `moment` (UTC); None where there was none.
+
+    Raises as `open_past`.
+    """
+    with _copied(path, moment, _copy_runs) as past:
+        bound = {"profile": profile, "moment": moment.replace(tzinfo=None)}
+        row = past.execute(statement("published_by"), bound).fetchone()
+    return None if row is None else Standing(run_id=row[0], started_at=row[1].replace(tzinfo=UTC), day=row[2])
+
+
 @contextmanager
 def open_past(path: Path, moment: datetime) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A copy in memory of the working database at `path` with nothing in it that was observed after `moment` (UTC).
+    """A copy in memory of the working database at `path` with nothing in it that came after `moment` (UTC).
 
-    Observations are only ever added, so what is left is the database of that moment, and everything that reads the
-    working database reads this one too. Nobody may have the file open meanwhile. Raises `WarehouseError` where there
-    is none, or it cannot be read.
+    That is observations, applied sets and runs that had begun. All of these are only ever added, so what is left is the
+    database of that moment, and everything that reads the working database reads this one too. Nobody may have the file
+    open meanwhile. Raises `WarehouseError` where there is none, or it cannot be read.
     """
+    with _copied(path, moment, _copy_all) as past:
+        yield past
+
+
+@contextmanager
+def _copied(
+    path: Path, moment: datetime, copy: Callable[[duckdb.DuckDBPyConnection, datetime], None]
+) -> Iterator[duckdb.DuckDBPyConnection]:
     if not path.exists():
         raise WarehouseError(f"{path}: found nothing, expected the observations of runs; run `hashpivot daily` first")
     try:
         with duckdb.connect() as past:
             migrate(past)
             past.execute(f"attach {text(str(path))} as working (read_only)")
-            tables = past.execute(statement("vintage_tables")).fetchall()
-            until = [moment.replace(tzinfo=None)]
-            for (name,) in tables:
-                source = f"working.raw.{quoted(name)}"
-                past.execute(
-                    f"insert into raw.{quoted(name)} by name select rows.* from {source} as rows "
-                    "join working.raw.batch as batch using (batch_id) where batch.observed_at <= ?",
-                    until,
-                )
-            past.execute("insert into ops.run by name select * from working.ops.run where ended_at <= ?", until)
+            copy(past, moment.replace(tzinfo=None))
             past.execute("detach working")
             yield past
     except duckdb.Error as error:
@@ -48,6 +68,29 @@ def open_past(path: Path, moment: datetime) -> Iterator[duckdb.DuckDBPyConnectio
             f"{path}: found {one_line(error)!r}, expected to read it as of {moment:%Y-%m-%d %H:%M} UTC; "
             "fix permissions or free memory, or report it"
         ) from error
+
+
+def _copy_all(past: duckdb.DuckDBPyConnection, moment: datetime) -> None:
+    for (name,) in past.execute(statement("vintage_tables")).fetchall():
+        past.execute(
+            f"insert into raw.{quoted(name)} by name select rows.* from working.raw.{quoted(name)} as rows "
+            "join working.raw.batch as batch using (batch_id) where batch.observed_at <= ?",
+            [moment],
+        )
+    _copy_runs(past, moment)
+    # A database that no run of this version has opened yet has no sets.
+    if past.execute(statement("has_applied_sets")).fetchone() is not None:
+        past.execute(
+            "insert into ops.applied_set select * from working.ops.applied_set where applied_at <= ?", [moment]
+        )
+        past.execute(
+            "insert into ops.applied_row select rows.* from working.ops.applied_row as rows "
+            "semi join ops.applied_set using (set_id)"
+        )
+
+
+def _copy_runs(past: duckdb.DuckDBPyConnection, moment: datetime) -> None:
+    past.execute("insert into ops.run by name select * from working.ops.run where started_at <= ?", [moment])
 
 
 def known_by(registry: Mapping[str, pl.DataFrame], day: date) -> dict[str, pl.DataFrame]:

@@ -33,6 +33,17 @@ def read_pool_list(path: Path | Traversable = POOL_LIST) -> list[PoolEntry]:
     raise BadInputError(str(path), type(content).__name__, "a list of pools", "restore the pool list")
 
 
+def pool_rows(path: Path | Traversable = POOL_LIST) -> list[str]:
+    """Each pool of a list as JSON: its place in it, which decides between two that fit, and what is stated of it.
+
+    Raises as `read_pool_list`.
+    """
+    entries = enumerate(read_pool_list(path), 1)
+    return [
+        json.dumps([place, pool.name, [*pool.scripts], [*pool.tags]], ensure_ascii=False) for place, pool in entries
+    ]
+
+
 def _entry(place: str, pool: Any) -> PoolEntry:
     name = pool.get("name") if isinstance(pool, dict) else None
     if not isinstance(name, str) or not name:

@@ -371,7 +371,8 @@ def _null_without(columns: list[str]) -> str:
 
 def _rebuild(settings: Settings, *, as_of: datetime, day: date | None, as_json: bool) -> None:
     from flows.run.plan import plan_past
-    from flows.run.publish import outcome_facts, rebuild
+    from flows.run.publish import outcome_facts
+    from flows.run.rebuild import rebuild
     from warehouse.journal import one_run_at_a_time
 
     run = plan_past(settings, read_profile(settings.profile), as_of.replace(tzinfo=UTC), day=day)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from flows.run.applied import record_labels
 from flows.run.coverage import Missing
 from flows.run.plan import Progress, Run, no_progress
 from flows.sources.kinds import kind_of, suppliers_of
@@ -152,6 +153,8 @@ def ingest(run: Run, source_name: str, progress: Progress = no_progress) -> Inge
                     progress(f"{item.source} {item.origin}: {notice.message}")
                 continue
             stored.count(item, vintages.append(connection, item, run.run_id))
+        if missing is None:
+            record_labels(run, connection, source_name)
     used = _used(run, before) if kind_of(source_name).hosted else None
     logger.info("ingested source=%s %s notices=%d", source_name, stored, len(stored.notices))
     if used is not None:

@@ -220,6 +220,7 @@ def record_start(run: Run) -> None:
                 fetched_until=run.through,
                 version=version("hashpivot"),
                 started_at=run.now,
+                is_current=run.is_current,
             ),
         )
         if not (history := history_check(run.settings.published, connection)).passed:

@@ -16,6 +16,7 @@ import polars as pl
 
 from flows.reports.page.given import of_publication, shown_before
 from flows.reports.page.pages import pages
+from flows.run.applied import record_computed
 from flows.run.clock import clock_check, reading
 from flows.run.coverage import Coverage, Missing, coverage, unstated
 from flows.run.family import family_of, is_test_chain
@@ -51,7 +52,6 @@ from warehouse import journal, vintages
 from warehouse.dictionary import columns_frame
 from warehouse.flow_revisions import add_flow_revisions
 from warehouse.metadata import notices_of, revisions, run_history, source_facts
-from warehouse.past import known_by, open_past
 from warehouse.publish import Published, publish
 from warehouse.registry import load_registry
 from warehouse.targets.files import DATABASE_NAME, FileTarget, published_columns
@@ -86,17 +86,20 @@ class Outcome:
     computed: Mapping[str, str] = field(default_factory=dict)
 
 
-def observed(run: Run, connection: Connection) -> tuple[Inputs, Mapping[str, Partitions]]:
+def observed(
+    run: Run, connection: Connection, registry: dict[str, pl.DataFrame] | None = None
+) -> tuple[Inputs, Mapping[str, Partitions]]:
     """The newest observations and the reference tables, as this run sees them; sums of days are kept for the next.
 
-    Beside them the tables that are built by year; their rows are read while `connection` is open.
+    `registry`: another one than the present one. Beside them the tables that are built by year; their rows are read
+    while `connection` is open.
     """
     ranked = run.profile.precedence
     block_source, blocks = vintages.latest(connection, ObservedTable.BLOCK, ranked.get(Group.BLOCKS, ()))
     flow_source, flows = vintages.latest(connection, ObservedTable.EXCHANGE_FLOW, ranked.get(Group.MINER_FLOWS, ()))
     _, facts = vintages.latest(connection, ObservedTable.FILING_FACT, ranked.get(Group.FILINGS, ()))
     filing_source, filings = vintages.latest(connection, ObservedTable.FILING, ranked.get(Group.FILINGS, ()))
-    registry = load_registry()
+    registry = load_registry() if registry is None else registry
     transfer_source = vintages.first_with_rows(
         connection, ObservedTable.MINER_BLOCK_FLOW, ranked.get(Group.MINER_FLOWS, ())
     )
@@ -179,18 +182,19 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         ended = datetime.now(UTC)
         # The publication states the run as published; the working database does so only once that has happened.
         connection.begin()
+        record_computed(run, connection)
         journal.end(connection, run.run_id, status="published", ended_at=ended, publication=run.run_id)
         costs = {each.source: _cost_of(each.used) for each in ingested if each.used}
-        meta = _meta(run, connection, built, checks, costs)
+        meta = meta_of(run, connection, built, checks, costs)
         target = FileTarget(folder=run.folder, keep=run.settings.keep_publications if run.is_current else 1)
-        published = publish(_publication(run, connection, built, inputs, parts, meta, created_at=ended), [target])
+        published = publish(publication_of(run, connection, built, inputs, parts, meta, created_at=ended), [target])
         connection.commit()
     reached = freshness_of(built.freshness.iter_rows(named=True), run.day)
     logger.info(
         "published version=%s %s%s pruned=%d",
         published.version,
         "" if run.is_current else f"beside=current day={run.day} ",
-        _counts(published),
+        counts_of(published),
         sum(map(len, published.pruned.values())),
     )
     logger.log(logging.WARNING if reached.late else logging.INFO, "%s", reached.message())
@@ -234,33 +238,6 @@ def _published(run: Run) -> pl.DataFrame | None:
     return published_columns(run.settings.published, run.profile.name, DAILY_TABLE.name, COMPARED)
 
 
-def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
-    """Publish, in a folder of its own, what could be known at `run.now`; the publication of today stays as it is.
-
-    `plan_past` has fixed moment and folder. Raises as `publish_run`; of the working database nothing is changed.
-    """
-    with open_past(run.settings.working_database, run.now) as connection:
-        seen, parts = observed(run, connection)
-        inputs = replace(seen, reference=known_by(seen.reference, run.now.date()))
-        built = build(inputs)
-        built = replace(built, checks=judged(built.checks, run.settings.accepted))
-        meta = _meta(run, connection, built, built.checks)
-        target = FileTarget(folder=run.folder, keep=1)
-        published = publish(
-            _publication(run, connection, built, inputs, parts, meta, created_at=datetime.now(UTC)), [target]
-        )
-    logger.info("rebuilt as_of=%s %s", run.now.isoformat(), _counts(published))
-    progress(f"rebuilt {sum(published.rows.values()):,} rows as of {run.now:%Y-%m-%d %H:%M} UTC")
-    warnings = tuple(check.message() for check in built.checks if not check.passed)
-    return Outcome(
-        run=run,
-        published=published,
-        database=target.folder / DATABASE_NAME,
-        freshness=freshness_of(built.freshness.iter_rows(named=True), run.day),
-        warnings=warnings,
-    )
-
-
 def _label_checks(run: Run, built: Built) -> Iterator[Check]:
     """Whether attributed flows have the labels that their source has now."""
     for name in run.profile.sources:
@@ -293,14 +270,14 @@ def _cost_of(used: Used) -> dict[str, Any]:
     }
 
 
-def _counts(published: Published) -> str:
+def counts_of(published: Published) -> str:
     """Rows for a log line: of each derived table that has any, and of the registry."""
     rows = published.rows
     derived = [f"{name}={rows[name]}" for name in rows if name in TABLES and rows[name]]
     return " ".join([*derived, f"registry={sum(rows[name] for name in rows if name not in TABLES)}"])
 
 
-def _meta(
+def meta_of(
     run: Run,
     connection: Connection,
     built: Built,
@@ -318,7 +295,7 @@ def _meta(
     }
 
 
-def _publication(
+def publication_of(
     run: Run,
     connection: Connection,
     built: Built,
@@ -328,6 +305,7 @@ def _publication(
     *,
     created_at: datetime,
 ) -> Publication:
+    """All that a target needs of the tables of a run, with what is stated about them and the pages of the report."""
     tables: dict[str, PublishedRows] = {
         **{name: by_year(rows) if TABLES[name].is_by_year else rows for name, rows in built.tables.items()},
         **parts,

@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from flows.run.applied import record_labels
 from flows.run.ingest import Ingested, Stored
 from flows.run.plan import Progress, Run, last_finished_day, no_progress, plan, recorded
 from flows.run.publish import Outcome, publish_run
@@ -20,6 +21,8 @@ from warehouse.targets.files import published_day
 from warehouse.working import open_working
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from flows.settings import Profile, Settings
 
 logger = logging.getLogger(__name__)
@@ -27,13 +30,13 @@ logger = logging.getLogger(__name__)
 REMEDY: Final = "name the profile of an own node or of the block lake"
 
 
-def plan_relabel(settings: Settings, profile: Profile) -> Run:
+def plan_relabel(settings: Settings, profile: Profile, *, now: datetime | None = None) -> Run:
     """Fix what a relabelling will do: publish the day that is published, as no later one is fetched.
 
     Flows may become many times what they were. Nothing else changes, so that the check of the scale only warns.
     """
     settings = settings.model_copy(update={"accept": f"{settings.accept};{RESCALED.name}"})
-    run = plan(settings, profile)
+    run = plan(settings, profile, now=now)
     current = published_day(settings.published)
     return run if current is None else replace(run, day=min(current, last_finished_day(run.now)))
 
@@ -62,6 +65,7 @@ def _relabelled(run: Run, source_name: str, progress: Progress) -> Ingested:
                 stored.note(item)
                 continue
             stored.count(item, vintages.append_within(connection, item, run.run_id))
+        record_labels(run, connection, source_name)
         # Killed between this and the commit, the next blocks follow the new labels and those before the old ones,
         # which the check of label sets reports until this has run again.
         source.adopt()

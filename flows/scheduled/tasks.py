@@ -21,6 +21,7 @@ from prefect.tasks import Task
 
 from flows.run import ingest as ingest_module
 from flows.run import publish as publish_module
+from flows.run import rebuild as rebuild_module
 from flows.run import targets as targets_module
 from flows.run.ingest import Ingested
 from flows.run.pipeline import Steps
@@ -91,7 +92,7 @@ shards_of = _source_task(ingest_module.shards_of, "plan", "plan {source_name}")
 read_shard = _source_task(ingest_module.read_shard, "read shard", SHARD_NAME)
 ingest = _source_task(ingest_module.ingest, "ingest", "ingest {source_name}")
 publish = _publish_task(publish_module.publish_run)
-rebuild = _publish_task(publish_module.rebuild)
+rebuild = _publish_task(rebuild_module.rebuild)
 publish_to = _publish_task(targets_module.publish_to, "publish to target", "publish to {address}")
 
 

@@ -89,7 +89,7 @@ class SourceKind(Generic[S]):
     missing.
     `sharded`: part of the work can be done at once and in any order. `most_readers_count`: how many readers in other
     processes may do it at once; 0 where only threads of the run may.
-    `labelled`: what it states depends on labels of ours.
+    `labelled`: what it states depends on labels of ours. `names_pools`: it names pools by the list that comes with us.
     `family`: what its values are of, by its settings: `main`, or another chain, or `simulated`. A home holds one.
     """
 
@@ -100,6 +100,7 @@ class SourceKind(Generic[S]):
     sharded: bool = False
     most_readers_count: int = 0
     labelled: bool = False
+    names_pools: bool = False
     family: Callable[[S], str] = _main
 
 

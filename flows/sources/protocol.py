@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Final, NamedTuple, Protocol, runtime_checkable
 
+import polars as pl
+
 from schemas.observations import Batch, Notice, Retraction
 
 
@@ -187,6 +189,8 @@ class Labelled(Source, Protocol):
 
     label_set: str
     """Version of the present labels."""
+    labels: pl.DataFrame
+    """Their rows, in the shape of `schemas.labels.LABEL`."""
 
     def relabel(self, now: datetime) -> Iterator[Batch | Notice]:
         """What it has stated with other labels, as the present ones have it. Fetches nothing. Raises as `observe`."""

@@ -171,21 +171,29 @@ class ReplayNode:
                 draft.write_text(f"{self.user}:{self.password}")
                 draft.replace(self.cookie_file)
 
-    def reorganise(self, height: int) -> None:
-        """Replace every block from `height` on by one of another branch: the same transactions, other hashes."""
+    def reorganise(self, height: int, *, empty: bool = False) -> None:
+        """Replace every block from `height` on by one of another branch: the same transactions, other hashes.
+
+        Blocks of an `empty` branch have their coinbase only, and no fees.
+        """
         with self._lock:
-            self._replace_from(height)
+            self._replace_from(height, empty=empty)
 
     def reorganise_when(self, method: str, count: int, height: int) -> None:
         """Reorganise from `height` on at the `count`-th request of `method`."""
         self._reorganise = (method, count, height)
 
-    def _replace_from(self, height: int) -> None:
+    def _replace_from(self, height: int, *, empty: bool = False) -> None:
         branch = self.chain[:height]
         for each in self.chain[height:]:
             block, stats = dict(each["getblock3"]), dict(each["getblockstats"])
             block["previousblockhash"] = branch[-1]["getblock3"]["hash"]
             block["nonce"] += 1
+            if empty:
+                coinbase = json.loads(json.dumps(block["tx"][0]))
+                claimed = max(coinbase["vout"], key=lambda output: float(output["value"]))
+                claimed["value"] = round(claimed["value"] - stats["totalfee"] / SAT_PER_BTC, 8)
+                block["tx"], stats["totalfee"] = [coinbase], 0
             block["hash"] = twice(header_bytes(block))[::-1].hex()
             stats["blockhash"] = block["hash"]
             branch.append({"height": each["height"], "getblock3": block, "getblockstats": stats})

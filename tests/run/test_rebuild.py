@@ -9,7 +9,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from flows.run import pipeline, plan, publish
+from flows.run import pipeline, plan, publish, rebuild
 from flows.settings import Settings, read_profile, read_settings
 from schemas.errors import SettingsError, WarehouseError
 from schemas.observations import Batch, ObservedTable
@@ -66,7 +66,7 @@ def test_rebuilt_tables_have_the_bytes_that_were_published_then(home: Path) -> N
     (kept,) = (home / "kept").iterdir()
     today = digests(home / "published" / "current")
     run = plan.plan_past(read_settings(home=home), read_profile("demo"), BETWEEN)
-    rebuilt = publish.rebuild(run).database.parent
+    rebuilt = rebuild.rebuild(run).database.parent
     assert digests(rebuilt) == digests(kept)
     assert digests(rebuilt)["capitulation_daily.parquet"] != today["capitulation_daily.parquet"]
     assert digests(home / "published" / "current") == today

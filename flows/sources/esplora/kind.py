@@ -42,4 +42,4 @@ def _make(context: SourceContext[EsploraSettings]) -> "Source":
     return Esplora(context.client(SITE), PoolNames(read_pool_list()), kept)
 
 
-SOURCE: Final = SourceKind(suppliers=(ESPLORA,), settings=EsploraSettings, make=_make, hosted=True)
+SOURCE: Final = SourceKind(suppliers=(ESPLORA,), settings=EsploraSettings, make=_make, hosted=True, names_pools=True)

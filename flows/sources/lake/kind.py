@@ -100,5 +100,6 @@ SOURCE: Final = SourceKind(
     # As many requests at once as the bucket's readers are advised to make.
     most_readers_count=8,
     labelled=True,
+    names_pools=True,
     family=_family,
 )

@@ -82,8 +82,7 @@ class Lake:
         max_bytes: int,
     ) -> None:
         self._copies, self._checkpoints, self._pools = copies, checkpoints, pools
-        self.label_set = labels[0]
-        """Version of the present labels."""
+        self.label_set, self.labels = labels
         self._exchanges_on = exchanges_by_day(labels[1])
         self._chain, self._max_bytes = chain, max_bytes
         self._walked = WalkedDays(checkpoints.folder / "walked.json")

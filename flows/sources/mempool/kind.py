@@ -44,4 +44,4 @@ def _make(context: SourceContext[MempoolSettings]) -> "Source":
     return Mempool(context.client(SITE), PoolNames(read_pool_list()), kept, bulk=bulk)
 
 
-SOURCE: Final = SourceKind(suppliers=(MEMPOOL,), settings=MempoolSettings, make=_make, hosted=True)
+SOURCE: Final = SourceKind(suppliers=(MEMPOOL,), settings=MempoolSettings, make=_make, hosted=True, names_pools=True)

@@ -110,5 +110,6 @@ SOURCE: Final = SourceKind(
     # Each has a connection at least; Core closes those beyond 16, and others of its users have some too.
     most_readers_count=8,
     labelled=True,
+    names_pools=True,
     family=_family,
 )

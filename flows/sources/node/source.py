@@ -58,8 +58,7 @@ class Node:
         """`readers_count`: how many threads of this process read shards at once; they share its connections."""
         self._readers_count = readers_count
         self._walk, self._checkpoints, self._cold_start, self._pools = walk, checkpoints, cold_start, pools
-        self.label_set = labels[0]
-        """Version of the present labels."""
+        self.label_set, self.labels = labels
         self._exchanges_on = exchanges_by_day(labels[1])
         self._candidates = KeptCandidates(candidates)
         self._relabelling = Relabelling(checkpoints, candidates, labels[0], self._exchanges_on)

@@ -1,0 +1,157 @@
+"""What readers had on each of many days, rebuilt from the working database of the last: equal in every value."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from flows.run import plan, rebuild
+from flows.run.publish import Outcome
+from tests.node.replay_node import ReplayNode
+from tests.run.daily_sequence import (
+    CHANGED,
+    FIRST_DAY,
+    RECORDED_DAYS,
+    Daily,
+    drawn_out,
+    noon_after,
+    published_meta,
+    published_tables,
+    run_sequence,
+)
+
+SHORT = {
+    1: [Daily.revise],
+    2: [Daily.reorganise],
+    3: [Daily.run_that_fails],
+    4: [Daily.relabel, Daily.late_file, Daily.correct_registry],
+}
+LONG = {
+    7: [Daily.revise],
+    12: [Daily.reorganise],
+    17: [Daily.relabel],
+    21: [Daily.run_that_fails],
+    25: [Daily.late_file],
+    30: [Daily.correct_registry],
+    33: [Daily.revise],
+    35: [Daily.reorganise],
+}
+OF_THE_RUN = ("quality", "sources")
+"""What a run states of itself: checks against the publication before, requests."""
+RUN = """
+from datetime import datetime
+from pathlib import Path
+from flows.run import pipeline, plan
+from flows.settings import read_profile, read_settings
+run = plan.plan(read_settings(home=Path("home")), read_profile("sequence.toml"), now=datetime.fromisoformat("{now}"))
+pipeline.run_all(run)
+"""
+REBUILD = """
+from datetime import datetime
+from pathlib import Path
+from flows.run import plan, rebuild
+from flows.settings import read_profile, read_settings
+moment = datetime.fromisoformat("{now}")
+run = plan.plan_past(read_settings(home=Path("fresh")), read_profile("sequence.toml"), moment)
+Path("{warnings}").write_text("\\n".join(rebuild.rebuild(run).warnings))
+"""
+
+
+@pytest.fixture
+def sequence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Daily]]:
+    """Run a sequence of so many days with what happens on them."""
+    nodes = []
+
+    def run(days: int, events: dict[int, list[Callable[..., object]]]) -> Daily:
+        chain = drawn_out(max(days, RECORDED_DAYS))
+        nodes.append(ReplayNode(tmp_path / "cookie", chain=chain))
+        nodes[0].start()
+        daily = Daily(tmp_path, nodes[0], chain, monkeypatch)
+        run_sequence(daily, days, events)
+        return daily
+
+    yield run
+    for node in nodes:
+        node.stop()
+
+
+def rebuilt(daily: Daily, moment: datetime) -> Outcome:
+    """The publication of `moment` in a new home, which has a copy of the working database and nothing else."""
+    fresh = daily.folder / "fresh"
+    (fresh / "warehouse").mkdir(parents=True, exist_ok=True)
+    shutil.copy(daily.home / "warehouse" / "working.duckdb", fresh / "warehouse")
+    return rebuild.rebuild(plan.plan_past(daily.settings(fresh), daily.profile, moment))
+
+
+def kept(daily: Daily, version: str) -> Path:
+    return daily.home / "published" / "versions" / version
+
+
+def differing_columns(then: Path, now: Path) -> set[tuple[str, str]]:
+    """Tables and columns that differ in any value, or in their type or order of rows."""
+    found = set()
+    for of in (published_tables, published_meta):
+        before, after = of(then), of(now)
+        assert list(before) == list(after)
+        for name, rows in before.items():
+            if name not in OF_THE_RUN:
+                assert after[name].schema == rows.schema, name
+                assert after[name].height == rows.height, name
+                found |= {(Path(name).stem, c) for c in rows.columns if not rows[c].equals(after[name][c])}
+    return found
+
+
+def test_what_was_published_before_each_kind_of_change_is_rebuilt_in_every_value(
+    sequence: Callable[..., Daily],
+) -> None:
+    daily = sequence(5, SHORT)
+    first, _, reorganised, relabelled, last = daily.kept
+    failed_at = noon_after(FIRST_DAY + timedelta(days=3))
+    for version, moment in ((first, daily.kept[first]), (reorganised, failed_at), (relabelled, daily.kept[relabelled])):
+        outcome = rebuilt(daily, moment)
+        assert differing_columns(kept(daily, version), outcome.database.parent) == set()
+        assert not [line for line in outcome.warnings if "present" in line]
+    # Not for want of changes: the same days have other values now.
+    changed = differing_columns_of_days(daily, reorganised, last)
+    assert changed >= {"price_usd", "exchange_reserve_btc", "miner_to_exchange_btc"}
+
+
+def differing_columns_of_days(daily: Daily, earlier: str, later: str) -> set[str]:
+    """Columns of the daily tables that the two versions state differently of the days that the earlier one has."""
+    found = set()
+    for name in ("capitulation_daily", "miner_flow_daily"):
+        before, after = (published_tables(kept(daily, version))[f"{name}.parquet"] for version in (earlier, later))
+        same_days = after.join(before.select("day"), on="day", how="semi")
+        found |= {c for c in before.columns if not before[c].equals(same_days[c])}
+    return found
+
+
+@pytest.mark.long
+def test_forty_daily_runs_are_rebuilt_in_every_value_and_another_definition_is_the_one_difference(
+    sequence: Callable[..., Daily],
+) -> None:
+    daily = sequence(40, LONG)
+    assert len(daily.kept) == 40
+    for version, moment in daily.kept.items():
+        outcome = rebuilt(daily, moment)
+        assert differing_columns(kept(daily, version), outcome.database.parent) == set(), version
+    code = daily.another_version()
+    day = FIRST_DAY + timedelta(days=40)
+    daily.advance(day)
+    daily.run_another_version(code, RUN.format(now=noon_after(day).isoformat()))
+    # The code of before still makes what it published.
+    version, moment = list(daily.kept.items())[20]
+    again = rebuilt(daily, moment).database.parent
+    assert differing_columns(kept(daily, version), again) == set()
+    shutil.rmtree(again)
+    daily.run_another_version(code, REBUILD.format(now=moment.isoformat(), warnings="warnings"))
+    differing = differing_columns(kept(daily, version), again)
+    of_definitions = {
+        ("columns", name) for name in ("definition_version", "definition_changed_on", "definition_change")
+    }
+    assert differing == {CHANGED, *of_definitions}
+    warnings = (daily.folder / "warnings").read_text()
+    assert "present definitions, which differ from those of then: pool_daily.block_share_pct" in warnings
+    assert "present code, which differ from those of then: transforms/metrics/pools.py" in warnings
