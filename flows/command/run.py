@@ -377,8 +377,13 @@ def _rebuild(settings: Settings, *, as_of: datetime, day: date | None, as_json: 
 
     run = plan_past(settings, read_profile(settings.profile), as_of.replace(tzinfo=UTC), day=day)
     with one_run_at_a_time(settings.lock_file):
-        result = outcome_facts(rebuild(run))
+        outcome = rebuild(run)
+    result = outcome_facts(outcome) | {"rebuilt_of": outcome.rebuilt_of, "differences": list(outcome.differences)}
     if as_json:
         click.echo(json.dumps(result, indent=2))
         return
     click.echo(f"Publication as of {as_of:%Y-%m-%d %H:%M:%S} UTC: {result['database']}")
+    made_of = f"what {outcome.rebuilt_of} published" if outcome.rebuilt_of else "what was known at that moment"
+    click.echo(f"It is {made_of}, up to {result['day']}.")
+    for difference in outcome.differences:
+        click.echo(f"Not as then: {difference}")

@@ -69,7 +69,8 @@ logger = logging.getLogger(__name__)
 class Outcome:
     """A run that published.
 
-    `unstated`: by series that nobody states the columns that are NULL for it; `computed`: how others that nobody states
+    `rebuilt_of`: of a rebuild the publication that stood at its moment, None where there was none; `differences`: what
+    of that could not be made again, also among the `warnings`. `unstated`: by series that nobody states the columns that are NULL for it; `computed`: how others that nobody states
     follow from what one supplier states.
     """
 
@@ -84,6 +85,8 @@ class Outcome:
     coverage: tuple[Coverage, ...] = field(default=())
     unstated: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     computed: Mapping[str, str] = field(default_factory=dict)
+    rebuilt_of: str | None = None
+    differences: tuple[str, ...] = ()
 
 
 def observed(

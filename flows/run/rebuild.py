@@ -62,6 +62,8 @@ def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
         database=target.folder / DATABASE_NAME,
         freshness=freshness_of(built.freshness.iter_rows(named=True), run.day),
         warnings=(*differences, *warnings),
+        rebuilt_of=None if found is None else found.run_id,
+        differences=differences,
     )
 
 

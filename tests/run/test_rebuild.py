@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -80,6 +81,7 @@ def test_command_rebuilds_and_shows_where(home: Path, hashpivot: Hashpivot) -> N
     shown = json.loads(done.stdout)
     assert shown["database"].endswith("rebuilt/20261119T180000Z/hashpivot.duckdb")
     assert shown["day"] == "2026-11-18"
+    assert (shown["rebuilt_of"][:16], shown["differences"]) == ("20261119T1200000", [])
 
 
 def test_moment_before_anything_was_received_has_nothing(home: Path) -> None:
@@ -105,3 +107,17 @@ def test_registry_of_a_day_has_no_deal_that_was_announced_later() -> None:
     assert 0 < known.height < registry["conversion_deal"].height
     assert known["announced_on"].max() <= day
     assert known_by(registry, date(2100, 1, 1))["conversion_deal"].height == registry["conversion_deal"].height
+
+
+def test_what_cannot_be_made_as_it_was_is_stated(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "warehouse").mkdir()
+    shutil.copy(home / "warehouse" / "working.duckdb", tmp_path / "warehouse")
+    with open_working(tmp_path / "warehouse" / "working.duckdb") as connection:
+        older = "update ops.applied_row set content = 'pool_daily.pool 0' where content = 'pool_daily.pool 1'"
+        connection.execute(older)
+        connection.execute("delete from ops.applied_row where name = 'registry'")
+        connection.execute("delete from ops.applied_set where name = 'registry'")
+    run = plan.plan_past(read_settings(home=tmp_path), read_profile("demo"), BETWEEN)
+    registry, definitions, *_ = rebuild.rebuild(run).warnings
+    assert registry.startswith("the registry of then was not recorded: used are those rows of the present one")
+    assert definitions == "computed with present definitions, which differ from those of then: pool_daily.pool"
