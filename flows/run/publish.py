@@ -70,8 +70,8 @@ class Outcome:
     """A run that published.
 
     `rebuilt_of`: of a rebuild the publication that stood at its moment, None where there was none; `differences`: what
-    of that could not be made again, also among the `warnings`. `unstated`: by series that nobody states the columns that are NULL for it; `computed`: how others that nobody states
-    follow from what one supplier states.
+    of that could not be made again, also among the `warnings`. `unstated`: by series that nobody states the columns
+    that are NULL for it; `computed`: how others that nobody states follow from what one supplier states.
     """
 
     run: Run
