@@ -87,6 +87,12 @@ def test_low_is_known_on_the_day_that_confirms_it_and_not_before(
     assert known.equals(lows.filter(pl.col("confirmed_on") <= day(last)).select("low_kind", "low_on"))
 
 
+def test_without_a_price_there_is_no_low() -> None:
+    assert price_lows(pl.DataFrame(schema={"day": pl.Date, "price_usd": pl.Float64})).is_empty()
+    unknown = {"day": [date(2024, 1, n) for n in (1, 2, 3)], "price_usd": [None] * 3}
+    assert price_lows(pl.DataFrame(unknown, schema_overrides={"price_usd": pl.Float64})).is_empty()
+
+
 def test_unknown_prices_confirm_no_low() -> None:
     """A year of prices of which more than a tenth is missing does not show that none was lower."""
     falling = [1_000.0 - 9 * n for n in range(60)] + [500.0] * 400

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -94,7 +95,7 @@ def _cycle_lows(prices: Floats) -> Iterator[Low]:
     known = np.flatnonzero(~np.isnan(prices))
     highest = np.maximum.accumulate(prices[known])
     highs = known[np.diff(highest, prepend=-np.inf) > 0]
-    for high, after in zip(highs.tolist(), [*highs[1:].tolist(), prices.size], strict=True):
+    for high, after in pairwise([*highs.tolist(), prices.size]):
         if after - high > 1 and (low := _found(CYCLE, prices, high + int(np.nanargmin(prices[high:after])), high)):
             yield low
 
