@@ -171,25 +171,25 @@ class ReplayNode:
                 draft.write_text(f"{self.user}:{self.password}")
                 draft.replace(self.cookie_file)
 
-    def reorganise(self, height: int, *, empty: bool = False) -> None:
+    def reorganise(self, height: int, *, empty_count: int = 0) -> None:
         """Replace every block from `height` on by one of another branch: the same transactions, other hashes.
 
-        Blocks of an `empty` branch have their coinbase only, and no fees.
+        The first `empty_count` blocks of the branch have their coinbase only, and no fees.
         """
         with self._lock:
-            self._replace_from(height, empty=empty)
+            self._replace_from(height, empty_count=empty_count)
 
     def reorganise_when(self, method: str, count: int, height: int) -> None:
         """Reorganise from `height` on at the `count`-th request of `method`."""
         self._reorganise = (method, count, height)
 
-    def _replace_from(self, height: int, *, empty: bool = False) -> None:
+    def _replace_from(self, height: int, *, empty_count: int = 0) -> None:
         branch = self.chain[:height]
         for each in self.chain[height:]:
             block, stats = dict(each["getblock3"]), dict(each["getblockstats"])
             block["previousblockhash"] = branch[-1]["getblock3"]["hash"]
             block["nonce"] += 1
-            if empty:
+            if each["height"] < height + empty_count:
                 coinbase = json.loads(json.dumps(block["tx"][0]))
                 claimed = max(coinbase["vout"], key=lambda output: float(output["value"]))
                 claimed["value"] = round(claimed["value"] - stats["totalfee"] / SAT_PER_BTC, 8)

@@ -151,10 +151,10 @@ class Daily:
             self.factor[day - timedelta(days=back)] = 1.05
 
     def reorganise(self, _day: date) -> None:
-        """Put an empty branch in the place of the newest blocks that the node has given."""
+        """Put blocks without transactions in the place of the newest that the node has given."""
         height = self.node.chain[-1]["height"] + 1 - DEPTH
         self.node.chain = list(self.whole)
-        self.node.reorganise(height, empty=True)
+        self.node.reorganise(height, empty_count=DEPTH)
         self.whole = self.node.chain
 
     def relabel(self, day: date) -> None:
