@@ -9,7 +9,7 @@ from typing import Final
 import duckdb
 import polars as pl
 
-from warehouse.statements import ArrowStream, scalar, statement
+from warehouse.statements import registered, scalar, statement
 
 REGISTRY: Final = "registry"
 LABELS: Final = "exchange labels"
@@ -59,9 +59,8 @@ def apply_set(
         return False
     set_id = scalar(connection, "select coalesce(max(set_id), 0) + 1 from ops.applied_set")
     given = pl.DataFrame({"content": sorted(set(rows()))}, schema={"content": pl.String})
-    connection.register("given", ArrowStream(given))
-    connection.execute(statement("insert_applied_rows"), {"set_id": set_id, "name": name})
-    connection.unregister("given")
+    with registered(connection, "given", given):
+        connection.execute(statement("insert_applied_rows"), {"set_id": set_id, "name": name})
     connection.execute(
         statement("insert_applied_set"),
         {
