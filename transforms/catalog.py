@@ -10,6 +10,7 @@ _MODULES: Final = (
     "capitulation_daily",
     "rule_comparison",
     "signal_backtest",
+    "signal_first_published",
     "price_low",
     "price_low_by_rule",
     "capitulation_weekly",

@@ -9,6 +9,7 @@ from typing import Final
 import polars as pl
 
 from schemas.errors import NothingToPublishError
+from schemas.first_published import KEPT
 from schemas.series import Group
 from schemas.suppliers import REGISTRY
 from schemas.table import Origin
@@ -32,6 +33,8 @@ class Inputs:
     `block_source` state of blocks.
     `detail`: by table that is built by year beside the others, what was found in its rows; it has none here.
     `published` is what readers have of the daily table by the same profile, None before its first publication.
+    `first_published`: the figures of each day in the first publication that had them, as they are kept; `is_current`:
+    whether those of other days are first published by this run.
     `through` is the last day that is published, `now` the one clock reading of the run.
     `allowed_lag_days`: by supplier, how far its newest day may lie behind `through`; others are not judged.
     `is_main_network`: whether the blocks are those of the main network, and not of an invented or a test chain.
@@ -52,6 +55,8 @@ class Inputs:
     precedence: Mapping[Group, Sequence[str]]
     detail: Mapping[str, Detail] = field(default_factory=dict)
     published: pl.DataFrame | None = None
+    first_published: pl.DataFrame = field(default_factory=partial(pl.DataFrame, schema=KEPT))
+    is_current: bool = False
     through: date
     now: datetime
     allowed_lag_days: Mapping[str, int] = field(default_factory=dict)

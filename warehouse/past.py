@@ -87,6 +87,11 @@ def _copy_all(past: duckdb.DuckDBPyConnection, moment: datetime) -> None:
             "insert into ops.applied_row select rows.* from working.ops.applied_row as rows "
             "semi join ops.applied_set using (set_id)"
         )
+    if past.execute(statement("has_first_published")).fetchone() is not None:
+        past.execute(
+            "insert into ops.first_published by name select * from working.ops.first_published where published_at <= ?",
+            [moment],
+        )
 
 
 def _copy_runs(past: duckdb.DuckDBPyConnection, moment: datetime) -> None:

@@ -245,16 +245,17 @@ def sensitivity(as_json: bool, **given: Any) -> None:
 def backtest(horizon: str, draws: int | None, as_json: bool, **given: Any) -> None:
     """Print what the price did after the signals of each rule, beside what it did anyway and what chance gives.
 
-    Below it how far the episodes of each rule lie before or after the lows of the price. The figures are those of the
-    tables signal_backtest, price_low and price_low_by_rule; the paths that are put together at random are drawn here,
-    the same each time.
+    Below it how far the episodes of each rule lie before or after the lows of the price, and what the signals were as
+    first published. The figures are those of the tables signal_backtest, price_low, price_low_by_rule and
+    signal_first_published; the paths that are put together at random are drawn here, the same each time.
     """
     from flows.reports.backtest import lines, read_backtest
     from transforms.bootstrap import DRAWS
 
     found = read_backtest(_published(given), draws or DRAWS)
     if as_json:
-        facts = {"block_days": found.block_days, "rows": found.rows.to_dicts(), "lows": found.lows.to_dicts()}
+        tables = {"rows": found.rows, "lows": found.lows, "first_published": found.first_published}
+        facts = {"block_days": found.block_days} | {name: rows.to_dicts() for name, rows in tables.items()}
         click.echo(json.dumps(facts, indent=2, default=str))
         return
     for line in lines(found, int(horizon)):

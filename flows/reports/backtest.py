@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from flows.reports import backtest_lows
+from flows.reports import backtest_lows, backtest_vintages
 from flows.reports.layout import lines_of
 from schemas.errors import WarehouseError
 from schemas.units import PERCENT
@@ -30,6 +30,7 @@ class Backtest:
 
     rows: pl.DataFrame
     lows: pl.DataFrame
+    first_published: pl.DataFrame
     block_days: float
     draws: int
 
@@ -45,23 +46,18 @@ def read_backtest(published: Path, draws: int = DRAWS) -> Backtest:
     Raises `WarehouseError` where the publication has no day with a state to judge.
     """
     with open_publication(published) as publication:
-        rows, days = (
+        rows, first, days = (
             publication_queries.table_frame(publication, "main", name)
-            for name in ("signal_backtest", "capitulation_daily")
+            for name in ("signal_backtest", "signal_first_published", "capitulation_daily")
         )
         lows = backtest_lows.read_lows(publication)
     if rows.is_empty():
         raise WarehouseError(
             f"{published}: signal_backtest has no row, expected days with a state; publish more than a year of days"
         )
-    return with_chance(rows, days.sort("day"), lows, draws)
-
-
-def with_chance(rows: pl.DataFrame, days: pl.DataFrame, lows: pl.DataFrame, draws: int = DRAWS) -> Backtest:
-    """The `rows` of `signal_backtest` with `draws` resampled paths of the price of `days`, their daily table."""
-    found, block_days = chance_as_good(days, rows["first_day"][0], rows["last_day"][0], draws)
+    found, block_days = chance_as_good(days.sort("day"), rows["first_day"][0], rows["last_day"][0], draws)
     joined = rows.join(found, on=KEY, how="left", validate="1:1", maintain_order="left")
-    return Backtest(joined, lows, block_days, draws)
+    return Backtest(joined, lows, first, block_days, draws)
 
 
 def lines(found: Backtest, horizon_days: int = HALF_YEAR_DAYS) -> Iterator[str]:
@@ -91,6 +87,8 @@ def lines(found: Backtest, horizon_days: int = HALF_YEAR_DAYS) -> Iterator[str]:
     yield f"{', '.join(ABLATIONS)}: our rule on one side, counted twice."
     yield ""
     yield from backtest_lows.lines(found.lows, WIDTH)
+    yield ""
+    yield from backtest_vintages.lines(found.first_published, horizon_days, WIDTH)
     yield ""
     yield f"Variants of our rule tried on the same prices: {TRIED_COUNT}. {found.draws:,} draws of blocks of"
     yield f"{found.block_days:.1f} days in the mean. A handful of cases is no proof: docs/backtest.md."

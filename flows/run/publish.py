@@ -50,6 +50,7 @@ from transforms.tables.miner_flow_daily import TABLE as FLOW_TABLE
 from transforms.tables.miner_transfer import TABLE as TRANSFERS
 from warehouse import journal, vintages
 from warehouse.dictionary import columns_frame
+from warehouse.first_published import add_first_published, first_published, recover_first_published
 from warehouse.flow_revisions import add_flow_revisions
 from warehouse.metadata import notices_of, revisions, run_history, source_facts
 from warehouse.publish import Published, publish
@@ -115,6 +116,7 @@ def observed(
         flows=flows,
         flow_source=flow_source,
         detail={TRANSFERS.name: years.detail},
+        first_published=first_published(connection, family_of(run.settings, run.profile), run.now),
         flow_days=folded.flows,
         transfer_source=transfer_source,
         other_blocks=vintages.other_blocks(connection, ranked.get(Group.BLOCKS, ()), block_source),
@@ -155,8 +157,10 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         raise NothingToPublishError(_nothing("sources of the profile: found none that could be fetched", missing))
     with open_working(run.settings.working_database) as connection:
         add_flow_revisions(connection)
+        family = family_of(run.settings, run.profile)
+        recover_first_published(connection, run.settings.published, family=family, now=run.now)
         inputs, parts = observed(run, connection)
-        inputs = replace(inputs, published=_published(run))
+        inputs = replace(inputs, published=_published(run), is_current=run.is_current)
         try:
             built = build(inputs)
         except NothingToPublishError as error:
@@ -187,6 +191,9 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         connection.begin()
         record_computed(run, connection)
         journal.end(connection, run.run_id, status="published", ended_at=ended, publication=run.run_id)
+        if run.is_current:
+            days = built.tables[DAILY_TABLE.name]
+            add_first_published(connection, days, family=family, published_at=run.now, run_id=run.run_id)
         costs = {each.source: _cost_of(each.used) for each in ingested if each.used}
         meta = meta_of(run, connection, built, checks, costs)
         target = FileTarget(folder=run.folder, keep=run.settings.keep_publications if run.is_current else 1)

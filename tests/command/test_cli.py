@@ -158,6 +158,8 @@ def test_backtest_prints_the_published_figures_on_80_columns(demo: Path) -> None
     assert [{name: row[name] for name in lows[0] if name != "sources"} for row in found["lows"]] == [
         {name: value for name, value in row.items() if name != "sources"} for row in lows
     ]
+    first = json.loads(invoke(demo, "sql", "select * from signal_first_published", "--json").stdout)
+    assert found["first_published"] == first
     sql = "select rule, entry, horizon_days, observation_count, return_median_pct from signal_backtest"
     published = json.loads(invoke(demo, "sql", sql, "--json").stdout)
     assert [{name: row[name] for name in published[0]} for row in found["rows"]] == published

@@ -563,12 +563,8 @@ def test_mixed_inputs_fill_every_table(mixed_built: Built) -> None:
     filled = {name for name, frame in mixed_built.tables.items() if frame.height}
     # No export states single transactions or filings, and a few days have no state to compare.
     empty = {MINER_FLOW_DAILY.name, MINER_TRANSFER.name, FILING_CANDIDATE.name, RULE_COMPARISON.name}
-    assert filled == TABLES.keys() - empty - {
-        "capitulation_episode",
-        "signal_backtest",
-        "price_low",
-        "price_low_by_rule",
-    }
+    of_rules = {"capitulation_episode", "signal_backtest", "signal_first_published", "price_low", "price_low_by_rule"}
+    assert filled == TABLES.keys() - empty - of_rules
     assert mixed_built.tables["conversion_daily"]["day"].min() == day(3)
 
 
@@ -587,6 +583,7 @@ def test_tables_name_the_source_they_rest_on(mixed_built: Built) -> None:
         "filing_candidate": set(),
         "rule_comparison": set(),
         "signal_backtest": set(),
+        "signal_first_published": set(),
         "price_low": set(),
         "price_low_by_rule": set(),
         "capitulation_weekly": {"coinmetrics_export", "coinmetrics_export,pool_blocks_export"},
@@ -621,6 +618,7 @@ def test_history_that_ends_before_the_first_judged_day_compares_no_rule(
     assert built.tables["rule_comparison"].is_empty()
     assert built.tables["signal_backtest"].is_empty()
     assert built.tables["price_low_by_rule"].is_empty()
+    assert built.tables["signal_first_published"].is_empty()
 
 
 def test_inputs_are_left_as_they_were(mixed: Inputs) -> None:

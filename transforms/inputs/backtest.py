@@ -3,13 +3,14 @@
 A signal of a day is known early on the next one, and measured from the price at the end of that.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from schemas.units import PERCENT
 from transforms.bootstrap import optimal_block_days, resampled_paths
@@ -84,13 +85,17 @@ class Prices:
         return float(PERCENT * (window[trough] / window[0] - 1)), trough
 
 
-def backtest(days: pl.DataFrame, first: date, last: date) -> pl.DataFrame:
-    """What followed the signals from `first` to `last`; `days`: rows of `capitulation_daily`.
+def backtest(days: pl.DataFrame, first: date, last: date, *, only: NDArray[np.bool_] | None = None) -> pl.DataFrame:
+    """What followed the signals from `first` to `last`, of which those count whose day `only` has, by default all.
+
+    `days`: rows of `capitulation_daily`.
 
     Shape: one row a rule, entry and horizon, with the columns `ROWS`; the lists have one value an observation: an entry
     after which the whole horizon has passed.
     """
     prices, found = _prices(days, first, last)
+    if only is not None:
+        found = [replace(signal, places=signal.places[only[signal.places]]) for signal in found]
     rows: list[dict[str, Any]] = []
     for horizon in HORIZONS_DAYS:
         changes = prices.after(horizon)

@@ -222,6 +222,13 @@ def current_publication(folder: Path) -> tuple[str, datetime] | None:
         return None
 
 
+def kept_publications(folder: Path) -> list[tuple[str, Path, datetime]]:
+    """Every version under `folder` that can be read, the oldest first: its name, its folder, and when it was made."""
+    folders = sorted((folder / "versions").glob("[!.]*"))
+    found = [(each, current_publication(each)) for each in folders]
+    return [(stated[0], each, stated[1]) for each, stated in found if stated is not None]
+
+
 def published_day(folder: Path) -> date | None:
     """The last day of that publication; None where none can be read."""
     try:
