@@ -39,9 +39,8 @@ def flows_between(
     connection: duckdb.DuckDBPyConnection, source: str, first_height: int, last_height: int
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Flows of blocks and transfers that count, of the heights from the first to the last, in no promised order."""
-    flows = _between(
-        connection, source, first_height, last_height, ObservedTable.MINER_BLOCK_FLOW, "latest_miner_block_flow"
-    )
+    _bind(connection, source, first_height, last_height)
+    flows = frame(connection.sql(read_between_statement(ObservedTable.MINER_BLOCK_FLOW, "latest_miner_block_flow")))
     return flows, transfers_between(connection, source, first_height, last_height)
 
 
@@ -49,21 +48,13 @@ def transfers_between(
     connection: duckdb.DuckDBPyConnection, source: str, first_height: int, last_height: int
 ) -> pl.DataFrame:
     """Transfers that count, of those heights, in no promised order."""
-    table = ObservedTable.MINER_TRANSFER
-    return _between(connection, source, first_height, last_height, table, "current_miner_transfer")
+    _bind(connection, source, first_height, last_height)
+    return frame(connection.sql(statement("transfers_between")))
 
 
-def _between(
-    connection: duckdb.DuckDBPyConnection,
-    source: str,
-    first_height: int,
-    last_height: int,
-    table: ObservedTable,
-    view: str,
-) -> pl.DataFrame:
+def _bind(connection: duckdb.DuckDBPyConnection, source: str, first_height: int, last_height: int) -> None:
     for name, value in (("source", source), ("first_height", first_height), ("last_height", last_height)):
         connection.execute(f"set variable {name} = ?", [value])
-    return frame(connection.sql(read_between_statement(table, view)))
 
 
 def kept_years(connection: duckdb.DuckDBPyConnection, source: str) -> dict[int, tuple[str, str]]:
@@ -98,14 +89,15 @@ def keep_flows(
     connection: duckdb.DuckDBPyConnection, source: str, made_by: str, sums: pl.DataFrame, transfers: pl.DataFrame
 ) -> None:
     """Keep the `sums` of days, with their `KEY`, and their sums of `transfers`, in the place of those before."""
+    # Without them the rows of all days would be looked through for a few.
+    ends = [sums["day"].min(), sums["day"].max()]
     connection.begin()
     try:
         for name, rows in zip(_TABLES, (sums, transfers), strict=True):
             table = quoted(name)
             with registered(connection, "days", sums.select("day")):
-                connection.execute(
-                    f"delete from fold.{table} where source = ? and day in (select day from days)", [source]
-                )
+                kept = f"fold.{table} where source = ? and day between ? and ?"
+                connection.execute(f"delete from {kept} and day in (select day from days)", [source, *ends])
             columns = "? as source, ? as made_by" if name == "flow_day" else "? as source"
             values = [source, made_by] if name == "flow_day" else [source]
             with registered(connection, "rows", rows):

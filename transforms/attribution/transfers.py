@@ -44,14 +44,9 @@ def transfer_days(transfers: pl.DataFrame, days: pl.DataFrame, by: Sequence[str]
     """
     dated = transfers.join(days.select("height", "day"), on="height", how="left", validate="m:1", maintain_order="left")
     keys = ["day", *by]
-    by_transaction = dated.group_by(*keys, "txid").agg(
-        pl.col("transfer_sat").filter(_ZERO_HOP).sum(),
-        _sum_if_all_known("fresh_sat"),
-        pl.col("transfer_sat").filter(~_ZERO_HOP).sum().alias("one_hop_sat"),
-        _ZERO_HOP.any().alias("is_zero_hop"),
-        pl.col("label_set").first(),
-        pl.col("height").first(),
-    )
+    # Most transactions have one row, and grouping the others alone takes a fifth of the time.
+    is_single = pl.col("txid").is_unique()
+    by_transaction = pl.concat([_single(dated.filter(is_single), keys), _grouped(dated.filter(~is_single), keys)])
     sat, is_counted = pl.col("transfer_sat"), pl.col("is_zero_hop")
     sums = by_transaction.group_by(keys).agg(
         sat.sum(),
@@ -63,6 +58,33 @@ def transfer_days(transfers: pl.DataFrame, days: pl.DataFrame, by: Sequence[str]
         pl.col("label_set").get(pl.col("height").arg_min()),
     )
     return sums.sort(keys)
+
+
+def _grouped(dated: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """One row a transaction and `keys`."""
+    return dated.group_by(*keys, "txid").agg(
+        pl.col("transfer_sat").filter(_ZERO_HOP).sum(),
+        _sum_if_all_known("fresh_sat"),
+        pl.col("transfer_sat").filter(~_ZERO_HOP).sum().alias("one_hop_sat"),
+        _ZERO_HOP.any().alias("is_zero_hop"),
+        pl.col("label_set").first(),
+        pl.col("height").first(),
+    )
+
+
+def _single(dated: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+    """The same of transactions with one row."""
+    sat = pl.col("transfer_sat")
+    return dated.select(
+        *keys,
+        "txid",
+        pl.when(_ZERO_HOP).then(sat).otherwise(0).alias("transfer_sat"),
+        "fresh_sat",
+        pl.when(_ZERO_HOP).then(0).otherwise(sat).alias("one_hop_sat"),
+        _ZERO_HOP.alias("is_zero_hop"),
+        "label_set",
+        "height",
+    )
 
 
 def _sum_if_all_known(column: str) -> pl.Expr:
