@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import duckdb
 import polars as pl
@@ -24,6 +24,9 @@ MOST_GAPS: Final = 0.5
 """Part of the file that holds nothing any more."""
 LONG_ROWS: Final = 200_000
 
+RowsOf: TypeAlias = Callable[[str, Partition], pl.DataFrame]
+"""The rows of a part of the table with that name."""
+
 
 def long_rows(publication: Publication) -> int:
     """Rows of the tables that are published in parts."""
@@ -36,13 +39,13 @@ def _slow_compressions(publication: Publication) -> str:
     return ",".join(name for name in SLOW_COMPRESSIONS.split(",") if name != "fsst" or not is_long)
 
 
-def write(path: Path, publication: Publication) -> None:
+def write(path: Path, publication: Publication, rows_of: RowsOf) -> None:
     """Write all tables, their comments and the meta schema to a fresh file."""
     with _writing(path, publication, f"storage_version {text(STORAGE_VERSION)}") as connection:
         # These statements have nothing to plan, and a third of the time of seven hundred comments was that.
         connection.execute("pragma disable_optimizer")
         for facts in publication.facts:
-            _write_table(connection, facts, publication.tables[facts.name])
+            _write_table(connection, facts, publication.tables[facts.name], rows_of)
         _write_meta(connection, publication)
         _write_views(connection, publication)
         _commit(connection)
@@ -51,6 +54,7 @@ def write(path: Path, publication: Publication) -> None:
 def change(
     path: Path,
     publication: Publication,
+    rows_of: RowsOf,
     stated_parts: Callable[[str], Sequence[tuple[str, str]]],
     kept: Mapping[str, int],
 ) -> bool:
@@ -73,10 +77,10 @@ def change(
                 if changed:
                     first_day = date(int(min(changed)), 1, 1)
                     connection.execute(f"delete from {quoted(facts.name)} where day >= ?", [first_day])
-                _append_parts(connection, facts.name, rows.parts[count:])
+                _append_parts(connection, facts.name, rows.parts[count:], rows_of)
                 _comment(connection, facts)
             else:
-                _write_table(connection, facts, rows)
+                _write_table(connection, facts, rows, rows_of)
         _write_meta(connection, publication)
         _write_views(connection, publication)
         _commit(connection)
@@ -109,17 +113,19 @@ def _commit(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute("checkpoint publication")
 
 
-def _write_table(connection: duckdb.DuckDBPyConnection, facts: Table, rows: PublishedRows) -> None:
+def _write_table(connection: duckdb.DuckDBPyConnection, facts: Table, rows: PublishedRows, rows_of: RowsOf) -> None:
     first = rows if isinstance(rows, pl.DataFrame) else rows.schema.to_frame()
     with registered(connection, "rows", first):
         connection.execute(f"create table {quoted(facts.name)} as select * from rows")
-    _append_parts(connection, facts.name, parts_of(rows))
+    _append_parts(connection, facts.name, parts_of(rows), rows_of)
     _comment(connection, facts)
 
 
-def _append_parts(connection: duckdb.DuckDBPyConnection, name: str, parts: Sequence[Partition]) -> None:
+def _append_parts(
+    connection: duckdb.DuckDBPyConnection, name: str, parts: Sequence[Partition], rows_of: RowsOf
+) -> None:
     for part in parts:
-        with registered(connection, "rows", part.rows()):
+        with registered(connection, "rows", rows_of(name, part)):
             connection.execute(f"insert into {quoted(name)} select * from rows")
 
 

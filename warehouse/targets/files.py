@@ -95,13 +95,14 @@ class FileTarget:
             draft.mkdir()
             # Both writers leave the interpreter while they compress, so two cores can do both at once.
             with ThreadPoolExecutor(max_workers=1) as pool:
-                files = pool.submit(parquet.write, draft, publication.tables, stated, before)
+                # A year is fetched and built for its file, and from there goes into the database.
+                files = parquet.write(draft, publication.tables, stated, before, pool)
                 path = draft / DATABASE_NAME
-                if not (self._changed(spare, carry.take, path, publication)) and not (
-                    self._changed(before, carry.copy, path, publication)
+                if not (self._changed(spare, carry.take, path, publication, files.rows)) and not (
+                    self._changed(before, carry.copy, path, publication, files.rows)
                 ):
-                    database.write(path, publication)
-                files.result()
+                    database.write(path, publication, files.rows)
+                files.wait()
             _write_pages(draft, publication.pages, before)
 
     def check(self, publication: Publication) -> None:
@@ -149,13 +150,13 @@ class FileTarget:
         """Remove the draft, if it is still there."""
         shutil.rmtree(self._draft(publication.version), ignore_errors=True)
 
-    def _changed(self, old: Before, give: Give, path: Path, publication: Publication) -> bool:
+    def _changed(self, old: Before, give: Give, path: Path, publication: Publication, rows_of: database.RowsOf) -> bool:
         """Make the database out of that of `old`; False, and nothing of it, where too little of it can stay."""
         kept = self._kept(old, publication)
         return (
             bool(kept)
             and give(old.folder / DATABASE_NAME, path)
-            and database.change(path, publication, old.parts, kept)
+            and database.change(path, publication, rows_of, old.parts, kept)
         )
 
     def _set_aside(self, version: str, publication: Publication) -> bool:

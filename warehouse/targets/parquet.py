@@ -1,12 +1,15 @@
 """The Parquet files of a version: one a table, or a folder with one a year, of which unchanged ones are links."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from schemas.errors import WarehouseError
+from schemas.partition import Partition
 from warehouse.statements import one_line
 from warehouse.targets import carry
 from warehouse.targets.carry import Before
@@ -17,22 +20,48 @@ NO_ROWS: Final = "none"
 """Name of the one file of a table in parts that has no row, so that whoever reads its folder finds the columns."""
 
 
-def write(draft: Path, tables: Mapping[str, PublishedRows], stated: Mapping[str, Stated], before: Before) -> None:
-    """Write every table under the folder `draft`, which has none yet; links where the version `before` has the same."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """The files of a version, which another thread is writing: `files` by table and key of a part, None without one."""
+
+    draft: Path
+    files: Mapping[tuple[str, str | None], Future[None]]
+
+    def rows(self, table: str, part: Partition) -> pl.DataFrame:
+        """The rows of a part, as soon as its file is there. Raises what writing it has raised."""
+        self.files[table, part.key].result()
+        return pl.read_parquet(self.draft / _file(table, part.key), glob=False, hive_partitioning=False)
+
+    def wait(self) -> None:
+        """Wait for all files. Raises what writing the first one that failed has raised."""
+        for file in self.files.values():
+            file.result()
+
+
+def write(
+    draft: Path,
+    tables: Mapping[str, PublishedRows],
+    stated: Mapping[str, Stated],
+    before: Before,
+    writer: Executor,
+) -> Written:
+    """Let `writer`, of one thread, write every table under the folder `draft`, which has none yet.
+
+    Files are links where the version `before` has the same.
+    """
     (draft / "parquet").mkdir()
+    files: dict[tuple[str, str | None], Future[None]] = {}
     for name, rows in tables.items():
         facts = stated.get(name, Stated())
         if isinstance(rows, pl.DataFrame):
-            _write_rows(draft / _file(name), rows, facts)
+            files[name, None] = writer.submit(_write_rows, draft / _file(name), rows, facts)
             continue
         (draft / "parquet" / name).mkdir()
         if rows.is_empty():
-            _write_rows(draft / _file(name, NO_ROWS), rows.schema.to_frame(), facts)
+            files[name, None] = writer.submit(_write_rows, draft / _file(name, NO_ROWS), rows.schema.to_frame(), facts)
         for part in rows.parts:
-            file = _file(name, part.key)
-            is_there = before.has_part(name, part, rows.schema, facts.digest) and before.digest_of(file) is not None
-            if not (is_there and carry.link(before.folder / file, draft / file)):
-                _write_rows(draft / file, part.rows(), facts)
+            files[name, part.key] = writer.submit(_write_part, draft, name, part, rows.schema, facts, before)
+    return Written(draft=draft, files=files)
 
 
 def check(draft: Path, tables: Mapping[str, PublishedRows]) -> None:
@@ -57,6 +86,13 @@ def read(folder: Path, table: str, columns: Sequence[str]) -> pl.DataFrame | Non
         return pl.read_parquet(file if file.exists() else file.with_suffix(""), columns=list(columns))
     except (OSError, pl.exceptions.PolarsError):
         return None
+
+
+def _write_part(draft: Path, name: str, part: Partition, schema: pl.Schema, facts: Stated, before: Before) -> None:
+    file = _file(name, part.key)
+    is_there = before.has_part(name, part, schema, facts.digest) and before.digest_of(file) is not None
+    if not (is_there and carry.link(before.folder / file, draft / file)):
+        _write_rows(draft / file, part.rows(), facts)
 
 
 def _write_rows(path: Path, rows: pl.DataFrame, facts: Stated) -> None:
