@@ -17,6 +17,7 @@ _MODULES: Final = (
     "capitulation_monthly",
     "capitulation_episode",
     "conversion_daily",
+    "hashrate_left_for_ai",
     "deal_current",
     "megawatts_by_company",
     "megawatts_by_tenant",

@@ -255,6 +255,7 @@ def backtest(horizon: str, draws: int | None, as_json: bool, **given: Any) -> No
     found = read_backtest(_published(given), draws or DRAWS)
     if as_json:
         tables = {"rows": found.rows, "lows": found.lows, "first_published": found.first_published}
+        tables["left_for_ai"] = found.left_for_ai
         facts = {"block_days": found.block_days} | {name: rows.to_dicts() for name, rows in tables.items()}
         click.echo(json.dumps(facts, indent=2, default=str))
         return

@@ -12,6 +12,7 @@ from flows.reports.layout import lines_of
 from schemas.errors import WarehouseError
 from schemas.units import PERCENT
 from transforms.bootstrap import DRAWS
+from transforms.checks.ai_drift import SINCE
 from transforms.inputs.backtest import DEPTHS, HORIZONS_DAYS, chance_as_good
 from transforms.inputs.signals import ABLATIONS, ENTRY_START, OURS
 from transforms.variants import TRIED_COUNT
@@ -31,6 +32,7 @@ class Backtest:
     rows: pl.DataFrame
     lows: pl.DataFrame
     first_published: pl.DataFrame
+    left_for_ai: pl.DataFrame
     block_days: float
     draws: int
 
@@ -46,9 +48,9 @@ def read_backtest(published: Path, draws: int = DRAWS) -> Backtest:
     Raises `WarehouseError` where the publication has no day with a state to judge.
     """
     with open_publication(published) as publication:
-        rows, first, days = (
+        rows, first, years, days = (
             publication_queries.table_frame(publication, "main", name)
-            for name in ("signal_backtest", "signal_first_published", "capitulation_daily")
+            for name in ("signal_backtest", "signal_first_published", "hashrate_left_for_ai", "capitulation_daily")
         )
         lows = backtest_lows.read_lows(publication)
     if rows.is_empty():
@@ -57,7 +59,7 @@ def read_backtest(published: Path, draws: int = DRAWS) -> Backtest:
         )
     found, block_days = chance_as_good(days.sort("day"), rows["first_day"][0], rows["last_day"][0], draws)
     joined = rows.join(found, on=KEY, how="left", validate="1:1", maintain_order="left")
-    return Backtest(joined, lows, first, block_days, draws)
+    return Backtest(joined, lows, first, years, block_days, draws)
 
 
 def lines(found: Backtest, horizon_days: int = HALF_YEAR_DAYS) -> Iterator[str]:
@@ -90,6 +92,8 @@ def lines(found: Backtest, horizon_days: int = HALF_YEAR_DAYS) -> Iterator[str]:
     yield ""
     yield from backtest_vintages.lines(found.first_published, horizon_days, WIDTH)
     yield ""
+    yield from _without_ai(found.left_for_ai)
+    yield ""
     yield f"Variants of our rule tried on the same prices: {TRIED_COUNT}. {found.draws:,} draws of blocks of"
     yield f"{found.block_days:.1f} days in the mean. A handful of cases is no proof: docs/backtest.md."
 
@@ -101,6 +105,14 @@ LEGEND: Final = (
     "many observations lie above it. shifts, draws: share of shifted signals, and of",
     "prices put together at random from their own days, with as high a median.",
 )
+
+
+def _without_ai(years: pl.DataFrame) -> Iterator[str]:
+    counts = ("capitulation_day_count", "capitulation_adjusted_day_count", "hashrate_decline_day_count", "day_count")
+    recent = years.filter(pl.col("year_start") >= SINCE).select(pl.sum(*counts))
+    now, adjusted, declines, days = recent.row(0)
+    yield f"AI: of {now} days in capitulation since {SINCE.year}, {adjusted} are left if the hash rate is"
+    yield f"added back that AI is known to have taken; hashrate_decline on {declines} of {days} days."
 
 
 def _ours(row: dict[str, Any]) -> tuple[Any, ...]:

@@ -563,7 +563,14 @@ def test_mixed_inputs_fill_every_table(mixed_built: Built) -> None:
     filled = {name for name, frame in mixed_built.tables.items() if frame.height}
     # No export states single transactions or filings, and a few days have no state to compare.
     empty = {MINER_FLOW_DAILY.name, MINER_TRANSFER.name, FILING_CANDIDATE.name, RULE_COMPARISON.name}
-    of_rules = {"capitulation_episode", "signal_backtest", "signal_first_published", "price_low", "price_low_by_rule"}
+    of_rules = {
+        "hashrate_left_for_ai",
+        "capitulation_episode",
+        "signal_backtest",
+        "signal_first_published",
+        "price_low",
+        "price_low_by_rule",
+    }
     assert filled == TABLES.keys() - empty - of_rules
     assert mixed_built.tables["conversion_daily"]["day"].min() == day(3)
 
@@ -584,6 +591,7 @@ def test_tables_name_the_source_they_rest_on(mixed_built: Built) -> None:
         "rule_comparison": set(),
         "signal_backtest": set(),
         "signal_first_published": set(),
+        "hashrate_left_for_ai": set(),
         "price_low": set(),
         "price_low_by_rule": set(),
         "capitulation_weekly": {"coinmetrics_export", "coinmetrics_export,pool_blocks_export"},

@@ -510,6 +510,24 @@ def test_lows_of_cycles_are_the_known_ones_and_the_rule_lies_about_them_as_print
     assert (counts["judged_episode_count"], counts["hit_episode_count"]) == (5, 2)
 
 
+def test_capitulation_of_2026_is_not_hash_rate_that_left_for_ai(built: Built) -> None:
+    years = built.tables["hashrate_left_for_ai"]
+    stated = built.tables["capitulation_daily"].drop_nulls("capitulation_state")
+    taken = built.tables["conversion_daily"].join(stated, on="day", how="semi")["displaced_hashrate_energised_ehs"]
+    assert years["capitulation_day_count"].sum() == 190
+    assert years.row(by_predicate=pl.col("year_start") == date(2026, 1, 1), named=True) | {"sources": ""} == {
+        "year_start": date(2026, 1, 1),
+        "day_count": 81,
+        "capitulation_day_count": 21,
+        "capitulation_adjusted_day_count": 21,
+        "hashrate_decline_day_count": 0,
+        "hashrate_decline_adjusted_day_count": 0,
+        "hashrate_decline_share_pct": 0.0,
+        "displaced_hashrate_max_ehs": taken.max(),
+        "sources": "",
+    }
+
+
 # Rule: hits, recall and precision up to 2018, then from 2019-02-02 on.
 HALVES = {
     "capitulation": ((2, 51, 100), (4, 27, 100)),

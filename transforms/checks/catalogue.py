@@ -4,6 +4,7 @@ from typing import Final
 
 from schemas.check import CheckFacts
 from transforms.checks import (
+    ai_drift,
     difficulty,
     holes,
     identities,
@@ -220,6 +221,7 @@ CATALOGUE: Final = (
     *last_publication.CATALOGUE,
     *other_chains.CATALOGUE,
     *label_sets.CATALOGUE,
+    *ai_drift.CATALOGUE,
     *BETWEEN_SOURCES,
     *OF_TABLES,
 )
