@@ -39,6 +39,31 @@ def roots(table: Table, name: str) -> tuple[str | Origin, ...]:
     return tuple(_roots(table, name))
 
 
+@cache
+def columns_behind(table: Table, name: str) -> frozenset[tuple[str, str]]:
+    """The column `name` and those columns of this table and of tables it reads that it is derived from, as pairs."""
+    followed = [table, *_read(table)]
+    pending, found, seen = [name], set(), set()
+    while pending:
+        current = pending.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        for each in followed:
+            if current in {m.name for m in each.metrics}:
+                found.add((each.name, current))
+                pending.extend(_inputs_of(each).get(current, ()))
+            if each.lineage is not None:
+                pending.extend(each.lineage.rests_on.get(current, ()))
+    return frozenset(found)
+
+
+def _read(table: Table) -> Iterator[Table]:
+    for each in table.reads:
+        yield each
+        yield from _read(each)
+
+
 def _roots(table: Table, name: str) -> Iterator[str | Origin]:
     if table.lineage is None:
         return

@@ -23,6 +23,8 @@ EXAMPLE: Final = "select day, capitulation_state, capitulation_score from capitu
 """For people who see a publication for the first time."""
 TABLE_LIST: Final = "select table_name, row_count, first_day, last_day, sources from meta.tables order by table_name"
 TABLE_SIZES: Final = "select table_name, row_count, first_day, last_day from meta.tables order by table_name"
+PUBLISHED: Final = "published"
+"""Source, in `meta.revisions`, of rows about published values, which are no observations."""
 _BY_AGE: Final = ("day", "known_at")
 """Columns that say how old a row is."""
 
@@ -162,15 +164,22 @@ def checks(publication: OpenPublication) -> list[Row]:
 
 def revision_total(publication: OpenPublication) -> tuple[int, datetime | None]:
     """How many observations were revised so far, and when the newest of these revisions was observed."""
-    row = _row(publication, "select count(*) as revision_count, max(observed_at) as observed_at from meta.revisions")
+    row = _row(
+        publication,
+        "select count(*) as revision_count, max(observed_at) as observed_at from meta.revisions "
+        "where source <> 'published'",
+    )
     return row["revision_count"], row["observed_at"]
 
 
 def newest_revisions(publication: OpenPublication, until: datetime, limit: int) -> list[Row]:
-    """The `limit` newest rows of `meta.revisions` up to `until`, of those observed together the largest first."""
+    """The `limit` newest rows of `meta.revisions` up to `until`, of those observed together the largest first.
+
+    Of what sources changed: what is published differently for it is left out.
+    """
     return _rows(
         publication,
-        "select * from meta.revisions where observed_at <= ? "
+        "select * from meta.revisions where observed_at <= ? and source <> 'published' "
         "order by observed_at desc, abs(difference_pct) desc nulls last, source, item, day limit ?",
         until,
         limit,
@@ -182,7 +191,8 @@ def revisions_between(publication: OpenPublication, first: datetime, last: datet
     return _rows(
         publication,
         "select source, count(*) as revised_count, min(day) as first_day, max(day) as last_day "
-        "from meta.revisions where observed_at between ? and ? group by source order by source",
+        "from meta.revisions where observed_at between ? and ? and source <> 'published' "
+        "group by source order by source",
         first,
         last,
     )
@@ -192,6 +202,26 @@ def revisions_of(publication: OpenPublication, items: Sequence[str], day: date) 
     """Rows of `meta.revisions` for any of `items` on `day`, the oldest first."""
     sql = "select * from meta.revisions where list_contains(?, item) and day = ? order by observed_at, source, revision"
     return _rows(publication, sql, list(items), day)
+
+
+def revisions_of_value(
+    publication: OpenPublication, table: str, column: str, day: date | None, row_key: str
+) -> list[Row]:
+    """Rows of `meta.revisions` that state how a published value changed, the oldest first; none by older versions.
+
+    `row_key`: the key of the row beside the day, as `name=value, name=value`.
+    """
+    if "row_key" not in columns_of(publication, "meta.revisions"):
+        return []
+    return _rows(
+        publication,
+        "select * from meta.revisions where table_name = ? and column_name = ? and day is not distinct from ? "
+        "and row_key = ? order by observed_at",
+        table,
+        column,
+        day,
+        row_key,
+    )
 
 
 def checks_on(publication: OpenPublication, table: str, column: str) -> list[Row]:

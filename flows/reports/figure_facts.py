@@ -23,8 +23,8 @@ class FigureFacts:
     """One published value with everything that is stated about it.
 
     `row`: the whole row that it stands in. `column`: its row of `meta.columns`. `checks`: rows of `meta.quality` of the
-    table that failed or that name the column; `revisions`: rows of `meta.revisions` of the day, of series that the
-    column rests on; `nulls`: reasons of `meta.nulls` that hold for the row.
+    table that failed or that name the column; `revisions`: rows of `meta.revisions` of the value itself,
+    and on the day of series that the column rests on; `nulls`: reasons of `meta.nulls` that hold for the row.
     """
 
     table: Table
@@ -68,14 +68,19 @@ def figure_facts(published: Path, table: str, column: str, given: Sequence[str])
             row=rows[0],
             column=facts[column],
             checks=publication_queries.checks_on(publication, table, column),
-            revisions=_revisions(publication, known, column, day) if isinstance(day, date) else (),
+            revisions=_revisions(publication, known, column, key),
             nulls=publication_queries.null_reasons(publication, table, column, day) if rows[0][column] is None else (),
         )
 
 
-def _revisions(publication: OpenPublication, table: Table, column: str, day: date) -> Sequence[Row]:
+def _revisions(publication: OpenPublication, table: Table, column: str, key: Mapping[str, Any]) -> Sequence[Row]:
     series = [root for root in roots(table, column) if isinstance(root, str)]
-    return publication_queries.revisions_of(publication, series, day)
+    day = key.get("day") if isinstance(key.get("day"), date) else None
+    rest = ", ".join(f"{name}={'' if value is None else value}" for name, value in key.items() if name != "day")
+    return [
+        *(publication_queries.revisions_of(publication, series, day) if day is not None else ()),
+        *publication_queries.revisions_of_value(publication, table.name, column, day, rest),
+    ]
 
 
 def _key(table: Table, given: Sequence[str], types: Mapping[str, str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import polars as pl
 from flows.reports.figure_facts import FigureFacts
 from flows.reports.formula import formula_of
 from transforms.derivation import Figure, Observation, Traced, same
+from warehouse.publication_queries import PUBLISHED
 
 SHOWN_ROWS: Final = 3
 """At each end of a window; JSON has all of them."""
@@ -42,10 +43,12 @@ def _head(facts: FigureFacts) -> Iterator[str]:
         outcome = "held" if check["passed"] else f"failed, {check['severity']}"
         yield f"Check {check['check_name']}: {outcome}; {check['detail']}"
     for revision in facts.revisions:
-        yield (
-            f"Revised: {revision['item']} of {revision['source']} from {shown_value(revision['value_before'])} to "
-            f"{shown_value(revision['value_after'])} on {_moment(revision['observed_at'])}, by {revision['reason']}"
-        )
+        before, after = revision["value_before"], revision["value_after"]
+        how = f"from {shown_value(before)} to {shown_value(after)}"
+        if before is None and after is None:
+            how = f"from {revision['detail']}"
+        of = "as published" if revision["source"] == PUBLISHED else f"of {revision['source']}"
+        yield f"Revised: {revision['item']} {of} {how} on {_moment(revision['observed_at'])}, by {revision['reason']}"
     if url := facts.row.get("source_url"):
         yield f"Source of the row: {url}"
 

@@ -74,16 +74,16 @@ def ranked(precedence: Mapping[Group, Sequence[str]]) -> tuple[str, ...]:
     return tuple(f"{group.value} {','.join(sources)}" for group, sources in sorted(precedence.items()))
 
 
-def differing(before: Iterable[str], after: Iterable[str]) -> list[str]:
-    """Names that one of two sets of rows `NAME VALUE` has and the other has not, or has with another value."""
-    return sorted({row.rpartition(" ")[0] for row in {*before} ^ {*after}})
+def named(rows: Iterable[str]) -> list[str]:
+    """Names of rows `NAME VALUE`, each once, sorted."""
+    return sorted({row.rpartition(" ")[0] for row in rows})
 
 
 def changed_since(connection: Connection) -> Iterator[tuple[str, list[str]]]:
     """Definitions and code that are others now than in the newest sets of `connection`: (which, names of those)."""
     for name, now in ((applied_sets.DEFINITIONS, definitions()), (applied_sets.CODE, code())):
         then = applied_rows(connection, name)
-        if then is not None and (names := differing(then, now)):
+        if then is not None and (names := named({*then} ^ {*now})):
             yield name, names
 
 

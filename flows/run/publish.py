@@ -25,6 +25,7 @@ from flows.run.history import history_check
 from flows.run.ingest import Ingested, known
 from flows.run.origin import trace_days
 from flows.run.plan import Progress, Run, no_progress
+from flows.run.revisions import note_revisions
 from flows.run.tables import column_licences, tables_frame
 from flows.run.targets import TargetResult
 from flows.run.transfers import transfer_years
@@ -57,6 +58,7 @@ from warehouse.publish import Published, publish
 from warehouse.registry import load_registry
 from warehouse.targets.files import DATABASE_NAME, FileTarget, published_columns
 from warehouse.targets.protocol import Publication, PublishedRows
+from warehouse.value_revisions import revision_counts
 from warehouse.views import views
 from warehouse.working import Connection, open_working
 
@@ -190,6 +192,7 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         # The publication states the run as published; the working database does so only once that has happened.
         connection.begin()
         record_computed(run, connection)
+        note_revisions(run, connection, built, inputs, parts)
         journal.end(connection, run.run_id, status="published", ended_at=ended, publication=run.run_id)
         if run.is_current:
             days = built.tables[DAILY_TABLE.name]
@@ -302,6 +305,7 @@ def meta_of(
         "runs": run_history(connection, run.run_id),
         "sources": source_facts(connection, supplier_named, built.chosen, built.origins, run.now, costs),
         "revisions": revisions(connection),
+        "revision_counts": revision_counts(connection),
     }
 
 

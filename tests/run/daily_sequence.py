@@ -48,7 +48,7 @@ CHANGED = ("pool_daily", "block_share_pct")
 FORMULA = 'PERCENT * ratio(pl.col("block_count"), pl.col("block_count").sum().over("day"))'
 CHANGE = 'Change(on=date(2026, 2, 1), reason="Halved.")'
 Event = Callable[["Daily", date], object]
-DEPTH = 12
+DEPTH = 100
 """Blocks that a re-organisation replaces."""
 
 
@@ -217,10 +217,10 @@ class Daily:
         assert done.returncode == 0, done.stderr
 
 
-def run_sequence(daily: Daily, days: int, events: Mapping[int, Sequence[Event]]) -> None:
+def run_sequence(daily: Daily, first_day: date, days: int, events: Mapping[int, Sequence[Event]]) -> None:
     """A run a day; before that of a number in `events` what is named there happens, of which a failed run is all."""
     for number in range(days):
-        day = FIRST_DAY + timedelta(days=number)
+        day = first_day + timedelta(days=number)
         happened = [event(daily, day) for event in events.get(number, ())]
         if FAILED not in happened:
             daily.run(day)

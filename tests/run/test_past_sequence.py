@@ -1,10 +1,14 @@
 """What readers had on each of many days, rebuilt from the working database of the last: equal in every value."""
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from flows.run import plan, rebuild
@@ -37,6 +41,8 @@ LONG = {
     33: [Daily.revise],
     35: [Daily.reorganise],
 }
+WITH_TRANSFERS = FIRST_DAY + timedelta(days=4)
+"""A day of the recorded chain from which on every day has transfers."""
 OF_THE_RUN = ("quality", "sources")
 """What a run states of itself: checks against the publication before, requests."""
 RUN = """
@@ -63,12 +69,12 @@ def sequence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callab
     """Run a sequence of so many days with what happens on them."""
     nodes = []
 
-    def run(days: int, events: dict[int, list[Callable[..., object]]]) -> Daily:
+    def run(days: int, events: dict[int, list[Callable[..., object]]], first_day: date = FIRST_DAY) -> Daily:
         chain = drawn_out(max(days, RECORDED_DAYS))
         nodes.append(ReplayNode(tmp_path / "cookie", chain=chain))
         nodes[0].start()
         daily = Daily(tmp_path, nodes[0], chain, monkeypatch)
-        run_sequence(daily, days, events)
+        run_sequence(daily, first_day, days, events)
         return daily
 
     yield run
@@ -105,9 +111,9 @@ def differing_columns(then: Path, now: Path) -> set[tuple[str, str]]:
 def test_what_was_published_before_each_kind_of_change_is_rebuilt_in_every_value(
     sequence: Callable[..., Daily],
 ) -> None:
-    daily = sequence(4, SHORT)
+    daily = sequence(4, SHORT, first_day=WITH_TRANSFERS)
     first, revised, relabelled, last = daily.kept
-    failed_at = noon_after(FIRST_DAY + timedelta(days=2))
+    failed_at = noon_after(WITH_TRANSFERS + timedelta(days=2))
     for version, moment in ((first, daily.kept[first]), (revised, failed_at), (relabelled, daily.kept[relabelled])):
         outcome = rebuilt(daily, moment)
         assert differing_columns(kept(daily, version), outcome.database.parent) == set()
@@ -115,6 +121,69 @@ def test_what_was_published_before_each_kind_of_change_is_rebuilt_in_every_value
     # Not for want of changes: the same days have other values now.
     assert "price_usd" in differing_columns_of_days(daily, first, revised)
     assert differing_columns_of_days(daily, revised, last) >= {"exchange_reserve_btc", "miner_to_exchange_btc"}
+    counted = counted_revisions(kept(daily, last))
+    for before, after in pairwise(daily.kept):
+        assert counted[after].totals == changes(kept(daily, before), kept(daily, after)), after
+    assert first not in counted
+    assert counted[revised].reason("capitulation_daily", "price_usd") == {"source"}
+    assert counted[revised].reason("capitulation_daily", "fees_btc") == {"re-organisation"}
+    assert counted[relabelled].reason("capitulation_daily", "miner_to_exchange_btc") == {"labels"}
+    assert counted[relabelled].reason("miner_transfer", None) == {"labels"}
+    assert counted[last].reason("conversion_deal", "critical_it_mw") == {"registry"}
+    assert counted[last].reason("capitulation_daily", "exchange_reserve_btc") == {"source"}
+    listed = published_meta(kept(daily, last))["revisions"].filter(pl.col("source") == "published")
+    (deal,) = listed.filter(pl.col("item") == "conversion_deal.critical_it_mw").iter_rows(named=True)
+    assert (deal["difference"], deal["reason"]) == (1.0, "registry")
+    assert listed.height == sum(each.listed for each in counted.values())
+
+
+@dataclass
+class Counted:
+    """What `meta.revision_counts` states of one run, by table and column."""
+
+    totals: dict[tuple[str, str | None], int] = field(default_factory=dict)
+    reasons: dict[tuple[str, str | None], set[str]] = field(default_factory=dict)
+    listed: int = 0
+
+    def reason(self, table: str, column: str | None) -> set[str]:
+        return self.reasons.get((table, column), set())
+
+
+def counted_revisions(version: Path) -> dict[str, Counted]:
+    found: dict[str, Counted] = {}
+    for row in published_meta(version)["revision_counts"].iter_rows(named=True):
+        of_run, name = found.setdefault(row["run_id"], Counted()), (row["table_name"], row["column_name"])
+        of_run.totals[name] = of_run.totals.get(name, 0) + row["value_count"]
+        of_run.reasons.setdefault(name, set()).add(row["reason"])
+        of_run.listed += row["listed_count"]
+    return found
+
+
+def changes(before: Path, after: Path) -> dict[tuple[str, str | None], int]:
+    """By table and column, how many values of rows that both have differ, cell by cell; None: rows of only one."""
+    found: Counter[tuple[str, str | None]] = Counter()
+    keys = {row["table_name"]: row["key_columns"] for row in published_meta(after)["tables"].iter_rows(named=True)}
+    for name, key_columns in keys.items():
+        key = key_columns.split(", ") if key_columns else []
+        old, new = (rows_by_key(version, name, key) for version in (before, after))
+        if not key and [row["day"] for row in old.values()] != [row["day"] for row in new.values()]:
+            continue  # the row of another day
+        days = [row["day"] for row in old.values() if "day" in row]
+        for place in old.keys() | new.keys():
+            if place not in old or place not in new:
+                is_new_day = place not in old and bool(days) and new[place]["day"] > max(days)
+                found[name, None] += 0 if is_new_day else 1
+                continue
+            for column, value in new[place].items():
+                if column != "is_final" and value != old[place][column]:
+                    found[name, column] += 1
+    return {name: count for name, count in found.items() if count}
+
+
+def rows_by_key(version: Path, table: str, key: list[str]) -> dict[tuple[object, ...], dict[str, object]]:
+    files = [version / "parquet" / f"{table}.parquet", *sorted((version / "parquet" / table).glob("*.parquet"))]
+    rows = [row for file in files if file.exists() for row in pl.read_parquet(file).iter_rows(named=True)]
+    return {tuple(row[name] for name in key): row for row in rows}
 
 
 def differing_columns_of_days(daily: Daily, earlier: str, later: str) -> set[str]:

@@ -47,6 +47,13 @@ comment on table meta.nulls is 'Why values are NULL, every one of every table: o
 
 create table meta.revisions (
     source varchar, item varchar, day date, revision smallint, value_before double, value_after double,
-    difference double, difference_pct double, reason varchar, detail varchar, stated_at timestamp, observed_at timestamp
+    difference double, difference_pct double, reason varchar, detail varchar, stated_at timestamp, observed_at timestamp,
+    table_name varchar, column_name varchar, row_key varchar
 );
-comment on table meta.revisions is 'Observations a source changed after it first stated them, and sums by day over blocks that changed: by how much, why (source, re-organisation, labels), since when the value before had stood (stated_at), when the other was received (observed_at). Nothing is overwritten: earlier values are kept.';
+comment on table meta.revisions is 'What changed later. Observations that a source changed, and sums by day over blocks that changed: by how much, why, since when the value before had stood (stated_at), when the other was received (observed_at). With the source published: published values that are others than in the publication before, up to 50 a column, run and reason, the largest change first; table_name, column_name, row_key and day say which, without a column a whole row was added or removed. The reason is source, re-organisation, labels, registry, definition or code: the first of these of which an input of the column changed. Nothing is overwritten: earlier values are kept.';
+
+create table meta.revision_counts (
+    run_id varchar, observed_at timestamp, table_name varchar, column_name varchar, reason varchar, inputs varchar,
+    value_count bigint, listed_count bigint, first_day date, last_day date, largest_difference_pct double
+);
+comment on table meta.revision_counts is 'One row a run, column and reason: how many published values are others than in the publication before, how many of these are in meta.revisions one by one, of which days, the largest relative change, and all inputs of the column that changed. Without a column whole rows were added or removed. The reason new days is of values that no changed input explains: they moved because days were added, as an age does. Days that are new are not counted, nor is is_final.';

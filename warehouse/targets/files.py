@@ -245,6 +245,11 @@ def published_columns(folder: Path, profile: str, table: str, columns: Sequence[
     return parquet.read(folder, table, columns)
 
 
+def published_rows(folder: Path, table: str, year: str | None = None) -> pl.DataFrame | None:
+    """`table`, or one year of it, as readers see it under `folder`; None where it is not there or cannot be read."""
+    return parquet.read(folder, f"{table}/{year}" if year else table)
+
+
 def version_before(folder: Path) -> Path | None:
     """Folder of the newest version under `folder` that is older than the current one; None where none was kept."""
     current = current_version(folder)

@@ -79,11 +79,13 @@ def check(draft: Path, tables: Mapping[str, PublishedRows]) -> None:
                 )
 
 
-def read(folder: Path, table: str, columns: Sequence[str]) -> pl.DataFrame | None:
-    """`columns` of a table under the folder of a version, whether it is one file or several; None without them."""
+def read(folder: Path, table: str, columns: Sequence[str] | None = None) -> pl.DataFrame | None:
+    """`columns`, or all, of a table under the folder of a version, in one file or several; None without them."""
     file = folder / _file(table)
     try:
-        return pl.read_parquet(file if file.exists() else file.with_suffix(""), columns=list(columns))
+        return pl.read_parquet(
+            file if file.exists() else file.with_suffix(""), columns=None if columns is None else list(columns)
+        )
     except (OSError, pl.exceptions.PolarsError):
         return None
 

@@ -7,6 +7,7 @@ import polars as pl
 
 from flows.reports.page.given import SCORES, Before, Given, newest_scored
 from flows.reports.summary import number, words
+from warehouse.publication_queries import PUBLISHED
 
 LEAST_MOVE: Final = 0.05
 """Points of the score, and part of a figure of a deal; less is not called a change."""
@@ -82,7 +83,9 @@ def _revisions(given: Given) -> Iterator[dict[str, str]]:
     run = given.run
     if run.get("ended_at") is None:
         return
-    revised = given.meta["revisions"].filter(pl.col("observed_at").is_between(run["started_at"], run["ended_at"]))
+    revised = given.meta["revisions"].filter(
+        pl.col("observed_at").is_between(run["started_at"], run["ended_at"]) & (pl.col("source") != PUBLISHED)
+    )
     by_source = revised.group_by("source").agg(count=pl.len(), first=pl.col("day").min(), last=pl.col("day").max())
     for source, count, first, last in by_source.sort("source").iter_rows():
         days = f"{first}" if first == last else f"{first} to {last}"

@@ -1,0 +1,243 @@
+"""What a run publishes differently than the publication before, of every table, and which changed input is why."""
+
+import json
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from importlib.metadata import version
+from typing import Final
+
+import polars as pl
+
+from flows.run.applied import named
+from flows.run.plan import Run
+from schemas.partition import Partitions
+from schemas.series import SERIES, Group
+from schemas.table import Origin, Table
+from transforms.build import Built
+from transforms.catalog import PUBLISHED
+from transforms.changed_values import CELLS, changed_cells, relative_pct
+from transforms.lineage import columns_behind, roots
+from transforms.prepare import Inputs
+from warehouse import applied_sets
+from warehouse.targets.files import manifest, published_rows
+from warehouse.value_revisions import PublishedRun, Received, keep_value_revisions, received_since, run_of
+from warehouse.working import Connection
+
+logger = logging.getLogger(__name__)
+
+MOST_LISTED: Final = 50
+"""Values of a column, of one run and reason, that are kept one by one; all are counted."""
+NEW_DAYS: Final = "new days"
+"""No input changed that the column rests on: it moved because days were added, as an age does. Counted, not listed."""
+DEFINITION: Final = "definition"
+REGISTRY: Final = "registry"
+LABELS: Final = "labels"
+REORGANISATION: Final = "re-organisation"
+STATED: Final = "source"
+CODE: Final = "code"
+REASONS: Final = (DEFINITION, REGISTRY, LABELS, REORGANISATION, STATED, CODE)
+"""Where several inputs changed that may be the reason, the first of these counts, and all are named."""
+_OF_BLOCKS: Final = (Group.BLOCKS, Group.CHAIN)
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """An input that changed: the reason it is, its name, and the first day that it may change; None for any."""
+
+    reason: str
+    name: str
+    first_day: date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changed:
+    """All inputs that changed since the publication before, and what the tables of this run are made from."""
+
+    before: PublishedRun
+    received: Received
+    built: Built
+    blocks: pl.DataFrame
+
+    def facts(self, table: Table, column: str | None) -> list[Fact]:
+        """Those that the column rests on, the most telling first; for a whole row those of any column."""
+        names = [column] if column is not None else [each.name for each in table.columns]
+        rests_on = {root for name in names for root in roots(table, name)}
+        found = {
+            *self._definitions(table, names),
+            *self._registry(table, rests_on),
+            *(fact for root in rests_on for fact in self._observed(root)),
+            *self._code(),
+        }
+        return sorted(found, key=lambda fact: (REASONS.index(fact.reason), fact.name, fact.first_day or date.min))
+
+    def _definitions(self, table: Table, names: Iterable[str]) -> Iterator[Fact]:
+        changed = set(named(self.received.sets.get(applied_sets.DEFINITIONS, ())))
+        if changed:
+            behind = {f"{of}.{name}" for each in names for of, name in columns_behind(table, each)}
+            yield from (Fact(DEFINITION, f"definition of {name}") for name in sorted(changed & behind))
+
+    def _registry(self, table: Table, rests_on: Iterable[str | Origin]) -> Iterator[Fact]:
+        changed = {json.loads(row)[0] for row in self.received.sets.get(applied_sets.REGISTRY, ())}
+        if table.reference is not None:
+            changed &= {table.name}
+        elif Origin.REGISTRY not in rests_on:
+            return
+        yield from (Fact(REGISTRY, f"registry {name}") for name in changed)
+
+    def _observed(self, root: str | Origin) -> Iterator[Fact]:
+        """What sources have stated anew of a series or an origin."""
+        if isinstance(root, str):
+            source = self.built.chosen.get(root)
+            group: Group | None = SERIES[root].group
+            if source is not None and (first := self.received.series.get((source, root))):
+                yield Fact(STATED, f"{source} {root}", first)
+        else:
+            source, group = self.built.origins.get(root), root.group
+        if source is None or group is None:
+            return
+        if self.received.sets.get(applied_sets.PRECEDENCE):
+            yield Fact(STATED, applied_sets.PRECEDENCE)
+        if group in _OF_BLOCKS:
+            yield from self._of_blocks(source)
+        if group is Group.MINER_FLOWS:
+            yield from self._of_flows(source)
+        tables = ("filing", "filing_fact") if group is Group.FILINGS else ("exchange_flow",)
+        for table in tables:
+            if group in (Group.FILINGS, Group.MINER_FLOWS) and (source, table) in self.received.tables:
+                yield Fact(STATED, f"{source} {table}")
+
+    def _of_blocks(self, source: str) -> Iterator[Fact]:
+        for (of, what), first in self.received.blocks.items():
+            if of == source:
+                is_ours = what == "pool" and applied_sets.POOLS in self.received.sets
+                reason = LABELS if is_ours else REORGANISATION if what == REORGANISATION else STATED
+                yield Fact(reason, f"{source} blocks, {what}", first)
+
+    def _of_flows(self, source: str) -> Iterator[Fact]:
+        for (of, what), (first, _) in self.received.flows.items():
+            day = self._day(first)
+            if of == source and (what != "new" or (day is not None and day <= self.before.day)):
+                reason = what if what in (LABELS, REORGANISATION) else STATED
+                yield Fact(reason, f"{source} flows, {what}", day)
+
+    def _code(self) -> Iterator[Fact]:
+        modules = named(self.received.sets.get(applied_sets.CODE, ()))
+        if modules:
+            yield Fact(CODE, f"code of {', '.join(modules[:3])}{' and others' if len(modules) > 3 else ''}")
+        elif (now := version("hashpivot")) != self.before.version:
+            yield Fact(CODE, f"hashpivot {self.before.version} to {now}")
+
+    def _day(self, height: int) -> date | None:
+        """A day that no block from `height` on is before; header times run backwards a little."""
+        day: date | None = self.blocks.filter(pl.col("height") >= height)["block_at"].dt.date().min()  # type: ignore[assignment]
+        return day
+
+    def heights(self, source: str) -> list[tuple[int, int]] | None:
+        """Ranges of heights whose transfers may be others now; None for all of them."""
+        if any(self.received.sets.get(name) for name in (applied_sets.CODE, applied_sets.DEFINITIONS)):
+            return None
+        ranges = [ends for (of, what), ends in self.received.flows.items() if of == source and what != "new"]
+        late = self.received.flows.get((source, "new"))
+        if late is not None and (day := self._day(late[0])) is not None and day <= self.before.day:
+            ranges.append(late)
+        return ranges
+
+
+def note_revisions(
+    run: Run, connection: Connection, built: Built, inputs: Inputs, parts: Mapping[str, Partitions]
+) -> int:
+    """Keep by how much this run's tables differ from the current publication of its profile; return how many values do.
+
+    New days are no difference, nor are columns that move with the clock. The caller has the transaction, in which this
+    run's sets are recorded already. Without a publication before, or a record of its run, there is nothing to compare.
+    """
+    stated = manifest(run.settings.published)
+    before = run_of(connection, str(stated.get("version"))) if run.is_current else None
+    if before is None or stated.get("profile") != run.profile.name:
+        return 0
+    changed = Changed(before=before, received=received_since(connection, before), built=built, blocks=inputs.blocks)
+    listed, counted = [], []
+    for table in PUBLISHED:
+        cells = CELLS.to_frame()
+        if table.name in parts:
+            cells = _of_parts(run, table, parts[table.name], changed, inputs.transfer_source)
+        elif (old := published_rows(run.settings.published, table.name)) is not None and set(table.key) <= {
+            *old.columns
+        }:
+            rows = inputs.reference[table.name] if table.reference is not None else built.tables[table.name]
+            cells = changed_cells(old, rows, table.key)
+        if not cells.is_empty():
+            few, count = _with_reasons(table, cells, changed)
+            listed.append(few)
+            counted.append(count)
+    if not counted:
+        return 0
+    counts = pl.concat(counted)
+    keep_value_revisions(connection, run.run_id, run.now, pl.concat(listed), counts)
+    found = int(counts["value_count"].sum())
+    logger.info("revised published values=%d tables=%d", found, len(counted))
+    return found
+
+
+def _of_parts(run: Run, table: Table, now: Partitions, changed: Changed, source: str | None) -> pl.DataFrame:
+    """Changed cells of a table in years, of which only those are read that hold a height that was revised."""
+    ranges = [] if source is None else changed.heights(source)
+    if ranges == []:
+        return CELLS.to_frame()
+    height = pl.col("height")
+    wanted = pl.lit(True) if ranges is None else pl.any_horizontal(height.is_between(*ends) for ends in ranges)
+    years = set(changed.blocks.filter(wanted)["block_at"].dt.year().unique())
+    found = []
+    for part in now.parts:
+        if int(part.key) in years:
+            old = published_rows(run.settings.published, table.name, part.key)
+            if old is not None:
+                # Of a year that is over, also days that the publication before did not have are late.
+                is_over = int(part.key) < changed.before.day.year
+                until = date(int(part.key), 12, 31) if is_over else None if old.is_empty() else old["day"][-1]
+                found.append(changed_cells(old.filter(wanted), part.rows().filter(wanted), table.key, until=until))
+    return pl.concat([CELLS.to_frame(), *found])
+
+
+def _with_reasons(table: Table, cells: pl.DataFrame, changed: Changed) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The values that are kept one by one, and the counts by column and reason."""
+    listed, counted = [], []
+    for of_column in cells.partition_by("column_name", maintain_order=True):
+        name = of_column["column_name"][0]
+        facts = changed.facts(table, name)
+        day = pl.col("day")
+        reason = pl.lit(NEW_DAYS)
+        for fact in reversed(facts):
+            applies = pl.lit(True) if fact.first_day is None else day.is_null() | (day >= fact.first_day)
+            reason = pl.when(applies).then(pl.lit(fact.reason)).otherwise(reason)
+        rows = of_column.with_columns(
+            pl.lit(table.name).alias("table_name"),
+            reason.alias("reason"),
+            relative_pct(pl.col("value_before"), pl.col("value_after")).abs().alias("largest_difference_pct"),
+        )
+        few = (
+            rows.filter(pl.col("reason") != NEW_DAYS)
+            .sort("largest_difference_pct", descending=True, nulls_last=True, maintain_order=True)
+            .group_by("reason", maintain_order=True)
+            .head(MOST_LISTED)
+        )
+        listed.append(few.select("table_name", *CELLS, "reason"))
+        kept = few.group_by("reason").agg(pl.len().cast(pl.Int64).alias("listed_count"))
+        counted.append(
+            rows.group_by("table_name", "column_name", "reason")
+            .agg(
+                pl.len().cast(pl.Int64).alias("value_count"),
+                pl.col("day").min().alias("first_day"),
+                pl.col("day").max().alias("last_day"),
+                pl.col("largest_difference_pct").max(),
+            )
+            .join(kept, on="reason", how="left")
+            .with_columns(
+                pl.col("listed_count").fill_null(0),
+                pl.lit("; ".join(dict.fromkeys(fact.name for fact in facts))).alias("inputs"),
+            )
+            .sort("reason")
+        )
+    return pl.concat(listed), pl.concat(counted)

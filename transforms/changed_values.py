@@ -1,0 +1,105 @@
+"""What of a table that is published again differs from what was published before: by row and column."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Final
+
+import polars as pl
+
+from schemas.units import PERCENT
+
+NOT_COMPARED: Final = ("is_final",)
+"""Columns that move with the clock by their meaning."""
+ADDED: Final = "row added"
+REMOVED: Final = "row removed"
+CELLS: Final = pl.Schema(
+    {
+        "column_name": pl.String,
+        "row_key": pl.String,
+        "day": pl.Date,
+        "value_before": pl.Float64,
+        "value_after": pl.Float64,
+        "detail": pl.String,
+    }
+)
+"""Changed values of a table: `row_key` has the key beside the day as `name=value`; of what is no number `detail` has
+both values, and of a row that is one more or one less which of these it is, without a column."""
+
+
+def changed_cells(
+    before: pl.DataFrame, after: pl.DataFrame, key: Sequence[str], *, until: date | None = None
+) -> pl.DataFrame:
+    """The values of `after` that differ from those of the same row of `before`, and the rows of only one of them.
+
+    Rows of days after `until`, by default the last one of `before`, are new days, and no change. Without a `key` a
+    table has one row, which is another one where its day is. Only columns of both are compared. Shape: `CELLS`, in the
+    order of columns, then of rows. Costs what comparing the rows does where nothing differs.
+    """
+    has_day = "day" in after.columns and "day" in before.columns
+    if not key and has_day and not before["day"].equals(after["day"]):
+        return CELLS.to_frame()
+    names = [name for name in after.columns if name in before.columns and name not in (*key, *NOT_COMPARED)]
+    before = before.select(*key, *names).cast({name: after.schema[name] for name in (*key, *names)})
+    if not key:
+        before, after = before.with_row_index("row"), after.with_row_index("row")
+    elif has_day and (until or not before.is_empty()):
+        after = after.filter(pl.col("day") <= (until or before["day"].max()))
+    if after.height == before.height and after.select(before.columns).equals(before):
+        return CELLS.to_frame()
+    by = list(key) or ["row"]
+    differing = after.join(before, on=[*by, *names], how="anti", nulls_equal=True)
+    both = differing.join(before, on=by, how="inner", nulls_equal=True, suffix=" before")
+    rows = [
+        _rows(one.join(other, on=by, how="anti", nulls_equal=True), key, detail)
+        for one, other, detail in ((differing, before, ADDED), (before, after, REMOVED))
+    ]
+    return pl.concat([CELLS.to_frame(), *(_cells(both, name, key) for name in names), *rows])
+
+
+def relative_pct(before: pl.Expr, after: pl.Expr) -> pl.Expr:
+    """Relative change in percent; NULL from zero, and where one of the two is not known."""
+    return pl.when(before != 0).then((after - before) / before.abs() * PERCENT)
+
+
+def _cells(both: pl.DataFrame, name: str, key: Sequence[str]) -> pl.DataFrame:
+    """The rows in which the column differs."""
+    before, after = pl.col(f"{name} before"), pl.col(name)
+    changed = both.filter(before.ne_missing(after))
+    is_number = changed.schema[name].is_numeric()
+    texts = [pl.coalesce(_text(each, changed.schema[name]), pl.lit("NULL")) for each in (before, after)]
+    return changed.select(
+        pl.lit(name).alias("column_name"),
+        _key(key),
+        _day(both),
+        (before if is_number else pl.lit(None)).cast(pl.Float64).alias("value_before"),
+        (after if is_number else pl.lit(None)).cast(pl.Float64).alias("value_after"),
+        pl.lit(None, pl.String).alias("detail")
+        if is_number
+        else pl.concat_str(*texts, separator=" to ").alias("detail"),
+    )
+
+
+def _rows(rows: pl.DataFrame, key: Sequence[str], detail: str) -> pl.DataFrame:
+    # Of literals alone a selection has one row, also of a frame that has none.
+    return rows.with_columns(
+        pl.lit(None, pl.String).alias("column_name"),
+        _key(key),
+        _day(rows),
+        *(pl.lit(None, pl.Float64).alias(f"value_{which}") for which in ("before", "after")),
+        pl.lit(detail).alias("detail"),
+    ).select(*CELLS)
+
+
+def _key(key: Sequence[str]) -> pl.Expr:
+    parts = [pl.format(f"{name}={{}}", pl.col(name).cast(pl.String).fill_null("")) for name in key if name != "day"]
+    return (pl.concat_str(*parts, separator=", ") if parts else pl.lit("")).alias("row_key")
+
+
+def _day(rows: pl.DataFrame) -> pl.Expr:
+    return (pl.col("day") if "day" in rows.columns else pl.lit(None, pl.Date)).alias("day")
+
+
+def _text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    return (
+        column.list.eval(pl.element().cast(pl.String)).list.join(", ") if dtype == pl.List else column.cast(pl.String)
+    )
