@@ -13,7 +13,7 @@ import duckdb
 from benchmarks.equality import Differs
 from warehouse.atomic_files import sha256_of
 
-OF_THE_RUN: Final = frozenset({"runs", "sources", "quality", "revisions"})
+OF_THE_RUN: Final = frozenset({"runs", "sources", "quality", "revisions", "revision_counts"})
 CONTENT: Final = "select count(*), sum(hash(rows)::hugeint), bit_xor(hash(rows)) from {} as rows"
 
 

@@ -44,11 +44,10 @@ def _head(facts: FigureFacts) -> Iterator[str]:
         yield f"Check {check['check_name']}: {outcome}; {check['detail']}"
     for revision in facts.revisions:
         before, after = revision["value_before"], revision["value_after"]
-        how = f"from {shown_value(before)} to {shown_value(after)}"
-        if before is None and after is None:
-            how = f"from {revision['detail']}"
+        are_known = before is not None or after is not None
+        how = f"{shown_value(before)} to {shown_value(after)}" if are_known else revision["detail"]
         of = "as published" if revision["source"] == PUBLISHED else f"of {revision['source']}"
-        yield f"Revised: {revision['item']} {of} {how} on {_moment(revision['observed_at'])}, by {revision['reason']}"
+        yield f"Revised: {revision['item']} {of} from {how} on {_moment(revision['observed_at'])}, by {revision['reason']}"
     if url := facts.row.get("source_url"):
         yield f"Source of the row: {url}"
 

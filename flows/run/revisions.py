@@ -61,7 +61,7 @@ class Changed:
     blocks: pl.DataFrame
 
     def facts(self, table: Table, column: str | None) -> list[Fact]:
-        """Those that the column rests on, the most telling first; for a whole row those of any column."""
+        """Those that the column rests on, in the order of `REASONS`; for a whole row those of any column."""
         names = [column] if column is not None else [each.name for each in table.columns]
         rests_on = {root for name in names for root in roots(table, name)}
         found = {

@@ -75,6 +75,7 @@ def test_an_old_driver_reads_the_meta_tables(seen: dict[str, Any]) -> None:
         "freshness": 0,
         "nulls": 0,
         "quality": 0,
+        "revision_counts": 0,
         "revisions": 0,
         "runs": 0,
         "sources": 0,
