@@ -47,7 +47,8 @@ def _head(facts: FigureFacts) -> Iterator[str]:
         are_known = before is not None or after is not None
         how = f"{shown_value(before)} to {shown_value(after)}" if are_known else revision["detail"]
         of = "as published" if revision["source"] == PUBLISHED else f"of {revision['source']}"
-        yield f"Revised: {revision['item']} {of} from {how} on {_moment(revision['observed_at'])}, by {revision['reason']}"
+        when = _moment(revision["observed_at"])
+        yield f"Revised: {revision['item']} {of} from {how} on {when}, by {revision['reason']}"
     if url := facts.row.get("source_url"):
         yield f"Source of the row: {url}"
 
