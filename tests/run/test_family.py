@@ -1,5 +1,6 @@
 """A home holds data of one family: what is simulated, or of another chain, takes no place of real data unnoticed."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -92,10 +93,12 @@ def test_doctor_and_show_name_profile_and_sources_and_doctor_the_mismatch(real: 
     assert "Profile files, from coinmetrics_export, registry" in invoke(real, "show").stdout
 
 
-def test_profile_is_switched_where_that_is_wished_and_then_has_to_be_switched_back(tmp_path: Path, real: Path) -> None:
-    settings = read_settings(home=tmp_path, files_dir=real / "exports")
+def test_profile_is_switched_where_that_is_wished_and_then_has_to_be_switched_back(
+    published_demo: Path, tmp_path: Path, real: Path
+) -> None:
+    home = shutil.copytree(published_demo.parent, tmp_path / "home", symlinks=True)
+    settings = read_settings(home=home, files_dir=real / "exports")
     files = read_profile("files")
-    pipeline.run_all(demo(settings))
     assert held(settings) == ("simulated", "demo")
     with pytest.raises(SettingsError, match="found 'simulated data of profile demo', expected main data"):
         pipeline.run_all(plan.plan(settings, files, now=NOW))
