@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import time
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,12 +19,25 @@ from tests.invocation import COMMAND, Hashpivot, clean_environment, eventually, 
 PRICE_HEADER = "time,BlkCnt,FeeTotNtv,IssTotNtv,PriceUSD\n"
 
 
+@dataclass(frozen=True)
+class FirstRun:
+    """A folder in which one plain demo run has published, and what that printed."""
+
+    folder: Path
+    done: subprocess.CompletedProcess[str]
+
+
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which one plain demo run has published."""
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> FirstRun:
     folder = tmp_path_factory.mktemp("demo")
-    assert invoke(folder, "daily", "--plain", "--day", "2026-11-20").returncode == 0
-    return folder
+    done = invoke(folder, "daily", "--plain", "--day", "2026-11-20")
+    assert done.returncode == 0, done.stderr
+    return FirstRun(folder, done)
+
+
+@pytest.fixture
+def demo(first_run: FirstRun) -> Path:
+    return first_run.folder
 
 
 def a_vendor_file(folder: Path, rows: int = 40, broken: str | None = None) -> Path:
@@ -39,11 +53,8 @@ def a_vendor_file(folder: Path, rows: int = 40, broken: str | None = None) -> Pa
     return path
 
 
-def test_daily_shows_state_score_figures_conversion_and_where_it_published(
-    hashpivot: Hashpivot, tmp_path: Path
-) -> None:
-    done = hashpivot("daily", "--plain", "--day", "2026-11-20")
-    assert done.returncode == 0, done.stderr
+def test_daily_shows_state_score_figures_conversion_and_where_it_published(first_run: FirstRun) -> None:
+    done, folder = first_run.done, first_run.folder
     for expected in (
         "Bitcoin miners on 2026-11-20",
         "simulated data",
@@ -59,7 +70,7 @@ def test_daily_shows_state_score_figures_conversion_and_where_it_published(
         "data/published/hashpivot.duckdb",
     ):
         assert expected in done.stdout
-    with duckdb.connect(str(tmp_path / "data" / "published" / "hashpivot.duckdb"), read_only=True) as reader:
+    with duckdb.connect(str(folder / "data" / "published" / "hashpivot.duckdb"), read_only=True) as reader:
         assert reader.execute(
             "select count(distinct sources), any_value(sources) from capitulation_daily"
         ).fetchone() == (
@@ -68,20 +79,17 @@ def test_daily_shows_state_score_figures_conversion_and_where_it_published(
         )
 
 
-def test_daily_reports_to_a_program_in_json(demo: Path) -> None:
-    shown = json.loads(invoke(demo, "daily", "--plain", "--day", "2026-11-20", "--json").stdout)
-    assert shown["day"] == "2026-11-20"
-    assert shown["profile"] == "demo"
-    assert shown["rows"]["capitulation_daily"] > 6 * 365
-
-
-def test_second_run_adds_no_observation_and_gives_the_same_tables(demo: Path) -> None:
+def test_second_run_reports_in_json_adds_no_observation_and_gives_the_same_tables(demo: Path) -> None:
     def tables() -> dict[str, bytes]:
         folder = demo / "data/published/parquet"
         return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.parquet")}
 
     before = tables()
-    assert invoke(demo, "daily", "--plain", "--day", "2026-11-20").returncode == 0
+    done = invoke(demo, "daily", "--plain", "--day", "2026-11-20", "--json")
+    assert done.returncode == 0, done.stderr
+    stated = json.loads(done.stdout)
+    assert (stated["day"], stated["profile"]) == ("2026-11-20", "demo")
+    assert stated["rows"]["capitulation_daily"] > 6 * 365
     assert tables() == before
     shown = invoke(
         demo, "sql", "select new_count, revised_count from meta.runs order by started_at desc limit 1", "--json"
@@ -89,31 +97,15 @@ def test_second_run_adds_no_observation_and_gives_the_same_tables(demo: Path) ->
     assert json.loads(shown.stdout) == [{"new_count": 0, "revised_count": 0}]
 
 
-def test_day_option_cuts_every_daily_table(hashpivot: Hashpivot) -> None:
-    assert hashpivot("daily", "--plain", "--day", "2024-03-15").returncode == 0
-    query = (
-        "select max(day) = '2024-03-15' as cut from (select day from capitulation_daily union all "
-        "select day from pool_daily union all select day from conversion_daily union all "
-        "select day from exchange_flow_total_daily union all select day from exchange_flow_daily)"
-    )
-    assert json.loads(hashpivot("sql", query, "--json").stdout) == [{"cut": True}]
-
-
-def test_backfill_takes_the_range_only(hashpivot: Hashpivot) -> None:
-    done = hashpivot("backfill", "--from", "2026-01-01", "--to", "2026-03-31", "--plain")
-    assert done.returncode == 0, done.stderr
-    shown = hashpivot(
-        "sql", "select min(day) as first, max(day) as last from capitulation_daily where price_usd > 0", "--json"
-    )
-    assert json.loads(shown.stdout) == [{"first": "2026-01-01", "last": "2026-03-31"}]
-
-
-def test_backfill_in_parts_gives_the_same_tables(hashpivot: Hashpivot, tmp_path: Path) -> None:
+def test_backfill_takes_the_range_only_and_gives_the_same_tables_in_parts(hashpivot: Hashpivot, tmp_path: Path) -> None:
     days = ("--from", "2026-01-01", "--to", "2026-03-31", "--plain")
     tables = []
-    for shards in ("1", "3"):
-        done = hashpivot("backfill", *days, "--shards", shards, "--home", shards)
+    for shards, options in (("1", ()), ("3", ("--shards", "3"))):
+        done = hashpivot("backfill", *days, *options, "--home", shards)
         assert done.returncode == 0, done.stderr
+        sql = "select min(day) as first, max(day) as last from capitulation_daily where price_usd > 0"
+        shown = hashpivot("sql", sql, "--json", "--home", shards)
+        assert json.loads(shown.stdout) == [{"first": "2026-01-01", "last": "2026-03-31"}]
         tables.append(
             {
                 "/".join(path.parts[-2:]): path.read_bytes()
@@ -179,10 +171,10 @@ def test_catch_up_publishes_missed_days_in_order(hashpivot: Hashpivot) -> None:
     assert [row["day"] for row in days] == [str(first + timedelta(days=n)) for n in range(4)]
 
 
-def test_summary_of_invented_data_states_the_commands_for_real_data(demo: Path) -> None:
-    done = invoke(demo, "daily", "--plain", "--day", "2026-11-20")
+def test_summary_of_invented_data_states_the_commands_for_real_data(first_run: FirstRun) -> None:
+    demo = first_run.folder
     for profile in ("lake", "live", "files", "node"):
-        assert f"hashpivot daily --profile {profile}" in done.stdout
+        assert f"hashpivot daily --profile {profile}" in first_run.done.stdout
     a_vendor_file(demo / "exports")
     real = invoke(demo, "daily", "--plain", "--profile", "files", "--files-dir", "exports", "--home", "real")
     assert real.returncode == 0, real.stderr
@@ -244,22 +236,19 @@ def test_corrupt_file_is_named_by_row_and_column_and_the_last_publication_stays(
     assert "90,038" in shown
 
 
-def test_run_that_failed_is_listed_by_the_next_publication(hashpivot: Hashpivot, tmp_path: Path) -> None:
+def test_run_that_failed_is_listed_by_the_next_publication_and_a_file_with_other_columns_too(
+    hashpivot: Hashpivot, tmp_path: Path
+) -> None:
     a_vendor_file(tmp_path / "exports", broken="nothing")
+    (tmp_path / "exports" / "shopping.csv").write_text("item,price\nmilk,2\n", encoding="utf-8")
     assert hashpivot("daily", "--plain", "--profile", "files", "--files-dir", "exports").returncode == 3
     a_vendor_file(tmp_path / "exports")
     assert hashpivot("daily", "--plain", "--profile", "files", "--files-dir", "exports").returncode == 0
     shown = json.loads(hashpivot("sql", "select status, error from meta.runs order by started_at", "--json").stdout)
     assert [row["status"] for row in shown] == ["failed", "published"]
     assert "'nothing'" in shown[0]["error"]
-
-
-def test_file_with_other_columns_is_skipped_with_a_notice(hashpivot: Hashpivot, tmp_path: Path) -> None:
-    a_vendor_file(tmp_path / "exports")
-    (tmp_path / "exports" / "shopping.csv").write_text("item,price\nmilk,2\n", encoding="utf-8")
-    assert hashpivot("daily", "--plain", "--profile", "files", "--files-dir", "exports").returncode == 0
-    shown = hashpivot("sql", "select check_name, detail from meta.quality where severity = 'notice'").stdout
-    assert "shopping.csv" in shown
+    skipped = hashpivot("sql", "select check_name, detail from meta.quality where severity = 'notice'").stdout
+    assert "shopping.csv" in skipped
 
 
 def test_empty_folder_publishes_nothing(hashpivot: Hashpivot, tmp_path: Path) -> None:
@@ -302,7 +291,7 @@ def test_show_lists_the_newest_rows_last(demo: Path) -> None:
     assert shown == [{"day": "2026-11-19"}, {"day": "2026-11-20"}]
 
 
-def test_printed_commands_can_be_pasted(demo: Path) -> None:
+def test_printed_commands_can_be_pasted_and_the_day_cuts_every_daily_table(demo: Path) -> None:
     """In another home and by a path that no shell looks in."""
     done = invoke(demo, "show", "--home", "of mine")
     (advised,) = re.findall(r"run `([^`]+)`", done.stderr)
@@ -316,6 +305,18 @@ def test_printed_commands_can_be_pasted(demo: Path) -> None:
     assert header.split() == ["day", "capitulation_state", "capitulation_score"], rows.stderr
     assert re.match(r"\d{4}-\d\d-\d\d ", shown[2])
     assert f"{COMMAND} daily --profile live --home 'of mine-real'" in pasted.stdout
+    days = " union all ".join(
+        f"select max(day) = '2024-03-15' as cut from {table}"
+        for table in (
+            "capitulation_daily",
+            "pool_daily",
+            "conversion_daily",
+            "exchange_flow_total_daily",
+            "exchange_flow_daily",
+        )
+    )
+    cuts = json.loads(invoke(demo, "sql", f"select distinct cut from ({days})", "--json", "--home", "of mine").stdout)
+    assert cuts == [{"cut": True}]
 
 
 def test_sql_cannot_write(demo: Path) -> None:
