@@ -47,10 +47,13 @@ def run_of(connection: duckdb.DuckDBPyConnection, run_id: str) -> PublishedRun |
     return None if row is None else PublishedRun(started_at=row[0].replace(tzinfo=UTC), day=row[1], version=row[2])
 
 
-def received_since(connection: duckdb.DuckDBPyConnection, run: PublishedRun) -> Received:
-    """What was received or applied after `run` began."""
+def received_since(connection: duckdb.DuckDBPyConnection, run: PublishedRun, last_block_day: date | None) -> Received:
+    """What was received or applied after `run` began.
+
+    `last_block_day`: the last day of which it published all blocks; what is stated of later ones changes nothing.
+    """
     since = {"since": run.started_at.replace(tzinfo=None)}
-    day = since | {"day": run.day}
+    day, whole = since | {"day": run.day}, since | {"day": last_block_day or run.day}
 
     def rows(name: str, bound: Mapping[str, object]) -> list[tuple[object, ...]]:
         return connection.execute(statement(name), bound).fetchall()
@@ -60,7 +63,7 @@ def received_since(connection: duckdb.DuckDBPyConnection, run: PublishedRun) -> 
         sets.setdefault(str(name), []).append(str(content))
     return Received(
         series={(source, series): first for source, series, first in rows("changed_series", day)},  # type: ignore[misc]
-        blocks={(source, what): first for source, what, first in rows("changed_blocks", day)},  # type: ignore[misc]
+        blocks={(source, what): first for source, what, first in rows("changed_blocks", whole)},  # type: ignore[misc]
         flows={(source, what): (first, last) for source, what, first, last in rows("changed_flows", since)},  # type: ignore[misc]
         tables=frozenset((source, table) for source, table in rows("changed_tables", since)),  # type: ignore[misc]
         sets={name: tuple(contents) for name, contents in sets.items()},

@@ -192,7 +192,8 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         # The publication states the run as published; the working database does so only once that has happened.
         connection.begin()
         record_computed(run, connection)
-        note_revisions(run, connection, built, inputs, parts)
+        tables = published_tables(built, inputs, parts)
+        note_revisions(run, connection, built, inputs, tables)
         journal.end(connection, run.run_id, status="published", ended_at=ended, publication=run.run_id)
         if run.is_current:
             days = built.tables[DAILY_TABLE.name]
@@ -200,7 +201,7 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         costs = {each.source: _cost_of(each.used) for each in ingested if each.used}
         meta = meta_of(run, connection, built, checks, costs)
         target = FileTarget(folder=run.folder, keep=run.settings.keep_publications if run.is_current else 1)
-        published = publish(publication_of(run, connection, built, inputs, parts, meta, created_at=ended), [target])
+        published = publish(publication_of(run, connection, built, inputs, tables, meta, created_at=ended), [target])
         connection.commit()
     reached = freshness_of(built.freshness.iter_rows(named=True), run.day)
     logger.info(
@@ -309,22 +310,26 @@ def meta_of(
     }
 
 
+def published_tables(built: Built, inputs: Inputs, parts: Mapping[str, Partitions]) -> dict[str, PublishedRows]:
+    """Every published table by its name, long ones in years; `parts` are those that were built by year."""
+    return {
+        **{name: by_year(rows) if TABLES[name].is_by_year else rows for name, rows in built.tables.items()},
+        **parts,
+        **{table.name: inputs.reference[table.name] for table in PUBLISHED if table.reference},
+    }
+
+
 def publication_of(
     run: Run,
     connection: Connection,
     built: Built,
     inputs: Inputs,
-    parts: Mapping[str, Partitions],
+    tables: Mapping[str, PublishedRows],
     meta: dict[str, pl.DataFrame],
     *,
     created_at: datetime,
 ) -> Publication:
     """All that a target needs of the tables of a run, with what is stated about them and the pages of the report."""
-    tables: dict[str, PublishedRows] = {
-        **{name: by_year(rows) if TABLES[name].is_by_year else rows for name, rows in built.tables.items()},
-        **parts,
-        **{table.name: inputs.reference[table.name] for table in PUBLISHED if table.reference},
-    }
     ends = built.freshness.filter(pl.col("subject") == "table")
     described = dict(ends.select("table_name", "last_day").iter_rows())
     by_column = column_sources(PUBLISHED, built.chosen, built.origins)

@@ -8,7 +8,7 @@ from typing import Final
 
 from flows.run.applied import changed_since
 from flows.run.plan import Progress, Run, no_progress
-from flows.run.publish import Outcome, counts_of, judged, meta_of, observed, publication_of
+from flows.run.publish import Outcome, counts_of, judged, meta_of, observed, publication_of, published_tables
 from schemas.check import Check
 from schemas.freshness import freshness_of
 from schemas.partition import Partitions
@@ -47,9 +47,10 @@ def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
         checks = judged((*built.checks, *_label_checks(connection, built)), run.settings.accepted)
         built = replace(built, checks=checks)
         meta = meta_of(run, connection, built, built.checks)
+        tables = published_tables(built, inputs, parts)
         target = FileTarget(folder=run.folder, keep=1)
         published = publish(
-            publication_of(run, connection, built, inputs, parts, meta, created_at=datetime.now(UTC)), [target]
+            publication_of(run, connection, built, inputs, tables, meta, created_at=datetime.now(UTC)), [target]
         )
     logger.info("rebuilt as_of=%s of=%s %s", moment.isoformat(), found and found.run_id, counts_of(published))
     progress(f"rebuilt {sum(published.rows.values()):,} rows {_of(found, moment)}")

@@ -5,7 +5,9 @@ import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from importlib.metadata import version
+from pathlib import Path
 from typing import Final
 
 import polars as pl
@@ -20,8 +22,12 @@ from transforms.catalog import PUBLISHED
 from transforms.changed_values import CELLS, changed_cells, relative_pct
 from transforms.lineage import columns_behind, roots
 from transforms.prepare import Inputs
+from transforms.tables.miner_flow_daily import TABLE as FLOWS
+from transforms.tables.miner_transfer import TABLE as TRANSFERS
+from transforms.tables.pool_daily import TABLE as POOLS
 from warehouse import applied_sets
-from warehouse.targets.files import manifest, published_rows
+from warehouse.targets.files import manifest, published_rows, years_as_before
+from warehouse.targets.protocol import PublishedRows
 from warehouse.value_revisions import PublishedRun, Received, keep_value_revisions, received_since, run_of
 from warehouse.working import Connection
 
@@ -51,14 +57,36 @@ class Fact:
     first_day: date | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Changed:
-    """All inputs that changed since the publication before, and what the tables of this run are made from."""
+    """All inputs that changed since the publication before, and what the tables of this run are made from.
+
+    `last_flow_day`: the last day of which it published flows.
+    """
 
     before: PublishedRun
     received: Received
     built: Built
     blocks: pl.DataFrame
+    last_flow_day: date | None
+
+    @cached_property
+    def flows(self) -> dict[tuple[str, str], tuple[int, int, date | None]]:
+        """What was received of flows with the first day it may change; new ones only where they are late."""
+        day, height = pl.col("block_at").dt.date(), pl.col("height")
+        found = {}
+        for name, (first, last) in self.received.flows.items():
+            # No block from a height on is before this day; header times run backwards a little.
+            since: date | None = self.blocks.select(day.filter(height >= first).min()).item()
+            is_late = self.last_flow_day is not None and since is not None and since <= self.last_flow_day
+            if name[1] != "new" or is_late:
+                found[name] = (first, last, since)
+        return found
+
+    @cached_property
+    def observed(self) -> dict[str | Origin, tuple[Fact, ...]]:
+        """What sources have stated anew of each series and origin."""
+        return {root: tuple(self._observed(root)) for root in (*SERIES, *Origin)}
 
     def facts(self, table: Table, column: str | None) -> list[Fact]:
         """Those that the column rests on, in the order of `REASONS`; for a whole row those of any column."""
@@ -67,7 +95,7 @@ class Changed:
         found = {
             *self._definitions(table, names),
             *self._registry(table, rests_on),
-            *(fact for root in rests_on for fact in self._observed(root)),
+            *(fact for root in rests_on for fact in self.observed[root]),
             *self._code(),
         }
         return sorted(found, key=lambda fact: (REASONS.index(fact.reason), fact.name, fact.first_day or date.min))
@@ -116,11 +144,9 @@ class Changed:
                 yield Fact(reason, f"{source} blocks, {what}", first)
 
     def _of_flows(self, source: str) -> Iterator[Fact]:
-        for (of, what), (first, _) in self.received.flows.items():
-            day = self._day(first)
-            if of == source and (what != "new" or (day is not None and day <= self.before.day)):
-                reason = what if what in (LABELS, REORGANISATION) else STATED
-                yield Fact(reason, f"{source} flows, {what}", day)
+        for (of, what), (_, _, day) in self.flows.items():
+            if of == source:
+                yield Fact(what if what in (LABELS, REORGANISATION) else STATED, f"{source} flows, {what}", day)
 
     def _code(self) -> Iterator[Fact]:
         modules = named(self.received.sets.get(applied_sets.CODE, ()))
@@ -129,45 +155,37 @@ class Changed:
         elif (now := version("hashpivot")) != self.before.version:
             yield Fact(CODE, f"hashpivot {self.before.version} to {now}")
 
-    def _day(self, height: int) -> date | None:
-        """A day that no block from `height` on is before; header times run backwards a little."""
-        day: date | None = self.blocks.filter(pl.col("height") >= height)["block_at"].dt.date().min()  # type: ignore[assignment]
-        return day
-
     def heights(self, source: str) -> list[tuple[int, int]] | None:
         """Ranges of heights whose transfers may be others now; None for all of them."""
         if any(self.received.sets.get(name) for name in (applied_sets.CODE, applied_sets.DEFINITIONS)):
             return None
-        ranges = [ends for (of, what), ends in self.received.flows.items() if of == source and what != "new"]
-        late = self.received.flows.get((source, "new"))
-        if late is not None and (day := self._day(late[0])) is not None and day <= self.before.day:
-            ranges.append(late)
-        return ranges
+        return [(first, last) for (of, _), (first, last, _) in self.flows.items() if of == source]
 
 
 def note_revisions(
-    run: Run, connection: Connection, built: Built, inputs: Inputs, parts: Mapping[str, Partitions]
+    run: Run, connection: Connection, built: Built, inputs: Inputs, tables: Mapping[str, PublishedRows]
 ) -> int:
-    """Keep by how much this run's tables differ from the current publication of its profile; return how many values do.
+    """Keep by how much the `tables` of a run differ from the current publication of its profile.
 
-    New days are no difference, nor are columns that move with the clock. The caller has the transaction, in which this
-    run's sets are recorded already. Without a publication before, or a record of its run, there is nothing to compare.
+    Returns how many values differ. New days are no difference, nor are columns that move with the clock. The caller has
+    the transaction, in which this run's sets are recorded already. Without a publication before, or a record of its
+    run, there is nothing to compare.
     """
-    stated = manifest(run.settings.published)
+    published = run.settings.published
+    stated = manifest(published)
     before = run_of(connection, str(stated.get("version"))) if run.is_current else None
     if before is None or stated.get("profile") != run.profile.name:
         return 0
-    changed = Changed(before=before, received=received_since(connection, before), built=built, blocks=inputs.blocks)
+    changed = Changed(
+        before=before,
+        received=received_since(connection, before, _last_day(published, POOLS.name)),
+        built=built,
+        blocks=inputs.blocks,
+        last_flow_day=_last_day(published, FLOWS.name),
+    )
     listed, counted = [], []
     for table in PUBLISHED:
-        cells = CELLS.to_frame()
-        if table.name in parts:
-            cells = _of_parts(run, table, parts[table.name], changed, inputs.transfer_source)
-        elif (old := published_rows(run.settings.published, table.name)) is not None and set(table.key) <= {
-            *old.columns
-        }:
-            rows = inputs.reference[table.name] if table.reference is not None else built.tables[table.name]
-            cells = changed_cells(old, rows, table.key)
+        cells = _cells(published, table, tables[table.name], changed, inputs.transfer_source)
         if not cells.is_empty():
             few, count = _with_reasons(table, cells, changed)
             listed.append(few)
@@ -181,23 +199,39 @@ def note_revisions(
     return found
 
 
-def _of_parts(run: Run, table: Table, now: Partitions, changed: Changed, source: str | None) -> pl.DataFrame:
-    """Changed cells of a table in years, of which only those are read that hold a height that was revised."""
-    ranges = [] if source is None else changed.heights(source)
-    if ranges == []:
-        return CELLS.to_frame()
-    height = pl.col("height")
-    wanted = pl.lit(True) if ranges is None else pl.any_horizontal(height.is_between(*ends) for ends in ranges)
-    years = set(changed.blocks.filter(wanted)["block_at"].dt.year().unique())
-    found = []
+def _last_day(published: Path, table: str) -> date | None:
+    days = published_rows(published, table, columns=["day"])
+    return None if days is None or days.is_empty() else days["day"].to_list()[-1]
+
+
+def _cells(
+    published: Path, table: Table, now: PublishedRows, changed: Changed, transfer_source: str | None
+) -> pl.DataFrame:
+    """What differs of one table; of one in years only those are read that are made from something else than before."""
+    if not isinstance(now, Partitions):
+        old = published_rows(published, table.name)
+        return (
+            CELLS.to_frame()
+            if old is None or not {*table.key} <= {*old.columns}
+            else changed_cells(old, now, table.key)
+        )
+    wanted, years = pl.lit(True), {part.key for part in now.parts}
+    if table.name == TRANSFERS.name:
+        # Two years of transfers are more than all other tables: only heights that were revised are compared.
+        ranges = [] if transfer_source is None else changed.heights(transfer_source)
+        if ranges == []:
+            return CELLS.to_frame()
+        if ranges is not None:
+            wanted = pl.any_horizontal(pl.col("height").is_between(*ends) for ends in ranges)
+            years = set(changed.blocks.filter(wanted)["block_at"].dt.year().cast(pl.String).unique())
+    found, same = [], years_as_before(published, table.name, now)
     for part in now.parts:
-        if int(part.key) in years:
-            old = published_rows(run.settings.published, table.name, part.key)
-            if old is not None:
-                # Of a year that is over, also days that the publication before did not have are late.
-                is_over = int(part.key) < changed.before.day.year
-                until = date(int(part.key), 12, 31) if is_over else None if old.is_empty() else old["day"][-1]
-                found.append(changed_cells(old.filter(wanted), part.rows().filter(wanted), table.key, until=until))
+        old = published_rows(published, table.name, part.key) if part.key in years - same else None
+        if old is not None:
+            # Of a year that is over, also days that the publication before did not have are late.
+            is_over = int(part.key) < changed.before.day.year
+            until = date(int(part.key), 12, 31) if is_over else None if old.is_empty() else old["day"].to_list()[-1]
+            found.append(changed_cells(old.filter(wanted), part.rows().filter(wanted), table.key, until=until))
     return pl.concat([CELLS.to_frame(), *found])
 
 

@@ -39,6 +39,7 @@ import duckdb
 import polars as pl
 
 from schemas.errors import WarehouseError
+from schemas.partition import Partitions
 from warehouse.atomic_files import sha256_of, switch_link, sync, sync_tree
 from warehouse.private import PUBLISHED_FILE_MODE, protect_version
 from warehouse.statements import one_line
@@ -245,9 +246,18 @@ def published_columns(folder: Path, profile: str, table: str, columns: Sequence[
     return parquet.read(folder, table, columns)
 
 
-def published_rows(folder: Path, table: str, year: str | None = None) -> pl.DataFrame | None:
+def published_rows(
+    folder: Path, table: str, year: str | None = None, *, columns: Sequence[str] | None = None
+) -> pl.DataFrame | None:
     """`table`, or one year of it, as readers see it under `folder`; None where it is not there or cannot be read."""
-    return parquet.read(folder, f"{table}/{year}" if year else table)
+    return parquet.read(folder, f"{table}/{year}" if year else table, columns)
+
+
+def years_as_before(folder: Path, table: str, rows: Partitions) -> frozenset[str]:
+    """Keys of those years of `rows` that are made from the same as the ones that readers see under `folder`."""
+    before = carry.Before(folder=folder, stated=manifest(folder))
+    then = frozenset(before.parts(table))
+    return frozenset(part.key for part in rows.parts if (part.key, carry.stated_digest(part, rows.schema)) in then)
 
 
 def version_before(folder: Path) -> Path | None:
