@@ -209,6 +209,12 @@ def test_forty_daily_runs_are_rebuilt_in_every_value_and_another_definition_is_t
     day = FIRST_DAY + timedelta(days=40)
     daily.advance(day)
     daily.run_another_version(code, RUN.format(now=noon_after(day).isoformat()))
+    current = daily.home / "published" / "current"
+    counted = counted_revisions(current)
+    (*_, before), (*_, newest) = daily.kept, counted
+    assert counted[newest].totals == changes(kept(daily, before), current)
+    assert counted[newest].reason(*CHANGED) == {"definition"}
+    assert [name for name, reasons in counted[newest].reasons.items() if "definition" in reasons] == [CHANGED]
     # The code of before still makes what it published.
     version, moment = list(daily.kept.items())[20]
     again = rebuilt(daily, moment).database.parent
