@@ -8,6 +8,7 @@ from typing import Final
 import duckdb
 import polars as pl
 
+from warehouse.applied_sets import CODE
 from warehouse.publication_queries import PUBLISHED
 from warehouse.statements import frame, registered, scalar, statement, without_zone
 
@@ -17,11 +18,10 @@ COUNT_TABLE: Final = "value_revision_count"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedRun:
-    """The run of a publication: its clock reading (UTC), its last day, the version of the program."""
+    """The run of a publication: its clock reading (UTC) and its last day."""
 
     started_at: datetime
     day: date
-    version: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +39,14 @@ class Received:
     flows: Mapping[tuple[str, str], tuple[int, int]]
     tables: frozenset[tuple[str, str]]
     sets: Mapping[str, tuple[str, ...]]
+    code_is_known: bool
+    """Whether the code of the publication was recorded."""
 
 
 def run_of(connection: duckdb.DuckDBPyConnection, run_id: str) -> PublishedRun | None:
     """The run, or None where there is no record of it."""
-    row = connection.execute("select started_at, day, version from ops.run where run_id = ?", [run_id]).fetchone()
-    return None if row is None else PublishedRun(started_at=row[0].replace(tzinfo=UTC), day=row[1], version=row[2])
+    row = connection.execute("select started_at, day from ops.run where run_id = ?", [run_id]).fetchone()
+    return None if row is None else PublishedRun(started_at=row[0].replace(tzinfo=UTC), day=row[1])
 
 
 def received_since(connection: duckdb.DuckDBPyConnection, run: PublishedRun, last_block_day: date | None) -> Received:
@@ -67,6 +69,14 @@ def received_since(connection: duckdb.DuckDBPyConnection, run: PublishedRun, las
         flows={(source, what): (first, last) for source, what, first, last in rows("changed_flows", since)},  # type: ignore[misc]
         tables=frozenset((source, table) for source, table in rows("changed_tables", since)),  # type: ignore[misc]
         sets={name: tuple(contents) for name, contents in sets.items()},
+        code_is_known=bool(
+            scalar(
+                connection,
+                "select count(*) from ops.applied_set where name = ? and applied_at <= ?",
+                CODE,
+                since["since"],
+            )
+        ),
     )
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -150,14 +149,14 @@ class Changed:
 
     def _code(self) -> Iterator[Fact]:
         modules = named(self.received.sets.get(applied_sets.CODE, ()))
-        if modules:
+        if not self.received.code_is_known:
+            yield Fact(CODE, "code of a version that did not record it")
+        elif modules:
             yield Fact(CODE, f"code of {', '.join(modules[:3])}{' and others' if len(modules) > 3 else ''}")
-        elif (now := version("hashpivot")) != self.before.version:
-            yield Fact(CODE, f"hashpivot {self.before.version} to {now}")
 
     def heights(self, source: str) -> list[tuple[int, int]] | None:
         """Ranges of heights whose transfers may be others now; None for all of them."""
-        if any(self.received.sets.get(name) for name in (applied_sets.CODE, applied_sets.DEFINITIONS)):
+        if next(self._code(), None) or self.received.sets.get(applied_sets.DEFINITIONS):
             return None
         return [(first, last) for (of, _), (first, last, _) in self.flows.items() if of == source]
 
