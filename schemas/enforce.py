@@ -13,6 +13,9 @@ Holds = Callable[[pl.Expr], pl.Expr]
 HOLDS: Final = "holds"
 """In the metadata of a schema: all that its values must be, as one expression. In those of a check: its expression."""
 
+REPEATED: Final = "a key more than once"
+"""Stands for a column in `separated`."""
+
 _PANDERA: Final[Mapping[str, Callable[[pl.Expr, Mapping[str, Any]], pl.Expr]]] = {
     "greater_than": lambda value, of: value > of["min_value"],
     "greater_than_or_equal_to": lambda value, of: value >= of["min_value"],
@@ -103,16 +106,72 @@ def enforce(frame: pl.DataFrame, schema: pa.DataFrameSchema) -> pl.DataFrame:
         raise ContractError(schema.name or "frame", failures.height, _first(frame, schema, failures)) from error
 
 
+def has_types(frame: pl.DataFrame, schema: pa.DataFrameSchema) -> bool:
+    """Whether `frame` has the columns of `schema`, in its order and of its types."""
+    if frame.columns != list(schema.columns):
+        return False
+    return all(schema.columns[name].dtype.check(dtype) for name, dtype in frame.schema.items())
+
+
+def enforce_types(frame: pl.DataFrame, schema: pa.DataFrameSchema) -> None:
+    """Check what a table cannot do without: columns, types, no NULL where none may be, no key twice.
+
+    Raises `ContractError` as `enforce`, which checks values too.
+    """
+    required = [name for name, column in schema.columns.items() if not column.nullable]
+    empty = [name for name in required if name in frame.columns and frame[name].null_count()]
+    if not has_types(frame, schema) or empty or frame.select(key_of(schema)).is_duplicated().any():
+        enforce(frame, schema)
+
+
+def key_of(schema: pa.DataFrameSchema) -> list[str]:
+    """The columns that identify a row."""
+    return list(schema.unique or [name for name, column in schema.columns.items() if column.unique])
+
+
+def separated(frame: pl.DataFrame, schema: pa.DataFrameSchema) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows of `frame`, which has the types of `schema`, that pass its contract, and those that fail.
+
+    These have two columns more: `_broken`, the column whose check fails, `REPEATED` for a key that is there more than
+    once, or '' for a check of the whole row; and `_expected` in words.
+    """
+    broken = [
+        *(
+            (name, "a value", pl.col(name).is_not_null())
+            for name, column in schema.columns.items()
+            if not column.nullable
+        ),
+        *(
+            (name, _expected(check), _holds(check, pl.col(name)).fill_null(True))
+            for name, column in schema.columns.items()
+            for check in column.checks
+        ),
+        *(("", str(check.error or check.name), _stated(check)[HOLDS]) for check in schema.checks),
+        (REPEATED, "its key once", ~pl.struct(key_of(schema)).is_duplicated()),
+    ]
+    judged = frame.with_columns(
+        pl.coalesce(pl.when(~holds).then(pl.lit(name)) for name, _, holds in broken).alias("_broken"),
+        pl.coalesce(pl.when(~holds).then(pl.lit(expected)) for _, expected, holds in broken).alias("_expected"),
+    )
+    fails = pl.col("_broken").is_not_null()
+    return judged.filter(~fails).select(frame.columns), judged.filter(fails)
+
+
+def _expected(check: pa.Check) -> str:
+    if check.name == "isin":
+        return f"one of {len(_stated(check)['allowed_values'])} names"
+    limits = ", ".join(str(value) for name, value in _stated(check).items() if name != HOLDS)
+    return str(check.error) if HOLDS in _stated(check) else f"{str(check.name).replace('_', ' ')} {limits}"
+
+
 def keeps(frame: pl.DataFrame, schema: pa.DataFrameSchema) -> bool:
     """Whether it is certain that `frame` passes a strict, ordered `schema` whose metadata say all about values."""
     holds: pl.Expr | None = (schema.metadata or {}).get(HOLDS)
-    if holds is None or frame.columns != list(schema.columns):
-        return False
-    if not all(schema.columns[name].dtype.check(dtype) for name, dtype in frame.schema.items()):
+    if holds is None or not has_types(frame, schema):
         return False
     if not frame.select(holds.all()).item():
         return False
-    key = list(schema.unique or [name for name, column in schema.columns.items() if column.unique])
+    key = key_of(schema)
     # Tables are sorted by their key, and looking at neighbours is cheaper than looking for each key among all.
     return not key or frame.select(_increases(key)).item() or not frame.select(key).is_duplicated().any()
 

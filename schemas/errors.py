@@ -203,6 +203,15 @@ class RequestBudgetError(TerminalError):
         )
 
 
+class QuarantineError(TerminalError):
+    """A row in the quarantine with which that cannot be done; nothing was changed."""
+
+    exit_code = 2
+
+    def __init__(self, place: str, found: str, expected: str, remedy: str) -> None:
+        super().__init__(f"{place}: found {found}, expected {expected}; {remedy}")
+
+
 class UnfitWorkerError(TerminalError):
     """No process that was to read shards for a run can do it; `problems` has a line for each."""
 

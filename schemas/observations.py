@@ -4,12 +4,24 @@ import math
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import pandera.polars as pa
 import polars as pl
 
-from schemas.enforce import contract, enforce, row_check, value_check
+from schemas.enforce import (
+    REPEATED,
+    contract,
+    enforce,
+    enforce_types,
+    has_types,
+    keeps,
+    row_check,
+    separated,
+    value_check,
+)
+from schemas.errors import ContractError
+from schemas.quarantine import METADATA, FailedRow, Quarantine, Rule, is_broken, too_many
 from schemas.series import SERIES
 from schemas.text import NAME_EXPECTED, PLAIN_EXPECTED, cell, is_name, is_plain
 
@@ -62,6 +74,10 @@ BLOCK = contract(
             pl.String, _NAME, nullable=True, description="Pool that made the block, 'unknown' if not known"
         ),
     },
+    quarantine=Quarantine(
+        is_sound=False,
+        why="counts and sums of a day are made of its blocks, so that a missing one makes them wrong, not NULL",
+    ),
 )
 """One row a block. NULL means that the source does not state it, never zero."""
 
@@ -74,6 +90,7 @@ DAILY_VALUE = contract(
     },
     checks=[row_check("value within the bounds of its series", _within_bounds())],
     unique=["series", "day"],
+    quarantine=Quarantine(is_sound=True, why="a value stands for its series and day alone; without it the day is NULL"),
 )
 """One row a series and day. A day that a source does not state has no row."""
 
@@ -92,6 +109,9 @@ EXCHANGE_FLOW = contract(
         ),
     },
     unique=["day", "exchange", "pool"],
+    quarantine=Quarantine(
+        is_sound=False, why="flows of all exchanges and pools are sums of its rows, which a missing one would lower"
+    ),
 )
 """One row a day, exchange and pool with at least one transfer; `covered` days without a row had none.
 
@@ -122,6 +142,9 @@ MINER_TRANSFER = contract(
         "label_set": pa.Column(pl.String, _PLAIN, description="Version of the labels that named the exchange"),
     },
     unique=["height", "block_hash", "txid", "exchange", "hop", "label_set"],
+    quarantine=Quarantine(
+        is_sound=False, why="flows of a day are sums of its transfers, which a missing one would lower"
+    ),
 )
 """One row a transaction, exchange and layer of miners. Counts only while its block and its labels are the latest."""
 
@@ -142,6 +165,9 @@ MINER_BLOCK_FLOW = contract(
         ),
         "label_set": pa.Column(pl.String, _PLAIN, description="Version of the labels that were used"),
     },
+    quarantine=Quarantine(
+        is_sound=False, why="a block without its row counts as not read, and flows of a day are sums of its blocks"
+    ),
 )
 """One row a block, a block without any flow included: it shows that the block was read."""
 
@@ -164,6 +190,10 @@ FILING_FACT = contract(
         )
     ],
     unique=["cik", "tag", "period_start", "period_end", "accession"],
+    quarantine=Quarantine(
+        is_sound=False,
+        why="amounts of a quarter are differences of longer periods, so that a missing fact changes others",
+    ),
 )
 """One row an amount of a period as one filing states it; later filings repeat it as a comparative."""
 
@@ -191,6 +221,10 @@ FILING = contract(
         row_check("an excerpt exactly where a keyword is", (pl.col("keywords") == "") == pl.col("excerpt").is_null()),
     ],
     unique=["cik", "accession"],
+    quarantine=Quarantine(
+        is_sound=False,
+        why="a row states that a filing was looked at; without it the filing would be fetched in every run",
+    ),
 )
 """One row a filing that was looked at, one without a keyword included: it shows that nothing was found in it."""
 
@@ -205,13 +239,20 @@ KEYS = {
 }
 """The columns that identify a row of one source."""
 
+QUARANTINE: Final[dict[ObservedTable, Quarantine]] = {
+    table: (schema.metadata or {})[METADATA] for table, schema in OBSERVED.items()
+}
+"""Whether failing rows of a table may be set aside one by one."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """Validated rows of one table that one source stated at one moment, with where they came from.
 
     `origin` is a path or an address without secrets, `sha256` the digest of the bytes that were read. A batch is
-    checked when it is made: an instance that exists may be stored.
+    checked when it is made: an instance that exists may be stored. `failed`: rows that the source stated beside them
+    and that are set aside; those among `rows` that fail join them where the table permits it. `is_decided`: a person
+    has let the rows in, so that only their types and keys are checked.
     """
 
     source: str
@@ -220,11 +261,54 @@ class Batch:
     sha256: str
     observed_at: datetime
     rows: pl.DataFrame
+    failed: tuple[FailedRow, ...] = ()
+    is_decided: bool = False
 
     def __post_init__(self) -> None:
         if self.observed_at.utcoffset() is None:
             raise ValueError(f"observed_at {self.observed_at} of {self.origin} has no time zone, expected UTC")
-        enforce(self.rows, OBSERVED[self.table])
+        schema = OBSERVED[self.table]
+        if self.is_decided:
+            enforce_types(self.rows, schema)
+        elif not QUARANTINE[self.table].is_sound or keeps(self.rows, schema) or not has_types(self.rows, schema):
+            enforce(self.rows, schema)
+        else:
+            self._set_aside()
+
+    def _set_aside(self) -> None:
+        """Move rows that fail to the `failed`. Raises `ContractError` where they are more than are set aside."""
+        schema = OBSERVED[self.table]
+        sound, failing = separated(self.rows, schema)
+        count, of = len(self.failed) + failing.height, len(self.failed) + self.rows.height
+        if is_broken(count, of):
+            try:
+                enforce(self.rows, schema)
+            except ContractError as error:
+                raise ContractError(error.table, error.failures, f"{error.first}; {too_many(count, of)}") from error
+        found = [_failed_row(each, self.table) for each in failing.iter_rows(named=True)]
+        object.__setattr__(self, "rows", sound)
+        object.__setattr__(self, "failed", (*self.failed, *found))
+
+
+def _failed_row(row: dict[str, Any], table: ObservedTable) -> FailedRow:
+    """A row of the types of its table with what it breaks, in `separated`."""
+    broken, expected = row.pop("_broken"), row.pop("_expected")
+    key = {name: row[name] for name in KEYS[table]}
+    is_whole = not any(
+        value is None or (isinstance(value, float) and not math.isfinite(value)) for value in row.values()
+    )
+    rule = Rule.UNREADABLE
+    if is_whole:
+        rule = Rule.KEY if broken in key else Rule.REPEATED if broken == REPEATED else Rule.VALUE
+    found = ", ".join(f"{name} {value}" for name, value in row.items())
+    return FailedRow(
+        key=key,
+        received={name: str(value) if isinstance(value, float) else value for name, value in row.items()},
+        row=row if is_whole else None,
+        rule=rule,
+        reason=f"found {found}, expected {expected}",
+        place=" ".join(str(value) for value in key.values()),
+    )
 
 
 REMEMBERED_BLOCKS: Final = 2_016

@@ -6,6 +6,7 @@ from typing import Final
 import duckdb
 
 from schemas.observations import REMEMBERED_BLOCKS
+from warehouse.quarantine import DECIDED
 from warehouse.statements import statement
 
 HEADER_SLACK: Final = timedelta(hours=2)
@@ -54,7 +55,10 @@ def newest_filing_days(connection: duckdb.DuckDBPyConnection) -> dict[tuple[str,
 
 
 def received_at(connection: duckdb.DuckDBPyConnection, now: datetime) -> dict[str, datetime]:
-    """By supplier, when its newest batch up to `now` (UTC) was received; one without anything new counts too."""
-    sql = "select source, max(observed_at) from raw.batch where observed_at <= ? group by source"
-    rows = connection.execute(sql, [now.replace(tzinfo=None)]).fetchall()
+    """By supplier, when its newest batch up to `now` (UTC) was received; one without anything new counts too.
+
+    What a decision about a row in the quarantine has stored was not received then.
+    """
+    sql = "select source, max(observed_at) from raw.batch where observed_at <= ? and run_id <> ? group by source"
+    rows = connection.execute(sql, [now.replace(tzinfo=None), DECIDED]).fetchall()
     return {source: at.replace(tzinfo=UTC) for source, at in rows}

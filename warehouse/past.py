@@ -77,6 +77,8 @@ def _copy_all(past: duckdb.DuckDBPyConnection, moment: datetime) -> None:
             "join working.raw.batch as batch using (batch_id) where batch.observed_at <= ?",
             [moment],
         )
+    if past.execute(statement("has_quarantine")).fetchone() is not None:
+        past.execute(statement("quarantine_past"), {"moment": moment})
     _copy_runs(past, moment)
     # A database that no run of this version has opened yet has no sets.
     if past.execute(statement("has_applied_sets")).fetchone() is not None:

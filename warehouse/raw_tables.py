@@ -1,18 +1,20 @@
 """Statements of the raw tables, made from the schema of each: its columns and, as `unique`, its key.
 
 A raw table has the columns of its schema, and `source`, `revision` and `batch_id`. The view `raw.latest_<table>` of its
-migration shows the newest revision of each key. What is `RETRACTABLE` has `is_retracted` too, and a view
-`raw.newest_<table>` in which the newest revision may be a retraction; `raw.latest_<table>` leaves these out.
+migration shows the newest revision of each key. What is `RETRACTABLE` or `WITHDRAWABLE` has `is_retracted` too, and a
+view `raw.newest_<table>` in which the newest revision may be a retraction; `raw.latest_<table>` leaves these out.
 """
 
 from functools import cache
 from typing import Final
 
-from schemas.observations import KEYS, OBSERVED, ObservedTable
+from schemas.observations import KEYS, OBSERVED, QUARANTINE, ObservedTable
 from warehouse.statements import quoted
 
 RETRACTABLE: Final = (ObservedTable.MINER_BLOCK_FLOW, ObservedTable.BLOCK)
 """The tables by height. Transfers need no retraction: they count by the flows of their block."""
+WITHDRAWABLE: Final = tuple(table for table, stated in QUARANTINE.items() if stated.is_sound)
+"""The tables that rows enter by a decision, which can be undone: retracted row by row."""
 
 
 def leading(table: ObservedTable) -> str | None:
@@ -35,7 +37,7 @@ def append_statement(table: ObservedTable) -> str:
         same_key += f"\n    and latest.{quoted(lead)} between $least and $most"
     changed = "\n    or ".join(f"latest.{name} is distinct from incoming.{name}" for name in columns if name not in key)
     newest = "latest"
-    if table in RETRACTABLE:
+    if table in (*RETRACTABLE, *WITHDRAWABLE):
         newest, changed = "newest", f"{changed}\n    or latest.is_retracted"
     return f"""\
 insert into raw.{quoted(table)} by name
@@ -77,6 +79,35 @@ select latest.* replace (
 from raw.{quoted(f"latest_{table}")} as latest
 where latest.source = $source and latest.height > $above_height
 order by latest.height;
+"""
+
+
+@cache
+def withdraw_statement(table: ObservedTable) -> str:
+    """Undo what a batch of a decision has added: the revision before counts again, or none where there was none.
+
+    Only of rows whose newest revision is of that batch. Binds `batch_id`, and the batch as `entered_batch_id`.
+    """
+    key, name = KEYS[table], quoted(table)
+    same_key = "\n    and ".join(f"before.{quoted(each)} = newest.{quoted(each)}" for each in key)
+    cells = "\n    ".join(
+        f"case when before.revision is null then newest.{each} else before.{each} end as {each},"
+        for each in map(quoted, OBSERVED[table].columns)
+    )
+    return f"""\
+insert into raw.{name} by name
+select
+    newest.source,
+    {cells}
+    (newest.revision + 1)::smallint as revision,
+    $batch_id as batch_id,
+    coalesce(before.is_retracted, true) as is_retracted
+from raw.{quoted(f"newest_{table}")} as newest
+left join raw.{name} as before
+    on before.source = newest.source
+    and {same_key}
+    and before.revision = newest.revision - 1
+where newest.batch_id = $entered_batch_id;
 """
 
 

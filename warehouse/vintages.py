@@ -9,6 +9,7 @@ import duckdb
 import polars as pl
 
 from schemas.observations import Batch, ObservedTable, Retraction
+from warehouse import quarantine
 from warehouse.raw_tables import (
     RETRACTABLE,
     append_statement,
@@ -16,17 +17,19 @@ from warehouse.raw_tables import (
     leading,
     read_statement,
     retract_statement,
+    withdraw_statement,
 )
 from warehouse.statements import frame, quoted, registered, scalar, statement, without_zone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Appended:
-    """What one batch added: rows it held, keys never seen before, keys whose value changed."""
+    """What one batch added: rows it held, keys never seen before, keys whose value changed; and rows set aside."""
 
     row_count: int
     new_count: int
     revised_count: int
+    set_aside: quarantine.SetAside = quarantine.NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +44,7 @@ class Retracted:
 
 
 def append(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str) -> Appended:
-    """Store the rows of `batch` that are new or changed, in one transaction.
+    """Store the rows of `batch` that are new or changed, and those that failed in the quarantine, in one transaction.
 
     A row equal to the newest revision of its key adds nothing; a changed one becomes the next revision.
     """
@@ -72,9 +75,22 @@ def append_within(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: s
     with registered(connection, "incoming", incoming):
         connection.execute(append_statement(batch.table), bound)
     added = connection.execute(count_statement(batch.table), [batch_id]).fetchone() or (0, 0)
-    counted = Appended(row_count=incoming.height, new_count=added[0], revised_count=added[1])
+    set_aside = quarantine.note(connection, batch, run_id)
+    counted = Appended(row_count=incoming.height, new_count=added[0], revised_count=added[1], set_aside=set_aside)
     _record(connection, batch_id, run_id, batch, batch.table, counted)
     return counted
+
+
+def withdraw_within(connection: duckdb.DuckDBPyConnection, batch: Batch, run_id: str, entered_batch_id: int) -> None:
+    """Undo what another batch has added, as the `batch` without rows states; in the transaction of the caller.
+
+    Rows that have been revised since stay as they are.
+    """
+    batch_id = scalar(connection, "select coalesce(max(batch_id), 0) + 1 from raw.batch")
+    connection.execute(withdraw_statement(batch.table), {"batch_id": batch_id, "entered_batch_id": entered_batch_id})
+    _, count = connection.execute(count_statement(batch.table), [batch_id]).fetchone() or (0, 0)
+    counted = Appended(row_count=count, new_count=0, revised_count=count)
+    _record(connection, batch_id, run_id, batch, batch.table, counted)
 
 
 def retract(connection: duckdb.DuckDBPyConnection, retraction: Retraction, run_id: str) -> Retracted | None:

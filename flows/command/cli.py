@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from flows.command import backup, export, read, registry_group, run
+from flows.command import backup, export, quarantine_group, read, registry_group, run
 from flows.command.failures import StoppableGroup, exit_code_of, verbose_everywhere
 from flows.command.hints import pasteable
 from flows.command.options import json_option, settings_options
@@ -69,6 +69,7 @@ for command in (
 ):
     cli.add_command(command)
 cli.add_command(registry_group.registry)
+cli.add_command(quarantine_group.quarantine)
 
 
 verbose_everywhere(cli)

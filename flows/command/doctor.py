@@ -5,7 +5,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
@@ -30,6 +30,7 @@ from warehouse.integrity import changed_files
 from warehouse.journal import one_run_at_a_time
 from warehouse.private import open_to_others
 from warehouse.publication_queries import freshness, newest_run, used_sources
+from warehouse.quarantine import held_count
 from warehouse.reading import open_publication
 from warehouse.targets.files import current_publication
 from warehouse.working import open_working
@@ -96,6 +97,7 @@ def _of_home(settings: Settings) -> list[Finding]:
             _lock(settings),
             _home(settings),
             _working(settings),
+            *_quarantine(settings),
             *_publication(settings),
             _scheduler(settings.scheduler_home, os.environ),
             _alerts(settings),
@@ -190,6 +192,23 @@ def _working(settings: Settings) -> Finding:
             return Finding(subject=subject, ok=True, found=f"{path}, {size:.1f} MiB")
     except HashpivotError as error:
         return Finding(subject=subject, ok=False, found=str(error), remedy="see the message")
+
+
+def _quarantine(settings: Settings) -> Iterator[Finding]:
+    """Whether rows of sources wait for a decision; nothing where that cannot be known, which `_working` reports."""
+    if not settings.working_database.exists():
+        return
+    with suppress(HashpivotError), open_working(settings.working_database) as connection:
+        held = held_count(connection)
+        counts = ", ".join(f"{count:,} of {source}" for source, count in held.items())
+        yield Finding(
+            subject="quarantine",
+            ok=not held,
+            found=f"rows held: {counts}" if held else "no row held",
+            remedy="`hashpivot quarantine list`, then accept or reject each, or have the source corrected"
+            if held
+            else "",
+        )
 
 
 def _publication(settings: Settings) -> Iterator[Finding]:

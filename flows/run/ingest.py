@@ -17,6 +17,8 @@ from schemas.errors import HashpivotError, WarehouseBusyError, WarehouseError
 from schemas.observations import Batch, Notice, Retraction
 from warehouse import journal, vintages
 from warehouse.known import block_hashes, filings, newest_days, newest_filing_days, newest_heights, received_at
+from warehouse.quarantine import SetAside
+from warehouse.quarantine_decisions import PASSES, replay
 from warehouse.working import Connection, open_working
 
 if TYPE_CHECKING:
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_NAMED_ORIGINS: Final = 3
+LISTED: Final = "listed by `hashpivot quarantine list`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +108,16 @@ class Stored:
             f"{batch.source} {batch.origin}: {added.row_count:,} {batch.table} rows, "
             f"{added.new_count:,} new, {added.revised_count:,} revised"
         )
+        for message in about_set_aside(added.set_aside):
+            self.note(Notice(source=batch.source, origin=batch.origin, message=message))
+            self._progress(f"{batch.source}: {message}")
+
+    def replay(self, suppliers: Sequence[str]) -> None:
+        """Let in what was held and passes the rules of this version, and report it."""
+        for source, count in replay(self._connection, suppliers, self._run.now):
+            message = f"{_rows(count)} that {'was' if count == 1 else 'were'} held in quarantine: {PASSES}, now stored"
+            self.note(Notice(source=source, origin="quarantine", message=message))
+            self._progress(f"{source}: {message}")
 
     def __str__(self) -> str:
         return f"rows={self._row_count} new={self._new_count} revised={self._revised_count}"
@@ -134,7 +147,9 @@ def ingest(run: Run, source_name: str, progress: Progress = no_progress) -> Inge
     suppliers = [supplier.name for supplier in suppliers_of(source_name)]
     with open_working(run.settings.working_database) as connection:
         stored = Stored(run, source_name, connection, progress)
-        for item in _fetched(run, source_name, run.request(known(connection, run.now))):
+        request = run.request(known(connection, run.now))
+        stored.replay(suppliers)
+        for item in _fetched(run, source_name, request):
             if isinstance(item, Missing):
                 missing = item
                 progress(f"{source_name}: missing, the run goes on without it: {item.why}")
@@ -181,6 +196,27 @@ def in_short(notices: Sequence[Notice]) -> Iterator[str]:
         more = len(origins) - MOST_NAMED_ORIGINS
         what = same[0].message if len(same) == 1 else reason
         yield f"{source}: {named}{f' and {more:,} more' if more > 0 else ''}: {what}"
+
+
+def about_set_aside(set_aside: SetAside) -> Iterator[str]:
+    """What became of the rows of a batch that failed, and of those held before, in a line for each outcome."""
+    if set_aside.held_count:
+        more = f", and {set_aside.held_count - 1:,} more" if set_aside.held_count > 1 else ""
+        yield f"{set_aside.first}{more}: held in quarantine, {LISTED}"
+    if set_aside.accepted_count:
+        yield f"{_failing(set_aside.accepted_count)}: accepted before and in use"
+    if set_aside.rejected_count:
+        yield f"{_failing(set_aside.rejected_count)}: rejected before and left out"
+    if set_aside.released_count:
+        yield f"{_rows(set_aside.released_count)} that failed before: the source sent others in their place"
+
+
+def _failing(count: int) -> str:
+    return f"{_rows(count)} that {'fail' if count > 1 else 'fails'}"
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'s' if count > 1 else ''}"
 
 
 def reorganisation(retraction: Retraction, gone: vintages.Retracted) -> Notice:

@@ -21,6 +21,7 @@ from flows.run.clock import clock_check, reading
 from flows.run.coverage import Coverage, Missing, coverage, unstated
 from flows.run.family import family_of, is_test_chain
 from flows.run.folds import comparison_check, folded_flows
+from flows.run.held_rows import quarantined, with_accepted
 from flows.run.history import history_check
 from flows.run.ingest import Ingested, known
 from flows.run.origin import trace_days
@@ -33,7 +34,7 @@ from flows.sources.kinds import MAIN, kind_of, supplier_named
 from flows.sources.protocol import Labelled
 from flows.sources.simulated.kind import SIMULATED
 from schemas.check import Check, as_frame, failed, from_notices
-from schemas.errors import HashpivotError, NothingToPublishError, QualityError
+from schemas.errors import ContractError, HashpivotError, NothingToPublishError, QualityError
 from schemas.freshness import Freshness, freshness_of
 from schemas.observations import ObservedTable
 from schemas.partition import Partitions, by_year
@@ -43,6 +44,7 @@ from transforms.build import Built, build
 from transforms.catalog import PUBLISHED, TABLES
 from transforms.checks.label_sets import check_label_sets
 from transforms.checks.last_publication import COLUMNS as COMPARED
+from transforms.checks.quarantine import check_quarantine, naming_held
 from transforms.inputs.capex import capex_quarters
 from transforms.lineage import column_sources
 from transforms.prepare import Inputs
@@ -165,6 +167,8 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         inputs = replace(inputs, published=_published(run), is_current=run.is_current)
         try:
             built = build(inputs)
+        except ContractError as error:
+            raise with_accepted(error, run, connection) from error
         except NothingToPublishError as error:
             if not missing:
                 raise
@@ -180,6 +184,9 @@ def publish_run(run: Run, ingested: Sequence[Ingested] = (), progress: Progress 
         clock = clock_check(run.settings.home, reading(run.run_id, run.now))
         compared = comparison_check(connection, run.now)
         of_data = (
+            *check_quarantine(
+                quarantined(run, connection)
+            ),  # first, as the message of a run names only the first warnings
             *built.checks,
             *_label_checks(run, built),
             history,
@@ -301,7 +308,7 @@ def meta_of(
     """The tables of `meta` that do not describe columns; `costs` as in `source_facts`."""
     return {
         "quality": as_frame(checks),
-        "nulls": built.nulls,
+        "nulls": naming_held(built.nulls, quarantined(run, connection), built.chosen),
         "freshness": built.freshness,
         "runs": run_history(connection, run.run_id),
         "sources": source_facts(connection, supplier_named, built.chosen, built.origins, run.now, costs),

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from flows.run.applied import changed_since
+from flows.run.held_rows import quarantined
 from flows.run.plan import Progress, Run, no_progress
 from flows.run.publish import Outcome, counts_of, judged, meta_of, observed, publication_of, published_tables
 from schemas.check import Check
@@ -14,6 +15,7 @@ from schemas.freshness import freshness_of
 from schemas.partition import Partitions
 from transforms.build import Built, build
 from transforms.checks.label_sets import check_label_sets
+from transforms.checks.quarantine import check_quarantine
 from transforms.prepare import Inputs
 from transforms.tables.miner_flow_daily import TABLE as FLOW_TABLE
 from warehouse import applied_sets
@@ -44,7 +46,8 @@ def rebuild(run: Run, progress: Progress = no_progress) -> Outcome:
     with open_past(run.settings.working_database, run.now) as connection:
         inputs, parts, differences = _as_applied(run, connection)
         built = build(inputs)
-        checks = judged((*built.checks, *_label_checks(connection, built)), run.settings.accepted)
+        in_quarantine = check_quarantine(quarantined(run, connection))
+        checks = judged((*in_quarantine, *built.checks, *_label_checks(connection, built)), run.settings.accepted)
         built = replace(built, checks=checks)
         meta = meta_of(run, connection, built, built.checks)
         tables = published_tables(built, inputs, parts)

@@ -1,13 +1,14 @@
-"""Turns cells of text, one row a day, into daily values: a single cell that is not a plain number rejects the input."""
+"""Turns cells of text, one row a day, into daily values; cells that cannot be believed are set aside one by one."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
 from schemas.errors import BadInputError
+from schemas.quarantine import FailedRow, Rule, is_broken, received_cell, too_many
 from schemas.series import SERIES
 from schemas.units import (
     GIGAHASH_PER_EXAHASH,
@@ -87,6 +88,8 @@ class DailyCells:
     `partial` gives the reason why the last day, whose cells it gets, is not complete, or None; such a day is dropped.
     `only` names columns that may hold one value only, such as the asset.
     `remedy` is what to do about any bad cell, where that is not to correct a file.
+    `sets_aside`: a few bad cells are set aside; without it the first one rejects the input, where values are parts of a
+    sum.
     """
 
     day_header: str
@@ -94,11 +97,21 @@ class DailyCells:
     partial: Callable[[pl.DataFrame], str | None]
     only: Mapping[str, str] = field(default_factory=dict)
     remedy: str | None = None
+    sets_aside: bool = True
+
+
+class DailyValues(NamedTuple):
+    """Values in the shape of `schemas.observations.DAILY_VALUE`, the last day, what was dropped, and what failed."""
+
+    values: pl.DataFrame
+    last_day: date
+    notices: list[str]
+    failed: tuple[FailedRow, ...]
 
 
 def daily_values(
     origin: str, cells: pl.DataFrame, kind: DailyCells, today: date, *, cut_short: bool = False
-) -> tuple[pl.DataFrame, date, list[str]]:
+) -> DailyValues:
     """One row a series and day of what `cells` state, sorted by both; the last day they name; what was dropped.
 
     `cells`, one row a day: row, its number in the file or response, then text in the columns that `kind` names;
@@ -106,11 +119,14 @@ def daily_values(
 
     Shape: series, day, value, as in `schemas.observations.DAILY_VALUE`. An empty cell has no row. Values are in the
     unit of the series; a BTC amount up to the supply limit becomes its exact count of satoshi. Dropped, each with a
-    notice: repeated rows, an incomplete last day, a last line cut short, zeros before a series begins. Raises
-    `BadInputError` at the topmost invalid row.
+    notice: repeated rows, an incomplete last day, a last line cut short, zeros before a series begins. A cell that is
+    not a plain number, lies outside its bounds or contradicts another row fails, as do all cells of a row whose day
+    cannot be. Raises `BadInputError` at the topmost one where so many fail that the input is broken.
     """
-    rows = _with_day(origin, cells, kind, today)
+    rows, undated = _with_day(origin, cells, kind, today)
     _reject_other_values(origin, rows, kind)
+    if rows.is_empty():
+        raise_first(origin, undated.faults[:1], kind.remedy)
     stated = pl.concat(_stated(rows, column) for column in kind.columns)
     last_day: date = rows.select(pl.col("day").max()).item()
     notices = []
@@ -130,29 +146,80 @@ def daily_values(
             kept, notice = _from_first_above_zero(kept, column)
             notices += notice
 
-    # All faults at once, so that the topmost is reported whatever its kind.
-    raise_first(
-        origin,
-        _bad_numbers(stated, kind.columns) + _contradictions(stated) + _out_of_bounds(kept, kind.columns),
-        kind.remedy,
-    )
-    values = kept.unique(["series", "day"]).select("series", "day", "value").sort("series", "day")
-    return values, last_day, notices
+    sound, failing = _judged(kept, kind.columns)
+    count = failing.height + undated.count
+    if count and (not kind.sets_aside or is_broken(count, kept.height + undated.count)):
+        # The topmost of all faults is reported, whatever its kind.
+        faults = [*undated.faults[:1], *(_fault(each) for each in failing.sort("row").head(1).iter_rows(named=True))]
+        remedy = min(faults, key=lambda fault: fault.row).remedy if kind.remedy is None else kind.remedy
+        why = f"{too_many(count, kept.height + undated.count)}; " if kind.sets_aside else ""
+        raise_first(origin, faults, f"{why}{remedy}")
+    failed = [*undated.rows(kind), *(_failed(each, kind) for each in failing.iter_rows(named=True))]
+    values = sound.unique(["series", "day"]).select("series", "day", "value").sort("series", "day")
+    return DailyValues(values, last_day, notices, tuple(failed))
 
 
-def _with_day(origin: str, rows: pl.DataFrame, kind: DailyCells, today: date) -> pl.DataFrame:
-    """`rows` with their day as a date. Raises `BadInputError` on a day outside `FIRST_DAY` to `today`."""
-    day = pl.col(kind.day_header).str.extract(_DAY).str.to_date("%Y-%m-%d", strict=False)
-    dated = rows.with_columns(day.alias("day"))
-    outside = dated.filter(~pl.col("day").is_between(FIRST_DAY, today).fill_null(False))
-    if not outside.is_empty():
-        row, found = outside.select("row", kind.day_header).row(0)
-        expected = f"a UTC day as YYYY-MM-DD, from {FIRST_DAY} to {today}"
+@dataclass(frozen=True, slots=True)
+class _Undated:
+    """Filled cells of rows whose day is none that a row may have, with what is expected of the day."""
+
+    cells: pl.DataFrame
+    expected: str
+
+    @property
+    def count(self) -> int:
+        return self.cells.height
+
+    @property
+    def faults(self) -> list[Fault]:
         remedy = "correct the cell, and check the clock of this machine where the day looks right"
-        raise_first(
-            origin, [Fault(row=row, column=kind.day_header, value=found, expected=expected, remedy=remedy)], kind.remedy
+        return [
+            Fault(row=row, column=header, value=found, expected=self.expected, remedy=remedy)
+            for row, header, found in self.cells.select("row", "day_header", "day_cell").iter_rows()
+        ]
+
+    def rows(self, kind: DailyCells) -> list[FailedRow]:
+        return [
+            FailedRow(
+                key={"series": each["series"], "day": received_cell(each["day_cell"])},
+                received={
+                    kind.day_header: received_cell(each["day_cell"]),
+                    each["header"]: received_cell(each["cell"]),
+                },
+                row=None,
+                rule=Rule.DAY,
+                reason=f"found {shortened(each['day_cell'])!r}, expected {self.expected}",
+                place=f"row {each['row']}, column {each['day_header']}",
+            )
+            for each in self.cells.iter_rows(named=True)
+        ]
+
+
+def _with_day(origin: str, rows: pl.DataFrame, kind: DailyCells, today: date) -> tuple[pl.DataFrame, _Undated]:
+    """`rows` with their day as a date; and the cells of those with a day outside `FIRST_DAY` to `today`.
+
+    Raises `BadInputError` for such a row without any cell, of which nothing could be set aside.
+    """
+    text = pl.col(kind.day_header)
+    day = text.str.extract(_DAY).str.to_date("%Y-%m-%d", strict=False)
+    dated = rows.with_columns(day.alias("day"))
+    inside = pl.col("day").is_between(FIRST_DAY, today).fill_null(False)
+    outside = dated.filter(~inside)
+    cells = [
+        outside.filter(pl.col(column.header).is_not_null()).select(
+            "row", header=pl.lit(column.header), series=pl.lit(column.series), cell=pl.col(column.header), day_cell=text
         )
-    return dated
+        for column in kind.columns
+    ]
+    filled = pl.concat(cells).with_columns(day_header=pl.lit(kind.day_header)).sort("row", maintain_order=True)
+    expected = f"a UTC day as YYYY-MM-DD, from {FIRST_DAY} to {today}"
+    bare = outside.filter(pl.all_horizontal(pl.col(column.header).is_null() for column in kind.columns))
+    faults = [
+        Fault(row=row, column=kind.day_header, value=found, expected=expected)
+        for row, found in bare.select("row", text).head(1).iter_rows()
+    ]
+    raise_first(origin, faults, kind.remedy)
+    return dated.filter(inside), _Undated(filled, expected)
 
 
 def _reject_other_values(origin: str, rows: pl.DataFrame, kind: DailyCells) -> None:
@@ -180,42 +247,91 @@ def _stated(rows: pl.DataFrame, column: Column) -> pl.DataFrame:
         cell=cell,
         number=number,
         value=value.round(0) if series.unit is Unit.SAT else value,
+        times=pl.lit(column.unit.times, pl.Int64),
+        per=pl.lit(column.unit.per, pl.Int64),
+        label=pl.lit(column.unit.label),
     )
 
 
-def _bad_numbers(stated: pl.DataFrame, columns: Sequence[Column]) -> list[Fault]:
+def _judged(stated: pl.DataFrame, columns: Sequence[Column]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The cells that can be believed; and the others, each with the `rule` that it breaks.
+
+    Those that contradict another row of the day have of the first such row its number and cell in `row_other` and
+    `cell_other`.
+    """
     counts = [column.series for column in columns if SERIES[column.series].unit is Unit.COUNT]
-    finite = pl.col("number").is_finite().fill_null(False)
-    broken = pl.col("series").is_in(counts) & (pl.col("number") != pl.col("number").round(0))
-    bad = stated.filter(~finite | broken).sort("row", maintain_order=True).head(1)
-    return [
-        Fault(
-            row=each["row"],
-            column=each["header"],
-            value=each["cell"],
-            expected="a whole number" if each["series"] in counts else "a plain finite number such as 1234.5",
+    bounds = pl.DataFrame(
+        [(name, SERIES[name].ge, SERIES[name].le, SERIES[name].above) for name in {each.series for each in columns}],
+        schema={"series": pl.String, "ge": pl.Float64, "le": pl.Float64, "above": pl.Boolean},
+        orient="row",
+    )
+    value, number = pl.col("value"), pl.col("number")
+    is_readable = number.is_finite().fill_null(False) & ~(
+        pl.col("series").is_in(counts) & (number != number.round(0)).fill_null(True)
+    )
+    inside = pl.when(pl.col("above")).then(value > pl.col("ge")).otherwise(value >= pl.col("ge"))
+    inside &= (value <= pl.col("le")).fill_null(True)
+    many = stated.filter(pl.len().over("series", "day") > 1)
+    pairs = many.join(many.select("series", "day", "row", "cell", "value"), on=["series", "day"], suffix="_other")
+    others = (
+        pairs.filter(value.ne_missing(pl.col("value_other")))
+        .sort("row_other")
+        .unique(["series", "day", "row"], keep="first", maintain_order=True)
+        .select("series", "day", "row", "row_other", "cell_other")
+    )
+    judged = (
+        stated.join(bounds, on="series", how="left", validate="m:1", maintain_order="left")
+        .join(others, on=["series", "day", "row"], how="left", maintain_order="left")
+        .with_columns(
+            rule=pl.when(~is_readable)
+            .then(pl.lit(Rule.UNREADABLE.value))
+            .when(~inside)
+            .then(pl.lit(Rule.VALUE.value))
+            .when(pl.col("row_other").is_not_null())
+            .then(pl.lit(Rule.REPEATED.value))
+        )
+    )
+    return judged.filter(pl.col("rule").is_null()), judged.filter(pl.col("rule").is_not_null())
+
+
+def _fault(cell: dict[str, Any]) -> Fault:
+    """A cell that fails, in words."""
+    if cell["rule"] == Rule.REPEATED:
+        expected = f"{cell['cell_other']} for {cell['day']}, as in row {cell['row_other']}"
+        remedy = "keep one of the two rows"
+        return Fault(row=cell["row"], column=cell["header"], value=cell["cell"], expected=expected, remedy=remedy)
+    if cell["rule"] == Rule.UNREADABLE:
+        is_count = SERIES[cell["series"]].unit is Unit.COUNT
+        return Fault(
+            row=cell["row"],
+            column=cell["header"],
+            value=cell["cell"],
+            expected="a whole number" if is_count else "a plain finite number such as 1234.5",
             remedy="remove separators and units, empty a cell that has no value, or download the file again",
         )
-        for each in bad.iter_rows(named=True)
-    ]
+    return Fault(row=cell["row"], column=cell["header"], value=cell["cell"], expected=_bounds(cell))
 
 
-def _contradictions(stated: pl.DataFrame) -> list[Fault]:
-    """The first cell that states another value for a day than a row above it."""
-    again = stated.filter(pl.len().over("series", "day") > 1).sort("row")
-    first = again.unique(["series", "day"], keep="first", maintain_order=True)
-    other = again.join(first, on=["series", "day"], how="inner", maintain_order="left", suffix="_first")
-    other = other.filter(pl.col("value") != pl.col("value_first"))
-    return [
-        Fault(
-            row=each["row"],
-            column=each["header"],
-            value=each["cell"],
-            expected=f"{each['cell_first']} for {each['day']}, as in row {each['row_first']}",
-            remedy="keep one of the two rows",
-        )
-        for each in other.head(1).iter_rows(named=True)
-    ]
+def _bounds(cell: dict[str, Any]) -> str:
+    """The bounds of the series in the unit of the cell."""
+    times, per, label = cell["times"], cell["per"], cell["label"]
+    least = f"{'above' if cell['above'] else 'at least'} {cell['ge'] * per / times:.15g}"
+    most = "" if cell["le"] is None else f" and at most {cell['le'] * per / times:.15g}"
+    return f"{least}{most} {label}".rstrip()
+
+
+def _failed(cell: dict[str, Any], kind: DailyCells) -> FailedRow:
+    """The same as a row to set aside."""
+    fault, rule = _fault(cell), Rule(cell["rule"])
+    key = {"series": cell["series"], "day": cell["day"]}
+    return FailedRow(
+        key=key,
+        received={kind.day_header: str(cell["day"]), cell["header"]: received_cell(cell["cell"])},
+        row={**key, "value": cell["value"]} if rule.is_acceptable else None,
+        rule=rule,
+        reason=f"found {shortened(fault.value)!r}, expected {fault.expected}",
+        place=f"row {fault.row}, column {fault.column}",
+    )
 
 
 def _cells_of(stated: pl.DataFrame, day: date) -> str:
@@ -238,21 +354,3 @@ def _from_first_above_zero(stated: pl.DataFrame, column: Column) -> tuple[pl.Dat
         f"{dropped.height} leading zero(s) of {column.header}, up to {upto}: dropped, since the series had not begun"
     )
     return stated.filter(~leading), [notice]
-
-
-def _out_of_bounds(stated: pl.DataFrame, columns: Sequence[Column]) -> list[Fault]:
-    faults = []
-    for column in columns:
-        series, unit = SERIES[column.series], column.unit
-        value = pl.col("value")
-        inside = (value > series.ge) if series.above else (value >= series.ge)
-        if series.le is not None:
-            inside &= value <= series.le
-        outside = stated.filter((pl.col("series") == column.series) & ~inside).sort("row").head(1)
-        least = f"{'above' if series.above else 'at least'} {series.ge * unit.per / unit.times:.15g}"
-        most = "" if series.le is None else f" and at most {series.le * unit.per / unit.times:.15g}"
-        faults += [
-            Fault(row=row, column=column.header, value=cell, expected=f"{least}{most} {unit.label}".rstrip())
-            for row, cell in outside.select("row", "cell").iter_rows()
-        ]
-    return faults

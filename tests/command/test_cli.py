@@ -41,12 +41,15 @@ def demo(first_run: FirstRun) -> Path:
 
 
 def a_vendor_file(folder: Path, rows: int = 40, broken: str | None = None) -> Path:
-    """A Coin Metrics file of invented figures; `broken` replaces the price of the row before the last."""
+    """A Coin Metrics file of invented figures; `broken` replaces the price of the eleven rows before the last.
+
+    So many are more than are set aside.
+    """
     folder.mkdir(exist_ok=True)
     lines = []
     for n in range(rows):
         day = datetime(2025, 1, 1, tzinfo=UTC) + timedelta(days=n)
-        price = broken if broken is not None and n == rows - 2 else f"{90_000 + n}"
+        price = broken if broken is not None and rows - 12 <= n < rows - 1 else f"{90_000 + n}"
         lines.append(f"{day:%Y-%m-%d},144,2.5,450,{price}\n")
     path = folder / "export.csv"
     path.write_text(PRICE_HEADER + "".join(lines), encoding="utf-8")
@@ -229,7 +232,7 @@ def test_corrupt_file_is_named_by_row_and_column_and_the_last_publication_stays(
     a_vendor_file(files, broken="9O000")
     second = hashpivot("daily", "--plain", "--profile", "files", "--files-dir", "exports")
     assert second.returncode == 3
-    for part in ("export.csv", "40", "PriceUSD", "'9O000'"):
+    for part in ("export.csv row 30", "PriceUSD", "'9O000'", "11 of 160 rows fail"):
         assert part in second.stderr
     assert (tmp_path / "data/published/current").readlink() == before
     shown = hashpivot("show", "capitulation_daily", "--limit", "3", "--columns", "day,price_usd").stdout

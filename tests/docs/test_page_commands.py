@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ RUN = [block for block in blocks("sh", "sql", "python") if not block.page.starts
 PAGES = sorted({block.page for block in RUN})
 BEFORE_THE_FIRST_RUN = {
     *("README.md", "docs/own-node.md", "docs/own-data.md", "docs/live-sources.md", "docs/block-lake.md"),
+    "docs/quarantine.md",
 }
 BI = Path(os.environ.get("HASHPIVOT_TEST_BI", REPOSITORY / ".venv" / "bi" / "bin" / "python"))
 """Python of an environment with what analysts use, which `make test` makes."""
@@ -57,6 +59,15 @@ def node(folder: Path) -> Iterator[Mapping[str, str]]:
         node.stop()
 
 
+def put_export_with_a_day_twice(folder: Path) -> None:
+    """A file of a vendor that states two prices of one day."""
+    days = [date(2026, 2, 1) + timedelta(days=n) for n in range(60)]
+    cells = ((day, f"{60_000 + n}") for n, day in enumerate(days))
+    lines = [f"{day},144,{price}" for day, price in cells] + [f"{days[-10]},144,61000"]
+    folder.mkdir()
+    (folder / "btc.csv").write_text("\n".join(["time,BlkCnt,PriceUSD", *lines]) + "\n", encoding="utf-8")
+
+
 @contextmanager
 def surroundings(page: str, folder: Path, request: pytest.FixtureRequest) -> Iterator[Mapping[str, str]]:
     """What a page takes for granted: outside systems, files, and the two commands that the README begins with."""
@@ -76,6 +87,8 @@ def surroundings(page: str, folder: Path, request: pytest.FixtureRequest) -> Ite
             shared: Path = request.getfixturevalue("shared_data")
             for name in ("coinmetrics", "cryptoquant", "pool_blocks"):
                 shutil.copytree(shared / name, folder / "exports" / name)
+        if page == "docs/quarantine.md":
+            put_export_with_a_day_twice(folder / "exports")
         profiles = [block for block in blocks("toml") if block.page == page and "sources = " in block.text]
         for block in profiles:
             (folder / block.text.splitlines()[0].removeprefix("# ")).write_text(block.text, encoding="utf-8")

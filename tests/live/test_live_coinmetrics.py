@@ -145,14 +145,14 @@ def test_any_rows_give_values_within_bounds_or_an_error_of_ours(
     if named:
         rows = [row | {"asset": "btc", "time": day} for row, day in zip(rows, days, strict=False)]
     try:
-        values, _ = parsed("fuzz", rows, METRICS, Request(since=None, through=THROUGH, now=NOW), whole=True)
+        values, _, _ = parsed("fuzz", rows, METRICS, Request(since=None, through=THROUGH, now=NOW), whole=True)
     except HashpivotError:
         return
-    Batch(
+    assert not Batch(
         source="coinmetrics",
         table=ObservedTable.DAILY_VALUE,
         origin="fuzz",
         sha256="",
         observed_at=NOW,
         rows=values,
-    )
+    ).failed

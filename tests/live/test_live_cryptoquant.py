@@ -260,7 +260,7 @@ def test_recorded_shape_of_a_flow_is_read() -> None:
         "transactions_count_flow": 105}, {"date": "2026-09-08", "flow_total": null, "flow_mean": null,
         "transactions_count_flow": 0}]"""
     endpoint = next(each for each in ENDPOINTS if each.path == MINER_TO_EXCHANGE)
-    values, notices = parsed(
+    values, notices, _ = parsed(
         "sample", msgspec.json.decode(body, type=list[Row]), endpoint.columns, request_of(), whole=False
     )
     assert notices == []
@@ -312,11 +312,11 @@ def test_any_rows_give_values_within_bounds_or_an_error_of_ours(
     except msgspec.DecodeError:  # NaN and Infinity are no JSON
         return
     try:
-        values, _ = parsed("fuzz", decoded, endpoint.columns, request_of(), whole=whole)  # type: ignore[attr-defined]
+        values, _, _ = parsed("fuzz", decoded, endpoint.columns, request_of(), whole=whole)  # type: ignore[attr-defined]
     except HashpivotError:
         return
     facts: Mapping[str, object] = {"source": CRYPTOQUANT.name, "origin": "", "sha256": "", "observed_at": NOW}
-    Batch(table=ObservedTable.DAILY_VALUE, rows=values, **facts)  # type: ignore[arg-type]
+    assert not Batch(table=ObservedTable.DAILY_VALUE, rows=values, **facts).failed  # type: ignore[arg-type]
     flows = flows_of(values, Pair(exchange="x", pool="all"))
     Batch(table=ObservedTable.EXCHANGE_FLOW, rows=flows, **facts)  # type: ignore[arg-type]
 

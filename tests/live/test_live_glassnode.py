@@ -156,7 +156,7 @@ def test_sum_among_the_exchanges_is_none_of_them() -> None:
 def test_recorded_shapes_are_read() -> None:
     points = msgspec.json.decode(b'[{"t": 1788912000, "v": 371.0092}, {"t": 1788998400, "v": null}]', type=list[Point])
     column = next(each for each in METRICS if each.series == "miner_to_exchange_sat")
-    values, _ = parsed("sample", [(each.t, each.v) for each in points], column, request_of(), whole=True)
+    values, _, _ = parsed("sample", [(each.t, each.v) for each in points], column, request_of(), whole=True)
     assert values.rows() == [("miner_to_exchange_sat", date(2026, 9, 9), 37_100_920_000.0)]
     body = b'[{"t": 1788998400, "o": {"binance": 120.22, "coinbase": 88.1, "kraken": 12.004}}]'
     flows, _ = parsed_split("sample", msgspec.json.decode(body, type=list[Split]), request_of(), whole=True)
@@ -187,11 +187,11 @@ def test_any_points_give_values_within_bounds_or_an_error_of_ours(
     cells: list[tuple[int, Decimal | None]], column: object, whole: bool
 ) -> None:
     try:
-        values, _ = parsed("fuzz", cells, column, request_of(), whole=whole)  # type: ignore[arg-type]
+        values, _, _ = parsed("fuzz", cells, column, request_of(), whole=whole)  # type: ignore[arg-type]
     except HashpivotError:
         return
     facts: Mapping[str, object] = {"source": GLASSNODE.name, "origin": "", "sha256": "", "observed_at": NOW}
-    Batch(table=ObservedTable.DAILY_VALUE, rows=values, **facts)  # type: ignore[arg-type]
+    assert not Batch(table=ObservedTable.DAILY_VALUE, rows=values, **facts).failed  # type: ignore[arg-type]
     of_flow = values.filter(pl.col("series") == "miner_to_exchange_sat")
     Batch(table=ObservedTable.EXCHANGE_FLOW, rows=flows_of(of_flow, "all"), **facts)  # type: ignore[arg-type]
 

@@ -242,13 +242,19 @@ def test_close_is_read_from_its_own_column(
         ([("2026-09-10", "1E+999")], "plain finite number"),
         ([("2026-09-12", "70000")], "a UTC day"),
         ([("1788998401", "70000")], "a UTC day"),
-        ([("2026-09-10", "70000"), ("2026-09-10", "70001")], "as in row 1"),
+        ([("2026-09-10", "70000"), ("2026-09-10", "70001")], "as in row"),
     ],
 )
-def test_candle_that_cannot_be_believed_is_refused(candles: list[tuple[str, str]], expected: str) -> None:
-    page = Page([Candle(*each) for each in candles], "a venue", "")
+def test_candle_that_cannot_be_believed_is_set_aside_and_refused_where_most_are(
+    candles: list[tuple[str, str]], expected: str
+) -> None:
     with pytest.raises(BadInputError, match=expected):
-        parsed(page, (THROUGH, THROUGH), NOW.date())
+        parsed(Page([Candle(*each) for each in candles], "a venue", ""), (THROUGH, THROUGH), NOW.date())
+    sound = [("2026-09-08", "69000"), ("2026-09-09", "70500")]
+    page = Page([Candle(*each) for each in (*sound, *candles)], "a venue", "")
+    values, _, failed = parsed(page, (date(2026, 9, 8), THROUGH), NOW.date())
+    assert values.rows() == [("price_usd", date.fromisoformat(day), float(close)) for day, close in sound]
+    assert [expected in each.reason for each in failed] == [True] * len(candles)
 
 
 @pytest.mark.parametrize(
@@ -339,18 +345,18 @@ def mutated(value: object) -> st.SearchStrategy[object]:
 def test_any_candles_give_values_within_bounds_or_an_error_of_ours(candles: list[tuple[int, Decimal]]) -> None:
     page = Page([candle(at, close) for at, close in candles], "fuzz", "")
     try:
-        values, _ = parsed(page, (date(2026, 9, 1), THROUGH), NOW.date())
+        values, _, _ = parsed(page, (date(2026, 9, 1), THROUGH), NOW.date())
     except HashpivotError:
         return
     assert values.is_empty() or values["day"].max() <= THROUGH  # type: ignore[operator]
-    Batch(
+    assert not Batch(
         source="coinbase",
         table=ObservedTable.DAILY_VALUE,
         origin="fuzz",
         sha256="",
         observed_at=NOW,
         rows=values,
-    )
+    ).failed
 
 
 def test_venues_of_the_package_are_the_four() -> None:

@@ -153,7 +153,7 @@ def test_observations_are_those_of_the_working_database_and_every_vintage_is_sho
             "from raw.batch where observed_table = 'daily_value' limit 1"
         )
         connection.execute(
-            "insert into raw.daily_value select source, series, day, value * 2, 1, 900 from raw.daily_value "
+            "insert into raw.daily_value select source, series, day, value * 2, 1, 900, false from raw.daily_value "
             "where series = 'price_usd' and day = ?",
             [DEMO_DAY],
         )

@@ -17,6 +17,7 @@ from flows.sources.files.folder import LARGEST_FILE_BYTES, MOST_NOTICES_A_FOLDER
 from flows.sources.protocol import Request
 from schemas.errors import BadInputError, HashpivotError
 from schemas.observations import Batch, Notice, ObservedTable
+from schemas.quarantine import FailedRow, Rule
 
 NOW = datetime(2024, 7, 1, 9, 30, tzinfo=UTC)
 TODAY = NOW.date()
@@ -41,6 +42,11 @@ def error_of(folder: Path) -> BadInputError:
         list(Files(folder).observe(request()))
     assert "\n" not in str(caught.value)
     return caught.value
+
+
+def failed_of(folder: Path) -> FailedRow:
+    """The topmost row that is set aside."""
+    return next(failed for batch in observed(folder)[0] for failed in batch.failed)
 
 
 def put(folder: Path, name: str, *lines: str) -> Path:
@@ -118,9 +124,10 @@ class TestCoinMetrics:
         assert ("block_count", date(2024, 6, 1), 0.0) in stated
         assert any("2 leading zero(s) of PriceUSD, up to 2024-06-02: dropped" in each.message for each in notices)
 
-    def test_price_of_zero_later_is_rejected(self, tmp_path):
+    def test_price_of_zero_later_is_set_aside(self, tmp_path):
         put(tmp_path, "btc.csv", "time,BlkCnt,PriceUSD", "2024-06-01,1,5", "2024-06-02,1,0", "2024-06-03,2,5")
-        assert error_of(tmp_path).place == "btc.csv row 3, column PriceUSD"
+        assert failed_of(tmp_path).place == "row 3, column PriceUSD"
+        assert ("price_usd", date(2024, 6, 2)) not in [row[:2] for row in rows_of(tmp_path)]
 
     def test_absent_columns_are_named(self, tmp_path):
         put(tmp_path, "btc.csv", "time,BlkCnt,PriceUSD", "2024-06-01,1,5")
@@ -327,17 +334,59 @@ class TestCsv:
         assert error.place == "sub/x.csv row 3, column Blocks Mined"
         assert error.value == cell
         assert expected in error.expected
-        assert error.remedy
+        assert error.remedy.startswith("2 of 3 rows fail, more than are set aside; ")
+
+    @pytest.mark.parametrize(
+        ("cell", "rule", "expected"),
+        [
+            ("abc", Rule.UNREADABLE, "a whole number"),
+            ("1e999", Rule.UNREADABLE, "a whole number"),
+            ("1.5", Rule.UNREADABLE, "a whole number"),
+            ("-1", Rule.VALUE, "at least 0 and at most 1000"),
+            ("1001", Rule.VALUE, "at least 0 and at most 1000"),
+        ],
+    )
+    def test_a_bad_cell_among_others_is_set_aside_as_it_was_received(self, tmp_path, cell, rule, expected):
+        put(tmp_path, "x.csv", "date,Blocks Mined", "2024-06-01,5", f"2024-06-02,{cell}", "2024-06-03,6")
+        (batch,), _ = observed(tmp_path)
+        assert [row[2] for row in batch.rows.rows()] == [5.0, 6.0]
+        (failed,) = batch.failed
+        assert (failed.key, failed.rule) == ({"series": "block_count", "day": date(2024, 6, 2)}, rule)
+        assert failed.received == {"date": "2024-06-02", "Blocks Mined": cell}
+        assert failed.reason == f"found {cell!r}, expected {expected}"
+        assert (failed.row is None) == (rule is Rule.UNREADABLE)
+
+    def test_share_of_bad_rows_from_which_on_a_file_is_broken(self, tmp_path):
+        days = [date(2020, 1, 1) + timedelta(days=n) for n in range(1_100)]
+
+        def put_bad(count):
+            lines = (f"{day},{-1 if n < count else 5}" for n, day in enumerate(days))
+            put(tmp_path, "x.csv", "date,Blocks Mined", *lines)
+
+        put_bad(11)
+        (batch,), _ = observed(tmp_path)
+        assert (len(batch.failed), batch.rows.height) == (11, 1_089)
+        put_bad(12)
+        error = error_of(tmp_path)
+        assert error.place == "x.csv row 2, column Blocks Mined"
+        assert error.remedy.startswith("12 of 1,100 rows fail, more than are set aside; ")
 
     def test_bound_is_reported_in_the_unit_of_the_cell(self, tmp_path):
-        put(tmp_path, "x.csv", "date,Exchange Reserve", "2024-06-01,21000000.5", "2024-06-02,1")
-        assert "at most 21000000 BTC" in error_of(tmp_path).expected
+        put(tmp_path, "x.csv", "date,Exchange Reserve", "2024-06-01,21000000.5", "2024-06-02,1", "2024-06-03,1")
+        assert "at most 21000000 BTC" in failed_of(tmp_path).reason
 
     @pytest.mark.parametrize(
         "day", ["", "01.06.2024", "2024-6-1", "2024-02-30", "1970-01-01", "2024-07-02", "2024-06-01 12:00"]
     )
-    def test_bad_day_is_rejected(self, tmp_path, day):
-        put(tmp_path, "x.csv", "date,Blocks Mined", "2024-06-01,5", f"{day},5")
+    def test_bad_day_is_set_aside(self, tmp_path, day):
+        put(tmp_path, "x.csv", "date,Blocks Mined", "2024-06-01,5", f"{day},7")
+        failed = failed_of(tmp_path)
+        assert (failed.place, failed.rule, failed.row) == ("row 3, column date", Rule.DAY, None)
+        assert failed.key == {"series": "block_count", "day": day or None}
+        assert rows_of(tmp_path) == [("block_count", date(2024, 6, 1), 5.0)]
+
+    def test_bad_day_without_any_value_is_rejected(self, tmp_path):
+        put(tmp_path, "x.csv", "date,Blocks Mined", "2024-06-01,5", "1970-01-01,")
         assert error_of(tmp_path).place == "x.csv row 3, column date"
 
     @pytest.mark.parametrize("line", ["2024-06-02", "2024-06-02,1,234", '2024-06-02,"1,234"', "2024-06-"])
@@ -369,7 +418,7 @@ class TestCsv:
 
     def test_rows_are_counted_as_an_editor_counts_lines(self, tmp_path):
         (tmp_path / "x.csv").write_bytes(b"date,Blocks Mined\r\n\r\n2024-06-01,5\r\n\r\n2024-06-02,x\r\n")
-        assert error_of(tmp_path).place == "x.csv row 5, column Blocks Mined"
+        assert failed_of(tmp_path).place == "row 5, column Blocks Mined"
 
     def test_line_cut_short_is_dropped_since_its_value_may_be_a_beginning(self, tmp_path):
         (tmp_path / "x.csv").write_bytes(b"date,Blocks Mined\n2024-06-01,140\n2024-06-02,14")
@@ -391,11 +440,15 @@ class TestCsv:
         assert batches[0].rows.height == 2
         assert notices[0].message.startswith("2 row(s) repeated")
 
-    def test_two_values_for_one_day_are_rejected(self, tmp_path):
-        put(tmp_path, "x.csv", "date,Blocks Mined", "2024-06-01,5", "2024-06-02,6", "2024-06-01,7")
-        error = error_of(tmp_path)
-        assert (error.place, error.value) == ("x.csv row 4, column Blocks Mined", "7")
-        assert "as in row 2" in error.expected
+    def test_two_values_for_one_day_are_set_aside_both(self, tmp_path):
+        lines = ("2024-06-01,5", "2024-06-02,6", "2024-06-01,7", "2024-06-03,6")
+        put(tmp_path, "x.csv", "date,Blocks Mined", *lines)
+        (batch,), _ = observed(tmp_path)
+        assert [row[1].day for row in batch.rows.rows()] == [2, 3]
+        assert [(each.place, each.rule, each.reason) for each in batch.failed] == [
+            ("row 2, column Blocks Mined", Rule.REPEATED, "found '5', expected 7 for 2024-06-01, as in row 4"),
+            ("row 4, column Blocks Mined", Rule.REPEATED, "found '7', expected 5 for 2024-06-01, as in row 2"),
+        ]
 
     @given(seed=st.integers(0, 2**32))
     @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -585,6 +638,11 @@ class TestOverlap:
         put(tmp_path, "1.csv", "date,Blocks Mined", "2024-06-01,1")
         put(tmp_path, "2.csv", "time,BlkCnt", "2024-06-01,2")
         assert sorted(row[2] for row in rows_of(tmp_path)) == [1.0, 2.0]
+
+    def test_a_failed_row_of_a_newer_file_wins_over_the_sound_one_of_an_older(self, tmp_path):
+        put(tmp_path, "old.csv", "date,Blocks Mined", "2024-06-01,5", "2024-06-02,6")
+        put(tmp_path, "new.csv", "date,Blocks Mined", "2024-06-01,-5", "2024-06-02,6", "2024-06-03,7")
+        assert [row[1].day for row in sorted(rows_of(tmp_path))] == [2, 3]
 
     def test_files_that_cannot_be_about_the_same_thing_are_rejected(self, tmp_path):
         days = [date(2024, 1, 1) + timedelta(days=n) for n in range(40)]

@@ -237,7 +237,7 @@ def break_run_id(connection: duckdb.DuckDBPyConnection) -> None:
 
 def break_revision(connection: duckdb.DuckDBPyConnection) -> None:
     """The rows themselves fail: one key has used up its revisions."""
-    connection.execute(f"insert into raw.daily_value values ('{ONE}', '{PRICE}', ?, 1.0, 32767, 1)", [DAY])
+    connection.execute(f"insert into raw.daily_value values ('{ONE}', '{PRICE}', ?, 1.0, 32767, 1, false)", [DAY])
     vintages.append(connection, price(2.0, 21.0, 30.0), "run-2")
 
 

@@ -12,6 +12,7 @@ from transforms.checks import (
     last_publication,
     other_chains,
     own_scale,
+    quarantine,
     recent_sources,
 )
 from transforms.checks.freshness import IN_TIME
@@ -222,6 +223,7 @@ CATALOGUE: Final = (
     *other_chains.CATALOGUE,
     *label_sets.CATALOGUE,
     *ai_drift.CATALOGUE,
+    *quarantine.CATALOGUE,
     *BETWEEN_SOURCES,
     *OF_TABLES,
 )

@@ -21,6 +21,7 @@ from flows.sources.protocol import Estimate, Request
 from flows.sources.web.client import Client
 from schemas.errors import BadInputError, RequestRejectedError
 from schemas.observations import Batch, Notice, ObservedTable
+from schemas.quarantine import FailedRow
 
 CATALOGUE: Final = "/catalog-v2/asset-metrics"
 VALUES: Final = "/timeseries/asset-metrics"
@@ -127,7 +128,7 @@ class CoinMetrics:
             yield self._notice(f"listed in the catalogue but forbidden: {', '.join(forbidden)}")
         kept = tuple(column for column in columns if column.header not in forbidden)
         origin = self._client.place(VALUES, {**params, "metrics": ",".join(column.header for column in kept)})
-        values, notices = parsed(origin, rows, kept, request, whole=since is None)
+        values, notices, failed = parsed(origin, rows, kept, request, whole=since is None)
         for message in notices:
             yield Notice(source=self.name, origin=origin, message=message)
         yield Batch(
@@ -137,6 +138,7 @@ class CoinMetrics:
             sha256=digests[0] if len(digests) == 1 else sha256("".join(digests).encode()).hexdigest(),
             observed_at=request.now,
             rows=values,
+            failed=failed,
         )
 
     def _offered(self) -> set[str]:
@@ -236,10 +238,10 @@ class CoinMetrics:
 
 def parsed(
     origin: str, rows: Sequence[Row], columns: Sequence[Column], request: Request, *, whole: bool
-) -> tuple[pl.DataFrame, list[str]]:
-    """Daily values in `rows`, and what was left out. `whole`: the rows begin where the series begin.
+) -> tuple[pl.DataFrame, list[str], tuple[FailedRow, ...]]:
+    """Daily values in `rows`, what was left out, and what failed. `whole`: the rows begin where the series begin.
 
-    Shape: series, day, value. Raises `BadInputError` at the first row that cannot be believed.
+    Shape: series, day, value. Raises as `daily_values`.
     """
     headers = ["asset", "time", *(column.header for column in columns)]
     cells = pl.DataFrame(
@@ -248,7 +250,7 @@ def parsed(
     cells = cells.with_columns(pl.col("row").cast(pl.Int64))
     if cells.is_empty():
         empty = pl.DataFrame(schema={"series": pl.String, "day": pl.Date, "value": pl.Float64})
-        return empty, ["has no row for the days requested"]
+        return empty, ["has no row for the days requested"], ()
     kind = DailyCells(
         day_header="time",
         columns=[column if whole else replace(column, zero_before_start=False) for column in columns],
@@ -256,8 +258,8 @@ def parsed(
         only={"asset": ASSET},
         remedy="nothing of the response is used; try again tomorrow, or take coinmetrics out of the profile",
     )
-    values, _, notices = daily_values(origin, cells, kind, request.now.date())
-    return values.filter(pl.col("day") <= request.through), notices
+    values, _, notices, failed = daily_values(origin, cells, kind, request.now.date())
+    return values.filter(pl.col("day") <= request.through), notices, failed
 
 
 def _joined(rows: list[Row], others: list[Row]) -> list[Row]:

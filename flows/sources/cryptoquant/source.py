@@ -27,6 +27,7 @@ from flows.sources.protocol import Estimate, Request
 from flows.sources.web.client import Client, Response
 from schemas.errors import BadInputError, RequestRejectedError
 from schemas.observations import EXCHANGE_FLOW, Batch, Notice, ObservedTable
+from schemas.quarantine import FailedRow
 
 MOST_ROWS: Final = 100_000
 """The most rows that one response may have; all days since 2009 fit."""
@@ -111,11 +112,11 @@ class CryptoQuant:
                 refused[endpoint.path] = rejection
                 yield Notice(source=self.name, origin=endpoint.path, message=f"missing: {rejection.code}")
                 continue
-            values, notices = parsed(
+            values, notices, failed = parsed(
                 response.origin, response.value.result.data, endpoint.columns, request, whole=not since
             )
             yield from self._notices(response, notices)
-            yield self._batch(ObservedTable.DAILY_VALUE, response, values, request)
+            yield self._batch(ObservedTable.DAILY_VALUE, response, values, request, failed)
             if endpoint.path == MINER_TO_EXCHANGE:
                 flows = flows_of(values, Pair(exchange=EVERYBODY, pool=EVERYBODY))
                 if not flows.is_empty():
@@ -183,7 +184,9 @@ class CryptoQuant:
                 place = self._client.place(MINER_TO_EXCHANGE, params)
                 yield Notice(source=self.name, origin=place, message=f"missing: {rejection.code}")
                 continue
-            values, notices = parsed(response.origin, response.value.result.data, OF_A_PAIR, request, whole=not since)
+            values, notices, _ = parsed(
+                response.origin, response.value.result.data, OF_A_PAIR, request, whole=not since, sets_aside=False
+            )
             flows = flows_of(values, pair)
             recent = flows.filter(pl.col("day") > request.through - LOOK_BACK)
             carried[pair] = int(recent["transfer_sat"].sum())
@@ -216,7 +219,14 @@ class CryptoQuant:
         for message in messages:
             yield Notice(source=self.name, origin=response.origin, message=message)
 
-    def _batch(self, table: ObservedTable, response: Response[Series], rows: pl.DataFrame, request: Request) -> Batch:
+    def _batch(
+        self,
+        table: ObservedTable,
+        response: Response[Series],
+        rows: pl.DataFrame,
+        request: Request,
+        failed: tuple[FailedRow, ...] = (),
+    ) -> Batch:
         return Batch(
             source=self.name,
             table=table,
@@ -224,6 +234,7 @@ class CryptoQuant:
             sha256=response.sha256,
             observed_at=request.now,
             rows=rows,
+            failed=failed,
         )
 
 
@@ -235,12 +246,18 @@ def last_rewriting(now: datetime) -> datetime:
 
 
 def parsed(
-    origin: str, rows: Sequence[Row], columns: Sequence[Column], request: Request, *, whole: bool
-) -> tuple[pl.DataFrame, list[str]]:
-    """Daily values in `rows`, and what was left out; the running day is, without a word.
+    origin: str,
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    request: Request,
+    *,
+    whole: bool,
+    sets_aside: bool = True,
+) -> tuple[pl.DataFrame, list[str], tuple[FailedRow, ...]]:
+    """Daily values in `rows`, what was left out, and what failed; the running day is left out without a word.
 
-    `whole`: from the first day on. Shape: series, day, value. A null has no row. Raises `BadInputError` at the first
-    row that cannot be believed.
+    `whole`: from the first day on. Shape: series, day, value. A null has no row. Raises as `daily_values`, with
+    `sets_aside` as there.
     """
     for column in columns:
         if rows and not any(column.header in row for row in rows):
@@ -260,15 +277,16 @@ def parsed(
     )
     if cells.is_empty():
         empty = pl.DataFrame(schema={"series": pl.String, "day": pl.Date, "value": pl.Float64})
-        return empty, ["has no row for the days requested"]
+        return empty, ["has no row for the days requested"], ()
     kind = DailyCells(
         day_header="date",
         columns=[column if whole else replace(column, zero_before_start=False) for column in columns],
         partial=lambda _: None,
         remedy="nothing of the response is used; try again tomorrow, or take cryptoquant out of the profile",
+        sets_aside=sets_aside,
     )
-    values, _, notices = daily_values(origin, cells, kind, today)
-    return values.filter(pl.col("day") <= request.through), notices
+    values, _, notices, failed = daily_values(origin, cells, kind, today)
+    return values.filter(pl.col("day") <= request.through), notices, failed
 
 
 def flows_of(values: pl.DataFrame, pair: Pair) -> pl.DataFrame:

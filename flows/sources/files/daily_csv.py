@@ -1,4 +1,4 @@
-"""Reads a CSV file of one row a day strictly: a single cell that is not a plain number rejects the file.
+"""Reads a CSV file of one row a day strictly: a cell that is not a plain number is set aside, a few at most.
 
 Polars' own CSV reader fills short rows with NULL and does not count lines, so rows are split here and cast in
 `daily_cells`.
@@ -38,7 +38,7 @@ def read_daily_values(
     """
     wanted = [kind.day_header, *kind.only, *(column.header for column in kind.columns)]
     cells, cut_short = _cells(origin, content, wanted)
-    rows, last_day, notices = daily_values(origin, cells, kind, today, cut_short=cut_short)
+    rows, last_day, notices, failed = daily_values(origin, cells, kind, today, cut_short=cut_short)
     return Reading(
         source=source,
         table=ObservedTable.DAILY_VALUE,
@@ -47,6 +47,7 @@ def read_daily_values(
         last_day=last_day,
         rows=rows,
         notices=(*notices, *([notice] if notice else [])),
+        failed=failed,
     )
 
 

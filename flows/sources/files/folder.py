@@ -3,7 +3,7 @@
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -38,7 +38,7 @@ class Files:
 
     Files are recognised by their content. Hidden ones are skipped, linked folders are not entered. Where several files
     of one source state the same thing the newest wins: see `overlap`. All files are read before the first batch is
-    yielded, so one bad file stops them all.
+    yielded, so one bad file stops them all; a few bad rows of a file are set aside and stop nothing.
     """
 
     folder: Path
@@ -71,8 +71,9 @@ class Files:
         for reading in sorted(readings, key=lambda each: each.origin):
             for message in reading.notices:
                 yield Notice(source=reading.source, origin=reading.origin, message=message)
-        requested = [(reading, _requested(reading, request)) for reading in readings]
-        for reading, rows in sorted((each for each in requested if not each[1].is_empty()), key=_place_in_time):
+        requested = [(_requested_failed(reading, request), _requested(reading, request)) for reading in readings]
+        wanted = (each for each in requested if each[0].failed or not each[1].is_empty())
+        for reading, rows in sorted(wanted, key=_place_in_time):
             yield Batch(
                 source=reading.source,
                 table=reading.table,
@@ -80,6 +81,7 @@ class Files:
                 sha256=reading.sha256,
                 observed_at=request.now,
                 rows=rows,
+                failed=reading.failed,
             )
 
 
@@ -200,7 +202,17 @@ def _requested(reading: Reading, request: Request) -> pl.DataFrame:
     return reading.rows.filter(day.is_between(request.since or date.min, request.through))
 
 
+def _requested_failed(reading: Reading, request: Request) -> Reading:
+    """The reading with only those failed rows that may be of the requested days."""
+    days = (request.since or date.min, request.through)
+    failed = [
+        each for each in reading.failed if not isinstance(day := each.key.get("day"), date) or days[0] <= day <= days[1]
+    ]
+    return replace(reading, failed=tuple(failed))
+
+
 def _place_in_time(requested: tuple[Reading, pl.DataFrame]) -> tuple[str, str, str]:
     reading, rows = requested
     time = "block_at" if reading.table is ObservedTable.BLOCK else "day"
-    return reading.table.value, rows.select(pl.col(time).min().cast(pl.String)).item(), reading.origin
+    first: str | None = rows.select(pl.col(time).min().cast(pl.String)).item()
+    return reading.table.value, first or "", reading.origin

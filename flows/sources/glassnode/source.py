@@ -21,6 +21,7 @@ from flows.sources.unix_days import day_text, midnight_seconds
 from flows.sources.web.client import Client, Response
 from schemas.errors import BadInputError, RequestRejectedError
 from schemas.observations import EXCHANGE_FLOW, Batch, Notice, ObservedTable
+from schemas.quarantine import FailedRow
 
 LOOK_BACK: Final = timedelta(days=30)
 DISPENSABLE: Final = (PLAN, UNKNOWN)
@@ -80,10 +81,10 @@ class Glassnode:
                 continue
             is_any = True
             cells = [(point.t, point.v) for point in response.value]
-            values, notices = parsed(response.origin, cells, column, request, whole=not since)
+            values, notices, failed = parsed(response.origin, cells, column, request, whole=not since)
             for message in notices:
                 yield self._notice(response.origin, message)
-            yield self._batch(ObservedTable.DAILY_VALUE, response, values, request)
+            yield self._batch(ObservedTable.DAILY_VALUE, response, values, request, failed)
             if column.header == TO_EXCHANGES:
                 flows = flows_of(values, EVERYBODY)
                 if not flows.is_empty():
@@ -122,6 +123,7 @@ class Glassnode:
         response: Response[list[Point]] | Response[list[Split]],
         rows: pl.DataFrame,
         request: Request,
+        failed: tuple[FailedRow, ...] = (),
     ) -> Batch:
         return Batch(
             source=self.name,
@@ -130,6 +132,7 @@ class Glassnode:
             sha256=response.sha256,
             observed_at=request.now,
             rows=rows,
+            failed=failed,
         )
 
 
@@ -142,12 +145,18 @@ def parameters(since: date | None, through: date) -> Mapping[str, str | int]:
 
 
 def parsed(
-    origin: str, cells: Sequence[tuple[int, Decimal | None]], column: Column, request: Request, *, whole: bool
-) -> tuple[pl.DataFrame, list[str]]:
-    """Daily values of one metric, and what was left out; the running day is, without a word.
+    origin: str,
+    cells: Sequence[tuple[int, Decimal | None]],
+    column: Column,
+    request: Request,
+    *,
+    whole: bool,
+    sets_aside: bool = True,
+) -> tuple[pl.DataFrame, list[str], tuple[FailedRow, ...]]:
+    """Daily values of one metric, what was left out, and what failed; the running day is left out without a word.
 
     `cells`: begin of the day and value. `whole`: from the first day on. Shape: series, day, value. A null has no row.
-    Raises `BadInputError` at the first value that cannot be believed.
+    Raises as `daily_values`, with `sets_aside` as there.
     """
     today = request.now.date()
     frame = (
@@ -164,15 +173,16 @@ def parsed(
     )
     if frame.is_empty():
         empty = pl.DataFrame(schema={"series": pl.String, "day": pl.Date, "value": pl.Float64})
-        return empty, ["has no row for the days requested"]
+        return empty, ["has no row for the days requested"], ()
     kind = DailyCells(
         day_header="day",
         columns=[column if whole else replace(column, zero_before_start=False)],
         partial=lambda _: None,
         remedy="nothing of the response is used; try again tomorrow, or take glassnode out of the profile",
+        sets_aside=sets_aside,
     )
-    values, _, notices = daily_values(origin, frame, kind, today)
-    return values.filter(pl.col("day") <= request.through), notices
+    values, _, notices, failed = daily_values(origin, frame, kind, today)
+    return values.filter(pl.col("day") <= request.through), notices, failed
 
 
 def parsed_split(
@@ -190,7 +200,7 @@ def parsed_split(
     for name in sorted(names):
         column = Column(header=f"o.{name}", series="miner_to_exchange_sat", unit=BTC, zero_before_start=True)
         cells = [(row.t, row.o.get(name)) for row in rows]
-        values, messages = parsed(origin, cells, column, request, whole=whole)
+        values, messages, _ = parsed(origin, cells, column, request, whole=whole, sets_aside=False)
         flows.append(flows_of(values, name))
         notices += [message for message in messages if "leading zero" not in message]
     return pl.concat(flows).sort("day", "exchange"), list(dict.fromkeys(notices))

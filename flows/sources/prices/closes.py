@@ -15,6 +15,7 @@ from flows.sources.web.client import Client, Response
 from flows.sources.web.site import Site
 from schemas.errors import BadInputError
 from schemas.observations import Batch, Notice, ObservedTable
+from schemas.quarantine import FailedRow
 
 SERIES: Final = "price_usd"
 LOOK_BACK: Final = timedelta(days=2)
@@ -73,10 +74,10 @@ class DailyCloses(ABC):
             yield Notice(source=self.name, origin=self._client.place("", {}), message=message)
         for span in self._spans(request):
             page = self._page(span)
-            values, notices = parsed(page, span, request.now.date())
+            values, notices, failed = parsed(page, span, request.now.date())
             for message in notices:
                 yield Notice(source=self.name, origin=page.origin, message=message)
-            if not values.is_empty():
+            if failed or not values.is_empty():
                 yield Batch(
                     source=self.name,
                     table=ObservedTable.DAILY_VALUE,
@@ -84,6 +85,7 @@ class DailyCloses(ABC):
                     sha256=page.sha256,
                     observed_at=request.now,
                     rows=values,
+                    failed=failed,
                 )
 
     def probe(self) -> str:
@@ -130,10 +132,10 @@ def page_of(candles: Sequence[Candle], response: Response[Any]) -> Page:
     return Page(candles, response.origin, response.sha256)
 
 
-def parsed(page: Page, span: tuple[date, date], today: date) -> tuple[pl.DataFrame, list[str]]:
-    """Closes of the days of `span`, and what there is to say about them. The running candle of `today` is left out.
+def parsed(page: Page, span: tuple[date, date], today: date) -> tuple[pl.DataFrame, list[str], tuple[FailedRow, ...]]:
+    """Closes of the days of `span`, what there is to say about them, and candles that are set aside.
 
-    Shape: series, day, value. Raises `BadInputError` at the first candle that cannot be believed.
+    The running candle of `today` is left out. Shape: series, day, value. Raises as `daily_values`.
     """
     first, last = span
     cells = (
@@ -144,6 +146,7 @@ def parsed(page: Page, span: tuple[date, date], today: date) -> tuple[pl.DataFra
     )
     values = pl.DataFrame(schema={"series": pl.String, "day": pl.Date, "value": pl.Float64})
     notices: list[str] = []
+    failed: tuple[FailedRow, ...] = ()
     if not cells.is_empty():
         kind = DailyCells(
             day_header="day",
@@ -151,9 +154,9 @@ def parsed(page: Page, span: tuple[date, date], today: date) -> tuple[pl.DataFra
             partial=lambda _: None,
             remedy="nothing of the response is used; try again tomorrow, or take the venue out of the profile",
         )
-        values, _, notices = daily_values(page.origin, cells, kind, today)
+        values, _, notices, failed = daily_values(page.origin, cells, kind, today)
         values = values.filter(pl.col("day").is_between(first, last))
     missing = sorted({first + timedelta(days=n) for n in range((last - first).days + 1)} - set(values["day"]))
     if missing:
         notices.append(f"states no candle for {len(missing)} day(s) from {missing[0]} to {missing[-1]}")
-    return values, notices
+    return values, notices, failed
