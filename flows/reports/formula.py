@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 import polars as pl
@@ -26,10 +27,14 @@ class Formula:
 
 def formula_of(metric: Metric) -> Formula:
     """The formula of a metric."""
-    if metric.function is None:
-        return Formula(text=str(metric.expr))
+    return Formula(text=str(metric.expr)) if metric.function is None else _formula_of(metric.function)
+
+
+@cache
+def _formula_of(function: Callable[[], pl.Expr]) -> Formula:
+    """Read once for all runs of a process, since it takes milliseconds."""
     meanings: dict[str, str] = {}
-    text = "\n".join(_lines(metric.function, meanings))
+    text = "\n".join(_lines(function, meanings))
     return Formula(text=text, meanings=meanings)
 
 
