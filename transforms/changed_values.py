@@ -39,21 +39,26 @@ def changed_cells(
     if not key and has_day and not before["day"].equals(after["day"]):
         return CELLS.to_frame()
     names = [name for name in after.columns if name in before.columns and name not in (*key, *NOT_COMPARED)]
-    before = before.select(*key, *names).cast({name: after.schema[name] for name in (*key, *names)})
+    before = before.select(*key, *names)
     if not key:
         before, after = before.with_row_index("row"), after.with_row_index("row")
     elif has_day and (until or not before.is_empty()):
         after = after.filter(pl.col("day") <= (until or before["day"].max()))
-    if after.height == before.height and after.select(before.columns).equals(before):
-        return CELLS.to_frame()
     by = list(key) or ["row"]
-    differing = after.join(before, on=[*by, *names], how="anti", nulls_equal=True)
-    both = differing.join(before, on=by, how="inner", nulls_equal=True, suffix=" before")
-    rows = [
-        _rows(one.join(other, on=by, how="anti", nulls_equal=True), key, detail)
-        for one, other, detail in ((differing, before, ADDED), (before, after, REMOVED))
-    ]
-    return pl.concat([CELLS.to_frame(), *(_cells(both, name, key) for name in names), *rows])
+    old, new = before.select(by), after.select(by)
+    rows = []
+    if not new.equals(old):
+        # The rows that both have, side by side. Hashing all columns to find those that differ takes much longer.
+        places = new.with_row_index("in after").join(
+            old.with_row_index("in before"), on=by, how="inner", nulls_equal=True, maintain_order="left"
+        )
+        rows = [
+            _rows(one.join(other, on=by, how="anti", nulls_equal=True, maintain_order="left"), key, detail)
+            for one, other, detail in ((after, old, ADDED), (before, new, REMOVED))
+        ]
+        before, after = before[places["in before"]], after[places["in after"]]
+    found = [_cells(before, after, name, key) for name in names]
+    return pl.concat([CELLS.to_frame(), *(cells for cells in found if cells is not None), *rows])
 
 
 def relative_pct(before: pl.Expr, after: pl.Expr) -> pl.Expr:
@@ -61,21 +66,24 @@ def relative_pct(before: pl.Expr, after: pl.Expr) -> pl.Expr:
     return pl.when(before != 0).then((after - before) / before.abs() * PERCENT)
 
 
-def _cells(both: pl.DataFrame, name: str, key: Sequence[str]) -> pl.DataFrame:
-    """The rows in which the column differs."""
-    before, after = pl.col(f"{name} before"), pl.col(name)
-    changed = both.filter(before.ne_missing(after))
-    is_number = changed.schema[name].is_numeric()
-    texts = [pl.coalesce(_text(each, changed.schema[name]), pl.lit("NULL")) for each in (before, after)]
+def _cells(before: pl.DataFrame, after: pl.DataFrame, name: str, key: Sequence[str]) -> pl.DataFrame | None:
+    """The rows in which the column differs, of frames with the same rows; None where there are none."""
+    dtype = after.schema[name]
+    old = before[name] if before.schema[name] == dtype else before[name].cast(dtype)
+    differs = after[name].ne_missing(old)
+    if not differs.any():
+        return None
+    is_number = dtype.is_numeric()
+    changed = after.filter(differs).with_columns(old.filter(differs).alias("value before"))
+    pair = pl.col("value before"), pl.col(name)
+    numbers = [(value if is_number else pl.lit(None)).cast(pl.Float64) for value in pair]
+    texts = [pl.coalesce(_text(value, dtype), pl.lit("NULL")) for value in pair]
     return changed.select(
         pl.lit(name).alias("column_name"),
         _key(key),
-        _day(both),
-        (before if is_number else pl.lit(None)).cast(pl.Float64).alias("value_before"),
-        (after if is_number else pl.lit(None)).cast(pl.Float64).alias("value_after"),
-        pl.lit(None, pl.String).alias("detail")
-        if is_number
-        else pl.concat_str(*texts, separator=" to ").alias("detail"),
+        _day(changed),
+        *(value.alias(f"value_{which}") for which, value in zip(("before", "after"), numbers, strict=True)),
+        (pl.lit(None, pl.String) if is_number else pl.concat_str(*texts, separator=" to ")).alias("detail"),
     )
 
 
