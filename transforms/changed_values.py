@@ -42,8 +42,9 @@ def changed_cells(
     before = before.select(*key, *names)
     if not key:
         before, after = before.with_row_index("row"), after.with_row_index("row")
-    elif has_day and (until or not before.is_empty()):
-        after = after.filter(pl.col("day") <= (until or before["day"].max()))
+    elif has_day:
+        # Without any day before, all are new.
+        after = after.filter((pl.col("day") <= pl.lit(until or before["day"].max(), pl.Date)).fill_null(False))
     by = list(key) or ["row"]
     old, new = before.select(by), after.select(by)
     rows = []

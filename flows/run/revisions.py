@@ -20,6 +20,7 @@ from transforms.build import Built
 from transforms.catalog import PUBLISHED
 from transforms.changed_values import CELLS, changed_cells, relative_pct
 from transforms.lineage import columns_behind, roots
+from transforms.metrics import day as day_metrics
 from transforms.prepare import Inputs
 from transforms.tables.miner_flow_daily import TABLE as FLOWS
 from transforms.tables.miner_transfer import TABLE as TRANSFERS
@@ -89,8 +90,10 @@ class Changed:
 
     def facts(self, table: Table, column: str | None) -> list[Fact]:
         """Those that the column rests on, in the order of `REASONS`; for a whole row those of any column."""
-        names = [column] if column is not None else [each.name for each in table.columns]
-        rests_on = {root for name in names for root in roots(table, name)}
+        # The column `sources` names the suppliers of all others, which the registry does not decide.
+        of_suppliers = column == day_metrics.sources.name
+        names = [each.name for each in table.columns] if of_suppliers or column is None else [column]
+        rests_on = {root for name in names for root in roots(table, name)} - {Origin.REGISTRY if of_suppliers else None}
         found = {
             *self._definitions(table, names),
             *self._registry(table, rests_on),

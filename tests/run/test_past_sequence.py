@@ -130,7 +130,8 @@ def test_what_was_published_before_each_kind_of_change_is_rebuilt_in_every_value
     assert counted[relabelled].reason("capitulation_daily", "miner_to_exchange_btc") == {"labels"}
     assert counted[relabelled].reason("miner_transfer", None) == {"labels"}
     assert counted[last].reason("conversion_deal", "critical_it_mw") == {"registry"}
-    assert counted[last].reason("capitulation_daily", "exchange_reserve_btc") == {"source"}
+    for column in ("exchange_reserve_btc", "sources"):
+        assert counted[last].reason("capitulation_daily", column) == {"source"}
     listed = published_meta(kept(daily, last))["revisions"].filter(pl.col("source") == "published")
     (deal,) = listed.filter(pl.col("item") == "conversion_deal.critical_it_mw").iter_rows(named=True)
     assert (deal["difference"], deal["reason"]) == (1.0, "registry")
@@ -171,7 +172,7 @@ def changes(before: Path, after: Path) -> dict[tuple[str, str | None], int]:
         days = [row["day"] for row in old.values() if "day" in row]
         for place in old.keys() | new.keys():
             if place not in old or place not in new:
-                is_new_day = place not in old and bool(days) and new[place]["day"] > max(days)
+                is_new_day = place not in old and "day" in new[place] and (not days or new[place]["day"] > max(days))
                 found[name, None] += 0 if is_new_day else 1
                 continue
             for column, value in new[place].items():

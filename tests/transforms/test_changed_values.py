@@ -30,6 +30,7 @@ def test_equal_rows_and_days_that_are_new_are_no_change() -> None:
     new = BEFORE.tail(1).with_columns(pl.lit(date(2026, 2, 4)).alias("day"))
     assert rows(BEFORE) == []
     assert rows(pl.concat([BEFORE, new])) == []
+    assert changed_cells(BEFORE.clear(), BEFORE, KEY).is_empty()
     assert rows(BEFORE.with_columns(pl.lit(True).alias("is_final"), pl.lit(0).alias("new")).drop("gone")) == []
 
 
