@@ -15,12 +15,14 @@ from flows.run.ingest import ingest
 from flows.run.pipeline import run_all
 from flows.run.plan import plan
 from flows.run.publish import Outcome, outcome_facts
+from flows.run.trace import trace
 from flows.scheduled.flows import _message
 from flows.settings import Settings, read_profile
 from schemas.errors import BadInputError, ContractError
 from tests.live.replaying import replayed
 from tests.replay import ReplayRequest, ReplayResponse, json_response
 from tests.replay.sites.prices import KrakenReplay
+from transforms.tables.capitulation_daily import TABLE as DAILY
 from warehouse.reading import query
 from warehouse.working import open_working
 
@@ -114,6 +116,12 @@ def test_a_bad_row_of_a_file_is_held_then_accepted_then_marked(tmp_path: Path, w
         f"daily_value price_usd {BAD} broke the rule 'repeated' ({WHY}); accepted by ann on {decided_at} UTC: "
         "seen on two venues",
     ) in rows(home, MARKS)
+    settings, key = Settings(home=home, profile="files"), {"day": BAD}
+    traced = trace(settings, read_profile("files"), LAST, NOW + timedelta(hours=1), DAILY, "price_usd", key)
+    (observation,) = traced.observations
+    assert [batch["origin"] for batch in observation.batches] == [
+        "quarantine entry 2: accepted by ann: seen on two venues"
+    ]
     (source,) = outcome_facts(again)["sources"].values()
     assert "1 row that fails: accepted before and in use" in "".join(source["notices"])
     assert [each["status"] for each in listed(home, "all")] == ["rejected", "accepted"]

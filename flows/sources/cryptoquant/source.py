@@ -113,7 +113,12 @@ class CryptoQuant:
                 yield Notice(source=self.name, origin=endpoint.path, message=f"missing: {rejection.code}")
                 continue
             values, notices, failed = parsed(
-                response.origin, response.value.result.data, endpoint.columns, request, whole=not since
+                response.origin,
+                response.value.result.data,
+                endpoint.columns,
+                request,
+                whole=not since,
+                sets_aside=endpoint.path != MINER_TO_EXCHANGE,  # also rows of flows, which are parts of sums
             )
             yield from self._notices(response, notices)
             yield self._batch(ObservedTable.DAILY_VALUE, response, values, request, failed)

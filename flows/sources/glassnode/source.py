@@ -81,7 +81,9 @@ class Glassnode:
                 continue
             is_any = True
             cells = [(point.t, point.v) for point in response.value]
-            values, notices, failed = parsed(response.origin, cells, column, request, whole=not since)
+            # The flow to exchanges also gives rows of flows, which are parts of sums.
+            alone = column.header != TO_EXCHANGES
+            values, notices, failed = parsed(response.origin, cells, column, request, whole=not since, sets_aside=alone)
             for message in notices:
                 yield self._notice(response.origin, message)
             yield self._batch(ObservedTable.DAILY_VALUE, response, values, request, failed)
