@@ -21,8 +21,8 @@ def lines(found: pl.DataFrame, horizon_days: int, width: int) -> Iterator[str]:
         return
     span = f"{facts['first_covered_on']} to {facts['last_covered_on']}"
     yield f"As first published: {count} day{'s were' if count > 1 else ' was'} published by the end of the day after,"
-    yield f"{span}. Of these days, for each rule, those on which it differs"
-    yield "as known now, and its first days of episodes then, now, and on the same day:"
+    yield f"{span}. differs: those on which the rule is another now;"
+    yield "then, now, same: first days of its episodes as published, as known, as both:"
     yield ""
     rules = found.filter(entry=ENTRY_START, horizon_days=horizon_days)
     rows = [(row["rule"], *(row[name] for name in COUNTS), _price(row)) for row in rules.iter_rows(named=True)]

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from flows.reports.backtest import lines, read_backtest
 from flows.run import pipeline, plan, publish
 from flows.settings import Settings, read_profile
 from schemas.first_published import FIRST_PUBLISHED, KEPT
@@ -79,6 +80,12 @@ def test_both_vintages_are_published(home: Path) -> None:
     for version in sorted((home / "published" / "versions").glob("[!.]*")):
         rows = pl.read_parquet(version / "parquet" / "signal_first_published.parquet")
         assert rows["covered_day_count"].unique().to_list() == [1]
+
+
+def test_back_test_prints_for_how_many_days_there_are_two_vintages(home: Path) -> None:
+    printed = list(lines(read_backtest(home / "published", draws=1)))
+    assert "As first published: 1 day was published by the end of the day after," in printed
+    assert max(map(len, printed)) <= 80
 
 
 def test_publication_beside_the_current_one_keeps_nothing(home: Path) -> None:
