@@ -109,16 +109,6 @@ def newest_conversion_day(publication: OpenPublication) -> Row:
     return _row(publication, "select * from conversion_daily order by day desc limit 1")
 
 
-def score_history(publication: OpenPublication, days: int) -> list[Row]:
-    """`day`, `capitulation_score`, `capitulation_state` and `sources` of the last `days` days, the oldest first."""
-    return _rows(
-        publication,
-        "select day, capitulation_score, capitulation_state, sources from capitulation_daily "
-        "where day > (select max(day) from capitulation_daily) - ? order by day",
-        days,
-    )
-
-
 def newest_state(publication: OpenPublication) -> Row:
     """`day` and `capitulation_state` of the newest day that has a state."""
     return _row(

@@ -1,6 +1,5 @@
 """Which published columns are made of transfers or of the sums of blocks, and how."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
@@ -117,10 +116,3 @@ def explained_inputs(table: str, column: str) -> list[str]:
         pending = [name for name in read if name not in seen]
         seen.update(pending)
     return []
-
-
-def all_columns() -> Iterator[tuple[str, str]]:
-    """Every table and column that can be explained."""
-    for table, columns in MADE.items():
-        for column in columns:
-            yield table, column

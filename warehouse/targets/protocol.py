@@ -15,11 +15,6 @@ PublishedRows: TypeAlias = pl.DataFrame | Partitions
 """All rows of a table, or the parts that it is published in."""
 
 
-def all_rows(rows: PublishedRows) -> pl.DataFrame:
-    """The rows of a table, for a target that writes every table whole."""
-    return rows if isinstance(rows, pl.DataFrame) else rows.rows()
-
-
 def parts_of(rows: PublishedRows) -> tuple[Partition, ...]:
     """The parts that a table is published in; none of one that is published whole."""
     return rows.parts if isinstance(rows, Partitions) else ()
