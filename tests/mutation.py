@@ -17,13 +17,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Queue
 from typing import Final
 
+from tests import mutation_reach
 from tests.invocation import REPOSITORY
 
 TESTS_OF: Final = {
@@ -51,10 +52,16 @@ TESTS_OF: Final = {
 }
 """Where the tests of a folder stand; the longest name counts."""
 LEFT_OUT: Final = ("flows/scheduled/warm_modules.py",)
-LONGEST_SECONDS: Final = 600
+LONGEST_SECONDS: Final = int(os.environ.get("MUTATION_LONGEST_SECONDS", "600"))
 """How long the tests of the module may take, and then those of the folder, which have not noticed what takes longer."""
+SHORTEST_FIRST: Final = (6, 30)
+"""How many of the tests that reach a place run before the rest of their files."""
+NOT_REACHED: Final = ("tests/house", "tests/mutation")
+"""Tests of the text of modules, which a note in each place changes."""
 ENDLESS: Final = "endless"
 NOTICED, SURVIVED, UNKNOWN = "noticed", "SURVIVED", "unknown"
+_SOUND: Final[set[str]] = set()
+"""Tests that were seen to pass without a change."""
 _SECONDS: Final = itertools.count(1_000_000_000)
 COMPARED: Final = {
     ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
@@ -77,16 +84,22 @@ class Mutant:
 
 
 class _Mutator(ast.NodeTransformer):
-    """Makes the change at one position, or with None lists all that could be made."""
+    """Makes the change at one position, or with None lists all that could be made.
 
-    def __init__(self, wanted: int | None = None) -> None:
-        self.wanted, self.position = wanted, -1
+    `noted`: the numbers of places by position, which note that they are reached instead.
+    """
+
+    def __init__(self, wanted: int | None = None, noted: Mapping[int, int] | None = None) -> None:
+        self.wanted, self.noted, self.position = wanted, noted or {}, -1
         self.found: list[tuple[int, int, str]] = []
+        self.is_pattern = False
 
     def _offer(self, node: ast.AST, other: ast.AST) -> ast.AST:
         self.position += 1
         change = f"{' '.join(ast.unparse(node).split())[:60]} -> {' '.join(ast.unparse(other).split())[:60]}"
         self.found.append((self.position, getattr(node, "lineno", 0), change))
+        if self.position in self.noted and not self.is_pattern:
+            return ast.copy_location(mutation_reach.probe(self.noted[self.position], node), node)
         return ast.copy_location(other, node) if self.position == self.wanted else node
 
     def visit_Compare(self, node: ast.Compare) -> ast.AST:
@@ -148,6 +161,12 @@ class _Mutator(ast.NodeTransformer):
         self.generic_visit(node)
         return node
 
+    def visit_MatchValue(self, node: ast.MatchValue) -> ast.AST:
+        self.is_pattern = True
+        self.generic_visit(node)
+        self.is_pattern = False
+        return node
+
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
         return node
 
@@ -168,8 +187,8 @@ def mutants(folder: str) -> Iterator[Mutant]:
             yield Mutant(name, line, position, change)
 
 
-def outcome_of(mutant: Mutant, tree: Path) -> str:
-    """What tests do while the copy of the project in `tree` holds the mutant.
+def outcome_of(mutant: Mutant, tree: Path, reaching: Sequence[str] = ()) -> str:
+    """What tests do while the copy of the project in `tree` holds the mutant: those `reaching` its place, if known.
 
     `NOTICED` where one fails, or those of the module do not end, `SURVIVED` where none does, and `UNKNOWN`
     where the one that fails does so without the mutant too.
@@ -178,19 +197,21 @@ def outcome_of(mutant: Mutant, tree: Path) -> str:
     original = path.read_text("utf-8")
     changed = _Mutator(mutant.position).visit(ast.parse(original))
     _write(path, ast.unparse(ast.fix_missing_locations(changed)))
-    of_module, of_folder = _tests_of(mutant.path)
+    first, *then = _in_turn(mutant.path, reaching) if reaching else _tests_of(mutant.path)
     try:
-        failed = _failure(of_module, tree)
-        if failed is None:
-            failed = _failure(of_folder, tree)
-            failed = None if failed == ENDLESS else failed
+        failed = _failure(first, tree)
+        for tests in then:
+            if failed is None:
+                failed = _failure(tests, tree)
+                failed = None if failed == ENDLESS else failed
     finally:
         _write(path, original)
     if failed is None:
         return SURVIVED
-    if failed != ENDLESS and _failure([failed], tree):
+    if failed not in (ENDLESS, *_SOUND) and _failure([failed], tree):
         print(f"{failed}: fails without a change too; mend it", file=sys.stderr, flush=True)
         return UNKNOWN
+    _SOUND.add(failed)
     return NOTICED
 
 
@@ -212,6 +233,43 @@ def _tests_of(path: str) -> tuple[list[str], list[str]]:
     return [names[file] for file in first], [names[file] for file in files if file not in first]
 
 
+def _in_turn(path: str, reaching: Sequence[str]) -> Iterator[list[str]]:
+    """The tests that reach a place: first the shortest, of files that import its module, at last all of their files."""
+    of_module = set(_tests_of(path)[0])
+    ranked = mutation_reach.by_seconds(reaching, len(reaching))
+    ranked.sort(key=lambda test: test.partition("::")[0] not in of_module)
+    done = 0
+    for most in SHORTEST_FIRST:
+        yield ranked[done:most]
+        done = most
+    yield sorted({test.partition("::")[0] for test in reaching})
+
+
+def reaching_tests(chosen: Sequence[Mutant], folder: Path, processes: int) -> list[list[str]]:
+    """For each mutant the tests that reach its place, by the notes in `folder`; without it, all tests run once."""
+    listed = "".join(f"{mutant}\n" for mutant in chosen)
+    if not folder.exists():
+        mutation_reach.prepare(folder)
+        with tempfile.TemporaryDirectory(prefix="mutation-") as place:
+            tree = _copied(Path(place, "noted"))
+            (tree / "mutation_probe.py").write_text(mutation_reach.PROBE, "utf-8")
+            for path in {mutant.path for mutant in chosen}:
+                noted = {mutant.position: n for n, mutant in enumerate(chosen) if mutant.path == path}
+                module = _Mutator(noted=noted).visit(ast.parse((tree / path).read_text("utf-8")))
+                text = ast.unparse(ast.fix_missing_locations(mutation_reach.with_import(module)))
+                (tree / path).write_text(text, "utf-8")
+            command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.mutation_reach", "-p", "no:cacheprovider"]
+            command += [f"--numprocesses={processes}", "--dist=loadfile", "--no-loadscope-reorder", "tests"]
+            command += [f"--ignore={tests}" for tests in NOT_REACHED]
+            subprocess.run(
+                command, cwd=tree, env=_environment(tree) | {mutation_reach.FOLDER: str(folder)}, check=False
+            )
+        (folder / "mutants").write_text(listed, "utf-8")
+    if (folder / "mutants").read_text("utf-8") != listed:
+        raise SystemExit(f"error: {folder} has notes of other mutants or of a run that did not end; remove it")
+    return mutation_reach.tests_that_reach(folder, len(chosen))
+
+
 def _files(place: Path) -> list[Path]:
     return sorted(place.rglob("test_*.py"), key=lambda file: file.stat().st_size) if place.is_dir() else [place]
 
@@ -225,11 +283,7 @@ def _failure(tests: list[str], tree: Path) -> str | None:
     """The first test, or file, that fails; `ENDLESS` where they do not end."""
     if not tests:
         return None
-    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment = inherited | {
-        "PYTHONPATH": str(tree),
-        "HASHPIVOT_TEST_DATA": str(REPOSITORY.parent / "shared" / "data"),
-    }
+    environment = _environment(tree)
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-rfE", "--no-header", "-p", "no:cacheprovider", *tests]
     with tempfile.TemporaryFile("w+") as output:
         run = subprocess.Popen(
@@ -247,6 +301,14 @@ def _failure(tests: list[str], tree: Path) -> str | None:
         return named[1] if named else tests[0]
 
 
+def _environment(tree: Path) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return inherited | {
+        "PYTHONPATH": str(tree),
+        "HASHPIVOT_TEST_DATA": str(REPOSITORY.parent / "shared" / "data"),
+    }
+
+
 def main() -> int:
     """Try mutants of the folders that the arguments name; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
@@ -254,7 +316,19 @@ def main() -> int:
     parser.add_argument("--mutants", type=int, default=100, help="how many a folder (%(default)s)")
     parser.add_argument("--seed", type=int, default=1, help="of the choice (%(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="mutants at once (%(default)s)")
+    parser.add_argument("--skip", type=int, default=0, help="mutants of each folder that were tried already")
+    parser.add_argument("--reach", type=Path, metavar="FOLDER", help="notes of which tests reach each mutant")
     options = parser.parse_args()
+    every = {folder: list(mutants(folder)) for folder in options.folders}
+    chosen = {
+        folder: random.Random(options.seed).sample(found, min(options.mutants, len(found)))
+        for folder, found in every.items()
+    }
+    tried = [mutant for folder in options.folders for mutant in chosen[folder]]
+    reaching: dict[Mutant, list[str]] = {}
+    if options.reach:
+        noted = reaching_tests(tried, options.reach.absolute(), processes=2 * options.jobs)
+        reaching = dict(zip(tried, noted, strict=True))
     trees: Queue[Path] = Queue()
     with tempfile.TemporaryDirectory(prefix="mutation-") as place:
         for n in range(options.jobs):
@@ -263,23 +337,22 @@ def main() -> int:
         def one(mutant: Mutant) -> tuple[str, float]:
             tree, began = trees.get(), time.monotonic()
             try:
-                return outcome_of(mutant, tree), time.monotonic() - began
+                return outcome_of(mutant, tree, reaching.get(mutant, ())), time.monotonic() - began
             finally:
                 trees.put(tree)
 
         print("| folder | mutants | noticed | share |\n|---|---|---|---|")
         for folder in options.folders:
-            every = list(mutants(folder))
-            chosen = random.Random(options.seed).sample(every, min(options.mutants, len(every)))
             outcomes: Counter[str] = Counter()
             with ThreadPoolExecutor(options.jobs) as executor:
-                for mutant, (outcome, seconds) in zip(chosen, executor.map(one, chosen), strict=True):
+                left = chosen[folder][options.skip :]
+                for mutant, (outcome, seconds) in zip(left, executor.map(one, left), strict=True):
                     outcomes[outcome] += 1
                     line = f"{outcome} {seconds:4.0f} s {mutant.path}:{mutant.line}: {mutant.change}"
                     print(line, file=sys.stderr, flush=True)
             known = outcomes[NOTICED] + outcomes[SURVIVED]
             share = f"{outcomes[NOTICED] / known:.0%}" if known else "none known"
-            print(f"| {folder} | {known} of {len(every)} | {outcomes[NOTICED]} | {share} |", flush=True)
+            print(f"| {folder} | {known} of {len(every[folder])} | {outcomes[NOTICED]} | {share} |", flush=True)
     return 0
 
 
