@@ -14,7 +14,7 @@ from tests.transforms.invented_days import DAYS, FIRST, invented_days
 from transforms.bootstrap import optimal_block_days, resampled_paths
 from transforms.derive import derive
 from transforms.inputs.backtest import HORIZONS_DAYS, backtest, chance_as_good
-from transforms.inputs.signals import SIGNALS, signals
+from transforms.inputs.signals import SIGNALS, held_by_rule, signals
 from transforms.metrics.backtest import METRICS
 
 OURS = ("capitulation", "deep_capitulation")
@@ -27,7 +27,7 @@ def days() -> pl.DataFrame:
 
 @pytest.fixture(scope="module")
 def table(days: pl.DataFrame) -> pl.DataFrame:
-    return derive(backtest(days, *judged(days)), METRICS)
+    return derive(backtest(days, held_by_rule(days), *judged(days)), METRICS)
 
 
 def judged(days: pl.DataFrame) -> tuple[date, date]:
@@ -35,10 +35,10 @@ def judged(days: pl.DataFrame) -> tuple[date, date]:
 
 
 def test_signals_of_a_day_are_the_same_whatever_comes_after_it(days: pl.DataFrame) -> None:
-    whole = {(each.rule, each.entry): each.places for each in signals(days, 30, DAYS - 2)}
+    whole = {(each.rule, each.entry): each.places for each in signals(held_by_rule(days), 30, DAYS - 2)}
     assert all(places.size for places in whole.values())
     for last in (200, 431, 640, 905, 1_300):
-        for each in signals(days.head(last + 1), 30, last):
+        for each in signals(held_by_rule(days.head(last + 1)), 30, last):
             expected = [place for place in whole[each.rule, each.entry].tolist() if place <= last]
             assert each.places.tolist() == expected, (each.rule, each.entry, last)
 
@@ -128,7 +128,7 @@ def test_signals_at_the_troughs_of_a_wave_are_better_than_shifted_ones_and_than_
         (pl.int_range(pl.len()) % 400 < 5).alias("rule_puell_low")
     )
     span = judged(days)
-    rows = derive(backtest(days, *span), METRICS)
+    rows = derive(backtest(days, held_by_rule(days), *span), METRICS)
     (row,) = rows.filter(rule="puell_low", entry="start", horizon_days=180).iter_rows(named=True)
     assert (row["observation_count"], row["rose_count"], row["low_worst_pct"]) == (3, 3, 0.0)
     assert row["shift_as_good_pct"] < 5

@@ -3,6 +3,7 @@
 A signal of a day is known early on the next one, and measured from the price at the end of that.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
@@ -14,7 +15,17 @@ from numpy.typing import NDArray
 
 from schemas.units import PERCENT
 from transforms.bootstrap import optimal_block_days, resampled_paths
-from transforms.inputs.signals import ABLATIONS, ENTRIES, OURS, SIGNALS, Floats, Places, Signal, signals
+from transforms.inputs.signals import (
+    ABLATIONS,
+    ENTRIES,
+    OURS,
+    SIGNALS,
+    Floats,
+    Held,
+    Places,
+    held_by_rule,
+    signals,
+)
 from transforms.variants import TRIED_COUNT
 
 HORIZONS_DAYS: Final = (30, 90, 180, 365)
@@ -85,15 +96,23 @@ class Prices:
         return float(PERCENT * (window[trough] / window[0] - 1)), trough
 
 
-def backtest(days: pl.DataFrame, first: date, last: date, *, only: NDArray[np.bool_] | None = None) -> pl.DataFrame:
+def backtest(
+    days: pl.DataFrame,
+    held: Mapping[str, Held],
+    first: date,
+    last: date,
+    *,
+    only: NDArray[np.bool_] | None = None,
+) -> pl.DataFrame:
     """What followed the signals from `first` to `last`, of which those count whose day `only` has, by default all.
 
-    `days`: rows of `capitulation_daily`.
+    `days`: rows of `capitulation_daily`. `held`: where each rule holds on them.
 
     Shape: one row a rule, entry and horizon, with the columns `ROWS`; the lists have one value an observation: an entry
     after which the whole horizon has passed.
     """
-    prices, found = _prices(days, first, last)
+    prices = _prices(days, first, last)
+    found = signals(held, prices.first, prices.last)
     if only is not None:
         found = [replace(signal, places=signal.places[only[signal.places]]) for signal in found]
     rows: list[dict[str, Any]] = []
@@ -138,7 +157,8 @@ def chance_as_good(days: pl.DataFrame, first: date, last: date, draws: int) -> t
     Shape: one row a rule, entry and horizon that has an observation: `rule`, `entry`, `horizon_days`, `draw_count`,
     `draw_as_good_count`; and the mean length of the blocks in days.
     """
-    prices, found = _prices(days, first, last)
+    prices = _prices(days, first, last)
+    found = signals(held_by_rule(days), prices.first, prices.last)
     values = prices.values[prices.first :]
     changes = np.diff(np.log(values))
     changes = changes[np.isfinite(changes)]
@@ -164,10 +184,10 @@ def chance_as_good(days: pl.DataFrame, first: date, last: date, draws: int) -> t
     return pl.DataFrame(rows, schema=schema, orient="row"), block_days
 
 
-def _prices(days: pl.DataFrame, first: date, last: date) -> tuple[Prices, list[Signal]]:
+def _prices(days: pl.DataFrame, first: date, last: date) -> Prices:
     start, end = (int(days["day"].search_sorted(day)) for day in (first, last))
     values = days["price_usd"].cast(pl.Float64).to_numpy().astype(np.float64)
-    return Prices(values, start, end), signals(days, start, end)
+    return Prices(values, start, end)
 
 
 def _by_bucket(changes: Floats, prices: Prices) -> tuple[Floats, Floats]:

@@ -76,19 +76,19 @@ def held_by_rule(days: pl.DataFrame) -> dict[str, Held]:
     return found
 
 
-def signals(days: pl.DataFrame, first: int, last: int) -> list[Signal]:
-    """Entries of every rule on the places from `first` to `last` of `days`, rows of `capitulation_daily` without gaps.
+def signals(held: Mapping[str, Held], first: int, last: int) -> list[Signal]:
+    """Entries of every rule on the places from `first` to `last` of days without gaps, from where each rule holds.
 
     `start`: the first day of an episode, whose days are no more than `JOINED_DAYS` apart. `recovery`, of rules with
     states: the first day of recovery after that start and before the next. `over`, of the others: the day on which so
     many days without the rule have passed. What has not come yet is no entry.
     """
     found = []
-    for rule, held in held_by_rule(days).items():
-        starts, ends = episodes(held.on, first, last)
+    for rule, each in held.items():
+        starts, ends = episodes(each.on, first, last)
         found.append(Signal(rule, ENTRY_START, starts.size, starts))
-        if held.recovering is not None:
-            places = _recoveries(starts, np.flatnonzero(held.recovering).astype(np.int64), last)
+        if each.recovering is not None:
+            places = _recoveries(starts, np.flatnonzero(each.recovering).astype(np.int64), last)
             found.append(Signal(rule, ENTRY_RECOVERY, starts.size, places))
         else:
             over = ends + JOINED_DAYS

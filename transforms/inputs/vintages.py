@@ -1,5 +1,6 @@
 """The back-test on the figures of each day as they were first published, beside those that are known now."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from schemas.first_published import FIRST_PUBLISHED, KEPT, PUBLISHED_AT
 from transforms.inputs.backtest import ROWS, backtest
-from transforms.inputs.signals import Places, held_by_rule, signals
+from transforms.inputs.signals import Held, Places, held_by_rule, signals
 
 TIMELY_DAYS: Final = 2
 """Midnights from the start of a day to the end of the next: a signal is measured from the price of that moment."""
@@ -58,9 +59,9 @@ def backtest_of_vintage(days: pl.DataFrame, first: pl.DataFrame) -> pl.DataFrame
     if not covered.size:
         unknown = (pl.lit(None, dtype).alias(name) for name, dtype in FIRST_PUBLISHED.items() if name != "day")
         first = first.with_columns(unknown)
-    rows = backtest(first, dates[begin], dates[end], only=timely)
     held_then, held_now = held_by_rule(first), held_by_rule(days)
-    then, now = (_entries(frame, begin, end, timely) for frame in (first, days))
+    rows = backtest(first, held_then, dates[begin], dates[end], only=timely)
+    then, now = (_entries(held, begin, end, timely) for held in (held_then, held_now))
     compared = pl.DataFrame(
         [
             {
@@ -84,5 +85,7 @@ def backtest_of_vintage(days: pl.DataFrame, first: pl.DataFrame) -> pl.DataFrame
     )
 
 
-def _entries(days: pl.DataFrame, first: int, last: int, timely: NDArray[np.bool_]) -> dict[tuple[str, str], Places]:
-    return {(each.rule, each.entry): each.places[timely[each.places]] for each in signals(days, first, last)}
+def _entries(
+    held: Mapping[str, Held], first: int, last: int, timely: NDArray[np.bool_]
+) -> dict[tuple[str, str], Places]:
+    return {(each.rule, each.entry): each.places[timely[each.places]] for each in signals(held, first, last)}

@@ -22,7 +22,8 @@ def frame(_: Prepared, tables: Tables) -> pl.DataFrame:
     """What followed the signals of each rule on the days of `rule_comparison`; no row without a state to judge."""
     days = tables[capitulation_daily.TABLE.name]
     span = judged_span(days)
-    rows = backtest(days.select("day", *READ), *span) if span else pl.DataFrame(schema=ROWS)
+    read = days.select("day", *READ)
+    rows = backtest(read, signals.held_by_rule(read), *span) if span else pl.DataFrame(schema=ROWS)
     first, last = span or (None, None)
     return rows.with_columns(
         pl.lit(first, pl.Date).alias("first_day"),
