@@ -118,6 +118,15 @@ def test_doctor_reports_a_home_that_it_may_not_read(home: Path) -> None:
     assert found == {"home": "data/run.lock: Permission denied"}
 
 
+def test_doctor_reports_a_publication_that_cannot_be_read(home: Path) -> None:
+    database = (home / "data" / "published" / "hashpivot.duckdb").resolve()
+    database.unlink()
+    database.write_bytes(b"no database")
+    code, output, errors = ended(home, "doctor", "--json")
+    assert (code, errors) == (1, "")
+    assert "publication" in {row["what"] for row in json.loads(output) if row["state"] == "PROBLEM"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

@@ -546,7 +546,7 @@ class TestPoolBlocks:
             ({"date": [datetime(1970, 1, 1, tzinfo=UTC)] * 4}, "row 1, column date"),
             ({"date": [NOW, NOW, NOW + timedelta(hours=3), NOW]}, "row 3, column date"),
             ({"date": [NOW, None, NOW, NOW]}, "row 2, column date"),
-            ({"date": [NOW, NOW, NOW - timedelta(hours=7), NOW]}, "row 3, column date"),
+            ({"date": [NOW, NOW, NOW - timedelta(hours=6, seconds=1), NOW]}, "row 3, column date"),
         ],
     )
     def test_impossible_block_is_rejected(self, tmp_path, columns, place):
