@@ -8,11 +8,10 @@ import duckdb
 import polars as pl
 
 from schemas.first_published import FIRST_PUBLISHED, KEPT
+from schemas.freshness import HEADLINE_TABLE
 from warehouse.statements import frame, registered, scalar, statement, without_zone
 from warehouse.targets.files import kept_publications, manifest
 from warehouse.targets.parquet import read
-
-DAILY_TABLE = "capitulation_daily"
 
 
 def first_published(connection: duckdb.DuckDBPyConnection, family: str, now: datetime) -> pl.DataFrame:
@@ -43,7 +42,7 @@ def recover_first_published(
     """
     last = scalar(connection, "select coalesce(max(run_id), '') from ops.first_published where family = ?", family)
     for version, folder, made_at in _kept_after(published, last, family):
-        days = read(folder, DAILY_TABLE, FIRST_PUBLISHED.names()) if made_at <= now else None
+        days = read(folder, HEADLINE_TABLE, FIRST_PUBLISHED.names()) if made_at <= now else None
         if days is not None:
             add_first_published(connection, days, family=family, published_at=made_at, run_id=version)
 
