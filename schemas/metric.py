@@ -94,12 +94,11 @@ class Metric:
 
 
 def metric(
-    *,
+    *examples: Example,
     rows: str | None = None,
     unit: Unit,
     error: str,
     null_rule: str | None,
-    examples: Sequence[Example] = (),
     ge: float | None = None,
     le: float | None = None,
     labels: tuple[str, ...] | None = None,
@@ -109,12 +108,13 @@ def metric(
 ) -> Callable[[Callable[[], pl.Expr]], Metric]:
     """Turn a function that returns an expression into the Metric of the same name.
 
-    The docstring becomes the published description. `rows` names the rows that stand on a day which the expression sums
-    up, None means that it reads the finished day. `null_rule` states when the value is NULL, None means never.
-    `history_days` is how many days, the present one included, the expression looks at. `aggregation`: how its values
-    may be added up. `changes`: those of the formula so far, the oldest first. Raises `TypeError` when a fact is missing
-    or contradicts another: the description, the unit in the name, the worked example of a derived column, a sum of what
-    is no amount or overlaps with the day before, changes that are not in order.
+    `examples` are worked examples, which a derived column needs. The docstring becomes the published description.
+    `rows` names the rows that stand on a day which the expression sums up, None means that it reads the finished day.
+    `null_rule` states when the value is NULL, None means never. `history_days` is how many days, the present one
+    included, the expression looks at. `aggregation`: how its values may be added up. `changes`: those of the formula so
+    far, the oldest first. Raises `TypeError` when a fact is missing or contradicts another: the description, the unit
+    in the name, the worked example of a derived column, a sum of what is no amount or overlaps with the day before,
+    changes that are not in order.
     """
 
     def build(function: Callable[[], pl.Expr]) -> Metric:
@@ -140,7 +140,7 @@ def metric(
             description=" ".join(cleandoc(function.__doc__).split()),
             error=error.strip(),
             null_rule=null_rule,
-            examples=tuple(examples),
+            examples=examples,
             ge=ge,
             le=le,
             labels=labels,

@@ -70,10 +70,10 @@ def test_other_example_is_another_definition(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_change_reaches_readers_of_the_data() -> None:
     @metric(
+        Example(given={"part": 1.0}, gives=100.0),
         unit=Unit.PERCENT,
         error="Exact.",
         null_rule=None,
-        examples=[Example(given={"part": 1.0}, gives=100.0)],
         changes=[Change(on=date(2026, 12, 1), reason="Halvings are left out.")],
     )
     def share_pct() -> pl.Expr:

@@ -25,10 +25,10 @@ def given_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given={"given_usd": 1.0}, gives=2.0),
     unit=Unit.USD,
     error="None.",
     null_rule="NULL when its input is.",
-    examples=[Example(given={"given_usd": 1.0}, gives=2.0)],
 )
 def twice_usd() -> pl.Expr:
     """Twice the observed amount."""
@@ -36,10 +36,10 @@ def twice_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given={"twice_usd": 2.0}, gives=0.5),
     unit=Unit.RATIO,
     error="None.",
     null_rule="NULL when its input is, or zero.",
-    examples=[Example(given={"twice_usd": 2.0}, gives=0.5)],
 )
 def inverse_ratio() -> pl.Expr:
     """One over twice the amount."""
@@ -47,11 +47,11 @@ def inverse_ratio() -> pl.Expr:
 
 
 @metric(
+    Example(given={"twice_usd": [1.0, 2.0, 3.0]}, gives=2.0),
     unit=Unit.USD,
     error="None.",
     null_rule="NULL with fewer than 3 of 3 days.",
     history_days=3,
-    examples=[Example(given={"twice_usd": [1.0, 2.0, 3.0]}, gives=2.0)],
 )
 def mean_usd() -> pl.Expr:
     """Mean of twice the amount over three days."""
@@ -59,10 +59,10 @@ def mean_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given={"twice_usd": 1.0}, gives=True),
     unit=Unit.YES_NO,
     error="None.",
     null_rule=None,
-    examples=[Example(given={"twice_usd": 1.0}, gives=True)],
 )
 def stated() -> pl.Expr:
     """Whether there is an amount."""
@@ -110,12 +110,22 @@ def test_every_table_computes_each_metric_once_and_after_its_inputs(table) -> No
 
 
 def test_metrics_that_read_each_other_are_refused() -> None:
-    @metric(unit=Unit.USD, error="", null_rule=None, examples=[Example(given={}, gives=1.0)])
+    @metric(
+        Example(given={}, gives=1.0),
+        unit=Unit.USD,
+        error="",
+        null_rule=None,
+    )
     def hen_usd() -> pl.Expr:
         """A hen."""
         return pl.col("egg_usd")
 
-    @metric(unit=Unit.USD, error="", null_rule=None, examples=[Example(given={}, gives=1.0)])
+    @metric(
+        Example(given={}, gives=1.0),
+        unit=Unit.USD,
+        error="",
+        null_rule=None,
+    )
     def egg_usd() -> pl.Expr:
         """An egg."""
         return pl.col("hen_usd")

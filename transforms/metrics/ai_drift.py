@@ -49,12 +49,12 @@ def hashrate_decline_adjusted_day_count() -> pl.Expr:
 
 
 @metric(
+    Example(given={"hashrate_decline_day_count": 73, "day_count": 365}, gives=20.0),
     unit=Unit.PERCENT,
     error=OF_RULE,
     null_rule=None,
     ge=0,
     le=100,
-    examples=[Example(given={"hashrate_decline_day_count": 73, "day_count": 365}, gives=20.0)],
 )
 def hashrate_decline_share_pct() -> pl.Expr:
     """Share of the days on which hash rate leaves and income does not explain it: what conversion to AI would raise."""

@@ -16,12 +16,12 @@ FRESH_RULE = "NULL when a block does not state what its transactions spend of co
 
 
 @metric(
+    Example(given={"outflow_sat": 6_000_000_000}, gives=60.0, source="100 in, 39.99 back, 0.01 fee"),
     unit=Unit.BTC,
     error=FOUND,
     aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
-    examples=[Example(given={"outflow_sat": 6_000_000_000}, gives=60.0, source="100 in, 39.99 back, 0.01 fee")],
 )
 def outflow_btc() -> pl.Expr:
     """Coins that left scripts which a coinbase had paid; change and transfers among them taken out."""
@@ -29,12 +29,12 @@ def outflow_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"outflow_tx_count": 12}, gives=12),
     unit=Unit.COUNT,
     error=FOUND,
     aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
-    examples=[Example(given={"outflow_tx_count": 12}, gives=12)],
 )
 def outflow_count() -> pl.Expr:
     """Transactions that carried the outflow."""
@@ -42,11 +42,11 @@ def outflow_count() -> pl.Expr:
 
 
 @metric(
+    Example(given={"outflow_btc": 60.0, "outflow_count": 12}, gives=5.0),
     unit=Unit.BTC,
     error=FOUND,
     null_rule=NO_OUTFLOW,
     ge=0,
-    examples=[Example(given={"outflow_btc": 60.0, "outflow_count": 12}, gives=5.0)],
 )
 def outflow_mean_btc() -> pl.Expr:
     """Mean size of those transactions."""
@@ -54,11 +54,11 @@ def outflow_mean_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"outflow_top10_sat": 4_710_000_000}, gives=47.1),
     unit=Unit.BTC,
     error=FOUND,
     null_rule=None,
     ge=0,
-    examples=[Example(given={"outflow_top10_sat": 4_710_000_000}, gives=47.1)],
 )
 def outflow_top10_btc() -> pl.Expr:
     """Ten largest of those transactions, summed."""
@@ -66,12 +66,12 @@ def outflow_top10_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"inflow_sat": 46_025_000_000}, gives=460.25),
     unit=Unit.BTC,
     error=FOUND,
     aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
-    examples=[Example(given={"inflow_sat": 46_025_000_000}, gives=460.25)],
 )
 def inflow_btc() -> pl.Expr:
     """Coins that came to those scripts from coinbases and from others."""
@@ -79,12 +79,12 @@ def inflow_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"fee_sat": 5_000_000}, gives=0.05),
     unit=Unit.BTC,
     error="Exact but for one satoshi a transaction that others spend in too.",
     aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
-    examples=[Example(given={"fee_sat": 5_000_000}, gives=0.05)],
 )
 def fee_btc() -> pl.Expr:
     """Miners' part of the fees of those transactions."""
@@ -92,11 +92,11 @@ def fee_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"inflow_btc": 460.25, "outflow_btc": 400.0, "fee_btc": 0.05}, gives=60.2, within=1e-9),
     unit=Unit.BTC,
     error=FOUND,
     aggregation=Aggregation.SUM,
     null_rule=None,
-    examples=[Example(given={"inflow_btc": 460.25, "outflow_btc": 400.0, "fee_btc": 0.05}, gives=60.2, within=1e-9)],
 )
 def netflow_btc() -> pl.Expr:
     """Inflow less outflow and fees: what the balance of those scripts changed by. Negative when coins leave."""
@@ -104,12 +104,12 @@ def netflow_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"one_hop_outflow_sat": 250_000_000}, gives=2.5),
     unit=Unit.BTC,
     error=FOUND + "Holds buyers of miners' coins as well.",
     aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
-    examples=[Example(given={"one_hop_outflow_sat": 250_000_000}, gives=2.5)],
 )
 def one_hop_outflow_btc() -> pl.Expr:
     """Coins that left the second layer: scripts that such a script had paid."""
@@ -117,12 +117,12 @@ def one_hop_outflow_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"coinbase_direct_to_exchange_sat": 312_500_000}, gives=3.125),
     unit=Unit.BTC,
     error=LABELS_ERROR,
     aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
-    examples=[Example(given={"coinbase_direct_to_exchange_sat": 312_500_000}, gives=3.125)],
 )
 def coinbase_direct_to_exchange_btc() -> pl.Expr:
     """Coins that coinbases paid straight to exchanges; in no other figure here."""
@@ -130,12 +130,12 @@ def coinbase_direct_to_exchange_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"to_exchange_sat": 1_500_000_000}, gives=15.0),
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND,
     aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
-    examples=[Example(given={"to_exchange_sat": 1_500_000_000}, gives=15.0)],
 )
 def outflow_to_exchange_btc() -> pl.Expr:
     """Part of the outflow that went to exchanges."""
@@ -143,15 +143,13 @@ def outflow_to_exchange_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"to_exchange_fresh_sat": 312_500_000}, gives=3.125),
+    Example(given={"to_exchange_fresh_sat": None}, gives=None),
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND,
     aggregation=Aggregation.SUM,
     null_rule=FRESH_RULE,
     ge=0,
-    examples=[
-        Example(given={"to_exchange_fresh_sat": 312_500_000}, gives=3.125),
-        Example(given={"to_exchange_fresh_sat": None}, gives=None),
-    ],
 )
 def outflow_to_exchange_fresh_btc() -> pl.Expr:
     """Of these coins the part that came straight out of coinbase outputs."""
@@ -159,12 +157,12 @@ def outflow_to_exchange_fresh_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"one_hop_to_exchange_sat": 200_000_000}, gives=2.0),
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND + " Holds buyers of miners' coins as well.",
     aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
-    examples=[Example(given={"one_hop_to_exchange_sat": 200_000_000}, gives=2.0)],
 )
 def one_hop_to_exchange_btc() -> pl.Expr:
     """Coins that went from the second layer to exchanges, on top of the outflow of the first."""
@@ -172,15 +170,13 @@ def one_hop_to_exchange_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"outflow_sat": 6_000_000_000, "to_exchange_sat": 1_500_000_000}, gives=75.0),
+    Example(given={"outflow_sat": 0, "to_exchange_sat": 0}, gives=None),
     unit=Unit.PERCENT,
     error=LABELS_ERROR,
     null_rule=NO_OUTFLOW,
     ge=0,
     le=100,
-    examples=[
-        Example(given={"outflow_sat": 6_000_000_000, "to_exchange_sat": 1_500_000_000}, gives=75.0),
-        Example(given={"outflow_sat": 0, "to_exchange_sat": 0}, gives=None),
-    ],
 )
 def outflow_unlabelled_pct() -> pl.Expr:
     """Share of the outflow that went to nobody whom the labels know."""

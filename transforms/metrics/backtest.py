@@ -52,14 +52,12 @@ def entry_count() -> pl.Expr:
 
 
 @metric(
+    Example(given={"returns_pct": [[10.0, -5.0, 30.0]]}, gives=3),
+    Example(given={"returns_pct": [[]]}, gives=0),
     unit=Unit.COUNT,
     error=COUNTED,
     null_rule=None,
     ge=0,
-    examples=[
-        Example(given={"returns_pct": [[10.0, -5.0, 30.0]]}, gives=3),
-        Example(given={"returns_pct": [[]]}, gives=0),
-    ],
 )
 def observation_count() -> pl.Expr:
     """Signals after which the whole horizon has passed; each is one observation."""
@@ -67,11 +65,11 @@ def observation_count() -> pl.Expr:
 
 
 @metric(
+    Example(given={"returns_pct": [[10.0, -5.0, 30.0]]}, gives=2),
     unit=Unit.COUNT,
     error=COUNTED,
     null_rule=None,
     ge=0,
-    examples=[Example(given={"returns_pct": [[10.0, -5.0, 30.0]]}, gives=2)],
 )
 def rose_count() -> pl.Expr:
     """Observations after which the price was higher at the end of the horizon."""
@@ -79,12 +77,12 @@ def rose_count() -> pl.Expr:
 
 
 @metric(
+    Example(given={"rose_count": 6, "observation_count": 8}, gives=75.0),
     unit=Unit.PERCENT,
     error=FEW,
     null_rule=NONE_KNOWN,
     ge=0,
     le=100,
-    examples=[Example(given={"rose_count": 6, "observation_count": 8}, gives=75.0)],
 )
 def rose_pct() -> pl.Expr:
     """Share of the observations after which the price was higher."""
@@ -92,15 +90,13 @@ def rose_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"returns_pct": [[10.0, -5.0, 30.0]]}, gives=10.0),
+    Example(given={"returns_pct": [[10.0, -5.0, 30.0, 40.0]]}, gives=20.0),
+    Example(given={"returns_pct": [[]]}, gives=None, source="nothing is the median of none"),
     unit=Unit.PERCENT,
     error=FEW,
     null_rule=NONE_KNOWN,
     ge=-100,
-    examples=[
-        Example(given={"returns_pct": [[10.0, -5.0, 30.0]]}, gives=10.0),
-        Example(given={"returns_pct": [[10.0, -5.0, 30.0, 40.0]]}, gives=20.0),
-        Example(given={"returns_pct": [[]]}, gives=None, source="nothing is the median of none"),
-    ],
 )
 def return_median_pct() -> pl.Expr:
     """Median change of the price over the horizon."""
@@ -108,11 +104,11 @@ def return_median_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"returns_pct": [[10.0, -5.0, 30.0]]}, gives=-5.0),
     unit=Unit.PERCENT,
     error=COUNTED,
     null_rule=NONE_KNOWN,
     ge=-100,
-    examples=[Example(given={"returns_pct": [[10.0, -5.0, 30.0]]}, gives=-5.0)],
 )
 def return_min_pct() -> pl.Expr:
     """Least change of the price over the horizon."""
@@ -120,11 +116,11 @@ def return_min_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"returns_pct": [[10.0, -5.0, 30.0]]}, gives=30.0),
     unit=Unit.PERCENT,
     error=COUNTED,
     null_rule=NONE_KNOWN,
     ge=-100,
-    examples=[Example(given={"returns_pct": [[10.0, -5.0, 30.0]]}, gives=30.0)],
 )
 def return_max_pct() -> pl.Expr:
     """Greatest change of the price over the horizon."""
@@ -132,12 +128,12 @@ def return_max_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"lows_pct": [[-40.0, 0.0, -12.0]]}, gives=-12.0),
     unit=Unit.PERCENT,
     error=FEW,
     null_rule=NONE_KNOWN,
     ge=-100,
     le=0,
-    examples=[Example(given={"lows_pct": [[-40.0, 0.0, -12.0]]}, gives=-12.0)],
 )
 def low_median_pct() -> pl.Expr:
     """Lowest price within the horizon against that at its start: the median, 0 where it was never lower."""
@@ -145,12 +141,12 @@ def low_median_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"lows_pct": [[-40.0, 0.0, -12.0]]}, gives=-40.0),
     unit=Unit.PERCENT,
     error=COUNTED,
     null_rule=NONE_KNOWN,
     ge=-100,
     le=0,
-    examples=[Example(given={"lows_pct": [[-40.0, 0.0, -12.0]]}, gives=-40.0)],
 )
 def low_worst_pct() -> pl.Expr:
     """Lowest price within the horizon against that at its start: the worst observation."""
@@ -158,14 +154,12 @@ def low_worst_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"trough_list_days": [[20, 0, 5]]}, gives=5),
+    Example(given={"trough_list_days": [[20, 0, 5, 9]]}, gives=9),
     unit=Unit.DAYS,
     error=FEW,
     null_rule=NONE_KNOWN,
     ge=0,
-    examples=[
-        Example(given={"trough_list_days": [[20, 0, 5]]}, gives=5),
-        Example(given={"trough_list_days": [[20, 0, 5, 9]]}, gives=9),
-    ],
 )
 def trough_median_days() -> pl.Expr:
     """Days from the start of the horizon to the lowest price in it: the median, of an even number the later."""
@@ -186,12 +180,12 @@ def all_return_median_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"all_rose_count": 2_700, "all_day_count": 4_500}, gives=60.0),
     unit=Unit.PERCENT,
     error=COUNTED,
     null_rule="NULL where no day is known.",
     ge=0,
     le=100,
-    examples=[Example(given={"all_rose_count": 2_700, "all_day_count": 4_500}, gives=60.0)],
 )
 def all_rose_pct() -> pl.Expr:
     """Share of all days after which the price was higher at the end of the horizon."""
@@ -199,11 +193,11 @@ def all_rose_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"bucket_medians_pct": [[8.0, 8.0, 20.0]]}, gives=12.0),
     unit=Unit.PERCENT,
     error=FEW,
     null_rule=NONE_KNOWN,
     ge=-100,
-    examples=[Example(given={"bucket_medians_pct": [[8.0, 8.0, 20.0]]}, gives=12.0)],
 )
 def same_drawdown_return_median_pct() -> pl.Expr:
     """Median change from all days as far below the highest price so far as the day of the signal, mean of the signals.
@@ -214,12 +208,12 @@ def same_drawdown_return_median_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"bucket_rose_pct": [[50.0, 50.0, 80.0]]}, gives=60.0),
     unit=Unit.PERCENT,
     error=FEW,
     null_rule=NONE_KNOWN,
     ge=0,
     le=100,
-    examples=[Example(given={"bucket_rose_pct": [[50.0, 50.0, 80.0]]}, gives=60.0)],
 )
 def same_drawdown_rose_pct() -> pl.Expr:
     """Share of the days as far below the highest price so far after which the price was higher, mean of the signals."""
@@ -227,13 +221,11 @@ def same_drawdown_rose_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"returns_pct": [[10.0, -5.0, 30.0]], "bucket_medians_pct": [[8.0, 8.0, 20.0]]}, gives=2),
     unit=Unit.COUNT,
     error=COUNTED,
     null_rule=None,
     ge=0,
-    examples=[
-        Example(given={"returns_pct": [[10.0, -5.0, 30.0]], "bucket_medians_pct": [[8.0, 8.0, 20.0]]}, gives=2),
-    ],
 )
 def above_same_drawdown_count() -> pl.Expr:
     """Observations with a greater change than the median of the days as far below the highest price so far.
@@ -244,13 +236,11 @@ def above_same_drawdown_count() -> pl.Expr:
 
 
 @metric(
+    Example(given={"returns_pct": [[10.0, -5.0, 30.0]], "bucket_medians_pct": [[8.0, 8.0, 20.0]]}, gives=2.0),
     unit=Unit.PERCENT,
     error=FEW,
     null_rule=NONE_KNOWN,
     ge=-100_000,
-    examples=[
-        Example(given={"returns_pct": [[10.0, -5.0, 30.0]], "bucket_medians_pct": [[8.0, 8.0, 20.0]]}, gives=2.0),
-    ],
 )
 def excess_median_pct() -> pl.Expr:
     """Change of the price less the median of the days as far below the highest price so far: the median, in points."""
@@ -270,15 +260,13 @@ def shift_as_good_count() -> pl.Expr:
 
 
 @metric(
+    Example(given={"shift_as_good_count": 70, "shift_count": 700}, gives=10.0),
+    Example(given={"shift_as_good_count": 0, "shift_count": 0}, gives=None),
     unit=Unit.PERCENT,
     error="Shifts that are near each other are alike, so that they say less than their number.",
     null_rule="NULL where no observation is known, or too few days to shift them.",
     ge=0,
     le=100,
-    examples=[
-        Example(given={"shift_as_good_count": 70, "shift_count": 700}, gives=10.0),
-        Example(given={"shift_as_good_count": 0, "shift_count": 0}, gives=None),
-    ],
 )
 def shift_as_good_pct() -> pl.Expr:
     """Share of the shifts that do as well: how often signals in this pattern, that know nothing, look as good."""

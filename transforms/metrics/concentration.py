@@ -56,20 +56,18 @@ def _top2(blocks: str) -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={"pool_blocks": UNMERGED_2025, "unknown_blocks": 1},
+        gives=1760.5,
+        within=1.0,
+        source="shares 30/19/14.5/12/10/5/3/2/2/1.5/1",
+    ),
+    Example(given={"pool_blocks": [[4_320]], "unknown_blocks": 0}, gives=10_000.0),
     unit=Unit.INDEX,
     error=f"Lower bound: each block without a known pool counts as a pool of its own. {TAGS}",
     null_rule=TOO_FEW,
     ge=0,
     le=10_000,
-    examples=[
-        Example(
-            given={"pool_blocks": UNMERGED_2025, "unknown_blocks": 1},
-            gives=1760.5,
-            within=1.0,
-            source="shares 30/19/14.5/12/10/5/3/2/2/1.5/1",
-        ),
-        Example(given={"pool_blocks": [[4_320]], "unknown_blocks": 0}, gives=10_000.0),
-    ],
 )
 def pool_hhi_index() -> pl.Expr:
     """Herfindahl-Hirschman index of the pools' shares: the sum of their squared percentages, low case."""
@@ -77,15 +75,13 @@ def pool_hhi_index() -> pl.Expr:
 
 
 @metric(
+    Example(given={"pool_blocks": [[2_160]], "unknown_blocks": 2_160}, gives=5_000.0),
+    Example(given={"pool_blocks": [[3_888]], "unknown_blocks": 432}, gives=8_200.0, source="90 and 10 %"),
     unit=Unit.INDEX,
     error=f"Upper bound: all blocks without a known pool count as one pool. {TAGS}",
     null_rule=TOO_FEW,
     ge=0,
     le=10_000,
-    examples=[
-        Example(given={"pool_blocks": [[2_160]], "unknown_blocks": 2_160}, gives=5_000.0),
-        Example(given={"pool_blocks": [[3_888]], "unknown_blocks": 432}, gives=8_200.0, source="90 and 10 %"),
-    ],
 )
 def pool_hhi_high_index() -> pl.Expr:
     """Herfindahl-Hirschman index of the pools' shares, high case."""
@@ -93,19 +89,17 @@ def pool_hhi_high_index() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={"merged_pool_blocks": MERGED_2025, "unknown_blocks": 22},
+        gives=2_835.5,
+        within=1.0,
+        source="Foundry 30, AntPool and friends 40, ViaBTC 14.5, F2Pool 10, MARA 5, rest 0.5",
+    ),
     unit=Unit.INDEX,
     error=f"Lower bound: each block without a known pool counts as a pool of its own. {PROXIES}",
     null_rule=NOT_YET,
     ge=0,
     le=10_000,
-    examples=[
-        Example(
-            given={"merged_pool_blocks": MERGED_2025, "unknown_blocks": 22},
-            gives=2_835.5,
-            within=1.0,
-            source="Foundry 30, AntPool and friends 40, ViaBTC 14.5, F2Pool 10, MARA 5, rest 0.5",
-        )
-    ],
 )
 def merged_pool_hhi_index() -> pl.Expr:
     """Herfindahl-Hirschman index with pools that hand out another's block templates counted to it, low case."""
@@ -113,14 +107,12 @@ def merged_pool_hhi_index() -> pl.Expr:
 
 
 @metric(
+    Example(given={"merged_pool_blocks": [[3_888]], "unknown_blocks": 432}, gives=8_200.0, source="90 and 10 %"),
     unit=Unit.INDEX,
     error=f"Upper bound: all blocks without a known pool count as one pool. {PROXIES}",
     null_rule=NOT_YET,
     ge=0,
     le=10_000,
-    examples=[
-        Example(given={"merged_pool_blocks": [[3_888]], "unknown_blocks": 432}, gives=8_200.0, source="90 and 10 %")
-    ],
 )
 def merged_pool_hhi_high_index() -> pl.Expr:
     """Herfindahl-Hirschman index with proxy pools merged, high case."""
@@ -128,16 +120,14 @@ def merged_pool_hhi_high_index() -> pl.Expr:
 
 
 @metric(
+    Example(given={"pool_blocks": UNMERGED_2025}, gives=3),
+    Example(given={"pool_blocks": [[2_160, 2_160]]}, gives=2, source="half is not a majority"),
+    Example(given={"pool_blocks": [[2_000]]}, gives=162, source="and 161 single blocks"),
+    Example(given={"pool_blocks": [[2_161, 2_159]]}, gives=1),
     unit=Unit.COUNT,
     error=f"Jumps by one where shares cross a half. Blocks without a known pool count one by one. {TAGS}",
     null_rule=TOO_FEW,
     ge=1,
-    examples=[
-        Example(given={"pool_blocks": UNMERGED_2025}, gives=3),
-        Example(given={"pool_blocks": [[2_160, 2_160]]}, gives=2, source="half is not a majority"),
-        Example(given={"pool_blocks": [[2_000]]}, gives=162, source="and 161 single blocks"),
-        Example(given={"pool_blocks": [[2_161, 2_159]]}, gives=1),
-    ],
 )
 def nakamoto_coefficient_count() -> pl.Expr:
     """Smallest number of pools that together made more than half of the blocks."""
@@ -145,11 +135,11 @@ def nakamoto_coefficient_count() -> pl.Expr:
 
 
 @metric(
+    Example(given={"merged_pool_blocks": [sorted(MERGED_2025[0], reverse=True)]}, gives=2),
     unit=Unit.COUNT,
     error=f"Jumps by one where shares cross a half. Blocks without a known pool count one by one. {PROXIES}",
     null_rule=NOT_YET,
     ge=1,
-    examples=[Example(given={"merged_pool_blocks": [sorted(MERGED_2025[0], reverse=True)]}, gives=2)],
 )
 def merged_nakamoto_coefficient_count() -> pl.Expr:
     """Smallest number of pools that together made more than half of the blocks, proxy pools merged."""
@@ -157,15 +147,13 @@ def merged_nakamoto_coefficient_count() -> pl.Expr:
 
 
 @metric(
+    Example(given={"pool_blocks": UNMERGED_2025, "unknown_blocks": 1}, gives=49.0, within=0.01),
+    Example(given={"pool_blocks": [[432]], "unknown_blocks": 3_888}, gives=PERCENT * 433 / 4_320),
     unit=Unit.PERCENT,
     error=TAGS,
     null_rule=TOO_FEW,
     ge=0,
     le=100,
-    examples=[
-        Example(given={"pool_blocks": UNMERGED_2025, "unknown_blocks": 1}, gives=49.0, within=0.01),
-        Example(given={"pool_blocks": [[432]], "unknown_blocks": 3_888}, gives=PERCENT * 433 / 4_320),
-    ],
 )
 def top2_pool_share_pct() -> pl.Expr:
     """Share of the blocks that the two largest pools made."""
@@ -173,14 +161,12 @@ def top2_pool_share_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"merged_pool_blocks": [sorted(MERGED_2025[0], reverse=True)], "unknown_blocks": 22}, gives=70.0),
     unit=Unit.PERCENT,
     error=PROXIES,
     null_rule=NOT_YET,
     ge=0,
     le=100,
-    examples=[
-        Example(given={"merged_pool_blocks": [sorted(MERGED_2025[0], reverse=True)], "unknown_blocks": 22}, gives=70.0)
-    ],
 )
 def merged_top2_pool_share_pct() -> pl.Expr:
     """Share of the blocks that the two largest pools made, proxy pools merged."""
@@ -188,12 +174,12 @@ def merged_top2_pool_share_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"unknown_blocks": 216}, gives=5.0),
     unit=Unit.PERCENT,
     error=TAGS,
     null_rule=TOO_FEW,
     ge=0,
     le=100,
-    examples=[Example(given={"unknown_blocks": 216}, gives=5.0)],
 )
 def unknown_pool_share_pct() -> pl.Expr:
     """Share of the blocks whose pool no source states: how far the low and the high case can lie apart."""

@@ -160,18 +160,16 @@ GUIDANCE_ROWS: Final[Given] = {
 
 
 @metric(
+    Example(
+        given=columns_of(DEALS, "kind", "confidence"),
+        gives=2,
+        source="three contracts, one of them unverified, and a letter of intent",
+    ),
     rows="conversion_deal",
     unit=Unit.COUNT,
     error=ANNOUNCED,
     null_rule=None,
     ge=0,
-    examples=[
-        Example(
-            given=columns_of(DEALS, "kind", "confidence"),
-            gives=2,
-            source="three contracts, one of them unverified, and a letter of intent",
-        )
-    ],
 )
 def deal_count() -> pl.Expr:
     """Contracts with a customer known on the day and not ended, unverified ones left out; a tranche is one."""
@@ -179,18 +177,16 @@ def deal_count() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=columns_of(DEALS, "kind"),
+        gives=3,
+        source="three contracts, one of them unverified, and a letter of intent",
+    ),
     rows="conversion_deal",
     unit=Unit.COUNT,
     error=ANNOUNCED,
     null_rule=None,
     ge=0,
-    examples=[
-        Example(
-            given=columns_of(DEALS, "kind"),
-            gives=3,
-            source="three contracts, one of them unverified, and a letter of intent",
-        )
-    ],
 )
 def deal_with_unverified_count() -> pl.Expr:
     """Number of contracts with those included that rest on memory or on a text without an address."""
@@ -198,18 +194,16 @@ def deal_with_unverified_count() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=columns_of(DEALS, "kind"),
+        gives=1,
+        source="three contracts, one of them unverified, and a letter of intent",
+    ),
     rows="conversion_deal",
     unit=Unit.COUNT,
     error=ANNOUNCED,
     null_rule=None,
     ge=0,
-    examples=[
-        Example(
-            given=columns_of(DEALS, "kind"),
-            gives=1,
-            source="three contracts, one of them unverified, and a letter of intent",
-        )
-    ],
 )
 def other_announcement_count() -> pl.Expr:
     """Letters of intent, joint ventures and acquisitions standing on the day, which add neither power nor value."""
@@ -217,18 +211,16 @@ def other_announcement_count() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=columns_of(DEALS, "kind", "confidence", "critical_it_mw"),
+        gives=445.0,
+        source="245 MW at River Bend and 200 MW of IREN for Microsoft",
+    ),
     rows="conversion_deal",
     unit=Unit.MEGAWATT,
     error=LOWER_BOUND,
     null_rule=None,
     ge=0,
-    examples=[
-        Example(
-            given=columns_of(DEALS, "kind", "confidence", "critical_it_mw"),
-            gives=445.0,
-            source="245 MW at River Bend and 200 MW of IREN for Microsoft",
-        )
-    ],
 )
 def contracted_critical_it_mw() -> pl.Expr:
     """Power for servers, storage and network in the contracts of the day, unverified ones left out."""
@@ -236,18 +228,14 @@ def contracted_critical_it_mw() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=columns_of(DEALS, "kind", "critical_it_mw"), gives=515.0, source="70 MW unverified on top of 245 and 200"
+    ),
     rows="conversion_deal",
     unit=Unit.MEGAWATT,
     error=LOWER_BOUND,
     null_rule=None,
     ge=0,
-    examples=[
-        Example(
-            given=columns_of(DEALS, "kind", "critical_it_mw"),
-            gives=515.0,
-            source="70 MW unverified on top of 245 and 200",
-        )
-    ],
 )
 def contracted_critical_it_with_unverified_mw() -> pl.Expr:
     """Critical power in all contracts of the day, those included that rest on memory or a text without an address."""
@@ -255,22 +243,20 @@ def contracted_critical_it_with_unverified_mw() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={
+            "kind": ["contract", "extension", "contract"],
+            "confidence": ["reported"] * 3,
+            "critical_it_mw": [None, None, 245.0],
+        },
+        gives=1,
+        source="an extension adds years to power that is counted already",
+    ),
     rows="conversion_deal",
     unit=Unit.COUNT,
     error=ANNOUNCED,
     null_rule=None,
     ge=0,
-    examples=[
-        Example(
-            given={
-                "kind": ["contract", "extension", "contract"],
-                "confidence": ["reported"] * 3,
-                "critical_it_mw": [None, None, 245.0],
-            },
-            gives=1,
-            source="an extension adds years to power that is counted already",
-        )
-    ],
 )
 def critical_it_mw_undisclosed_count() -> pl.Expr:
     """Contracts standing on the day that do not state their critical power, extensions left out."""
@@ -279,18 +265,16 @@ def critical_it_mw_undisclosed_count() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=columns_of(DEALS, "kind", "confidence", "gross_mw"),
+        gives=330.0,
+        source="gross power is stated for River Bend only",
+    ),
     rows="conversion_deal",
     unit=Unit.MEGAWATT,
     error=f"{LOWER_BOUND} Includes private former miners: Crusoe's Abilene alone is 2,100 MW.",
     null_rule=None,
     ge=0,
-    examples=[
-        Example(
-            given=columns_of(DEALS, "kind", "confidence", "gross_mw"),
-            gives=330.0,
-            source="gross power is stated for River Bend only",
-        )
-    ],
 )
 def contracted_gross_mw() -> pl.Expr:
     """Power drawn from the utility in the contracts of the day that state it; not to be added to critical."""
@@ -298,18 +282,16 @@ def contracted_gross_mw() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=columns_of(DEALS, "kind", "confidence", "contract_value_usd"),
+        gives=16700000000.0,
+        source="7.0 bn at River Bend and 9.7 bn of IREN for Microsoft",
+    ),
     rows="conversion_deal",
     unit=Unit.USD,
     error=f"{LOWER_BOUND} Includes GPU cloud.",
     null_rule=None,
     ge=0,
-    examples=[
-        Example(
-            given=columns_of(DEALS, "kind", "confidence", "contract_value_usd"),
-            gives=16700000000.0,
-            source="7.0 bn at River Bend and 9.7 bn of IREN for Microsoft",
-        )
-    ],
 )
 def contracted_value_usd() -> pl.Expr:
     """Undiscounted revenue of the base terms of the contracts of the day, options and unverified ones left out."""
@@ -317,18 +299,14 @@ def contracted_value_usd() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=columns_of(DEALS, "kind", "contract_value_usd"), gives=17925000000.0, source="1.225 bn unverified on top"
+    ),
     rows="conversion_deal",
     unit=Unit.USD,
     error=f"{LOWER_BOUND} Includes GPU cloud.",
     null_rule=None,
     ge=0,
-    examples=[
-        Example(
-            given=columns_of(DEALS, "kind", "contract_value_usd"),
-            gives=17925000000.0,
-            source="1.225 bn unverified on top",
-        )
-    ],
 )
 def contracted_value_with_unverified_usd() -> pl.Expr:
     """Undiscounted revenue of all contracts of the day, unverified ones included."""
@@ -336,17 +314,15 @@ def contracted_value_with_unverified_usd() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=columns_of(DEALS, "kind", "confidence") | {"contract_value_usd": [None, 9_700_000_000, None, None]},
+        gives=1,
+    ),
     rows="conversion_deal",
     unit=Unit.COUNT,
     error=ANNOUNCED,
     null_rule=None,
     ge=0,
-    examples=[
-        Example(
-            given=columns_of(DEALS, "kind", "confidence") | {"contract_value_usd": [None, 9_700_000_000, None, None]},
-            gives=1,
-        )
-    ],
 )
 def contract_value_undisclosed_count() -> pl.Expr:
     """Contracts standing on the day whose value is not disclosed."""
@@ -354,12 +330,12 @@ def contract_value_undisclosed_count() -> pl.Expr:
 
 
 @metric(
+    Example(given=columns_of(DEALS, "kind", "confidence", "lease_type", "critical_it_mw"), gives=245.0),
     rows="conversion_deal",
     unit=Unit.MEGAWATT,
     error=LOWER_BOUND,
     null_rule=None,
     ge=0,
-    examples=[Example(given=columns_of(DEALS, "kind", "confidence", "lease_type", "critical_it_mw"), gives=245.0)],
 )
 def leased_critical_it_mw() -> pl.Expr:
     """Critical power let without servers: triple-net leases and other colocation."""
@@ -367,12 +343,12 @@ def leased_critical_it_mw() -> pl.Expr:
 
 
 @metric(
+    Example(given=columns_of(DEALS, "kind", "confidence", "lease_type", "critical_it_mw"), gives=200.0),
     rows="conversion_deal",
     unit=Unit.MEGAWATT,
     error=LOWER_BOUND,
     null_rule=None,
     ge=0,
-    examples=[Example(given=columns_of(DEALS, "kind", "confidence", "lease_type", "critical_it_mw"), gives=200.0)],
 )
 def gpu_cloud_critical_it_mw() -> pl.Expr:
     """Critical power sold as GPU cloud, the miner's own servers included."""
@@ -380,14 +356,12 @@ def gpu_cloud_critical_it_mw() -> pl.Expr:
 
 
 @metric(
+    Example(given=columns_of(DEALS, "kind", "confidence", "lease_type", "contract_value_usd"), gives=7000000000.0),
     rows="conversion_deal",
     unit=Unit.USD,
     error=LOWER_BOUND,
     null_rule=None,
     ge=0,
-    examples=[
-        Example(given=columns_of(DEALS, "kind", "confidence", "lease_type", "contract_value_usd"), gives=7000000000.0)
-    ],
 )
 def leased_value_usd() -> pl.Expr:
     """Part of contracted_value_usd from triple-net leases and other colocation."""
@@ -395,14 +369,12 @@ def leased_value_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given=columns_of(DEALS, "kind", "confidence", "lease_type", "contract_value_usd"), gives=9700000000.0),
     rows="conversion_deal",
     unit=Unit.USD,
     error=LOWER_BOUND,
     null_rule=None,
     ge=0,
-    examples=[
-        Example(given=columns_of(DEALS, "kind", "confidence", "lease_type", "contract_value_usd"), gives=9700000000.0)
-    ],
 )
 def gpu_cloud_value_usd() -> pl.Expr:
     """Part of contracted_value_usd from GPU cloud, which pays for the servers too."""
@@ -410,12 +382,12 @@ def gpu_cloud_value_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given={"contracted_critical_it_mw": [100.0] * 30 + [345.0]}, gives=245.0),
     unit=Unit.MEGAWATT,
     error=f"Change of a sum in which undisclosed power is missing. {KNOWN}",
     null_rule="NULL in the first 30 days of the registry.",
     ge=-20_000,
     history_days=31,
-    examples=[Example(given={"contracted_critical_it_mw": [100.0] * 30 + [345.0]}, gives=245.0)],
 )
 def contracted_critical_it_added_30d_mw() -> pl.Expr:
     """Critical power that contracts of the last thirty days have added, less what has ended."""
@@ -423,15 +395,13 @@ def contracted_critical_it_added_30d_mw() -> pl.Expr:
 
 
 @metric(
+    Example(given={"contracted_critical_it_mw": [100.0] + [100.0] * 89 + [345.0]}, gives=245.0),
+    Example(given={"contracted_critical_it_mw": [100.0] * 90}, gives=None, source="90 days are too few"),
     unit=Unit.MEGAWATT,
     error=f"Change of a sum in which undisclosed power is missing. {KNOWN}",
     null_rule="NULL in the first 90 days of the registry.",
     ge=-20_000,
     history_days=91,
-    examples=[
-        Example(given={"contracted_critical_it_mw": [100.0] + [100.0] * 89 + [345.0]}, gives=245.0),
-        Example(given={"contracted_critical_it_mw": [100.0] * 90}, gives=None, source="90 days are too few"),
-    ],
 )
 def contracted_critical_it_added_90d_mw() -> pl.Expr:
     """Critical power that contracts of the last ninety days have added, less what has ended."""
@@ -439,19 +409,17 @@ def contracted_critical_it_added_90d_mw() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=columns_of(DELIVERIES, "confidence", "critical_it_mw"),
+        gives=235.0,
+        source="60 MW and 175 MW; 102 MW are unverified",
+    ),
+    Example(given={"confidence": [UNVERIFIED], "critical_it_mw": [102.0]}, gives=None, source="not 0"),
     rows="deal_delivery",
     unit=Unit.MEGAWATT,
     error=SWITCHED_ON,
     null_rule=NO_DELIVERY,
     ge=0,
-    examples=[
-        Example(
-            given=columns_of(DELIVERIES, "confidence", "critical_it_mw"),
-            gives=235.0,
-            source="60 MW and 175 MW; 102 MW are unverified",
-        ),
-        Example(given={"confidence": [UNVERIFIED], "critical_it_mw": [102.0]}, gives=None, source="not 0"),
-    ],
 )
 def energised_critical_it_mw() -> pl.Expr:
     """Critical power known to be switched on for customers, unverified steps left out; see energised_bound_reason."""
@@ -459,12 +427,12 @@ def energised_critical_it_mw() -> pl.Expr:
 
 
 @metric(
+    Example(given=columns_of(DELIVERIES, "critical_it_mw"), gives=337.0),
     rows="deal_delivery",
     unit=Unit.MEGAWATT,
     error=SWITCHED_ON,
     null_rule="NULL while no delivery is known: nobody states that nothing was on.",
     ge=0,
-    examples=[Example(given=columns_of(DELIVERIES, "critical_it_mw"), gives=337.0)],
 )
 def energised_critical_it_with_unverified_mw() -> pl.Expr:
     """Critical power known to be switched on for customers, unverified steps included."""
@@ -472,16 +440,14 @@ def energised_critical_it_with_unverified_mw() -> pl.Expr:
 
 
 @metric(
+    Example(given={"confidence": ["reported", UNVERIFIED]}, gives="unverified_left_out"),
+    Example(given={"confidence": ["reported"]}, gives="not_all_report"),
+    Example(given={"confidence": [UNVERIFIED]}, gives="only_unverified"),
     rows="deal_delivery",
     unit=Unit.LABEL,
     error="Exact.",
     null_rule=None,
     labels=BOUND_REASONS,
-    examples=[
-        Example(given={"confidence": ["reported", UNVERIFIED]}, gives="unverified_left_out"),
-        Example(given={"confidence": ["reported"]}, gives="not_all_report"),
-        Example(given={"confidence": [UNVERIFIED]}, gives="only_unverified"),
-    ],
 )
 def energised_bound_reason() -> pl.Expr:
     """Why energised_critical_it_mw is unknown, or a lower bound.
@@ -503,16 +469,14 @@ def energised_bound_reason() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={"confidence": ["reported", UNVERIFIED], "known_at": [date(2026, 3, 2), date(2026, 8, 14)]},
+        gives=date(2026, 3, 2),
+    ),
     rows="deal_delivery",
     unit=Unit.DAY,
     error="Companies report by quarter: what was switched on since is not in it.",
     null_rule=NO_DELIVERY,
-    examples=[
-        Example(
-            given={"confidence": ["reported", UNVERIFIED], "known_at": [date(2026, 3, 2), date(2026, 8, 14)]},
-            gives=date(2026, 3, 2),
-        )
-    ],
 )
 def energised_reported_on() -> pl.Expr:
     """Day of the newest verified report in energised_critical_it_mw."""
@@ -520,12 +484,12 @@ def energised_reported_on() -> pl.Expr:
 
 
 @metric(
+    Example(given=columns_of(DELIVERIES, "confidence", "split", "critical_it_mw"), gives=60.0),
     rows="deal_delivery",
     unit=Unit.MEGAWATT,
     error=SWITCHED_ON,
     null_rule=NO_DELIVERY,
     ge=0,
-    examples=[Example(given=columns_of(DELIVERIES, "confidence", "split", "critical_it_mw"), gives=60.0)],
 )
 def energised_imputed_critical_it_mw() -> pl.Expr:
     """Part of energised_critical_it_mw whose day or share of a company's total is our own choice."""
@@ -533,12 +497,12 @@ def energised_imputed_critical_it_mw() -> pl.Expr:
 
 
 @metric(
+    Example(given=columns_of(DELIVERIES, "confidence", "site_history", "critical_it_mw"), gives=60.0),
     rows="deal_delivery",
     unit=Unit.MEGAWATT,
     error=f"{SWITCHED_ON} Sites of which it is not known whether they mined are not in it.",
     null_rule=NO_DELIVERY,
     ge=0,
-    examples=[Example(given=columns_of(DELIVERIES, "confidence", "site_history", "critical_it_mw"), gives=60.0)],
 )
 def energised_brownfield_critical_it_mw() -> pl.Expr:
     """Part of energised_critical_it_mw at sites that mined before, wholly or in part."""
@@ -546,18 +510,16 @@ def energised_brownfield_critical_it_mw() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=columns_of(DEALS, "kind", "confidence", "site_history", "critical_it_mw"),
+        gives=200.0,
+        source="River Bend never mined",
+    ),
     rows="conversion_deal",
     unit=Unit.MEGAWATT,
     error=LOWER_BOUND,
     null_rule=None,
     ge=0,
-    examples=[
-        Example(
-            given=columns_of(DEALS, "kind", "confidence", "site_history", "critical_it_mw"),
-            gives=200.0,
-            source="River Bend never mined",
-        )
-    ],
 )
 def brownfield_critical_it_mw() -> pl.Expr:
     """Part of contracted_critical_it_mw at sites that mined before, wholly or in part."""
@@ -565,20 +527,18 @@ def brownfield_critical_it_mw() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={
+            "brownfield_stated_gross_mw": 244.0,
+            "brownfield_bare_critical_mw": 100.0,
+            "gross_to_critical_ratio": 1.35,
+        },
+        gives=379.0,
+    ),
     unit=Unit.MEGAWATT,
     error=f"Where only critical power is stated, gross is that times an assumed ratio; 1.10 to 1.45 are seen. {KNOWN}",
     null_rule="NULL before the first dated assumption.",
     ge=0,
-    examples=[
-        Example(
-            given={
-                "brownfield_stated_gross_mw": 244.0,
-                "brownfield_bare_critical_mw": 100.0,
-                "gross_to_critical_ratio": 1.35,
-            },
-            gives=379.0,
-        )
-    ],
 )
 def brownfield_gross_mw() -> pl.Expr:
     """Gross power of the contracts of the day at sites that mined before, imputed where only critical is stated."""
@@ -588,13 +548,11 @@ def brownfield_gross_mw() -> pl.Expr:
 
 
 @metric(
+    Example(given={"brownfield_bare_critical_mw": 100.0, "gross_to_critical_ratio": 1.35}, gives=135.0),
     unit=Unit.MEGAWATT,
     error="The imputed part of a sum: ratios of 1.10 to 1.45 are seen.",
     null_rule="NULL before the first dated assumption.",
     ge=0,
-    examples=[
-        Example(given={"brownfield_bare_critical_mw": 100.0, "gross_to_critical_ratio": 1.35}, gives=135.0),
-    ],
 )
 def brownfield_gross_imputed_mw() -> pl.Expr:
     """Part of brownfield_gross_mw that is critical power times the assumed ratio."""
@@ -602,21 +560,17 @@ def brownfield_gross_imputed_mw() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=columns_of(DEALS, "kind", "confidence", "critical_it_mw", "term_years"),
+        gives=4_675 / 445,
+        source="a lease of 245 MW for 15 years and GPU cloud of 200 MW for 5",
+    ),
+    Example(given=columns_of(DEALS, "kind", "confidence", "critical_it_mw") | {"term_years": [None] * 4}, gives=None),
     unit=Unit.YEARS,
     error=f"Contracts that state only one of power and term are left out, extensions among them. {ANNOUNCED}",
     null_rule="NULL while no standing contract states both its critical power and its term.",
     ge=0,
     rows="conversion_deal",
-    examples=[
-        Example(
-            given=columns_of(DEALS, "kind", "confidence", "critical_it_mw", "term_years"),
-            gives=4_675 / 445,
-            source="a lease of 245 MW for 15 years and GPU cloud of 200 MW for 5",
-        ),
-        Example(
-            given=columns_of(DEALS, "kind", "confidence", "critical_it_mw") | {"term_years": [None] * 4}, gives=None
-        ),
-    ],
 )
 def mean_term_years() -> pl.Expr:
     """Mean base term of the contracts standing on the day, weighted by their critical power."""
@@ -624,18 +578,16 @@ def mean_term_years() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=columns_of(SUPPORTS, "kind", "source_url", "amount_usd"),
+        gives=3700000000.0,
+        source="1.8, 1.4 and 0.5 bn; a prepayment is no backstop",
+    ),
     rows="credit_support",
     unit=Unit.USD,
     error=f"Lower bound: supports without a disclosed amount add nothing. {ANNOUNCED}",
     null_rule=None,
     ge=0,
-    examples=[
-        Example(
-            given=columns_of(SUPPORTS, "kind", "source_url", "amount_usd"),
-            gives=3700000000.0,
-            source="1.8, 1.4 and 0.5 bn; a prepayment is no backstop",
-        )
-    ],
 )
 def backstop_usd() -> pl.Expr:
     """Guarantees and letters of credit behind standing contracts, unverified ones left out."""
@@ -643,18 +595,14 @@ def backstop_usd() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=columns_of(SUPPORTS, "kind", "amount_usd"), gives=5000000000.0, source="1.3 bn without an address on top"
+    ),
     rows="credit_support",
     unit=Unit.USD,
     error=f"Lower bound: supports without a disclosed amount add nothing. {ANNOUNCED}",
     null_rule=None,
     ge=0,
-    examples=[
-        Example(
-            given=columns_of(SUPPORTS, "kind", "amount_usd"),
-            gives=5000000000.0,
-            source="1.3 bn without an address on top",
-        )
-    ],
 )
 def backstop_with_unverified_usd() -> pl.Expr:
     """Guarantees and letters of credit behind standing contracts, those without an address to cite included."""
@@ -662,18 +610,16 @@ def backstop_with_unverified_usd() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=columns_of(SUPPORTS, "kind", "source_url", "provider", "amount_usd"),
+        gives=3200000000.0,
+        source="1.8 and 1.4 bn for TeraWulf",
+    ),
     rows="credit_support",
     unit=Unit.USD,
     error=f"Lower bound: supports without a disclosed amount add nothing. {ANNOUNCED}",
     null_rule=None,
     ge=0,
-    examples=[
-        Example(
-            given=columns_of(SUPPORTS, "kind", "source_url", "provider", "amount_usd"),
-            gives=3200000000.0,
-            source="1.8 and 1.4 bn for TeraWulf",
-        )
-    ],
 )
 def google_backstop_usd() -> pl.Expr:
     """Part of backstop_usd that Google gives."""
@@ -681,12 +627,12 @@ def google_backstop_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given=columns_of(SUPPORTS, "kind", "source_url", "amount_usd"), gives=1),
     rows="credit_support",
     unit=Unit.COUNT,
     error=ANNOUNCED,
     null_rule=None,
     ge=0,
-    examples=[Example(given=columns_of(SUPPORTS, "kind", "source_url", "amount_usd"), gives=1)],
 )
 def backstop_undisclosed_count() -> pl.Expr:
     """Guarantees and letters of credit behind standing contracts, announced without an amount."""
@@ -694,37 +640,35 @@ def backstop_undisclosed_count() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={
+            "kind": ["guarantee"] * 2,
+            "source_url": [_URL] * 2,
+            "deal_id": ["CB-3", "CB-5"],
+            "amount_usd": [1_800_000_000, 1_400_000_000],
+            "deal_value_usd": [3_700_000_000, 3_000_000_000],
+        },
+        gives=47.8,
+        within=0.05,
+        source="TeraWulf",
+    ),
+    Example(
+        given=BACKED | {"amount_usd": [1_400_000_000], "deal_value_usd": [3_000_000_000]},
+        gives=46.7,
+        within=0.05,
+        source="Cipher",
+    ),
+    Example(
+        given=BACKED | {"amount_usd": [1_300_000_000], "deal_value_usd": [9_500_000_000]},
+        gives=13.7,
+        within=0.05,
+        source="Abernathy",
+    ),
     unit=Unit.PERCENT,
     error="Only contracts whose backstop and value are both disclosed. Caps need not cover the same years.",
     rows="credit_support",
     null_rule="NULL while no such contract stands.",
     ge=0,
-    examples=[
-        Example(
-            given={
-                "kind": ["guarantee"] * 2,
-                "source_url": [_URL] * 2,
-                "deal_id": ["CB-3", "CB-5"],
-                "amount_usd": [1_800_000_000, 1_400_000_000],
-                "deal_value_usd": [3_700_000_000, 3_000_000_000],
-            },
-            gives=47.8,
-            within=0.05,
-            source="TeraWulf",
-        ),
-        Example(
-            given=BACKED | {"amount_usd": [1_400_000_000], "deal_value_usd": [3_000_000_000]},
-            gives=46.7,
-            within=0.05,
-            source="Cipher",
-        ),
-        Example(
-            given=BACKED | {"amount_usd": [1_300_000_000], "deal_value_usd": [9_500_000_000]},
-            gives=13.7,
-            within=0.05,
-            source="Abernathy",
-        ),
-    ],
 )
 def backstop_coverage_pct() -> pl.Expr:
     """Disclosed backstops as a share of the value of the contracts they stand behind."""
@@ -734,13 +678,13 @@ def backstop_coverage_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"amount": [5e9, 3e9, 2e9]}, gives=50.0),
     rows="tenant",
     unit=Unit.PERCENT,
     error="By value where it is disclosed; tenants that are not named count as one each.",
     null_rule="NULL while no contract with a value stands.",
     ge=0,
     le=100,
-    examples=[Example(given={"amount": [5e9, 3e9, 2e9]}, gives=50.0)],
 )
 def top_tenant_share_pct() -> pl.Expr:
     """Largest tenant's share of contracted_value_usd."""
@@ -748,13 +692,13 @@ def top_tenant_share_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"amount": [5e9, 3e9, 2e9]}, gives=3_800.0, source="50, 30 and 20 % squared"),
     rows="tenant",
     unit=Unit.INDEX,
     error="By value where it is disclosed; tenants that are not named count as one each, so it is a lower bound.",
     null_rule="NULL while no contract with a value stands.",
     ge=0,
     le=10_000,
-    examples=[Example(given={"amount": [5e9, 3e9, 2e9]}, gives=3_800.0, source="50, 30 and 20 % squared")],
 )
 def tenant_hhi_index() -> pl.Expr:
     """Concentration of contracted value on tenants: the sum of their squared percentage shares."""
@@ -762,13 +706,13 @@ def tenant_hhi_index() -> pl.Expr:
 
 
 @metric(
+    Example(given={"amount": [5e9, 3e9, 2e9]}, gives=50.0),
     rows="guarantor",
     unit=Unit.PERCENT,
     error="Of disclosed amounts only: who guarantees without a cap is not in it.",
     null_rule="NULL while no backstop with an amount stands.",
     ge=0,
     le=100,
-    examples=[Example(given={"amount": [5e9, 3e9, 2e9]}, gives=50.0)],
 )
 def top_guarantor_share_pct() -> pl.Expr:
     """Largest guarantor's share of backstop_usd."""
@@ -776,13 +720,13 @@ def top_guarantor_share_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"amount": [5e9, 3e9, 2e9]}, gives=3_800.0, source="50, 30 and 20 % squared"),
     rows="guarantor",
     unit=Unit.INDEX,
     error="Of disclosed amounts only: who guarantees without a cap is not in it.",
     null_rule="NULL while no backstop with an amount stands.",
     ge=0,
     le=10_000,
-    examples=[Example(given={"amount": [5e9, 3e9, 2e9]}, gives=3_800.0, source="50, 30 and 20 % squared")],
 )
 def guarantor_hhi_index() -> pl.Expr:
     """Concentration of backstop_usd on guarantors: the sum of their squared percentage shares."""
@@ -805,14 +749,12 @@ LOW_GIVEN: Final = {
 
 
 @metric(
+    Example(given=LOW_GIVEN, gives=12.2, source="244 MW that all mined, at 20 J/TH"),
+    Example(given=LOW_GIVEN | {"left_bare_critical_mw": 100.0}, gives=18.95),
     unit=Unit.EXAHASH_PER_SECOND,
     error=f"{DISPLACED} Upper bound of what is known to have happened; at the mean fleet's efficiency.",
     null_rule="NULL when the fleet estimate is, or before the first dated assumption.",
     ge=0,
-    examples=[
-        Example(given=LOW_GIVEN, gives=12.2, source="244 MW that all mined, at 20 J/TH"),
-        Example(given=LOW_GIVEN | {"left_bare_critical_mw": 100.0}, gives=18.95),
-    ],
 )
 def displaced_hashrate_energised_ehs() -> pl.Expr:
     """Hash rate of the mining power that is known to have stopped or to be let and on, as if no machine had moved."""
@@ -825,11 +767,11 @@ def displaced_hashrate_energised_ehs() -> pl.Expr:
 
 
 @metric(
+    Example(given={"displaced_hashrate_energised_ehs": 12.2, "relocated_ratio": 0.5}, gives=6.1),
     unit=Unit.EXAHASH_PER_SECOND,
     error=f"{DISPLACED} A low case; the strict lower bound is zero, because every machine may have moved.",
     null_rule="NULL when the fleet estimate is, or before the first dated assumption.",
     ge=0,
-    examples=[Example(given={"displaced_hashrate_energised_ehs": 12.2, "relocated_ratio": 0.5}, gives=6.1)],
 )
 def displaced_hashrate_low_ehs() -> pl.Expr:
     """Hash rate gone from sites that stopped mining or serve AI, less the machines assumed to mine elsewhere."""
@@ -837,22 +779,20 @@ def displaced_hashrate_low_ehs() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={
+            "taken_gross_mw": 244.0,
+            "taken_bare_critical_mw": 100.0,
+            "gross_to_critical_ratio": 1.35,
+            "new_fleet_efficiency_j_per_th": 20.0,
+        },
+        gives=18.95,
+        source="244 MW stated and 100 MW of critical power at 20 J/TH",
+    ),
     unit=Unit.EXAHASH_PER_SECOND,
     error=f"{DISPLACED} Upper bound: sites that mined in part count whole, and those of unknown history count too.",
     null_rule="NULL before the first dated assumption.",
     ge=0,
-    examples=[
-        Example(
-            given={
-                "taken_gross_mw": 244.0,
-                "taken_bare_critical_mw": 100.0,
-                "gross_to_critical_ratio": 1.35,
-                "new_fleet_efficiency_j_per_th": 20.0,
-            },
-            gives=18.95,
-            source="244 MW stated and 100 MW of critical power at 20 J/TH",
-        )
-    ],
 )
 def displaced_hashrate_high_ehs() -> pl.Expr:
     """Hash rate of all power under contract that has or may have mined, at the efficiency of recent machines."""
@@ -860,12 +800,12 @@ def displaced_hashrate_high_ehs() -> pl.Expr:
 
 
 @metric(
+    Example(given={"displaced_hashrate_low_ehs": 12.2, "hashrate_30d_ehs": 891.7}, gives=1.35, within=0.005),
     unit=Unit.PERCENT,
     error=DISPLACED,
     null_rule="NULL when the hash rate or the displaced one is.",
     ge=0,
     le=100,
-    examples=[Example(given={"displaced_hashrate_low_ehs": 12.2, "hashrate_30d_ehs": 891.7}, gives=1.35, within=0.005)],
 )
 def share_removed_low_pct() -> pl.Expr:
     """Low case of the displaced hash rate as a share of the hash rate that there would be with it."""
@@ -874,12 +814,12 @@ def share_removed_low_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"displaced_hashrate_high_ehs": 99.0, "hashrate_30d_ehs": 891.0}, gives=10.0),
     unit=Unit.PERCENT,
     error=DISPLACED,
     null_rule="NULL when the hash rate or the displaced one is.",
     ge=0,
     le=100,
-    examples=[Example(given={"displaced_hashrate_high_ehs": 99.0, "hashrate_30d_ehs": 891.0}, gives=10.0)],
 )
 def share_removed_high_pct() -> pl.Expr:
     """High case of the displaced hash rate as a share of the hash rate that there would be with it."""
@@ -888,19 +828,17 @@ def share_removed_high_pct() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=columns_of(GUIDANCE_ROWS, "source_url", "low_usd"),
+        gives=490e9,
+        source="Amazon 200, Alphabet 175 to 185 and Meta 115 to 135 bn; Microsoft without an address",
+    ),
+    Example(given=columns_of(GUIDANCE_ROWS, "low_usd") | {"source_url": [None] * 4}, gives=None),
     rows="capex_guidance",
     unit=Unit.USD,
     error=GUIDANCE,
     null_rule=NO_GUIDANCE,
     ge=0,
-    examples=[
-        Example(
-            given=columns_of(GUIDANCE_ROWS, "source_url", "low_usd"),
-            gives=490e9,
-            source="Amazon 200, Alphabet 175 to 185 and Meta 115 to 135 bn; Microsoft without an address",
-        ),
-        Example(given=columns_of(GUIDANCE_ROWS, "low_usd") | {"source_url": [None] * 4}, gives=None),
-    ],
 )
 def capex_guidance_low_usd() -> pl.Expr:
     """Low ends of what large technology companies expect to spend in the calendar year of the day, summed."""
@@ -908,18 +846,16 @@ def capex_guidance_low_usd() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=columns_of(GUIDANCE_ROWS, "source_url", "high_usd"),
+        gives=520e9,
+        source="Amazon 200, Alphabet 175 to 185 and Meta 115 to 135 bn; Microsoft without an address",
+    ),
     rows="capex_guidance",
     unit=Unit.USD,
     error=GUIDANCE,
     null_rule=NO_GUIDANCE,
     ge=0,
-    examples=[
-        Example(
-            given=columns_of(GUIDANCE_ROWS, "source_url", "high_usd"),
-            gives=520e9,
-            source="Amazon 200, Alphabet 175 to 185 and Meta 115 to 135 bn; Microsoft without an address",
-        )
-    ],
 )
 def capex_guidance_high_usd() -> pl.Expr:
     """High ends of what large technology companies expect to spend in the calendar year of the day, summed."""
@@ -927,18 +863,16 @@ def capex_guidance_high_usd() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={"capex_guidance_low_usd": 490e9, "capex_guidance_high_usd": 520e9},
+        gives=505e9,
+        source="Amazon 200, Alphabet 175 to 185 and Meta 115 to 135 bn, standing on 2026-02-05",
+    ),
+    Example(given={"capex_guidance_low_usd": None, "capex_guidance_high_usd": None}, gives=None),
     unit=Unit.USD,
     error=GUIDANCE,
     null_rule=NO_GUIDANCE,
     ge=0,
-    examples=[
-        Example(
-            given={"capex_guidance_low_usd": 490e9, "capex_guidance_high_usd": 520e9},
-            gives=505e9,
-            source="Amazon 200, Alphabet 175 to 185 and Meta 115 to 135 bn, standing on 2026-02-05",
-        ),
-        Example(given={"capex_guidance_low_usd": None, "capex_guidance_high_usd": None}, gives=None),
-    ],
 )
 def capex_guidance_usd() -> pl.Expr:
     """Midpoints of the companies' own latest guidance for the calendar year of the day, unverified rows left out."""
@@ -946,18 +880,16 @@ def capex_guidance_usd() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=columns_of(GUIDANCE_ROWS, "low_usd", "high_usd"),
+        gives=687.5e9,
+        source="a midpoint of 182.5 bn without an address on top of 505",
+    ),
     rows="capex_guidance",
     unit=Unit.USD,
     error=GUIDANCE,
     null_rule=NO_GUIDANCE,
     ge=0,
-    examples=[
-        Example(
-            given=columns_of(GUIDANCE_ROWS, "low_usd", "high_usd"),
-            gives=687.5e9,
-            source="a midpoint of 182.5 bn without an address on top of 505",
-        )
-    ],
 )
 def capex_guidance_with_unverified_usd() -> pl.Expr:
     """Midpoints of the companies' own latest guidance with rows without an address to cite."""
@@ -965,12 +897,12 @@ def capex_guidance_with_unverified_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given=columns_of(GUIDANCE_ROWS, "source_url", "company"), gives=3),
     rows="capex_guidance",
     unit=Unit.COUNT,
     error=GUIDANCE,
     null_rule=None,
     ge=0,
-    examples=[Example(given=columns_of(GUIDANCE_ROWS, "source_url", "company"), gives=3)],
 )
 def capex_guidance_company_count() -> pl.Expr:
     """Companies in capex_guidance_usd."""
@@ -978,12 +910,12 @@ def capex_guidance_company_count() -> pl.Expr:
 
 
 @metric(
+    Example(given={"year_usd": [131e9, 91e9]}, gives=222e9, source="two companies' last four quarters"),
     rows="capex_quarter",
     unit=Unit.USD,
     error=SPENDING,
     null_rule=NO_SPENDING,
     ge=0,
-    examples=[Example(given={"year_usd": [131e9, 91e9]}, gives=222e9, source="two companies' last four quarters")],
 )
 def capex_trailing_12m_usd() -> pl.Expr:
     """Capital expenditure of large technology companies in their last four quarters known on the day."""
@@ -991,12 +923,12 @@ def capex_trailing_12m_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given={"unverified_usd": [31e9, 0.0]}, gives=31e9),
     rows="capex_quarter",
     unit=Unit.USD,
     error=SPENDING,
     null_rule=NO_SPENDING,
     ge=0,
-    examples=[Example(given={"unverified_usd": [31e9, 0.0]}, gives=31e9)],
 )
 def capex_trailing_12m_unverified_usd() -> pl.Expr:
     """Part of capex_trailing_12m_usd from quarters without an address to cite."""
@@ -1004,12 +936,12 @@ def capex_trailing_12m_unverified_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given={"company": ["amazon", "alphabet"]}, gives=2),
     rows="capex_quarter",
     unit=Unit.COUNT,
     error=SPENDING,
     null_rule=None,
     ge=0,
-    examples=[Example(given={"company": ["amazon", "alphabet"]}, gives=2)],
 )
 def capex_trailing_12m_company_count() -> pl.Expr:
     """Companies in capex_trailing_12m_usd."""

@@ -68,13 +68,11 @@ def fleet_efficiency_j_per_th() -> pl.Expr:
 
 
 @metric(
+    Example(given={"day": date(2026, 2, 5), "fleet_efficiency_as_of": date(2024, 6, 30)}, gives=585),
     unit=Unit.DAYS,
     error="Exact.",
     null_rule=NO_ESTIMATE,
     ge=0,
-    examples=[
-        Example(given={"day": date(2026, 2, 5), "fleet_efficiency_as_of": date(2024, 6, 30)}, gives=585),
-    ],
 )
 def fleet_efficiency_age_days() -> pl.Expr:
     """Days since the date that the newest published estimate of fleet efficiency describes."""
@@ -82,18 +80,16 @@ def fleet_efficiency_age_days() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={"fleet_efficiency_j_per_th": 19.73, "fleet_efficiency_age_days": 585},
+        gives=15.5,
+        within=0.05,
+        source="2026-02-05",
+    ),
     unit=Unit.JOULE_PER_TERAHASH,
     error=BAND_ERROR,
     null_rule=NO_ESTIMATE,
     ge=0,
-    examples=[
-        Example(
-            given={"fleet_efficiency_j_per_th": 19.73, "fleet_efficiency_age_days": 585},
-            gives=15.5,
-            within=0.05,
-            source="2026-02-05",
-        ),
-    ],
 )
 def fleet_efficiency_low_j_per_th() -> pl.Expr:
     """Low end of the band of fleet_efficiency_j_per_th, which grows with the age of the estimate."""
@@ -101,18 +97,16 @@ def fleet_efficiency_low_j_per_th() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={"fleet_efficiency_j_per_th": 19.73, "fleet_efficiency_age_days": 585},
+        gives=25.2,
+        within=0.05,
+        source="2026-02-05",
+    ),
     unit=Unit.JOULE_PER_TERAHASH,
     error=BAND_ERROR,
     null_rule=NO_ESTIMATE,
     ge=0,
-    examples=[
-        Example(
-            given={"fleet_efficiency_j_per_th": 19.73, "fleet_efficiency_age_days": 585},
-            gives=25.2,
-            within=0.05,
-            source="2026-02-05",
-        ),
-    ],
 )
 def fleet_efficiency_high_j_per_th() -> pl.Expr:
     """High end of the band of fleet_efficiency_j_per_th, which grows with the age of the estimate."""
@@ -131,11 +125,11 @@ def all_in_usd_per_mwh() -> pl.Expr:
 
 
 @metric(
+    Example(given={"day": date(2026, 2, 5), "all_in_as_of": date(2024, 6, 30)}, gives=585),
     unit=Unit.DAYS,
     error="Exact.",
     null_rule=NO_ESTIMATE,
     ge=0,
-    examples=[Example(given={"day": date(2026, 2, 5), "all_in_as_of": date(2024, 6, 30)}, gives=585)],
 )
 def all_in_age_days() -> pl.Expr:
     """Days since the date that the newest published estimate of all-in cost describes."""
@@ -143,34 +137,24 @@ def all_in_age_days() -> pl.Expr:
 
 
 @metric(
+    Example(given={"hashprice_usd_per_phs_day": 33.31, "fleet_efficiency_j_per_th": 28.2}, gives=49.2, within=0.05),
+    Example(given={"hashprice_usd_per_phs_day": 43.34, "fleet_efficiency_j_per_th": 20.0}, gives=90.29, within=0.005),
+    Example(
+        given={"hashprice_usd_per_phs_day": 33.31, "fleet_efficiency_j_per_th": 30.8},
+        gives=45.0,
+        within=0.1,
+        source="30.8 J/TH breaks even at 45 USD/MWh",
+    ),
+    Example(
+        given={"hashprice_usd_per_phs_day": 33.31, "fleet_efficiency_j_per_th": 25.0},
+        gives=55.5,
+        within=0.05,
+        source="25.0 J/TH breaks even at 55.5 USD/MWh",
+    ),
     unit=Unit.USD_PER_MEGAWATT_HOUR,
     error=FLEET_ERROR,
     null_rule="NULL when hashprice or the fleet estimate is.",
     ge=0,
-    examples=[
-        Example(
-            given={"hashprice_usd_per_phs_day": 33.31, "fleet_efficiency_j_per_th": 28.2},
-            gives=49.2,
-            within=0.05,
-        ),
-        Example(
-            given={"hashprice_usd_per_phs_day": 43.34, "fleet_efficiency_j_per_th": 20.0},
-            gives=90.29,
-            within=0.005,
-        ),
-        Example(
-            given={"hashprice_usd_per_phs_day": 33.31, "fleet_efficiency_j_per_th": 30.8},
-            gives=45.0,
-            within=0.1,
-            source="30.8 J/TH breaks even at 45 USD/MWh",
-        ),
-        Example(
-            given={"hashprice_usd_per_phs_day": 33.31, "fleet_efficiency_j_per_th": 25.0},
-            gives=55.5,
-            within=0.05,
-            source="25.0 J/TH breaks even at 55.5 USD/MWh",
-        ),
-    ],
 )
 def revenue_usd_per_mwh() -> pl.Expr:
     """What one MWh earns in the network's mean fleet; also the power price at which it would break even."""
@@ -178,20 +162,18 @@ def revenue_usd_per_mwh() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={
+            "hashprice_usd_per_phs_day": 33.31,
+            "new_fleet_efficiency_j_per_th": 18.0,
+        },
+        gives=77.1,
+        within=0.05,
+    ),
     unit=Unit.USD_PER_MEGAWATT_HOUR,
     error="For a reference machine, not for anybody's fleet.",
     null_rule="NULL when hashprice is.",
     ge=0,
-    examples=[
-        Example(
-            given={
-                "hashprice_usd_per_phs_day": 33.31,
-                "new_fleet_efficiency_j_per_th": 18.0,
-            },
-            gives=77.1,
-            within=0.05,
-        )
-    ],
 )
 def new_fleet_revenue_usd_per_mwh() -> pl.Expr:
     """What one MWh earns in a fleet of recent machines."""
@@ -199,19 +181,17 @@ def new_fleet_revenue_usd_per_mwh() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={
+            "hashprice_usd_per_phs_day": 36.0,
+            "old_fleet_efficiency_j_per_th": 30.0,
+        },
+        gives=50.0,
+    ),
     unit=Unit.USD_PER_MEGAWATT_HOUR,
     error="For a reference machine, not for anybody's fleet.",
     null_rule="NULL when hashprice is.",
     ge=0,
-    examples=[
-        Example(
-            given={
-                "hashprice_usd_per_phs_day": 36.0,
-                "old_fleet_efficiency_j_per_th": 30.0,
-            },
-            gives=50.0,
-        )
-    ],
 )
 def old_fleet_revenue_usd_per_mwh() -> pl.Expr:
     """What one MWh earns in a fleet of old machines."""
@@ -219,22 +199,20 @@ def old_fleet_revenue_usd_per_mwh() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={
+            "hashprice_usd_per_phs_day": [39.33] * 6 + [1.39],
+            "fleet_efficiency_j_per_th": [40.0] * 6 + [19.73],
+        },
+        gives=71.6,
+        within=0.05,
+        source="a week's mean of 33.91, at the efficiency of its last day",
+    ),
     unit=Unit.USD_PER_MEGAWATT_HOUR,
     error=FLEET_ERROR,
     null_rule="NULL with fewer than 7 of 7 days of hashprice, or when the fleet estimate is.",
     ge=0,
     history_days=7,
-    examples=[
-        Example(
-            given={
-                "hashprice_usd_per_phs_day": [39.33] * 6 + [1.39],
-                "fleet_efficiency_j_per_th": [40.0] * 6 + [19.73],
-            },
-            gives=71.6,
-            within=0.05,
-            source="a week's mean of 33.91, at the efficiency of its last day",
-        )
-    ],
 )
 def revenue_7d_usd_per_mwh() -> pl.Expr:
     """What one MWh earns in the network's mean fleet at the mean hashprice of seven days."""
@@ -242,18 +220,16 @@ def revenue_7d_usd_per_mwh() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={"revenue_7d_usd_per_mwh": 71.6, "all_in_usd_per_mwh": 55.5},
+        gives=1.29,
+        within=0.005,
+        source="2026-02-05",
+    ),
     unit=Unit.RATIO,
     error=COVERAGE_ERROR,
     null_rule="NULL when revenue per MWh or the cost estimate is.",
     ge=0,
-    examples=[
-        Example(
-            given={"revenue_7d_usd_per_mwh": 71.6, "all_in_usd_per_mwh": 55.5},
-            gives=1.29,
-            within=0.005,
-            source="2026-02-05",
-        )
-    ],
 )
 def cost_coverage_ratio() -> pl.Expr:
     """A week's revenue of the mean fleet over its all-in cash cost; below 1 it mines at a loss."""
@@ -262,11 +238,11 @@ def cost_coverage_ratio() -> pl.Expr:
 
 
 @metric(
+    Example(given={"cost_coverage_ratio": 1.29, **_AGES}, gives=0.88, within=0.005, source="2026-02-05"),
     unit=Unit.RATIO,
     error=BAND_ERROR,
     null_rule="NULL when cost_coverage_ratio is.",
     ge=0,
-    examples=[Example(given={"cost_coverage_ratio": 1.29, **_AGES}, gives=0.88, within=0.005, source="2026-02-05")],
 )
 def cost_coverage_low_ratio() -> pl.Expr:
     """Low end of the band of cost_coverage_ratio, from the bands of efficiency and of cost."""
@@ -274,11 +250,11 @@ def cost_coverage_low_ratio() -> pl.Expr:
 
 
 @metric(
+    Example(given={"cost_coverage_ratio": 1.29, **_AGES}, gives=1.90, within=0.005, source="2026-02-05"),
     unit=Unit.RATIO,
     error=BAND_ERROR,
     null_rule="NULL when cost_coverage_ratio is.",
     ge=0,
-    examples=[Example(given={"cost_coverage_ratio": 1.29, **_AGES}, gives=1.90, within=0.005, source="2026-02-05")],
 )
 def cost_coverage_high_ratio() -> pl.Expr:
     """High end of the band of cost_coverage_ratio, from the bands of efficiency and of cost."""
@@ -286,16 +262,14 @@ def cost_coverage_high_ratio() -> pl.Expr:
 
 
 @metric(
+    Example(given={"cost_coverage_ratio": 1.29}, gives=21.3, within=0.05, source="2026-02-05"),
+    Example(given={"cost_coverage_ratio": 1.0}, gives=50.0, within=2e-5),
+    Example(given={"cost_coverage_ratio": 1.5}, gives=10.3, within=0.05),
     unit=Unit.PERCENT,
     error="Assumes that coverage is log-normal over machines, spread 0.32. Read it with its low and high case.",
     null_rule="NULL when cost_coverage_ratio is.",
     ge=0,
     le=100,
-    examples=[
-        Example(given={"cost_coverage_ratio": 1.29}, gives=21.3, within=0.05, source="2026-02-05"),
-        Example(given={"cost_coverage_ratio": 1.0}, gives=50.0, within=2e-5),
-        Example(given={"cost_coverage_ratio": 1.5}, gives=10.3, within=0.05),
-    ],
 )
 def fleet_unprofitable_share_pct() -> pl.Expr:
     """Share of the network's machines that would not earn their all-in cash cost at the week's hashprice."""
@@ -303,12 +277,12 @@ def fleet_unprofitable_share_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"cost_coverage_high_ratio": 1.90}, gives=2.25, within=0.005, source="2026-02-05"),
     unit=Unit.PERCENT,
     error=BAND_ERROR,
     null_rule="NULL when cost_coverage_ratio is.",
     ge=0,
     le=100,
-    examples=[Example(given={"cost_coverage_high_ratio": 1.90}, gives=2.25, within=0.005, source="2026-02-05")],
 )
 def fleet_unprofitable_share_low_pct() -> pl.Expr:
     """Low end of the band of fleet_unprofitable_share_pct, at the high end of coverage."""
@@ -316,12 +290,12 @@ def fleet_unprofitable_share_low_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"cost_coverage_low_ratio": 0.876}, gives=66.0, within=0.5, source="2026-02-05"),
     unit=Unit.PERCENT,
     error=BAND_ERROR,
     null_rule="NULL when cost_coverage_ratio is.",
     ge=0,
     le=100,
-    examples=[Example(given={"cost_coverage_low_ratio": 0.876}, gives=66.0, within=0.5, source="2026-02-05")],
 )
 def fleet_unprofitable_share_high_pct() -> pl.Expr:
     """High end of the band of fleet_unprofitable_share_pct, at the low end of coverage."""
@@ -329,13 +303,11 @@ def fleet_unprofitable_share_high_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"new_fleet_revenue_usd_per_mwh": 77.1, "all_in_usd_per_mwh": 55.5}, gives=1.39, within=0.005),
     unit=Unit.RATIO,
     error="For a reference machine, not for anybody's fleet.",
     null_rule="NULL when revenue per MWh or the cost estimate is.",
     ge=0,
-    examples=[
-        Example(given={"new_fleet_revenue_usd_per_mwh": 77.1, "all_in_usd_per_mwh": 55.5}, gives=1.39, within=0.005)
-    ],
 )
 def new_fleet_cost_coverage_ratio() -> pl.Expr:
     """Revenue of recent machines over the all-in cash cost."""
@@ -343,11 +315,11 @@ def new_fleet_cost_coverage_ratio() -> pl.Expr:
 
 
 @metric(
+    Example(given={"old_fleet_revenue_usd_per_mwh": 50.0, "all_in_usd_per_mwh": 62.5}, gives=0.8),
     unit=Unit.RATIO,
     error="For a reference machine, not for anybody's fleet.",
     null_rule="NULL when revenue per MWh or the cost estimate is.",
     ge=0,
-    examples=[Example(given={"old_fleet_revenue_usd_per_mwh": 50.0, "all_in_usd_per_mwh": 62.5}, gives=0.8)],
 )
 def old_fleet_cost_coverage_ratio() -> pl.Expr:
     """Revenue of old machines over the all-in cash cost."""

@@ -55,13 +55,11 @@ def site_name() -> pl.Expr:
 
 
 @metric(
+    Example(given={"kind": "extension"}, gives=True),
+    Example(given={"kind": "letter_of_intent"}, gives=False),
     unit=Unit.YES_NO,
     error="Exact.",
     null_rule=None,
-    examples=[
-        Example(given={"kind": "extension"}, gives=True),
-        Example(given={"kind": "letter_of_intent"}, gives=False),
-    ],
 )
 def is_binding() -> pl.Expr:
     """Whether a customer is bound: the deals that are counted, and the only ones with power and value."""
@@ -69,13 +67,11 @@ def is_binding() -> pl.Expr:
 
 
 @metric(
+    Example(given={"confidence": "reported"}, gives=True),
+    Example(given={"confidence": UNVERIFIED}, gives=False),
     unit=Unit.YES_NO,
     error="As good as the confidence that the registry states.",
     null_rule=None,
-    examples=[
-        Example(given={"confidence": "reported"}, gives=True),
-        Example(given={"confidence": UNVERIFIED}, gives=False),
-    ],
 )
 def is_verified() -> pl.Expr:
     """Whether the deal rests on a text with an address: the headline figures of `conversion_daily` are of these."""

@@ -123,15 +123,13 @@ def state_after() -> pl.Expr:
 
 
 @metric(
+    Example(given=_sides(income=(30.0, 28.0), hashrate=(50.0, 10.0)), gives=ENDED_BY_HASHRATE),
+    Example(given=_sides(income=(50.0, 18.0), hashrate=(40.0, 30.0)), gives=ENDED_BY_INCOME),
+    Example(given=_sides(income=(40.0, 30.0), hashrate=(40.0, 30.0)), gives=ENDED_BY_BOTH),
+    Example(given=_sides(income=(30.0, None), hashrate=(50.0, 10.0)), gives=None),
     unit=Unit.LABEL,
     error="As good as the parts of the score. The side that fell less may have fallen as well.",
     null_rule=LASTS,
-    examples=[
-        Example(given=_sides(income=(30.0, 28.0), hashrate=(50.0, 10.0)), gives=ENDED_BY_HASHRATE),
-        Example(given=_sides(income=(50.0, 18.0), hashrate=(40.0, 30.0)), gives=ENDED_BY_INCOME),
-        Example(given=_sides(income=(40.0, 30.0), hashrate=(40.0, 30.0)), gives=ENDED_BY_BOTH),
-        Example(given=_sides(income=(30.0, None), hashrate=(50.0, 10.0)), gives=None),
-    ],
 )
 def ended_by() -> pl.Expr:
     """Side of the score that lost more points from its highest to the day after the last: income, hashrate, or both."""
@@ -212,15 +210,13 @@ def price_180d_after_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given={"price_30d_after_usd": 23_000.0, "price_at_end_usd": 20_000.0}, gives=15.0),
+    Example(given={"price_30d_after_usd": None, "price_at_end_usd": 20_000.0}, gives=None),
     unit=Unit.PERCENT,
     error=CHANGED,
     null_rule=AFTER,
     ge=-100,
     history_days=30,
-    examples=[
-        Example(given={"price_30d_after_usd": 23_000.0, "price_at_end_usd": 20_000.0}, gives=15.0),
-        Example(given={"price_30d_after_usd": None, "price_at_end_usd": 20_000.0}, gives=None),
-    ],
 )
 def price_change_30d_after_pct() -> pl.Expr:
     """Price 30 days after its last day against that of its last day."""
@@ -228,12 +224,12 @@ def price_change_30d_after_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"price_90d_after_usd": 15_000.0, "price_at_end_usd": 20_000.0}, gives=-25.0),
     unit=Unit.PERCENT,
     error=CHANGED,
     null_rule=AFTER,
     ge=-100,
     history_days=90,
-    examples=[Example(given={"price_90d_after_usd": 15_000.0, "price_at_end_usd": 20_000.0}, gives=-25.0)],
 )
 def price_change_90d_after_pct() -> pl.Expr:
     """Price 90 days after its last day against that of its last day."""
@@ -241,12 +237,12 @@ def price_change_90d_after_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"price_180d_after_usd": 40_000.0, "price_at_end_usd": 20_000.0}, gives=100.0),
     unit=Unit.PERCENT,
     error=CHANGED,
     null_rule=AFTER,
     ge=-100,
     history_days=180,
-    examples=[Example(given={"price_180d_after_usd": 40_000.0, "price_at_end_usd": 20_000.0}, gives=100.0)],
 )
 def price_change_180d_after_pct() -> pl.Expr:
     """Price 180 days after its last day against that of its last day."""

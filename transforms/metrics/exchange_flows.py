@@ -23,12 +23,12 @@ def pool() -> pl.Expr:
 
 
 @metric(
+    Example(given={"transfer_sat": 48_000_000_000}, gives=480.0),
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND,
     aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
-    examples=[Example(given={"transfer_sat": 48_000_000_000}, gives=480.0)],
 )
 def miner_to_exchange_btc() -> pl.Expr:
     """Coins that wallets of pools sent to exchanges on the day, of those that the row names."""
@@ -36,11 +36,11 @@ def miner_to_exchange_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"transfer_count": 12}, gives=12),
     unit=Unit.COUNT,
     error=LABELS_ERROR + LOWER_BOUND,
     null_rule="NULL when the source states a total without a count.",
     ge=0,
-    examples=[Example(given={"transfer_count": 12}, gives=12)],
 )
 def miner_to_exchange_count() -> pl.Expr:
     """Transactions that carried the coins; one that pays two exchanges counts for each of them and once in all."""
@@ -48,11 +48,11 @@ def miner_to_exchange_count() -> pl.Expr:
 
 
 @metric(
+    Example(given={"miner_to_exchange_btc": 480.0, "miner_to_exchange_count": 12}, gives=40.0),
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND,
     null_rule="NULL when there was no transaction, or the source does not count them.",
     ge=0,
-    examples=[Example(given={"miner_to_exchange_btc": 480.0, "miner_to_exchange_count": 12}, gives=40.0)],
 )
 def miner_to_exchange_mean_btc() -> pl.Expr:
     """Mean size of those transactions."""
@@ -60,11 +60,11 @@ def miner_to_exchange_mean_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"top10_sat": 47_100_000_000}, gives=471.0),
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND,
     null_rule="NULL in sums over pools or exchanges where the source states no single transactions.",
     ge=0,
-    examples=[Example(given={"top10_sat": 47_100_000_000}, gives=471.0)],
 )
 def miner_to_exchange_top10_btc() -> pl.Expr:
     """Ten largest of those transactions, summed."""
@@ -72,12 +72,13 @@ def miner_to_exchange_top10_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"fresh_sat": 312_500_000}, gives=3.125),
+    Example(given={"fresh_sat": None}, gives=None),
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND,
     aggregation=Aggregation.SUM,
     null_rule=SINGLE_ONLY,
     ge=0,
-    examples=[Example(given={"fresh_sat": 312_500_000}, gives=3.125), Example(given={"fresh_sat": None}, gives=None)],
 )
 def miner_to_exchange_fresh_btc() -> pl.Expr:
     """Of these coins the part that came straight out of coinbase outputs."""
@@ -85,15 +86,13 @@ def miner_to_exchange_fresh_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"one_hop_sat": 200_000_000}, gives=2.0),
+    Example(given={"one_hop_sat": None}, gives=None),
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND + " Holds buyers of miners' coins as well.",
     aggregation=Aggregation.SUM,
     null_rule=SINGLE_ONLY,
     ge=0,
-    examples=[
-        Example(given={"one_hop_sat": 200_000_000}, gives=2.0),
-        Example(given={"one_hop_sat": None}, gives=None),
-    ],
 )
 def one_hop_to_exchange_btc() -> pl.Expr:
     """Coins from scripts that the pool's wallets had paid to the exchange, on top of those the wallets sent."""

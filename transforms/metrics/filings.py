@@ -55,11 +55,11 @@ def keywords() -> pl.Expr:
 
 
 @metric(
+    Example(given={"keywords": ["hpc,lease,megawatt"]}, gives=3),
     unit=Unit.COUNT,
     error=BY_MACHINE,
     null_rule=None,
     ge=1,
-    examples=[Example(given={"keywords": ["hpc,lease,megawatt"]}, gives=3)],
 )
 def keyword_count() -> pl.Expr:
     """Different keywords in the text."""

@@ -23,32 +23,27 @@ ONE_REGIME: Final[Given] = {"flow_regime_start": date(2024, 6, 1), "flow_break_s
 
 
 @metric(
+    Example(
+        given={**ONE_REGIME, "miner_to_exchange_btc": [45.1] * 45 + [79.7] * 45 + [480.0]},
+        gives=4.97,
+        within=0.02,
+        source="median of logs 4.11 (about 60 BTC), deviation 0.28, today 480 BTC",
+    ),
+    Example(
+        given={**ONE_REGIME, "miner_to_exchange_btc": [0.0] * 90 + [1.718281828459045]},
+        gives=10.0,
+        source="a silent quarter: ln(e) over the floor of 0.10",
+    ),
+    Example(
+        given={**ONE_REGIME, "miner_to_exchange_btc": [5.0] * 90},
+        gives=None,
+        source="the 90th day of the regime has 89 before it",
+    ),
+    Example(given={**ONE_REGIME, "flow_break_suspected": True, "miner_to_exchange_btc": [5.0] * 91}, gives=None),
     unit=Unit.SCORE,
     error=LABELS_ERROR + "A floor of 0.10 replaces the spread where most days are zero.",
     null_rule="NULL with fewer than 81 of the 90 days before, in a regime's first 90, or while a break is suspected.",
     history_days=BURST_WINDOW_DAYS + 1,
-    examples=[
-        Example(
-            given={**ONE_REGIME, "miner_to_exchange_btc": [45.1] * 45 + [79.7] * 45 + [480.0]},
-            gives=4.97,
-            within=0.02,
-            source="median of logs 4.11 (about 60 BTC), deviation 0.28, today 480 BTC",
-        ),
-        Example(
-            given={**ONE_REGIME, "miner_to_exchange_btc": [0.0] * 90 + [1.718281828459045]},
-            gives=10.0,
-            source="a silent quarter: ln(e) over the floor of 0.10",
-        ),
-        Example(
-            given={**ONE_REGIME, "miner_to_exchange_btc": [5.0] * 90},
-            gives=None,
-            source="the 90th day of the regime has 89 before it",
-        ),
-        Example(
-            given={**ONE_REGIME, "flow_break_suspected": True, "miner_to_exchange_btc": [5.0] * 91},
-            gives=None,
-        ),
-    ],
 )
 def miner_to_exchange_burst_score() -> pl.Expr:
     """Robust score of the log flow to exchanges against the ninety days before, today left out."""
@@ -59,55 +54,53 @@ def miner_to_exchange_burst_score() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={
+            "miner_to_exchange_burst_score": 4.97,
+            "miner_to_exchange_btc": [480.0] * 30,
+            "issuance_btc": [450.0] * 30,
+        },
+        gives=True,
+    ),
+    Example(
+        given={
+            "miner_to_exchange_burst_score": 4.97,
+            "miner_to_exchange_btc": [224.0] * 30,
+            "issuance_btc": [450.0] * 30,
+        },
+        gives=False,
+        source="less than half of a day's issuance",
+    ),
+    Example(
+        given={
+            "miner_to_exchange_burst_score": 3.5,
+            "miner_to_exchange_btc": [225.0] * 30,
+            "issuance_btc": [450.0] * 30,
+        },
+        gives=True,
+        source="both limits belong to the burst",
+    ),
+    Example(
+        given={
+            "miner_to_exchange_burst_score": [None] * 30,
+            "miner_to_exchange_btc": [1.0] * 30,
+            "issuance_btc": [450.0] * 30,
+        },
+        gives=None,
+        source="a small flow in a young regime",
+    ),
+    Example(
+        given={
+            "miner_to_exchange_burst_score": 3.4,
+            "miner_to_exchange_btc": [480.0] * 30,
+            "issuance_btc": [450.0] * 30,
+        },
+        gives=False,
+    ),
     unit=Unit.YES_NO,
     error="3.5 is the customary cut of a robust score; the share of issuance is our judgement.",
     null_rule="NULL when the burst score, the flow or issuance is.",
     history_days=MONTH_DAYS,
-    examples=[
-        Example(
-            given={
-                "miner_to_exchange_burst_score": 4.97,
-                "miner_to_exchange_btc": [480.0] * 30,
-                "issuance_btc": [450.0] * 30,
-            },
-            gives=True,
-        ),
-        Example(
-            given={
-                "miner_to_exchange_burst_score": 4.97,
-                "miner_to_exchange_btc": [224.0] * 30,
-                "issuance_btc": [450.0] * 30,
-            },
-            gives=False,
-            source="less than half of a day's issuance",
-        ),
-        Example(
-            given={
-                "miner_to_exchange_burst_score": 3.5,
-                "miner_to_exchange_btc": [225.0] * 30,
-                "issuance_btc": [450.0] * 30,
-            },
-            gives=True,
-            source="both limits belong to the burst",
-        ),
-        Example(
-            given={
-                "miner_to_exchange_burst_score": [None] * 30,
-                "miner_to_exchange_btc": [1.0] * 30,
-                "issuance_btc": [450.0] * 30,
-            },
-            gives=None,
-            source="a small flow in a young regime",
-        ),
-        Example(
-            given={
-                "miner_to_exchange_burst_score": 3.4,
-                "miner_to_exchange_btc": [480.0] * 30,
-                "issuance_btc": [450.0] * 30,
-            },
-            gives=False,
-        ),
-    ],
 )
 def miner_to_exchange_burst() -> pl.Expr:
     """Whether the flow to exchanges jumped: score 3.5 or more, and at least half of the mean daily issuance."""
@@ -118,13 +111,11 @@ def miner_to_exchange_burst() -> pl.Expr:
 
 
 @metric(
+    Example(given={"miner_to_exchange_burst": True, "miner_to_exchange_burst_score": 6.0}, gives=True),
+    Example(given={"miner_to_exchange_burst": False, "miner_to_exchange_burst_score": 6.0}, gives=False),
     unit=Unit.YES_NO,
     error="The cut at 6 is our judgement.",
     null_rule="NULL when the burst is.",
-    examples=[
-        Example(given={"miner_to_exchange_burst": True, "miner_to_exchange_burst_score": 6.0}, gives=True),
-        Example(given={"miner_to_exchange_burst": False, "miner_to_exchange_burst_score": 6.0}, gives=False),
-    ],
 )
 def miner_to_exchange_burst_extreme() -> pl.Expr:
     """Whether the day is a burst with a score of 6 or more."""

@@ -59,25 +59,23 @@ def within_regime(days: int) -> pl.Expr:
 
 
 @metric(
+    Example(given={"miner_to_exchange_btc": [100.0] * 90 + [300.0] * 28}, gives=True),
+    Example(given={"miner_to_exchange_btc": [100.0] * 90 + [299.0] * 28}, gives=False),
+    Example(given={"miner_to_exchange_btc": [300.0] * 90 + [100.0] * 28}, gives=True),
+    Example(
+        given={"miner_to_exchange_btc": [100.0] * 90 + [9_000.0] * 13 + [100.0] * 15},
+        gives=False,
+        source="single bursts do not move a median",
+    ),
+    Example(given={"miner_to_exchange_btc": [0.0] * 90 + [1.0] * 28}, gives=True, source="a series that begins"),
+    Example(given={"miner_to_exchange_btc": [0.0] * 118}, gives=False, source="nothing before and nothing now"),
+    Example(given={"miner_to_exchange_btc": [100.0] * 90 + [None] * 3 + [300.0] * 25}, gives=True),
+    Example(given={"miner_to_exchange_btc": [100.0] * 90 + [None] * 4 + [300.0] * 24}, gives=None),
+    Example(given={"miner_to_exchange_btc": [None] * 10 + [100.0] * 80 + [300.0] * 28}, gives=None),
     unit=Unit.YES_NO,
     error="Late by about two weeks; a break below a factor of three is not seen. The limit is our judgement.",
     null_rule="NULL with fewer than 25 of 28 days of flow, or 81 of the 90 before.",
     history_days=RECENT_DAYS + QUARTER_DAYS,
-    examples=[
-        Example(given={"miner_to_exchange_btc": [100.0] * 90 + [300.0] * 28}, gives=True),
-        Example(given={"miner_to_exchange_btc": [100.0] * 90 + [299.0] * 28}, gives=False),
-        Example(given={"miner_to_exchange_btc": [300.0] * 90 + [100.0] * 28}, gives=True),
-        Example(
-            given={"miner_to_exchange_btc": [100.0] * 90 + [9_000.0] * 13 + [100.0] * 15},
-            gives=False,
-            source="single bursts do not move a median",
-        ),
-        Example(given={"miner_to_exchange_btc": [0.0] * 90 + [1.0] * 28}, gives=True, source="a series that begins"),
-        Example(given={"miner_to_exchange_btc": [0.0] * 118}, gives=False, source="nothing before and nothing now"),
-        Example(given={"miner_to_exchange_btc": [100.0] * 90 + [None] * 3 + [300.0] * 25}, gives=True),
-        Example(given={"miner_to_exchange_btc": [100.0] * 90 + [None] * 4 + [300.0] * 24}, gives=None),
-        Example(given={"miner_to_exchange_btc": [None] * 10 + [100.0] * 80 + [300.0] * 28}, gives=None),
-    ],
 )
 def flow_break_suspected() -> pl.Expr:
     """Whether the labels behind the flow seem to have changed: its median moved by a factor of three in a quarter."""
@@ -85,59 +83,57 @@ def flow_break_suspected() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={
+            "flow_regime_dated_on": [None, FIRST],
+            "flow_break_suspected": False,
+            "miner_to_exchange_btc": [1.0, 2.0],
+        },
+        gives=FIRST,
+    ),
+    Example(
+        given={
+            "flow_regime_dated_on": None,
+            "flow_break_suspected": [None, False, False],
+            "miner_to_exchange_btc": [None, 1.0, 2.0],
+        },
+        gives=date(2024, 6, 2),
+        source="nothing dated and nothing suspected: one regime since the first day",
+    ),
+    Example(
+        given={
+            "flow_regime_dated_on": FIRST,
+            "flow_break_suspected": [False] * 40 + [True, False, True],
+            "miner_to_exchange_btc": [1.0] * 43,
+        },
+        gives=date(2024, 6, 14),
+        source="27 days before 2024-07-11, the first day of the run",
+    ),
+    Example(
+        given={
+            "flow_regime_dated_on": FIRST,
+            "flow_break_suspected": [True] + [False] * 89 + [True],
+            "miner_to_exchange_btc": [1.0] * 91,
+        },
+        gives=FIRST,
+        source="89 quiet days end no run, and it began before the dated start",
+    ),
+    Example(
+        given={
+            "flow_regime_dated_on": FIRST,
+            "flow_break_suspected": [True] + [False] * 90 + [True],
+            "miner_to_exchange_btc": [1.0] * 92,
+        },
+        gives=date(2024, 8, 4),
+        source="90 quiet days do: a new run from 2024-08-31 on",
+    ),
+    Example(
+        given={"flow_regime_dated_on": None, "flow_break_suspected": None, "miner_to_exchange_btc": [None, None]},
+        gives=None,
+    ),
     unit=Unit.DAY,
     error="A day before a break was known does not know of it.",
     null_rule="NULL before the first day on which the source states the flow.",
-    examples=[
-        Example(
-            given={
-                "flow_regime_dated_on": [None, FIRST],
-                "flow_break_suspected": False,
-                "miner_to_exchange_btc": [1.0, 2.0],
-            },
-            gives=FIRST,
-        ),
-        Example(
-            given={
-                "flow_regime_dated_on": None,
-                "flow_break_suspected": [None, False, False],
-                "miner_to_exchange_btc": [None, 1.0, 2.0],
-            },
-            gives=date(2024, 6, 2),
-            source="nothing dated and nothing suspected: one regime since the first day",
-        ),
-        Example(
-            given={
-                "flow_regime_dated_on": FIRST,
-                "flow_break_suspected": [False] * 40 + [True, False, True],
-                "miner_to_exchange_btc": [1.0] * 43,
-            },
-            gives=date(2024, 6, 14),
-            source="27 days before 2024-07-11, the first day of the run",
-        ),
-        Example(
-            given={
-                "flow_regime_dated_on": FIRST,
-                "flow_break_suspected": [True] + [False] * 89 + [True],
-                "miner_to_exchange_btc": [1.0] * 91,
-            },
-            gives=FIRST,
-            source="89 quiet days end no run, and it began before the dated start",
-        ),
-        Example(
-            given={
-                "flow_regime_dated_on": FIRST,
-                "flow_break_suspected": [True] + [False] * 90 + [True],
-                "miner_to_exchange_btc": [1.0] * 92,
-            },
-            gives=date(2024, 8, 4),
-            source="90 quiet days do: a new run from 2024-08-31 on",
-        ),
-        Example(
-            given={"flow_regime_dated_on": None, "flow_break_suspected": None, "miner_to_exchange_btc": [None, None]},
-            gives=None,
-        ),
-    ],
 )
 def flow_regime_start() -> pl.Expr:
     """First day of the present regime of flows to exchanges, as it was known: dated in `flow_regime`, or suspected."""
@@ -148,15 +144,13 @@ def flow_regime_start() -> pl.Expr:
 
 
 @metric(
+    Example(given={"miner_to_exchange_btc": [5_000.0] * 30}, gives=150_000.0),
+    Example(given={"miner_to_exchange_btc": [None] * 4 + [5_000.0] * 26}, gives=None),
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND + " Coins that are sent twice count twice.",
     null_rule="NULL with fewer than 27 of 30 days of flow.",
     ge=0,
     history_days=MONTH_DAYS,
-    examples=[
-        Example(given={"miner_to_exchange_btc": [5_000.0] * 30}, gives=150_000.0),
-        Example(given={"miner_to_exchange_btc": [None] * 4 + [5_000.0] * 26}, gives=None),
-    ],
 )
 def miner_to_exchange_30d_btc() -> pl.Expr:
     """Coins that miner wallets sent to exchanges, summed over thirty days."""
@@ -182,57 +176,55 @@ def _ranks(days: pl.Series) -> Iterator[float | None]:
 
 
 @metric(
+    Example(
+        given={
+            "flow_regime_start": FIRST,
+            "flow_break_suspected": False,
+            "miner_to_exchange_30d_btc": [0.0] * 29 + [100.0 + n for n in range(199)] + [118.5],
+        },
+        gives=10.0,
+        source="19 of 199 days before are at most that much, and so is the day itself: 20 of 200",
+    ),
+    Example(
+        given={
+            "flow_regime_start": FIRST,
+            "flow_break_suspected": False,
+            "miner_to_exchange_30d_btc": [0.0] * 29 + [7.0] * 180,
+        },
+        gives=100.0,
+        source="180 sums are enough, and equal ones count",
+    ),
+    Example(
+        given={
+            "flow_regime_start": FIRST,
+            "flow_break_suspected": False,
+            "miner_to_exchange_30d_btc": [0.0] * 29 + [7.0] * 179,
+        },
+        gives=None,
+    ),
+    Example(
+        given={
+            "flow_regime_start": [date(2020, 1, 1)] * 300 + [date(2024, 8, 1)],
+            "flow_break_suspected": False,
+            "miner_to_exchange_30d_btc": [9.0] * 90 + [1.0] * 210 + [2.0],
+        },
+        gives=100.0,
+        source="the regime that became known today began 240 days ago: sums from before do not count",
+    ),
+    Example(
+        given={
+            "flow_regime_start": FIRST,
+            "flow_break_suspected": True,
+            "miner_to_exchange_30d_btc": [7.0] * 240,
+        },
+        gives=None,
+    ),
     unit=Unit.PERCENT,
     error=LABELS_ERROR + WITHIN,
     null_rule="NULL with fewer than 180 sums of thirty days in the regime, or while a break is suspected.",
     ge=0,
     le=100,
     history_days=OLD_ENOUGH_DAYS,
-    examples=[
-        Example(
-            given={
-                "flow_regime_start": FIRST,
-                "flow_break_suspected": False,
-                "miner_to_exchange_30d_btc": [0.0] * 29 + [100.0 + n for n in range(199)] + [118.5],
-            },
-            gives=10.0,
-            source="19 of 199 days before are at most that much, and so is the day itself: 20 of 200",
-        ),
-        Example(
-            given={
-                "flow_regime_start": FIRST,
-                "flow_break_suspected": False,
-                "miner_to_exchange_30d_btc": [0.0] * 29 + [7.0] * 180,
-            },
-            gives=100.0,
-            source="180 sums are enough, and equal ones count",
-        ),
-        Example(
-            given={
-                "flow_regime_start": FIRST,
-                "flow_break_suspected": False,
-                "miner_to_exchange_30d_btc": [0.0] * 29 + [7.0] * 179,
-            },
-            gives=None,
-        ),
-        Example(
-            given={
-                "flow_regime_start": [date(2020, 1, 1)] * 300 + [date(2024, 8, 1)],
-                "flow_break_suspected": False,
-                "miner_to_exchange_30d_btc": [9.0] * 90 + [1.0] * 210 + [2.0],
-            },
-            gives=100.0,
-            source="the regime that became known today began 240 days ago: sums from before do not count",
-        ),
-        Example(
-            given={
-                "flow_regime_start": FIRST,
-                "flow_break_suspected": True,
-                "miner_to_exchange_30d_btc": [7.0] * 240,
-            },
-            gives=None,
-        ),
-    ],
 )
 def miner_to_exchange_30d_rank_pct() -> pl.Expr:
     """Share of the regime's days up to today whose thirty-day flow to exchanges is at most today's."""
@@ -242,53 +234,51 @@ def miner_to_exchange_30d_rank_pct() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={
+            "flow_regime_start": FIRST,
+            "flow_break_suspected": False,
+            "miner_to_exchange_btc": [6_880.9] * 90 + [5_741.8] * 30,
+            "miner_to_exchange_30d_btc": 172_255.0,
+        },
+        gives=0.83,
+        within=0.005,
+        source="172,255 BTC against 206,427 a month",
+    ),
+    Example(
+        given={
+            "flow_regime_start": date(2024, 6, 2),
+            "flow_break_suspected": False,
+            "miner_to_exchange_btc": [1.0] * 120,
+            "miner_to_exchange_30d_btc": 30.0,
+        },
+        gives=None,
+        source="a day of another regime among the 120",
+    ),
+    Example(
+        given={
+            "flow_regime_start": FIRST,
+            "flow_break_suspected": True,
+            "miner_to_exchange_btc": [1.0] * 120,
+            "miner_to_exchange_30d_btc": 30.0,
+        },
+        gives=None,
+    ),
+    Example(
+        given={
+            "flow_regime_start": FIRST,
+            "flow_break_suspected": False,
+            "miner_to_exchange_btc": [None] * 10 + [1.0] * 110,
+            "miner_to_exchange_30d_btc": 30.0,
+        },
+        gives=None,
+        source="80 of the 90 days before are too few",
+    ),
     unit=Unit.RATIO,
     error=LABELS_ERROR + WITHIN,
     null_rule="NULL before day 120 of the regime, while a break is suspected, or with too few of the days.",
     ge=0,
     history_days=MONTH_DAYS + QUARTER_DAYS,
-    examples=[
-        Example(
-            given={
-                "flow_regime_start": FIRST,
-                "flow_break_suspected": False,
-                "miner_to_exchange_btc": [6_880.9] * 90 + [5_741.8] * 30,
-                "miner_to_exchange_30d_btc": 172_255.0,
-            },
-            gives=0.83,
-            within=0.005,
-            source="172,255 BTC against 206,427 a month",
-        ),
-        Example(
-            given={
-                "flow_regime_start": date(2024, 6, 2),
-                "flow_break_suspected": False,
-                "miner_to_exchange_btc": [1.0] * 120,
-                "miner_to_exchange_30d_btc": 30.0,
-            },
-            gives=None,
-            source="a day of another regime among the 120",
-        ),
-        Example(
-            given={
-                "flow_regime_start": FIRST,
-                "flow_break_suspected": True,
-                "miner_to_exchange_btc": [1.0] * 120,
-                "miner_to_exchange_30d_btc": 30.0,
-            },
-            gives=None,
-        ),
-        Example(
-            given={
-                "flow_regime_start": FIRST,
-                "flow_break_suspected": False,
-                "miner_to_exchange_btc": [None] * 10 + [1.0] * 110,
-                "miner_to_exchange_30d_btc": 30.0,
-            },
-            gives=None,
-            source="80 of the 90 days before are too few",
-        ),
-    ],
 )
 def miner_to_exchange_30d_of_prior_90d_ratio() -> pl.Expr:
     """Flow to exchanges of thirty days over that of a mean thirty days of the ninety before."""
@@ -298,12 +288,12 @@ def miner_to_exchange_30d_of_prior_90d_ratio() -> pl.Expr:
 
 
 @metric(
+    Example(given={"miner_to_exchange_btc": [99.0] + [3.0] * 19 + [10.0] + [3.0] * 10}, gives=10.0),
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND,
     null_rule="NULL with fewer than 27 of 30 days of flow.",
     ge=0,
     history_days=MONTH_DAYS,
-    examples=[Example(given={"miner_to_exchange_btc": [99.0] + [3.0] * 19 + [10.0] + [3.0] * 10}, gives=10.0)],
 )
 def miner_to_exchange_max_30d_btc() -> pl.Expr:
     """Largest flow to exchanges on a single day of the last thirty."""
@@ -311,6 +301,44 @@ def miner_to_exchange_max_30d_btc() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={
+            "flow_regime_start": FIRST,
+            "flow_break_suspected": False,
+            "miner_revenue_btc": [440.25] * 30,
+            "miner_netflow_btc": [-49.1] * 30,
+        },
+        gives=14_680.5,
+        source="13,207.5 earned, and 1,473 less in the wallets",
+    ),
+    Example(
+        given={
+            "flow_regime_start": date(2024, 6, 2),
+            "flow_break_suspected": False,
+            "miner_revenue_btc": [440.25] * 30,
+            "miner_netflow_btc": [-49.1] * 30,
+        },
+        gives=None,
+        source="what changed its label within the month would count as coins",
+    ),
+    Example(
+        given={
+            "flow_regime_start": FIRST,
+            "flow_break_suspected": True,
+            "miner_revenue_btc": [440.25] * 30,
+            "miner_netflow_btc": [-49.1] * 30,
+        },
+        gives=None,
+    ),
+    Example(
+        given={
+            "flow_regime_start": FIRST,
+            "flow_break_suspected": False,
+            "miner_revenue_btc": [440.25] * 30,
+            "miner_netflow_btc": [None] * 4 + [-49.1] * 26,
+        },
+        gives=None,
+    ),
     unit=Unit.BTC,
     error=LABELS_ERROR + "An upper bound of what these wallets sold on balance: coins may leave without being sold.",
     null_rule=(
@@ -318,46 +346,6 @@ def miner_to_exchange_max_30d_btc() -> pl.Expr:
         "suspected."
     ),
     history_days=MONTH_DAYS,
-    examples=[
-        Example(
-            given={
-                "flow_regime_start": FIRST,
-                "flow_break_suspected": False,
-                "miner_revenue_btc": [440.25] * 30,
-                "miner_netflow_btc": [-49.1] * 30,
-            },
-            gives=14_680.5,
-            source="13,207.5 earned, and 1,473 less in the wallets",
-        ),
-        Example(
-            given={
-                "flow_regime_start": date(2024, 6, 2),
-                "flow_break_suspected": False,
-                "miner_revenue_btc": [440.25] * 30,
-                "miner_netflow_btc": [-49.1] * 30,
-            },
-            gives=None,
-            source="what changed its label within the month would count as coins",
-        ),
-        Example(
-            given={
-                "flow_regime_start": FIRST,
-                "flow_break_suspected": True,
-                "miner_revenue_btc": [440.25] * 30,
-                "miner_netflow_btc": [-49.1] * 30,
-            },
-            gives=None,
-        ),
-        Example(
-            given={
-                "flow_regime_start": FIRST,
-                "flow_break_suspected": False,
-                "miner_revenue_btc": [440.25] * 30,
-                "miner_netflow_btc": [None] * 4 + [-49.1] * 26,
-            },
-            gives=None,
-        ),
-    ],
 )
 def miner_net_release_30d_btc() -> pl.Expr:
     """Coins that left miner wallets on balance over thirty days: revenue less what the wallets gained."""
@@ -383,30 +371,25 @@ _OLD: Final[dict[str, Scalar]] = {
 
 
 @metric(
+    Example(given=_OLD | _KNOWN, gives=None),
+    Example(given=_OLD | _UNKNOWN | {"miner_to_exchange_30d_btc": None, "flow_regime_start": None}, gives="no_source"),
+    Example(
+        given=_OLD | _KNOWN | {"miner_net_release_30d_btc": None}, gives="no_source", source="nobody states netflow"
+    ),
+    Example(given=_OLD | _UNKNOWN | {"flow_break_suspected": True}, gives="break_suspected"),
+    Example(
+        given=_OLD | _KNOWN | {"miner_to_exchange_30d_rank_pct": None, "flow_regime_start": date(2023, 11, 6)},
+        gives="no_source",
+        source="the 209th day: old enough for 180 sums, so days are missing",
+    ),
+    Example(
+        given=_OLD | _KNOWN | {"miner_to_exchange_30d_rank_pct": None, "flow_regime_start": date(2023, 11, 7)},
+        gives="regime_too_young",
+    ),
     unit=Unit.LABEL,
     error="Exact.",
     null_rule="NULL when rank, ratio, burst, its score and the net release are all known.",
     labels=REASONS,
-    examples=[
-        Example(given=_OLD | _KNOWN, gives=None),
-        Example(
-            given=_OLD | _UNKNOWN | {"miner_to_exchange_30d_btc": None, "flow_regime_start": None},
-            gives="no_source",
-        ),
-        Example(
-            given=_OLD | _KNOWN | {"miner_net_release_30d_btc": None}, gives="no_source", source="nobody states netflow"
-        ),
-        Example(given=_OLD | _UNKNOWN | {"flow_break_suspected": True}, gives="break_suspected"),
-        Example(
-            given=_OLD | _KNOWN | {"miner_to_exchange_30d_rank_pct": None, "flow_regime_start": date(2023, 11, 6)},
-            gives="no_source",
-            source="the 209th day: old enough for 180 sums, so days are missing",
-        ),
-        Example(
-            given=_OLD | _KNOWN | {"miner_to_exchange_30d_rank_pct": None, "flow_regime_start": date(2023, 11, 7)},
-            gives="regime_too_young",
-        ),
-    ],
 )
 def flow_null_reason() -> pl.Expr:
     """Why a rank, ratio, burst or net release of flows is NULL: no source, a suspected break, or too young a regime."""
@@ -424,31 +407,29 @@ def flow_null_reason() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={"mpi_zscore": [1.0], "outflow_regime_dated_on": [date(2022, 6, 3)], "miner_outflow_btc": [9.0]},
+        gives=True,
+        source="the 730th day",
+    ),
+    Example(
+        given={"mpi_zscore": [1.0], "outflow_regime_dated_on": [date(2022, 6, 2)], "miner_outflow_btc": [9.0]},
+        gives=False,
+    ),
+    Example(
+        given={
+            "mpi_zscore": [1.0] * 119,
+            "outflow_regime_dated_on": date(2016, 9, 1),
+            "miner_outflow_btc": [100.0] * 90 + [300.0] * 29,
+        },
+        gives=True,
+        source="a break that nobody has dated",
+    ),
+    Example(given={"mpi_zscore": [None], "outflow_regime_dated_on": FIRST, "miner_outflow_btc": [9.0]}, gives=None),
     unit=Unit.YES_NO,
     error="A dated break counts from its first day on, whenever it became known.",
     null_rule="NULL when the index is.",
     history_days=2 * YEAR_DAYS,
-    examples=[
-        Example(
-            given={"mpi_zscore": [1.0], "outflow_regime_dated_on": [date(2022, 6, 3)], "miner_outflow_btc": [9.0]},
-            gives=True,
-            source="the 730th day",
-        ),
-        Example(
-            given={"mpi_zscore": [1.0], "outflow_regime_dated_on": [date(2022, 6, 2)], "miner_outflow_btc": [9.0]},
-            gives=False,
-        ),
-        Example(
-            given={
-                "mpi_zscore": [1.0] * 119,
-                "outflow_regime_dated_on": date(2016, 9, 1),
-                "miner_outflow_btc": [100.0] * 90 + [300.0] * 29,
-            },
-            gives=True,
-            source="a break that nobody has dated",
-        ),
-        Example(given={"mpi_zscore": [None], "outflow_regime_dated_on": FIRST, "miner_outflow_btc": [9.0]}, gives=None),
-    ],
 )
 def mpi_spans_break() -> pl.Expr:
     """Whether the 730 days behind the Miners' Position Index hold the start of a regime of outflows."""

@@ -19,12 +19,12 @@ def exchange() -> pl.Expr:
 
 
 @metric(
+    Example(given={"transfer_sat": 48_000_000_000}, gives=480.0),
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND,
     aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
-    examples=[Example(given={"transfer_sat": 48_000_000_000}, gives=480.0)],
 )
 def miner_to_exchange_btc() -> pl.Expr:
     """Coins that miners' wallets sent to the exchange in the month."""
@@ -32,15 +32,13 @@ def miner_to_exchange_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"transfer_sat": 30_000_000, "month_transfer_sat": 120_000_000}, gives=25.0),
+    Example(given={"transfer_sat": 0, "month_transfer_sat": 0}, gives=None),
     unit=Unit.PERCENT,
     error=LABELS_ERROR + LOWER_BOUND,
     null_rule="NULL where no coins went to exchanges in the month.",
     ge=0,
     le=100,
-    examples=[
-        Example(given={"transfer_sat": 30_000_000, "month_transfer_sat": 120_000_000}, gives=25.0),
-        Example(given={"transfer_sat": 0, "month_transfer_sat": 0}, gives=None),
-    ],
 )
 def exchange_share_pct() -> pl.Expr:
     """Share of the coins that miners sent to all exchanges in the month."""
@@ -48,14 +46,12 @@ def exchange_share_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"miner_to_exchange_btc": 30.0, "month_outflow_btc": 600.0}, gives=5.0),
+    Example(given={"miner_to_exchange_btc": 30.0, "month_outflow_btc": None}, gives=None),
     unit=Unit.PERCENT,
     error=LABELS_ERROR + LOWER_BOUND,
     null_rule="NULL where the outflow of a day of the month is not known, or another source states it.",
     ge=0,
-    examples=[
-        Example(given={"miner_to_exchange_btc": 30.0, "month_outflow_btc": 600.0}, gives=5.0),
-        Example(given={"miner_to_exchange_btc": 30.0, "month_outflow_btc": None}, gives=None),
-    ],
 )
 def outflow_share_pct() -> pl.Expr:
     """Share of all coins that left miners' wallets in the month, wherever they went."""

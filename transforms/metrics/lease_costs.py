@@ -43,15 +43,13 @@ def _cost(unless: str, otherwise: str, case: str) -> pl.Expr:
 
 
 @metric(
+    Example(given=BUILDING | PER_MW["low_"], gives=3.6e6 * 70, source="not known to be new"),
+    Example(given=BUILDING | PER_MW["low_"] | {"building": NEW_BUILDING}, gives=8e6 * 70),
     unit=Unit.USD,
     error=f"{ASSUMED} Stated by few: see cost_is_assumed.",
     aggregation=Aggregation.SUM,
     null_rule=NO_COST,
     ge=0,
-    examples=[
-        Example(given=BUILDING | PER_MW["low_"], gives=3.6e6 * 70, source="not known to be new"),
-        Example(given=BUILDING | PER_MW["low_"] | {"building": NEW_BUILDING}, gives=8e6 * 70),
-    ],
 )
 def building_cost_low_usd() -> pl.Expr:
     """Least cost of the building: as stated, or that of a converted one unless it is new."""
@@ -59,20 +57,18 @@ def building_cost_low_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given=BUILDING | PER_MW[""], gives=10e6 * 70, source="not known to be converted"),
+    Example(given=BUILDING | PER_MW[""] | {"building": CONVERTED}, gives=5e6 * 70),
+    Example(
+        given=BUILDING | PER_MW[""] | {"capex_usd": 89_800_000, "critical_it_mw": 25.0},
+        gives=89.8e6,
+        source="Riot's retrofit",
+    ),
     unit=Unit.USD,
     error=f"{ASSUMED} Stated by few: see cost_is_assumed.",
     aggregation=Aggregation.SUM,
     null_rule=NO_COST,
     ge=0,
-    examples=[
-        Example(given=BUILDING | PER_MW[""], gives=10e6 * 70, source="not known to be converted"),
-        Example(given=BUILDING | PER_MW[""] | {"building": CONVERTED}, gives=5e6 * 70),
-        Example(
-            given=BUILDING | PER_MW[""] | {"capex_usd": 89_800_000, "critical_it_mw": 25.0},
-            gives=89.8e6,
-            source="Riot's retrofit",
-        ),
-    ],
 )
 def building_cost_usd() -> pl.Expr:
     """Cost of the building and its power, servers left out: as stated, or as assumed, of a new one unless converted."""
@@ -80,15 +76,13 @@ def building_cost_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given=BUILDING | PER_MW["high_"], gives=15e6 * 70, source="not known to be converted"),
+    Example(given=BUILDING | PER_MW["high_"] | {"building": CONVERTED}, gives=7.1e6 * 70),
     unit=Unit.USD,
     error=f"{ASSUMED} Stated by few: see cost_is_assumed.",
     aggregation=Aggregation.SUM,
     null_rule=NO_COST,
     ge=0,
-    examples=[
-        Example(given=BUILDING | PER_MW["high_"], gives=15e6 * 70, source="not known to be converted"),
-        Example(given=BUILDING | PER_MW["high_"] | {"building": CONVERTED}, gives=7.1e6 * 70),
-    ],
 )
 def building_cost_high_usd() -> pl.Expr:
     """Most cost of the building: as stated, or that of a new one unless it is converted."""
@@ -108,15 +102,13 @@ def tenant_funded_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"building_cost_usd": 1e9, "tenant_funded_pct": 75.0}, gives=750e6),
+    Example(given={"building_cost_usd": 1e9, "tenant_funded_pct": None}, gives=None),
     unit=Unit.USD,
     error=f"{ASSUMED} {CREDITED}",
     aggregation=Aggregation.SUM,
     null_rule="NULL where the cost or the tenant's part is.",
     ge=0,
-    examples=[
-        Example(given={"building_cost_usd": 1e9, "tenant_funded_pct": 75.0}, gives=750e6),
-        Example(given={"building_cost_usd": 1e9, "tenant_funded_pct": None}, gives=None),
-    ],
 )
 def tenant_funded_usd() -> pl.Expr:
     """Part of building_cost_usd that the tenant pays."""
@@ -127,12 +119,12 @@ _PAID = pl.col("tenant_funded_pct").fill_null(0) / PERCENT
 
 
 @metric(
+    Example(given={"building_cost_low_usd": 1e9, "tenant_funded_pct": 75.0}, gives=250e6),
     unit=Unit.USD,
     error=f"{ASSUMED} {CREDITED}",
     aggregation=Aggregation.SUM,
     null_rule=NO_COST,
     ge=0,
-    examples=[Example(given={"building_cost_low_usd": 1e9, "tenant_funded_pct": 75.0}, gives=250e6)],
 )
 def miner_capex_low_usd() -> pl.Expr:
     """Least cost to the miner: the building's least, less all that the tenant pays of it."""
@@ -140,21 +132,19 @@ def miner_capex_low_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given=FUNDED | {"tenant_funded_pct": 75.0, "discount_rate_pct": 0.0}, gives=1e9, source="no interest"),
+    Example(
+        given=FUNDED | {"tenant_funded_pct": 75.0},
+        gives=250e6 + 750e6 * 0.5162,
+        within=0.1e6,
+        source="750 M credited in twelve equal parts are worth 0.5162 of it at 10 %",
+    ),
+    Example(given=FUNDED | {"tenant_funded_pct": None}, gives=1e9, source="no tenant known to pay"),
     unit=Unit.USD,
     error=f"{ASSUMED} {CREDITED}",
     aggregation=Aggregation.SUM,
     null_rule=NO_COST + " NULL too where a tenant pays a part and the term is not stated.",
     ge=0,
-    examples=[
-        Example(given=FUNDED | {"tenant_funded_pct": 75.0, "discount_rate_pct": 0.0}, gives=1e9, source="no interest"),
-        Example(
-            given=FUNDED | {"tenant_funded_pct": 75.0},
-            gives=250e6 + 750e6 * 0.5162,
-            within=0.1e6,
-            source="750 M credited in twelve equal parts are worth 0.5162 of it at 10 %",
-        ),
-        Example(given=FUNDED | {"tenant_funded_pct": None}, gives=1e9, source="no tenant known to pay"),
-    ],
 )
 def miner_capex_usd() -> pl.Expr:
     """Cost to the miner: its part of building_cost_usd, and the worth of the rent that goes to the tenant's part."""
@@ -165,12 +155,12 @@ def miner_capex_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given={"building_cost_high_usd": 1.5e9}, gives=1.5e9),
     unit=Unit.USD,
     error=ASSUMED,
     aggregation=Aggregation.SUM,
     null_rule=NO_COST,
     ge=0,
-    examples=[Example(given={"building_cost_high_usd": 1.5e9}, gives=1.5e9)],
 )
 def miner_capex_high_usd() -> pl.Expr:
     """Most cost to the miner: all of the building's most, as if the tenant's part were credited at once."""
@@ -178,10 +168,10 @@ def miner_capex_high_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given={"capex_usd": None}, gives=True),
     unit=Unit.YES_NO,
     error="Exact.",
     null_rule=None,
-    examples=[Example(given={"capex_usd": None}, gives=True)],
 )
 def cost_is_assumed() -> pl.Expr:
     """Whether the miner does not state the cost."""

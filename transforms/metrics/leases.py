@@ -50,7 +50,11 @@ def miner() -> pl.Expr:
     return pl.col("miner")
 
 
-@metric(unit=Unit.LABEL, error=STATED, null_rule="NULL where there is no name.", examples=())
+@metric(
+    unit=Unit.LABEL,
+    error=STATED,
+    null_rule="NULL where there is no name.",
+)
 def tenant() -> pl.Expr:
     """Party that signed the contract."""
     return pl.col("tenant")
@@ -81,15 +85,13 @@ def term_years() -> pl.Expr:
 
 
 @metric(
+    Example(given={"gross_mw": 330.0, "critical_it_mw": 245.0, "gross_to_critical_ratio": 1.35}, gives=330.0),
+    Example(given={"gross_mw": None, "critical_it_mw": 200.0, "gross_to_critical_ratio": 1.35}, gives=270.0),
     unit=Unit.MEGAWATT,
     error="Imputed where gross_mw_is_imputed: ratios of 1.10 to 1.45 are seen.",
     aggregation=Aggregation.SUM,
     null_rule="NULL when neither gross nor critical power is stated.",
     ge=0,
-    examples=[
-        Example(given={"gross_mw": 330.0, "critical_it_mw": 245.0, "gross_to_critical_ratio": 1.35}, gives=330.0),
-        Example(given={"gross_mw": None, "critical_it_mw": 200.0, "gross_to_critical_ratio": 1.35}, gives=270.0),
-    ],
 )
 def drawn_gross_mw() -> pl.Expr:
     """Power the contract draws from the utility, imputed from the critical power where it is not stated."""
@@ -97,13 +99,11 @@ def drawn_gross_mw() -> pl.Expr:
 
 
 @metric(
+    Example(given={"gross_mw": None}, gives=True),
+    Example(given={"gross_mw": 330.0}, gives=False),
     unit=Unit.YES_NO,
     error="Exact.",
     null_rule=None,
-    examples=[
-        Example(given={"gross_mw": None}, gives=True),
-        Example(given={"gross_mw": 330.0}, gives=False),
-    ],
 )
 def gross_mw_is_imputed() -> pl.Expr:
     """Whether the gross power is not stated."""
@@ -111,22 +111,20 @@ def gross_mw_is_imputed() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={"contract_value_usd": 7_000_000_000, "critical_it_mw": 245.0, "term_years": 15.0},
+        gives=1.90e6,
+        within=0.005e6,
+    ),
+    Example(
+        given={"contract_value_usd": 9_700_000_000, "critical_it_mw": 200.0, "term_years": 5.0},
+        gives=9.70e6,
+        source="GPU cloud",
+    ),
     unit=Unit.USD_PER_MEGAWATT_YEAR,
     error=STATED,
     null_rule="NULL when value, critical power or term is not stated.",
     ge=0,
-    examples=[
-        Example(
-            given={"contract_value_usd": 7_000_000_000, "critical_it_mw": 245.0, "term_years": 15.0},
-            gives=1.90e6,
-            within=0.005e6,
-        ),
-        Example(
-            given={"contract_value_usd": 9_700_000_000, "critical_it_mw": 200.0, "term_years": 5.0},
-            gives=9.70e6,
-            source="GPU cloud",
-        ),
-    ],
 )
 def contract_usd_per_mw_year() -> pl.Expr:
     """Value of the base term per critical megawatt and year."""
@@ -134,18 +132,16 @@ def contract_usd_per_mw_year() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={"contract_value_usd": 7_000_000_000, "drawn_gross_mw": 330.75, "term_years": 15.0},
+        gives=1.41e6,
+        within=0.005e6,
+        source="1.90 M over 1.35",
+    ),
     unit=Unit.USD_PER_MEGAWATT_YEAR,
     error="As good as the gross power.",
     null_rule="NULL when value, power or term is not stated.",
     ge=0,
-    examples=[
-        Example(
-            given={"contract_value_usd": 7_000_000_000, "drawn_gross_mw": 330.75, "term_years": 15.0},
-            gives=1.41e6,
-            within=0.005e6,
-            source="1.90 M over 1.35",
-        )
-    ],
 )
 def contract_gross_usd_per_mw_year() -> pl.Expr:
     """Value of the base term per megawatt drawn from the utility and year."""
@@ -153,19 +149,16 @@ def contract_gross_usd_per_mw_year() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={"is_guaranteed": True, "guaranteed_discount_pct": 8.0, "unguaranteed_discount_pct": 10.0}, gives=8.0
+    ),
+    Example(
+        given={"is_guaranteed": False, "guaranteed_discount_pct": 8.0, "unguaranteed_discount_pct": 10.0}, gives=10.0
+    ),
     unit=Unit.PERCENT,
     error=ASSUMED,
     null_rule="NULL before the first dated assumption.",
     ge=0,
-    examples=[
-        Example(
-            given={"is_guaranteed": True, "guaranteed_discount_pct": 8.0, "unguaranteed_discount_pct": 10.0}, gives=8.0
-        ),
-        Example(
-            given={"is_guaranteed": False, "guaranteed_discount_pct": 8.0, "unguaranteed_discount_pct": 10.0},
-            gives=10.0,
-        ),
-    ],
 )
 def discount_rate_pct() -> pl.Expr:
     """Rate at which the contract's payments are discounted: lower where a third party stands behind them."""
@@ -173,11 +166,11 @@ def discount_rate_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"escalator_pct": None, "assumed_escalator_pct": 0.0}, gives=0.0),
     unit=Unit.PERCENT,
     error=ASSUMED,
     null_rule="NULL before the first dated assumption.",
     ge=0,
-    examples=[Example(given={"escalator_pct": None, "assumed_escalator_pct": 0.0}, gives=0.0)],
 )
 def escalator_used_pct() -> pl.Expr:
     """Rise of the rent a year, as stated or else as assumed."""
@@ -185,34 +178,32 @@ def escalator_used_pct() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={
+            "noi_usd": 6_810_000_000,
+            "contract_value_usd": 7_000_000_000,
+            "noi_margin_ratio": 0.85,
+            "term_years": 15.0,
+            "escalator_used_pct": 3.0,
+        },
+        gives=366e6,
+        within=0.5e6,
+        source="454 M a year on average over 15 years with 3 % more each year",
+    ),
+    Example(
+        given={
+            "noi_usd": None,
+            "contract_value_usd": 1_000_000_000,
+            "noi_margin_ratio": 0.85,
+            "term_years": 10.0,
+            "escalator_used_pct": 0.0,
+        },
+        gives=85e6,
+    ),
     unit=Unit.USD_PER_YEAR,
     error=ASSUMED,
     null_rule="NULL when value or term is not stated.",
     ge=0,
-    examples=[
-        Example(
-            given={
-                "noi_usd": 6_810_000_000,
-                "contract_value_usd": 7_000_000_000,
-                "noi_margin_ratio": 0.85,
-                "term_years": 15.0,
-                "escalator_used_pct": 3.0,
-            },
-            gives=366e6,
-            within=0.5e6,
-            source="454 M a year on average over 15 years with 3 % more each year",
-        ),
-        Example(
-            given={
-                "noi_usd": None,
-                "contract_value_usd": 1_000_000_000,
-                "noi_margin_ratio": 0.85,
-                "term_years": 10.0,
-                "escalator_used_pct": 0.0,
-            },
-            gives=85e6,
-        ),
-    ],
 )
 def first_year_noi_usd_year() -> pl.Expr:
     """Net operating income of the first year of rent."""
@@ -243,29 +234,25 @@ def _worth_less(cost: str) -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=HUT | {"discount_rate_pct": 8.0, "miner_capex_usd": 2.45e9},
+        gives=1.00e9,
+        within=0.01e9,
+        source="245 MW at 10 M each",
+    ),
+    Example(given=HUT | {"discount_rate_pct": 10.0, "miner_capex_usd": 2.45e9}, gives=0.53e9, within=0.005e9),
+    Example(
+        given=HUT | {"discount_rate_pct": 10.0, "miner_capex_usd": 2.695e9},
+        gives=0.29e9,
+        within=0.005e9,
+        source="at 11 M each",
+    ),
+    Example(given=HUT | {"lease_type": "gpu_cloud", "discount_rate_pct": 8.0, "miner_capex_usd": 2.45e9}, gives=None),
     unit=Unit.USD,
     error=ASSUMED,
     aggregation=Aggregation.SUM,
     null_rule=NO_VALUE,
     ge=-1e12,
-    examples=[
-        Example(
-            given=HUT | {"discount_rate_pct": 8.0, "miner_capex_usd": 2.45e9},
-            gives=1.00e9,
-            within=0.01e9,
-            source="245 MW at 10 M each",
-        ),
-        Example(given=HUT | {"discount_rate_pct": 10.0, "miner_capex_usd": 2.45e9}, gives=0.53e9, within=0.005e9),
-        Example(
-            given=HUT | {"discount_rate_pct": 10.0, "miner_capex_usd": 2.695e9},
-            gives=0.29e9,
-            within=0.005e9,
-            source="at 11 M each",
-        ),
-        Example(
-            given=HUT | {"lease_type": "gpu_cloud", "discount_rate_pct": 8.0, "miner_capex_usd": 2.45e9}, gives=None
-        ),
-    ],
 )
 def npv_usd() -> pl.Expr:
     """Net present value of the lease: discounted net operating income of the base term less the miner's cost."""
@@ -273,19 +260,17 @@ def npv_usd() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given=HUT | {"discount_rate_pct": 8.0, "miner_capex_high_usd": 3.675e9},
+        gives=-0.225e9,
+        within=0.0045e9,
+        source="1.00 bn at 2.45 bn of cost, less 1.225 bn more",
+    ),
     unit=Unit.USD,
     error=f"{ASSUMED} Only the cost is at its worst here.",
     aggregation=Aggregation.SUM,
     null_rule=NO_VALUE,
     ge=-1e12,
-    examples=[
-        Example(
-            given=HUT | {"discount_rate_pct": 8.0, "miner_capex_high_usd": 3.675e9},
-            gives=-0.225e9,
-            within=0.0045e9,
-            source="1.00 bn at 2.45 bn of cost, less 1.225 bn more",
-        )
-    ],
 )
 def npv_low_usd() -> pl.Expr:
     """Net present value at the most that the building may cost the miner."""
@@ -293,14 +278,12 @@ def npv_low_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given=HUT | {"discount_rate_pct": 8.0, "miner_capex_low_usd": 1.96e9}, gives=1.49e9, within=0.01e9),
     unit=Unit.USD,
     error=f"{ASSUMED} Only the cost is at its best here.",
     aggregation=Aggregation.SUM,
     null_rule=NO_VALUE,
     ge=-1e12,
-    examples=[
-        Example(given=HUT | {"discount_rate_pct": 8.0, "miner_capex_low_usd": 1.96e9}, gives=1.49e9, within=0.01e9)
-    ],
 )
 def npv_high_usd() -> pl.Expr:
     """Net present value at the least that the building may cost the miner."""
@@ -313,30 +296,28 @@ def _forgone(hashprice_ratio: float) -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={
+            "revenue_usd_per_mwh": 60.0,
+            "all_in_usd_per_mwh": 50.0,
+            "mining_uptime_ratio": 1.0,
+            "mined_mw": 100.0,
+        },
+        gives=8.76e6,
+    ),
+    Example(
+        given={
+            "revenue_usd_per_mwh": 49.2,
+            "all_in_usd_per_mwh": 55.5,
+            "mining_uptime_ratio": 0.95,
+            "mined_mw": 100.0,
+        },
+        gives=0.0,
+    ),
     unit=Unit.USD_PER_YEAR,
     error="At the hashprice of the newest day and the network's mean fleet; a mine that loses money is off, so 0.",
     null_rule="NULL where it is not known how much mined at the site, and without a hashprice.",
     ge=0,
-    examples=[
-        Example(
-            given={
-                "revenue_usd_per_mwh": 60.0,
-                "all_in_usd_per_mwh": 50.0,
-                "mining_uptime_ratio": 1.0,
-                "mined_mw": 100.0,
-            },
-            gives=8.76e6,
-        ),
-        Example(
-            given={
-                "revenue_usd_per_mwh": 49.2,
-                "all_in_usd_per_mwh": 55.5,
-                "mining_uptime_ratio": 0.95,
-                "mined_mw": 100.0,
-            },
-            gives=0.0,
-        ),
-    ],
 )
 def forgone_mining_usd_year() -> pl.Expr:
     """Margin that the power would earn in a year if it went on mining."""
@@ -367,12 +348,12 @@ NO_MINING: Final = "NULL when the value of the lease is, or where it is not know
 
 
 @metric(
+    Example(given=MINING | {"forgone_mining_usd_year": 8.76e6}, gives=0.9124e9),
     unit=Unit.USD,
     error=f"{ASSUMED} Hashprice stays as it is.",
     aggregation=Aggregation.SUM,
     null_rule=NO_MINING,
     ge=-1e12,
-    examples=[Example(given=MINING | {"forgone_mining_usd_year": 8.76e6}, gives=0.9124e9)],
 )
 def npv_after_mining_usd() -> pl.Expr:
     """Net present value less that of the mining margin that is given up, at an unchanged hashprice."""
@@ -380,12 +361,12 @@ def npv_after_mining_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given=MINING | PRICES, gives=1.0e9, source="at 48 USD/MWh the mine would be off"),
     unit=Unit.USD,
     error=ASSUMED,
     aggregation=Aggregation.SUM,
     null_rule=NO_MINING,
     ge=-1e12,
-    examples=[Example(given=MINING | PRICES, gives=1.0e9, source="at 48 USD/MWh the mine would be off")],
 )
 def npv_after_mining_hashprice_less_20_usd() -> pl.Expr:
     """Net present value less that of the forgone mining margin, if hashprice fell by a fifth and stayed there."""
@@ -393,12 +374,12 @@ def npv_after_mining_hashprice_less_20_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given=MINING | PRICES, gives=0.6496e9, source="40 USD/MWh of margin on 100 MW for 10 years"),
     unit=Unit.USD,
     error=ASSUMED,
     aggregation=Aggregation.SUM,
     null_rule=NO_MINING,
     ge=-1e12,
-    examples=[Example(given=MINING | PRICES, gives=0.6496e9, source="40 USD/MWh of margin on 100 MW for 10 years")],
 )
 def npv_after_mining_hashprice_plus_50_usd() -> pl.Expr:
     """Net present value less that of the forgone mining margin, if hashprice rose by half and stayed there."""
@@ -426,31 +407,29 @@ def _returns(columns: Sequence[pl.Series]) -> pl.Series:
 
 
 @metric(
+    Example(
+        given={
+            "first_year_noi_usd_year": 110.0,
+            "escalator_used_pct": 0.0,
+            "term_years": 1.0,
+            "energise_lag_years": 0.5,
+            "miner_capex_usd": 100.0,
+            "lease_type": "nnn",
+        },
+        gives=10.0,
+        source="110 after one year for 100",
+    ),
+    Example(
+        given=HUT | {"miner_capex_usd": 2.45e9},
+        gives=12.887,
+        within=0.0005,
+        source="where the net present value, 1.00 bn at 8 % and 0.53 at 10, comes to nothing",
+    ),
+    Example(given=HUT | {"miner_capex_usd": 1e15}, gives=None, source="never earned back"),
     unit=Unit.PERCENT,
     error=f"{ASSUMED} The cost is miner_capex_usd, a tenant's part of it at discount_rate_pct.",
     null_rule=NO_VALUE + " NULL too where it would lie outside of 0 to 200 %.",
     ge=0,
-    examples=[
-        Example(
-            given={
-                "first_year_noi_usd_year": 110.0,
-                "escalator_used_pct": 0.0,
-                "term_years": 1.0,
-                "energise_lag_years": 0.5,
-                "miner_capex_usd": 100.0,
-                "lease_type": "nnn",
-            },
-            gives=10.0,
-            source="110 after one year for 100",
-        ),
-        Example(
-            given=HUT | {"miner_capex_usd": 2.45e9},
-            gives=12.887,
-            within=0.0005,
-            source="where the net present value, 1.00 bn at 8 % and 0.53 at 10, comes to nothing",
-        ),
-        Example(given=HUT | {"miner_capex_usd": 1e15}, gives=None, source="never earned back"),
-    ],
 )
 def irr_pct() -> pl.Expr:
     """Internal rate of return: the discount rate at which the lease is worth nothing."""
@@ -472,17 +451,13 @@ def irr_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given=HUT | {"escalator_used_pct": 0.0, "miner_capex_usd": 1_830e6}, gives=6.5, source="1.5 and 5 years"),
+    Example(given=HUT | {"escalator_used_pct": 0.0, "miner_capex_usd": 6e9}, gives=None),
+    Example(given=HUT | {"miner_capex_usd": 366e6 * 2.03}, gives=3.5, source="366 and 377 M in two years of rent"),
     unit=Unit.YEARS,
     error=f"{ASSUMED} The cost is miner_capex_usd, a tenant's part of it at discount_rate_pct.",
     null_rule=NO_VALUE + " NULL too when the base term does not earn the building back.",
     ge=0,
-    examples=[
-        Example(
-            given=HUT | {"escalator_used_pct": 0.0, "miner_capex_usd": 1_830e6}, gives=6.5, source="1.5 and 5 years"
-        ),
-        Example(given=HUT | {"escalator_used_pct": 0.0, "miner_capex_usd": 6e9}, gives=None),
-        Example(given=HUT | {"miner_capex_usd": 366e6 * 2.03}, gives=3.5, source="366 and 377 M in two years of rent"),
-    ],
 )
 def payback_years() -> pl.Expr:
     """Years until the undiscounted net operating income has paid the miner's cost, the time to build included."""
@@ -493,14 +468,12 @@ def payback_years() -> pl.Expr:
 
 
 @metric(
+    Example(given={"listed_backstop_usd": 3.2e9, "contract_value_usd": 6_700_000_000}, gives=47.8, within=0.05),
+    Example(given={"listed_backstop_usd": None, "contract_value_usd": 7_000_000_000}, gives=None, source="Hut 8"),
     unit=Unit.PERCENT,
     error="A cap need not cover the same years as the value.",
     null_rule="NULL when no amount or no value is disclosed. Not 0: 0 is a stated none.",
     ge=0,
-    examples=[
-        Example(given={"listed_backstop_usd": 3.2e9, "contract_value_usd": 6_700_000_000}, gives=47.8, within=0.05),
-        Example(given={"listed_backstop_usd": None, "contract_value_usd": 7_000_000_000}, gives=None, source="Hut 8"),
-    ],
 )
 def contract_backstop_coverage_pct() -> pl.Expr:
     """Guarantees and letters of credit as a share of the value of the base term."""
@@ -508,17 +481,15 @@ def contract_backstop_coverage_pct() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={"listed_backstop_usd": 3.2e9, "contract_value_usd": 6_700_000_000, "term_years": 10.0},
+        gives=4.78,
+        within=0.005,
+    ),
     unit=Unit.YEARS,
     error="At the mean rent of the base term.",
     null_rule="NULL when amount, value or term is not disclosed.",
     ge=0,
-    examples=[
-        Example(
-            given={"listed_backstop_usd": 3.2e9, "contract_value_usd": 6_700_000_000, "term_years": 10.0},
-            gives=4.78,
-            within=0.005,
-        )
-    ],
 )
 def contract_backstop_years() -> pl.Expr:
     """Years of mean rent that the guarantees and letters of credit would pay."""

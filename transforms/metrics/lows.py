@@ -58,12 +58,12 @@ def high_price_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given={"low_price_usd": 3_200.0, "high_price_usd": 20_000.0}, gives=-84.0),
     unit=Unit.PERCENT,
     error="As good as the price.",
     null_rule=None,
     ge=-100,
     le=0,
-    examples=[Example(given={"low_price_usd": 3_200.0, "high_price_usd": 20_000.0}, gives=-84.0)],
 )
 def low_of_high_pct() -> pl.Expr:
     """How far the low lies below the high."""
@@ -71,11 +71,11 @@ def low_of_high_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"high_on": date(2017, 12, 16), "low_on": date(2018, 12, 15)}, gives=364),
     unit=Unit.DAYS,
     error=OF_PRICE,
     null_rule=None,
     ge=1,
-    examples=[Example(given={"high_on": date(2017, 12, 16), "low_on": date(2018, 12, 15)}, gives=364)],
 )
 def high_to_low_days() -> pl.Expr:
     """Days from the high to the low."""
@@ -125,14 +125,12 @@ def ended_on() -> pl.Expr:
 
 
 @metric(
+    Example(given={"started_on": date(2018, 11, 18), "low_on": date(2018, 12, 15)}, gives=27),
+    Example(given={"started_on": date(2022, 12, 19), "low_on": date(2022, 11, 9)}, gives=-40),
+    Example(given={"started_on": None, "low_on": date(2013, 7, 6)}, gives=None),
     unit=Unit.DAYS,
     error=OF_RULE,
     null_rule=NONE_NEAR,
-    examples=[
-        Example(given={"started_on": date(2018, 11, 18), "low_on": date(2018, 12, 15)}, gives=27),
-        Example(given={"started_on": date(2022, 12, 19), "low_on": date(2022, 11, 9)}, gives=-40),
-        Example(given={"started_on": None, "low_on": date(2013, 7, 6)}, gives=None),
-    ],
 )
 def start_to_low_days() -> pl.Expr:
     """Days from the start of the episode to the low: how far ahead of it the rule was, negative where it came after."""
@@ -140,10 +138,10 @@ def start_to_low_days() -> pl.Expr:
 
 
 @metric(
+    Example(given={"peaked_on": date(2018, 11, 28), "low_on": date(2018, 12, 15)}, gives=17),
     unit=Unit.DAYS,
     error=OF_RULE,
     null_rule=f"{NONE_NEAR[:-1]}, and of rules that are not bands of the score.",
-    examples=[Example(given={"peaked_on": date(2018, 11, 28), "low_on": date(2018, 12, 15)}, gives=17)],
 )
 def peak_to_low_days() -> pl.Expr:
     """Days from the highest score of the episode to the low, negative where the low came before."""
@@ -151,10 +149,10 @@ def peak_to_low_days() -> pl.Expr:
 
 
 @metric(
+    Example(given={"ended_on": date(2019, 1, 6), "low_on": date(2018, 12, 15)}, gives=-22),
     unit=Unit.DAYS,
     error=OF_RULE,
     null_rule=f"{NONE_NEAR[:-1]}, or the episode may go on.",
-    examples=[Example(given={"ended_on": date(2019, 1, 6), "low_on": date(2018, 12, 15)}, gives=-22)],
 )
 def end_to_low_days() -> pl.Expr:
     """Days from the end of the episode to the low, negative where the low came before."""

@@ -25,12 +25,12 @@ def block_count() -> pl.Expr:
 
 
 @metric(
+    Example(given={"day": SAME_DAY, "block_count": [43, 101]}, gives=100 * 101 / 144),
     unit=Unit.PERCENT,
     error=ATTRIBUTION_ERROR + "On a single day block luck dominates.",
     null_rule="NULL when the day has no block.",
     ge=0,
     le=100,
-    examples=[Example(given={"day": SAME_DAY, "block_count": [43, 101]}, gives=100 * 101 / 144)],
 )
 def block_share_pct() -> pl.Expr:
     """Blocks of the pool as a share of the day's blocks."""
@@ -62,12 +62,12 @@ def block_1008_count() -> pl.Expr:
 
 
 @metric(
+    Example(given={"block_4320_count": 1_296}, gives=30.0),
     unit=Unit.PERCENT,
     error=ATTRIBUTION_ERROR + "Sampling error beside it.",
     null_rule="NULL until 4,320 blocks are known.",
     ge=0,
     le=100,
-    examples=[Example(given={"block_4320_count": 1_296}, gives=30.0)],
 )
 def pool_share_4320_pct() -> pl.Expr:
     """Share of the pool in the last 4,320 blocks."""
@@ -75,11 +75,11 @@ def pool_share_4320_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"pool_share_4320_pct": 30.0}, gives=0.7, within=0.005),
     unit=Unit.PERCENT,
     error="Assumes that blocks are independent draws.",
     null_rule="NULL until 4,320 blocks are known.",
     ge=0,
-    examples=[Example(given={"pool_share_4320_pct": 30.0}, gives=0.7, within=0.005)],
 )
 def pool_share_4320_error_pct() -> pl.Expr:
     """Sampling standard deviation of the share of 4,320 blocks, in percentage points."""
@@ -88,12 +88,12 @@ def pool_share_4320_error_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"block_1008_count": 252}, gives=25.0),
     unit=Unit.PERCENT,
     error=ATTRIBUTION_ERROR + "Sampling standard deviation about twice that of 4,320 blocks.",
     null_rule="NULL until 1,008 blocks are known.",
     ge=0,
     le=100,
-    examples=[Example(given={"block_1008_count": 252}, gives=25.0)],
 )
 def pool_share_1008_pct() -> pl.Expr:
     """Share of the pool in the last 1,008 blocks."""
@@ -101,11 +101,11 @@ def pool_share_1008_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"day": SAME_DAY, "block_4320_count": [1_296, 900]}, gives=2),
     unit=Unit.RANK,
     error="Neighbouring ranks change by luck where shares are closer than their error.",
     null_rule="NULL until 4,320 blocks are known.",
     ge=1,
-    examples=[Example(given={"day": SAME_DAY, "block_4320_count": [1_296, 900]}, gives=2)],
 )
 def pool_share_4320_rank() -> pl.Expr:
     """Position of the pool by its share of the last 4,320 blocks, 1 for the largest; equal pools share a rank."""

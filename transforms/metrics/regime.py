@@ -18,13 +18,11 @@ MOST_POINTS = dict(zip(PARTS, (RULE.income_level, RULE.income_per_hash, RULE.has
 
 
 @metric(
+    Example(given={"covering_event": "Winter Storm Fern"}, gives="Winter Storm Fern"),
+    Example(given={"covering_event": ""}, gives=None),
     unit=Unit.LABEL,
     error="As good as the dates of the event. Whether it is why hash rate fell is our judgement.",
     null_rule="NULL when no event that was known by then covers the day.",
-    examples=[
-        Example(given={"covering_event": "Winter Storm Fern"}, gives="Winter Storm Fern"),
-        Example(given={"covering_event": ""}, gives=None),
-    ],
 )
 def outage_event() -> pl.Expr:
     """Storm, power cut or ban that covers the day, which is up to 60 days after its end; the latest of several.
@@ -43,31 +41,29 @@ def _days(
 
 
 @metric(
+    Example(given=_days(), gives="normal"),
+    Example(given=_days(income=[30, 21]), gives="squeeze"),
+    Example(given=_days(income=[30, 21, 20]), gives="normal", source="left at 10 points less, or below"),
+    Example(given=_days(hashrate=50), gives="hashrate_decline"),
+    Example(given=_days(hashrate=50, event="Winter Storm Fern"), gives="outage"),
+    Example(given=_days(income=30, event="Winter Storm Fern"), gives="squeeze", source="income explains it"),
+    Example(given=_days(income=10, hashrate=50), gives="capitulation"),
+    Example(given=_days(income=50, hashrate=[10, 1]), gives="capitulation"),
+    Example(given=_days(income=50, hashrate=[10, 1, 0]), gives="squeeze", source="one side holds no capitulation"),
+    Example(given=_days(income=30, hashrate=50), gives="deep_capitulation"),
+    Example(given=_days(income=[30] + [0] * 60, hashrate=[30] + [0] * 60), gives="recovery"),
+    Example(
+        given=_days(income=[30] + [0] * 61, hashrate=[30] + [0] * 61),
+        gives="normal",
+        source="sixty days of recovery are over",
+    ),
+    Example(given={**_days(), "is_final": False}, gives=None),
+    Example(given={**_days(), PARTS[1]: None}, gives=None, source="an unknown part is not calm"),
     unit=Unit.LABEL,
     error="Limits are our judgement; with another choice days move, and episodes mostly do not. Late by 8 to 18 days.",
     null_rule="NULL when the day is not final or a part of the score is unknown.",
     labels=STATES,
     history_days=RULE.year_days,
-    examples=[
-        Example(given=_days(), gives="normal"),
-        Example(given=_days(income=[30, 21]), gives="squeeze"),
-        Example(given=_days(income=[30, 21, 20]), gives="normal", source="left at 10 points less, or below"),
-        Example(given=_days(hashrate=50), gives="hashrate_decline"),
-        Example(given=_days(hashrate=50, event="Winter Storm Fern"), gives="outage"),
-        Example(given=_days(income=30, event="Winter Storm Fern"), gives="squeeze", source="income explains it"),
-        Example(given=_days(income=10, hashrate=50), gives="capitulation"),
-        Example(given=_days(income=50, hashrate=[10, 1]), gives="capitulation"),
-        Example(given=_days(income=50, hashrate=[10, 1, 0]), gives="squeeze", source="one side holds no capitulation"),
-        Example(given=_days(income=30, hashrate=50), gives="deep_capitulation"),
-        Example(given=_days(income=[30] + [0] * 60, hashrate=[30] + [0] * 60), gives="recovery"),
-        Example(
-            given=_days(income=[30] + [0] * 61, hashrate=[30] + [0] * 61),
-            gives="normal",
-            source="sixty days of recovery are over",
-        ),
-        Example(given={**_days(), "is_final": False}, gives=None),
-        Example(given={**_days(), PARTS[1]: None}, gives=None, source="an unknown part is not calm"),
-    ],
 )
 def capitulation_state() -> pl.Expr:
     """State of the miners, from bands of the score at 30, 60 and 80 points that are left 10 points lower.
@@ -80,18 +76,16 @@ def capitulation_state() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={"capitulation_state": "capitulation", **dict(zip(PARTS, (12.28, 15.16, 50.0), strict=True))},
+        gives="income_per_hash+hashrate",
+        source="2026-02-05: the income level stands at 12.28 of 25",
+    ),
+    Example(given={"capitulation_state": "normal", **dict.fromkeys(PARTS, 0.0)}, gives="none"),
+    Example(given={"capitulation_state": None, **dict.fromkeys(PARTS, 25.0)}, gives=None),
     unit=Unit.LABEL,
     error="Exact.",
     null_rule="NULL when the state is.",
-    examples=[
-        Example(
-            given={"capitulation_state": "capitulation", **dict(zip(PARTS, (12.28, 15.16, 50.0), strict=True))},
-            gives="income_per_hash+hashrate",
-            source="2026-02-05: the income level stands at 12.28 of 25",
-        ),
-        Example(given={"capitulation_state": "normal", **dict.fromkeys(PARTS, 0.0)}, gives="none"),
-        Example(given={"capitulation_state": None, **dict.fromkeys(PARTS, 25.0)}, gives=None),
-    ],
 )
 def capitulation_state_reason() -> pl.Expr:
     """Parts of the score that stand at half of their points or more, joined by plus signs; none where no part does."""
@@ -105,18 +99,16 @@ def capitulation_state_reason() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={"puell_issuance_ratio": 0.69, "difficulty_ribbon_compression_ratio": 0.02},
+        gives=False,
+        source="0.69 is above the limit",
+    ),
+    Example(given={"puell_issuance_ratio": 0.60, "difficulty_ribbon_compression_ratio": 0.04}, gives=True),
+    Example(given={"puell_issuance_ratio": 0.60, "difficulty_ribbon_compression_ratio": 0.05}, gives=False),
     unit=Unit.YES_NO,
     error=OTHER_HOUSE,
     null_rule="NULL when either input is.",
-    examples=[
-        Example(
-            given={"puell_issuance_ratio": 0.69, "difficulty_ribbon_compression_ratio": 0.02},
-            gives=False,
-            source="0.69 is above the limit",
-        ),
-        Example(given={"puell_issuance_ratio": 0.60, "difficulty_ribbon_compression_ratio": 0.04}, gives=True),
-        Example(given={"puell_issuance_ratio": 0.60, "difficulty_ribbon_compression_ratio": 0.05}, gives=False),
-    ],
 )
 def rule_glassnode_risk() -> pl.Expr:
     """Glassnode's rule for elevated risk of capitulation: Puell Multiple plus ribbon compression below 0.65."""
@@ -124,13 +116,11 @@ def rule_glassnode_risk() -> pl.Expr:
 
 
 @metric(
+    Example(given={"puell_issuance_ratio": 0.599}, gives=True),
+    Example(given={"puell_issuance_ratio": 0.6}, gives=False),
     unit=Unit.YES_NO,
     error=OTHER_HOUSE + " A halving halves the Puell Multiple, and block luck moves it by 8 % a day.",
     null_rule="NULL when the Puell Multiple is.",
-    examples=[
-        Example(given={"puell_issuance_ratio": 0.599}, gives=True),
-        Example(given={"puell_issuance_ratio": 0.6}, gives=False),
-    ],
 )
 def rule_puell_low() -> pl.Expr:
     """Glassnode's limit for stress of miners' income: Puell Multiple of the day below 0.6."""
@@ -138,13 +128,11 @@ def rule_puell_low() -> pl.Expr:
 
 
 @metric(
+    Example(given={"difficulty_ribbon_compression_ratio": 0.0499}, gives=True),
+    Example(given={"difficulty_ribbon_compression_ratio": 0.05}, gives=False),
     unit=Unit.YES_NO,
     error=OTHER_HOUSE + " It held for most of a rising market from April 2020 to June 2021.",
     null_rule="NULL when the compression is.",
-    examples=[
-        Example(given={"difficulty_ribbon_compression_ratio": 0.0499}, gives=True),
-        Example(given={"difficulty_ribbon_compression_ratio": 0.05}, gives=False),
-    ],
 )
 def rule_difficulty_ribbon_compressed() -> pl.Expr:
     """Zone of the difficulty ribbon that the press calls one of lows of the price: compression below 0.05."""

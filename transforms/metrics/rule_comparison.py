@@ -63,12 +63,12 @@ def episode_missed() -> pl.Expr:
 
 
 @metric(
+    Example(given={"hit_day_count": 37, "core_day_count": 100}, gives=37.0),
     unit=Unit.PERCENT,
     error=FEW,
     null_rule="NULL when no core has a day among those looked at.",
     ge=0,
     le=100,
-    examples=[Example(given={"hit_day_count": 37, "core_day_count": 100}, gives=37.0)],
 )
 def recall_pct() -> pl.Expr:
     """Share of the days of all cores on which the rule holds."""
@@ -76,15 +76,13 @@ def recall_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"hit_day_count": 30, "false_day_count": 10}, gives=75.0),
+    Example(given={"hit_day_count": 0, "false_day_count": 0}, gives=None),
     unit=Unit.PERCENT,
     error=FEW,
     null_rule="NULL when the rule holds in no core and on no false day.",
     ge=0,
     le=100,
-    examples=[
-        Example(given={"hit_day_count": 30, "false_day_count": 10}, gives=75.0),
-        Example(given={"hit_day_count": 0, "false_day_count": 0}, gives=None),
-    ],
 )
 def precision_pct() -> pl.Expr:
     """Days in cores as a share of these and false days; 90 days before, 60 after a core and class N are left out."""
@@ -92,14 +90,12 @@ def precision_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"hit_day_count": 30, "false_day_count": 10, "ambiguous_day_count": 20}, gives=50.0),
     unit=Unit.PERCENT,
     error=FEW,
     null_rule="NULL when the rule holds in no core and on no false day.",
     ge=0,
     le=100,
-    examples=[
-        Example(given={"hit_day_count": 30, "false_day_count": 10, "ambiguous_day_count": 20}, gives=50.0),
-    ],
 )
 def precision_strict_pct() -> pl.Expr:
     """Precision with days of class N, difficulty that fell at a halving or without a report, counted as false."""
@@ -129,11 +125,11 @@ def lag_median_days() -> pl.Expr:
 
 
 @metric(
+    Example(given={"change_count": 14, "known_day_count": 1461}, gives=3.5),
     unit=Unit.COUNT_PER_YEAR,
     error="Exact.",
     null_rule="NULL when the rule is known on no day.",
     ge=0,
-    examples=[Example(given={"change_count": 14, "known_day_count": 1461}, gives=3.5)],
 )
 def changes_per_year() -> pl.Expr:
     """How often the rule begins or ends to hold in a year of the days on which it is known."""

@@ -25,43 +25,41 @@ COST: Final = "As good as the dated fleet and price estimates: both move by a th
 
 
 @metric(
+    Example(
+        given={
+            "day": [date(2009, 1, 9), date(2009, 1, 10)],
+            "supply_sat": None,
+            "issuance_btc": [700.0, 3_050.0],
+            "scheduled_supply_btc": None,
+        },
+        gives=3_750.0,
+        source="issuance summed up from the first blocks on",
+    ),
+    Example(
+        given={
+            "day": [date(2024, 6, 1)],
+            "supply_sat": 1_970_000_000_000_000,
+            "issuance_btc": 450.0,
+            "scheduled_supply_btc": 19_700_010.0,
+        },
+        gives=19_700_000.0,
+        source="what the chain source states comes first",
+    ),
+    Example(
+        given={
+            "day": [date(2024, 6, 1)],
+            "supply_sat": None,
+            "issuance_btc": 450.0,
+            "scheduled_supply_btc": 19_700_010.0,
+        },
+        gives=19_700_010.0,
+        source="issuance of the time before is missing",
+    ),
     unit=Unit.BTC,
     error="What miners left unclaimed counts as issued where it comes from heights; lost coins always count.",
     null_rule="NULL where nobody states it and neither all issuance since 2009 nor the height of the chain is known.",
     ge=0,
     le=21_000_000,
-    examples=[
-        Example(
-            given={
-                "day": [date(2009, 1, 9), date(2009, 1, 10)],
-                "supply_sat": None,
-                "issuance_btc": [700.0, 3_050.0],
-                "scheduled_supply_btc": None,
-            },
-            gives=3_750.0,
-            source="issuance summed up from the first blocks on",
-        ),
-        Example(
-            given={
-                "day": [date(2024, 6, 1)],
-                "supply_sat": 1_970_000_000_000_000,
-                "issuance_btc": 450.0,
-                "scheduled_supply_btc": 19_700_010.0,
-            },
-            gives=19_700_000.0,
-            source="what the chain source states comes first",
-        ),
-        Example(
-            given={
-                "day": [date(2024, 6, 1)],
-                "supply_sat": None,
-                "issuance_btc": 450.0,
-                "scheduled_supply_btc": 19_700_010.0,
-            },
-            gives=19_700_010.0,
-            source="issuance of the time before is missing",
-        ),
-    ],
 )
 def supply_btc() -> pl.Expr:
     """Coins issued up to the end of the day: as the chain source states, else summed up, else by the height reached."""
@@ -73,19 +71,14 @@ def supply_btc() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={"miner_revenue_usd": [30_376_500.0] * 30}, gives=11.09e9, within=0.005e9, source="30.3765 M USD a day"
+    ),
     unit=Unit.USD_PER_YEAR,
     error="A running rate, not a forecast; as good as the daily price.",
     null_rule="NULL with fewer than 27 of 30 days of revenue.",
     ge=0,
     history_days=30,
-    examples=[
-        Example(
-            given={"miner_revenue_usd": [30_376_500.0] * 30},
-            gives=11.09e9,
-            within=0.005e9,
-            source="30.3765 M USD a day",
-        )
-    ],
 )
 def security_budget_usd_year() -> pl.Expr:
     """What miners are paid for honest work in a year, at the mean of the last thirty days."""
@@ -93,17 +86,15 @@ def security_budget_usd_year() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={"security_budget_usd_year": 11.0874e9, "price_usd": 66_000.0, "supply_btc": 19.985e6},
+        gives=0.841,
+        within=0.0005,
+    ),
     unit=Unit.PERCENT,
     error="As good as the daily price; supply counts lost coins.",
     null_rule="NULL when the budget, the price or the supply is.",
     ge=0,
-    examples=[
-        Example(
-            given={"security_budget_usd_year": 11.0874e9, "price_usd": 66_000.0, "supply_btc": 19.985e6},
-            gives=0.841,
-            within=0.0005,
-        )
-    ],
 )
 def security_budget_of_market_value_pct() -> pl.Expr:
     """Security budget of a year as a share of the value of all coins issued."""
@@ -111,12 +102,12 @@ def security_budget_of_market_value_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"security_budget_usd_year": [10e9] * 365 + [8e9]}, gives=-20.0),
     unit=Unit.PERCENT,
     error="A halving takes about half of it at once.",
     null_rule="NULL when the budget of today or of 365 days ago is.",
     ge=-PERCENT,
     history_days=366,
-    examples=[Example(given={"security_budget_usd_year": [10e9] * 365 + [8e9]}, gives=-20.0)],
 )
 def security_budget_change_365d_pct() -> pl.Expr:
     """Security budget against 365 days before."""
@@ -125,16 +116,14 @@ def security_budget_change_365d_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"security_budget_usd_year": [float(n) for n in range(1, 366)]}, gives=100.0),
+    Example(given={"security_budget_usd_year": [float(n) for n in range(2, 366)] + [1.0]}, gives=PERCENT / 365),
     unit=Unit.PERCENT,
     error="Rank among 365 days, of which neighbours share most of their window.",
     null_rule="NULL with fewer than 329 of 365 days of the budget.",
     ge=0,
     le=100,
     history_days=365,
-    examples=[
-        Example(given={"security_budget_usd_year": [float(n) for n in range(1, 366)]}, gives=100.0),
-        Example(given={"security_budget_usd_year": [float(n) for n in range(2, 366)] + [1.0]}, gives=PERCENT / 365),
-    ],
 )
 def security_budget_percentile_365d_pct() -> pl.Expr:
     """Share of the last 365 days on which the security budget was as low as today or lower."""
@@ -144,11 +133,11 @@ def security_budget_percentile_365d_pct() -> pl.Expr:
 
 
 @metric(
+    Example(given={"hashrate_7d_ehs": 900.0}, gives=918.0),
     unit=Unit.EXAHASH_PER_SECOND,
     error="Block luck: relative standard deviation 3.1 %.",
     null_rule="NULL when the seven-day hash rate is.",
     ge=0,
-    examples=[Example(given={"hashrate_7d_ehs": 900.0}, gives=918.0)],
 )
 def attack_hashrate_ehs() -> pl.Expr:
     """Hash rate that somebody from outside needs to outdo all others: as much as they have and 2 % more."""
@@ -156,16 +145,11 @@ def attack_hashrate_ehs() -> pl.Expr:
 
 
 @metric(
+    Example(given={"attack_hashrate_ehs": 900.0, "fleet_efficiency_j_per_th": 18.0}, gives=16_200.0),
     unit=Unit.MEGAWATT,
     error=COST,
     null_rule="NULL when the hash rate or the fleet estimate is.",
     ge=0,
-    examples=[
-        Example(
-            given={"attack_hashrate_ehs": 900.0, "fleet_efficiency_j_per_th": 18.0},
-            gives=16_200.0,
-        )
-    ],
 )
 def attack_power_mw() -> pl.Expr:
     """Power that an attack from outside draws, at the efficiency of the network's mean fleet."""
@@ -173,11 +157,11 @@ def attack_power_mw() -> pl.Expr:
 
 
 @metric(
+    Example(given={"attack_power_mw": 16_200.0, "power_usd_per_mwh": 50.0}, gives=0.81e6),
     unit=Unit.USD_PER_HOUR,
     error=COST,
     null_rule="NULL when the power or the price estimate is.",
     ge=0,
-    examples=[Example(given={"attack_power_mw": 16_200.0, "power_usd_per_mwh": 50.0}, gives=0.81e6)],
 )
 def attack_energy_usd_per_hour() -> pl.Expr:
     """Energy bill of an hour of attack from outside."""
@@ -185,11 +169,11 @@ def attack_energy_usd_per_hour() -> pl.Expr:
 
 
 @metric(
+    Example(given={"attack_hashrate_ehs": 900.0, "machine_usd_per_th": 15.0}, gives=13.5e9),
     unit=Unit.USD,
     error=HARDWARE,
     null_rule="NULL when the hash rate is, or before the first price was published.",
     ge=0,
-    examples=[Example(given={"attack_hashrate_ehs": 900.0, "machine_usd_per_th": 15.0}, gives=13.5e9)],
 )
 def attack_hardware_usd() -> pl.Expr:
     """Price of the machines for an attack from outside."""
@@ -197,11 +181,11 @@ def attack_hardware_usd() -> pl.Expr:
 
 
 @metric(
+    Example(given={"day": date(2026, 2, 5), "machine_price_as_of": date(2025, 12, 23)}, gives=44),
     unit=Unit.DAYS,
     error="Exact.",
     null_rule="NULL before the first price was published.",
     ge=0,
-    examples=[Example(given={"day": date(2026, 2, 5), "machine_price_as_of": date(2025, 12, 23)}, gives=44)],
 )
 def machine_price_age_days() -> pl.Expr:
     """Days since the date of the newest published price of mining machines."""
@@ -209,13 +193,11 @@ def machine_price_age_days() -> pl.Expr:
 
 
 @metric(
+    Example(given={"attack_hashrate_ehs": 900.0, "hashprice_usd_per_phs_day": 33.31}, gives=1.25e6, within=0.001e6),
     unit=Unit.USD_PER_HOUR,
     error="Theoretical: so much hash rate is nowhere to rent. A lower bound, at what renting out forgoes.",
     null_rule="NULL when the hash rate or hashprice is.",
     ge=0,
-    examples=[
-        Example(given={"attack_hashrate_ehs": 900.0, "hashprice_usd_per_phs_day": 33.31}, gives=1.25e6, within=0.001e6)
-    ],
 )
 def attack_rent_usd_per_hour() -> pl.Expr:
     """Rent of the hash rate for an hour of attack, if there were any, at the day's hashprice."""
@@ -223,11 +205,11 @@ def attack_rent_usd_per_hour() -> pl.Expr:
 
 
 @metric(
+    Example(given={"miner_revenue_usd": 30_376_500.0}, gives=632_843.75),
     unit=Unit.USD_PER_HOUR,
     error="What an attack does to the price of what is earned is not in it.",
     null_rule="NULL when revenue is.",
     ge=0,
-    examples=[Example(given={"miner_revenue_usd": 30_376_500.0}, gives=632_843.75)],
 )
 def attack_forgone_usd_per_hour() -> pl.Expr:
     """Revenue that owners of half of the machines give up in an hour of attack."""
@@ -235,17 +217,15 @@ def attack_forgone_usd_per_hour() -> pl.Expr:
 
 
 @metric(
+    Example(
+        given={"fleet_efficiency_j_per_th": 20.0, "machine_usd_per_th": 15.0},
+        gives=0.75e6,
+        source="1 MW at 20 J/TH is 0.05 EH/s",
+    ),
     unit=Unit.USD_PER_MEGAWATT,
     error=f"{HARDWARE} Machines that are set free make it cheaper still.",
     null_rule="NULL when the fleet estimate is, or before the first price was published.",
     ge=0,
-    examples=[
-        Example(
-            given={"fleet_efficiency_j_per_th": 20.0, "machine_usd_per_th": 15.0},
-            gives=0.75e6,
-            source="1 MW at 20 J/TH is 0.05 EH/s",
-        )
-    ],
 )
 def attack_hardware_spared_usd_per_mw() -> pl.Expr:
     """Hardware that an attacker need not buy for each megawatt that stops mining."""

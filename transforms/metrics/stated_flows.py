@@ -13,11 +13,11 @@ NO_EXCHANGE_SOURCE = "NULL when the exchange flow source states none."
 
 
 @metric(
+    Example(given={"miner_outflow_mean_sat": 1_250_000_000.0}, gives=12.5),
     unit=Unit.BTC,
     error=LABELS_ERROR,
     null_rule=NO_MINER_SOURCE,
     ge=0,
-    examples=[Example(given={"miner_outflow_mean_sat": 1_250_000_000.0}, gives=12.5)],
 )
 def miner_outflow_mean_btc() -> pl.Expr:
     """Mean size of a transaction that carried coins out of miner wallets, as the source states it."""
@@ -25,12 +25,12 @@ def miner_outflow_mean_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"miner_outflow_top10_sat": 47_100_000_000.0}, gives=471.0),
     unit=Unit.BTC,
     error=LABELS_ERROR,
     aggregation=Aggregation.SUM,
     null_rule=NO_MINER_SOURCE,
     ge=0,
-    examples=[Example(given={"miner_outflow_top10_sat": 47_100_000_000.0}, gives=471.0)],
 )
 def miner_outflow_top10_btc() -> pl.Expr:
     """Sum of the ten largest outflows of the day from miner wallets. It is part of `miner_outflow_btc`."""
@@ -38,12 +38,12 @@ def miner_outflow_top10_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"exchange_to_miner_sat": 300_000_000_000.0}, gives=3_000.0),
     unit=Unit.BTC,
     error=LABELS_ERROR + "Holds payouts of pools that an exchange runs.",
     aggregation=Aggregation.SUM,
     null_rule=NO_MINER_SOURCE,
     ge=0,
-    examples=[Example(given={"exchange_to_miner_sat": 300_000_000_000.0}, gives=3_000.0)],
 )
 def exchange_to_miner_btc() -> pl.Expr:
     """Coins that exchanges sent to miner wallets: the way back, which flows to exchanges must be read against."""
@@ -51,12 +51,12 @@ def exchange_to_miner_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"exchange_inflow_sat": 4_000_000_000_000.0}, gives=40_000.0),
     unit=Unit.BTC,
     error=EXCHANGES_ERROR + INTERNAL,
     aggregation=Aggregation.SUM,
     null_rule=NO_EXCHANGE_SOURCE,
     ge=0,
-    examples=[Example(given={"exchange_inflow_sat": 4_000_000_000_000.0}, gives=40_000.0)],
 )
 def exchange_inflow_btc() -> pl.Expr:
     """Coins that anybody sent to exchanges on the day."""
@@ -64,11 +64,11 @@ def exchange_inflow_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"exchange_inflow_mean_sat": 80_000_000.0}, gives=0.8),
     unit=Unit.BTC,
     error=EXCHANGES_ERROR,
     null_rule=NO_EXCHANGE_SOURCE,
     ge=0,
-    examples=[Example(given={"exchange_inflow_mean_sat": 80_000_000.0}, gives=0.8)],
 )
 def exchange_inflow_mean_btc() -> pl.Expr:
     """Mean size of a deposit at exchanges by anybody: whether a rise of the miners' mean is one of the whole market."""
@@ -76,12 +76,12 @@ def exchange_inflow_mean_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"exchange_inflow_top10_sat": 500_000_000_000.0}, gives=5_000.0),
     unit=Unit.BTC,
     error=EXCHANGES_ERROR,
     aggregation=Aggregation.SUM,
     null_rule=NO_EXCHANGE_SOURCE,
     ge=0,
-    examples=[Example(given={"exchange_inflow_top10_sat": 500_000_000_000.0}, gives=5_000.0)],
 )
 def exchange_inflow_top10_btc() -> pl.Expr:
     """Sum of the ten largest deposits of the day at exchanges. It is part of `exchange_inflow_btc`."""
@@ -89,12 +89,12 @@ def exchange_inflow_top10_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"exchange_outflow_sat": 4_100_000_000_000.0}, gives=41_000.0),
     unit=Unit.BTC,
     error=EXCHANGES_ERROR + INTERNAL,
     aggregation=Aggregation.SUM,
     null_rule=NO_EXCHANGE_SOURCE,
     ge=0,
-    examples=[Example(given={"exchange_outflow_sat": 4_100_000_000_000.0}, gives=41_000.0)],
 )
 def exchange_outflow_btc() -> pl.Expr:
     """Coins that anybody withdrew from exchanges on the day."""
@@ -102,11 +102,11 @@ def exchange_outflow_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"exchange_reserve_sat": 270_000_000_000_000.0}, gives=2_700_000.0),
     unit=Unit.BTC,
     error=EXCHANGES_ERROR,
     null_rule=NO_EXCHANGE_SOURCE,
     ge=0,
-    examples=[Example(given={"exchange_reserve_sat": 270_000_000_000_000.0}, gives=2_700_000.0)],
 )
 def exchange_reserve_btc() -> pl.Expr:
     """Coins that exchanges hold at the end of the day."""
@@ -114,12 +114,12 @@ def exchange_reserve_btc() -> pl.Expr:
 
 
 @metric(
+    Example(given={"coinbase_to_known_ratio": 0.975}, gives=97.5),
     unit=Unit.PERCENT,
     error="Exact for the scripts that are known; how much the flows of the day miss is less than the rest.",
     null_rule="NULL when the miner flow source does not begin with a part of the chain only, or the day is not whole.",
     ge=0,
     le=100,
-    examples=[Example(given={"coinbase_to_known_ratio": 0.975}, gives=97.5)],
 )
 def coinbase_to_known_pct() -> pl.Expr:
     """Share of what coinbases of the day pay that goes to scripts known before: paid by an earlier coinbase, or listed.

@@ -41,12 +41,12 @@ def pool() -> pl.Expr:
 
 
 @metric(
+    Example(given={"hop": 1}, gives=1),
     unit=Unit.COUNT,
     error="The layer of 1 holds buyers of miners' coins as well.",
     null_rule=None,
     ge=0,
     le=1,
-    examples=[Example(given={"hop": 1}, gives=1)],
 )
 def hop_count() -> pl.Expr:
     """Steps of the sender from a coinbase: 0 was paid by one, 1 was paid by such a script; daily flows count 0 only."""
@@ -60,12 +60,12 @@ def transfer_sat() -> pl.Expr:
 
 
 @metric(
+    Example(given={"transfer_sat": 150_000_000}, gives=1.5),
     unit=Unit.BTC,
     error=LABELS_ERROR + LOWER_BOUND,
     aggregation=Aggregation.SUM,
     null_rule=None,
     ge=0,
-    examples=[Example(given={"transfer_sat": 150_000_000}, gives=1.5)],
 )
 def transfer_btc() -> pl.Expr:
     """Coins that the transaction carried from the miners to the exchange, in bitcoin."""
