@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -336,7 +336,10 @@ def publication_of(
     *,
     created_at: datetime,
 ) -> Publication:
-    """All that a target needs of the tables of a run, with what is stated about them and the pages of the report."""
+    """All that a target needs of the tables of a run, with what is stated about them and the pages of the report.
+
+    The pages are made by whoever calls for them first, from `connection` too, which nothing else may use meanwhile.
+    """
     ends = built.freshness.filter(pl.col("subject") == "table")
     described = dict(ends.select("table_name", "last_day").iter_rows())
     by_column = column_sources(PUBLISHED, built.chosen, built.origins)
@@ -367,8 +370,8 @@ def publication_of(
         },
     )
     before = shown_before(run.settings.published, run.profile.name) if run.is_current else None
-    trace = partial(trace_days, connection, built.frames)
-    return replace(publication, pages=pages(of_publication(publication, before), trace))
+    given, trace = of_publication(publication, before), partial(trace_days, connection, built.frames)
+    return replace(publication, pages=cache(partial(pages, given, trace)))
 
 
 def outcome_facts(outcome: Outcome) -> dict[str, Any]:

@@ -203,5 +203,5 @@ def publication(version: str, *, rows: int = 30, noise: int | None = None) -> Pu
             ),
         },
         about={"profile": "demo", "simulated": True},
-        pages={"index.html": f"<!DOCTYPE html><title>{version}</title>".encode()},
+        pages=lambda: {"index.html": f"<!DOCTYPE html><title>{version}</title>".encode()},
     )

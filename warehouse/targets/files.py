@@ -98,13 +98,14 @@ class FileTarget:
             with ThreadPoolExecutor(max_workers=1) as pool:
                 # A year is fetched and built for its file, and from there goes into the database.
                 files = parquet.write(draft, publication.tables, stated, before, pool)
+                pages = pool.submit(publication.pages)
                 path = draft / DATABASE_NAME
                 if not (self._changed(spare, carry.take, path, publication, files.rows)) and not (
                     self._changed(before, carry.copy, path, publication, files.rows)
                 ):
                     database.write(path, publication, files.rows)
                 files.wait()
-            _write_pages(draft, publication.pages, before)
+            _write_pages(draft, pages.result(), before)
 
     def check(self, publication: Publication) -> None:
         """Compare what was written with the publication, add what describes it, and force all to the disk."""
@@ -113,7 +114,7 @@ class FileTarget:
             with database.checked(draft / DATABASE_NAME, publication) as reader:
                 meta = meta_files.write(draft, reader)
             parquet.check(draft, publication.tables)
-            _check_pages(draft, publication.pages)
+            _check_pages(draft, publication.pages())
             stated = facts_stated(publication)
             datapackage.write(draft, datapackage.describe(publication, stated, meta))
             protect_version(draft, self.folder)

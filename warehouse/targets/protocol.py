@@ -1,7 +1,7 @@
 """What a publication is, and what a place to publish to must be able to do."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
@@ -31,8 +31,11 @@ class Publication:
     meta: Mapping[str, pl.DataFrame]
     about: Mapping[str, Any]
     """Facts for the manifest: profile, day, run, whether simulated."""
-    pages: Mapping[str, bytes] = field(default_factory=dict)
-    """By name the files of the report, for people; a target that holds tables alone leaves them out."""
+    pages: Callable[[], Mapping[str, bytes]] = dict
+    """Gives by name the files of the report, for people; a target that holds tables alone does not call it.
+
+    The same at each call, and from any thread, so that they can be made while tables are written.
+    """
     views: Sequence[View] = ()
     """Of a target that is a database."""
 
