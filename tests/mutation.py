@@ -252,7 +252,7 @@ def reaching_tests(chosen: Sequence[Mutant], folder: Path, processes: int) -> li
         mutation_reach.prepare(folder)
         with tempfile.TemporaryDirectory(prefix="mutation-") as place:
             tree = _copied(Path(place, "noted"))
-            (tree / "mutation_probe.py").write_text(mutation_reach.PROBE, "utf-8")
+            (tree / f"{mutation_reach.MODULE.replace('.', '/')}.py").write_text(mutation_reach.PROBE, "utf-8")
             for path in {mutant.path for mutant in chosen}:
                 noted = {mutant.position: n for n, mutant in enumerate(chosen) if mutant.path == path}
                 module = _Mutator(noted=noted).visit(ast.parse((tree / path).read_text("utf-8")))
@@ -302,11 +302,10 @@ def _failure(tests: list[str], tree: Path) -> str | None:
 
 
 def _environment(tree: Path) -> dict[str, str]:
+    shared = REPOSITORY.parent / "shared"
+    found = {"HASHPIVOT_TEST_DATA": str(shared / "data"), "HASHPIVOT_TEST_BITCOIND": str(shared / "regtest" / "bin")}
     inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    return inherited | {
-        "PYTHONPATH": str(tree),
-        "HASHPIVOT_TEST_DATA": str(REPOSITORY.parent / "shared" / "data"),
-    }
+    return found | inherited | {"PYTHONPATH": str(tree)}
 
 
 def main() -> int:
@@ -363,6 +362,9 @@ def _copied(tree: Path) -> Path:
     )
     # Without it the commands that tests start would run where the tests do, with more than users have.
     (tree / ".venv").symlink_to(REPOSITORY / ".venv")
+    # Tests that copy the project copy what Git lists.
+    subprocess.run(["git", "init", "--quiet"], cwd=tree, check=True)
+    (tree / ".git" / "info" / "exclude").write_text(".venv\n", "utf-8")
     return tree
 
 

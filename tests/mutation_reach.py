@@ -19,6 +19,8 @@ FOLDER: Final = "MUTATION_REACH"
 """The variable with the folder of the notes."""
 RUNNING, REACHED, SECONDS = "running", "reached", "seconds"
 BEFORE_TESTS: Final = "collection"
+MODULE: Final = "schemas.mutation_probe"
+"""Where the tree has the probe: in a folder that tests copy when they copy the project."""
 PROBE: Final = '''
 import os
 import time
@@ -68,7 +70,7 @@ def reached(number):
                 pass
     return False
 '''
-"""The module `mutation_probe` of the tree: nothing but the standard library, since every process imports it. `current`
+"""The text of that module: nothing but the standard library, since every process imports it. `current`
 is the test, in the process of tests itself."""
 
 
@@ -97,7 +99,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 def _set_current(test: str) -> None:
     # Its folder is in the path of that tree only.
-    import_module("mutation_probe").current = test  # type: ignore[attr-defined]
+    import_module(MODULE).current = test  # type: ignore[attr-defined]
 
 
 def prepare(folder: Path) -> None:
@@ -127,7 +129,7 @@ def with_import(tree: ast.Module) -> ast.Module:
         or (isinstance(tree.body[at], ast.ImportFrom) and tree.body[at].module == "__future__")  # type: ignore[attr-defined]
     ):
         at += 1
-    tree.body.insert(at, ast.ImportFrom("mutation_probe", [ast.alias("reached", "_reached")], 0))
+    tree.body.insert(at, ast.ImportFrom(MODULE, [ast.alias("reached", "_reached")], 0))
     return tree
 
 
