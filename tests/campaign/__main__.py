@@ -38,7 +38,7 @@ AREAS: Final[dict[str, tuple[Area, int]]] = {
     "processes at once": (users.try_several_processes, 2),
 }
 """By name, one try and the share of the tries that the area gets: more where a try takes a moment."""
-QUICK_TRIES: Final = 24
+QUICK_TRIES: Final = 12
 NEED_DATA: Final = ("kills", "exports change", "other files change", "clock")
 """Areas that start from real data, which the project holds no copy of."""
 
