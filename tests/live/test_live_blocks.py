@@ -521,6 +521,15 @@ def esplora(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[ReplayServer, Esp
         yield server, site
 
 
+def test_probe_of_esplora_is_one_request_for_the_newest_block(
+    esplora: tuple[ReplayServer, EsploraReplay], tmp_path: Path
+) -> None:
+    server, site = esplora
+    source: Any = source_named("esplora", Settings(home=tmp_path))
+    assert f"block {site.tip:,} of " in source.probe()
+    assert len(server.log) == 1
+
+
 def test_esplora_states_pools_and_fees_of_small_blocks_only(
     esplora: tuple[ReplayServer, EsploraReplay], tmp_path: Path
 ) -> None:

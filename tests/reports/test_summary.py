@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from flows.reports import brief
-from flows.reports.summary import CHANGES, PICTURE_COLUMNS, summary
+from flows.reports.summary import CHANGES, CONVERSION, FIGURES, PICTURE_COLUMNS, summary
 from transforms.metrics.sustainability import ZONES
 
 
@@ -29,6 +29,30 @@ def query(published: Path, sql: str) -> list[tuple[Any, ...]]:
 
 def amount(cell: str) -> float:
     return float(cell.split()[0].replace(",", ""))
+
+
+WORTH = {"M": 1e6, "bn": 1e9}
+"""What an amount is a multiple of, by the word behind it."""
+
+
+@pytest.mark.parametrize(
+    ("shown", "rows"),
+    [
+        (FIGURES, "capitulation_daily where capitulation_score is not null"),
+        (CONVERSION, "conversion_daily where deal_count is not null"),
+    ],
+    ids=["figures", "conversion"],
+)
+def test_each_amount_is_the_published_one_in_the_unit_that_is_written_behind_it(
+    lines: dict[str, list[str]], published_demo: Path, shown: tuple[tuple[str, str, float, str], ...], rows: str
+) -> None:
+    columns = ", ".join(column for _, column, _, _ in shown)
+    (day,) = query(published_demo, f"select {columns} from {rows} order by day desc limit 1")
+    for (label, column, _, _), value in zip(shown, day, strict=True):
+        cell = lines[label.strip()][0]
+        unit = next((WORTH[word] for word in cell.split()[1:] if word in WORTH), 1)
+        decimals = len(cell.split()[0].partition(".")[2])
+        assert amount(cell) == pytest.approx(value / unit, abs=0.51 * 10**-decimals), column
 
 
 def test_revenue_of_two_weeks_gives_the_change_that_is_shown(lines: dict[str, list[str]]) -> None:
