@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 HASHED := --quiet --disable-pip-version-check --require-hashes --no-deps
-PYTEST := $(BIN)/python -m pytest --numprocesses=4 --dist=loadfile --no-loadscope-reorder
+PYTEST := $(BIN)/python -m pytest --numprocesses=5 --dist=loadfile --no-loadscope-reorder
 UV := $(BIN)/uv pip install --quiet --no-deps --link-mode=hardlink
 
 # Processes that tests start compile each module of the project once, not once a process.
@@ -50,7 +50,7 @@ daily: .venv/.runtime  ## One full daily run with the default profile
 	cp -R .venv/share .venv/user/
 	@touch $@
 
-# Most tests wait for servers and processes of their own, so that four at a time keep two cores busy.
+# Most tests wait for servers and processes of their own, so that five at a time keep two cores busy.
 test: .venv/.dev .venv/.user .venv/.reader .venv/.bi .venv/.dask  ## Run every test but the long ones
 	$(PYTEST)
 

@@ -30,34 +30,51 @@ settings.register_profile("night", max_examples=2_000, deadline=None)
 settings.load_profile("ci")
 """`pytest --hypothesis-profile=night` looks longer, and elsewhere each time."""
 
-LONGEST_FIRST = ("scheduled", "live", "docs", "node", "run", "command", "benchmarks")
+WAITING = ("scheduled", "live")
+"""Folders whose tests wait for servers and limits of time most of their time, and need a third of a core."""
+LONGEST_FIRST = ("docs", "node", "warehouse", "run", "command", "lake", "reports", "transforms")
 """Folders whose files take minutes; started last, one of them would run while the other processes have no work."""
+WAITING_UNTIL = 0.6
+"""The part of all files by which those that wait are started."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the longest folders first and keep the order within each folder."""
+    """Spread the files that wait over those that compute, so that the cores always have work; keep the order within."""
     here = Path(__file__).parent
 
-    def rank(item: pytest.Item) -> int:
-        folder = item.path.relative_to(here).parts[0]
-        return LONGEST_FIRST.index(folder) if folder in LONGEST_FIRST else len(LONGEST_FIRST)
+    def folder(item: pytest.Item) -> str:
+        return item.path.relative_to(here).parts[0]
 
-    items.sort(key=rank)
+    def rank(item: pytest.Item) -> int:
+        return LONGEST_FIRST.index(folder(item)) if folder(item) in LONGEST_FIRST else len(LONGEST_FIRST)
+
+    waiting = {_together(item.nodeid): 0.0 for item in items if folder(item) in WAITING}
+    computing = {_together(item.nodeid): 0.0 for item in sorted(items, key=rank) if folder(item) not in WAITING}
+    for group, until in ((waiting, WAITING_UNTIL), (computing, 1.0)):
+        for place, name in enumerate(group):
+            group[name] = until * place / len(group)
+    places = waiting | computing
+    items.sort(key=lambda item: places[_together(item.nodeid)])
 
 
 BY_FIRST_PARAMETER = ("/test_fault_matrix.py", "/test_page_commands.py")
 """Files whose tests of one source or page share nothing slow with those of another."""
 
 
+def _together(nodeid: str) -> str:
+    """What the tests of one process share: their file, of `BY_FIRST_PARAMETER` a part of it."""
+    file, _, test = nodeid.partition("::")
+    if not file.endswith(BY_FIRST_PARAMETER) or "[" not in test:
+        return file
+    first = test.partition("[")[2].rstrip("]")
+    return f"{file} {first if '/' in first else first.partition('-')[0]}"
+
+
 class FileAtATime(LoadFileScheduling):
-    """Gives a process whole files, whose tests share what is slow to make; of `BY_FIRST_PARAMETER` a part of a file."""
+    """Gives a process whole files, whose tests share what is slow to make."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file, _, test = nodeid.partition("::")
-        if not file.endswith(BY_FIRST_PARAMETER) or "[" not in test:
-            return file
-        first = test.partition("[")[2].rstrip("]")
-        return f"{file} {first if '/' in first else first.partition('-')[0]}"
+        return _together(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FileAtATime | None:
