@@ -34,6 +34,7 @@ FOREIGN_ORIGIN: Final = "http://another.invalid"
 OK: Final = 200
 REJECTED: Final = (401, 403)
 SERVER_ERROR: Final = 500
+LARGEST_RESPONSE_BYTES: Final = 8 * 1024**2
 DATABASE_NAME: Final = "prefect.db"
 SERVICES_OF_A_STANDING_SERVER: Final = (
     "CANCELLATION_CLEANUP",
@@ -133,7 +134,8 @@ def _login_headers(kept_login: str | None = None) -> dict[str, str]:
 def responded(home: Path, path: str, body: Any) -> Any:
     """What the server that runs in `home` would join responds to `body` under `path`.
 
-    None where there is no such server, or where it does not respond or rejects our login.
+    None where there is no such server, or where it does not respond, with more than `LARGEST_RESPONSE_BYTES`, or
+    rejects our login.
     """
     kept = kept_address(home)
     if (address := os.environ.get("PREFECT_API_URL") or kept) is None:
@@ -145,7 +147,7 @@ def responded(home: Path, path: str, body: Any) -> Any:
     request = urllib.request.Request(f"{address}{path}", json.dumps(body).encode(), headers)
     try:
         with urllib.request.urlopen(request, timeout=5) as response:
-            return json.loads(response.read())
+            return json.loads(response.read(LARGEST_RESPONSE_BYTES))
     except (OSError, ValueError):
         return None
 
