@@ -205,6 +205,15 @@ def test_a_figure_that_was_planted_in_the_database_is_not_taken_over(published: 
     assert_frame_equal(read(published), rows.rows())
 
 
+def test_a_version_whose_database_is_gone_is_written_anew(published: Path) -> None:
+    rows = by_year(transfers({2011: 30, 2012: 40}))
+    put(published, "v1", rows)
+    (published / DATABASE_NAME).resolve().unlink()
+    put(published, "v2", rows)
+    assert check_whole_with_transfers(published) == "v2"
+    assert_frame_equal(read(published), rows.rows())
+
+
 def break_manifest(published: Path, **changed: Any) -> None:
     path = (published / "manifest.json").resolve()
     overwrite(path, json.dumps(manifest_of(published) | changed).encode())
