@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from flows.reports.alerts import Alert, AlertEvent, AlertState
+from flows.reports.alert_state import AlertState
+from flows.reports.alerts import Alert, AlertEvent
 
 AtTargets = Mapping[str, str | None]
 """By address of the targets of a run what kept each from the version; None of one that has it."""

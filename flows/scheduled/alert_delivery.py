@@ -16,8 +16,9 @@ from prefect.events.schemas.events import Event, RelatedResource, Resource
 from prefect.types import SecretDict
 from pydantic import SecretStr
 
-from flows.reports import alerts
-from flows.reports.alerts import Alert, AlertState
+from flows.reports import alert_state, alerts
+from flows.reports.alert_state import AlertState
+from flows.reports.alerts import Alert
 from flows.reports.target_alerts import state_after_targets, target_alerts
 from flows.run.targets import TargetResult
 from flows.scheduled.mail_block import SmtpMail
@@ -40,13 +41,13 @@ SLACK_BODY: Final = "{{ event.payload.text | replace('<', '(') | replace('>', ')
 
 def deliver_changes(settings: Settings, flow_run_id: UUID | None) -> list[Alert]:
     """Send what the current publication shows that was not sent before; return that."""
-    snapshot = alerts.read_snapshot(settings.published)
-    with alerts.state_lock(settings):
+    snapshot = alert_state.read_snapshot(settings.published)
+    with alert_state.state_lock(settings):
         state = _state(settings, snapshot.profile, datetime.now(UTC))
         found = alerts.changes(state, snapshot)
         send(found, flow_run_id)
         # Only what reached the scheduler counts as sent. A kill in between sends it once more, as the same event.
-        alerts.write_state(settings, snapshot.profile, alerts.state_after(state, snapshot))
+        alert_state.write_state(settings, snapshot.profile, alerts.state_after(state, snapshot))
     return found
 
 
@@ -55,14 +56,14 @@ def deliver_targets(
 ) -> list[Alert]:
     """Send which targets have not got the current version, and which have it again, once; return that."""
     reached = {result.address: None if result.error is None else str(result.error) for result in results}
-    with alerts.state_lock(settings):
+    with alert_state.state_lock(settings):
         state = _state(settings, profile, datetime.now(UTC))
         version = state.seen.version if state.seen else "none"
         found = list(target_alerts(state, reached, version, profile))
         send(found, flow_run_id)
         after = state_after_targets(state, reached)
         if after != state:
-            alerts.write_state(settings, profile, after)
+            alert_state.write_state(settings, profile, after)
     return found
 
 
@@ -70,11 +71,11 @@ def deliver_stopped(
     settings: Settings, error: QualityError, profile: str, run_day: date, flow_run_id: UUID | None
 ) -> list[Alert]:
     """Send that checks have stopped a publication, unless the same ones did before; return that."""
-    with alerts.state_lock(settings):
+    with alert_state.state_lock(settings):
         state = _state(settings, profile, datetime.now(UTC))
         found = alerts.stopped(state, error, profile, run_day)
         send(found, flow_run_id)
-        alerts.write_state(settings, profile, alerts.state_after_stop(state, error, run_day))
+        alert_state.write_state(settings, profile, alerts.state_after_stop(state, error, run_day))
     return found
 
 
@@ -88,21 +89,21 @@ def deliver_late(settings: Settings, now: datetime) -> list[Alert]:
         return []
     with one_run_at_a_time(settings.lock_file):
         pass  # nobody is at work who may catch up; held no longer, or a run that starts now would be refused
-    with alerts.state_lock(settings):
+    with alert_state.state_lock(settings):
         found, after = _late(settings, profile, now, limit)
         send(found, None)
         if found:
-            alerts.write_state(settings, profile, after)
+            alert_state.write_state(settings, profile, after)
     return found
 
 
 def _state(settings: Settings, profile: str, now: datetime) -> AlertState:
-    return alerts.by_now(alerts.read_state(settings, profile), now)
+    return alert_state.by_now(alert_state.read_state(settings, profile), now)
 
 
 def _late(settings: Settings, profile: str, now: datetime, limit: timedelta) -> tuple[list[Alert], AlertState]:
     """What is to be sent, and the state once it is."""
-    state, reached = _state(settings, profile, now), alerts.read_reached(settings.published, profile, now)
+    state, reached = _state(settings, profile, now), alert_state.read_reached(settings.published, profile, now)
     if reached is None:
         return [], state
     return alerts.late(state, reached, now, limit), alerts.state_after_late(state, reached, now, limit)

@@ -10,16 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.reports import alerts
+from flows.reports import alert_state
+from flows.reports.alert_state import AlertState, Snapshot, episode_text, read_snapshot
 from flows.reports.alerts import (
     AlertEvent,
-    AlertState,
-    Snapshot,
     changes,
     due_day,
-    episode_text,
     late,
-    read_snapshot,
     state_after,
     state_after_late,
     state_after_stop,
@@ -99,8 +96,8 @@ def test_first_publication_of_a_profile_sends_nothing(tmp_path: Path) -> None:
     now = seen(state="capitulation", bursts=(DAY,), revision_count=5)
     assert changes(AlertState(), now) == []
     settings = Settings(home=tmp_path)
-    alerts.write_state(settings, "live", AlertState(seen=seen(state="normal", profile="live")))
-    assert changes(alerts.read_state(settings, "demo"), now) == []
+    alert_state.write_state(settings, "live", AlertState(seen=seen(state="normal", profile="live")))
+    assert changes(alert_state.read_state(settings, "demo"), now) == []
 
 
 def test_bursts_since_the_last_publication_are_one_alert() -> None:
@@ -113,7 +110,7 @@ def test_bursts_since_the_last_publication_are_one_alert() -> None:
 
 
 def test_alerts_of_new_deals_and_revisions_state_what_they_are_about_and_how_many() -> None:
-    texts = tuple(f"revision {n}" for n in range(alerts.MOST_NAMED))
+    texts = tuple(f"revision {n}" for n in range(alert_state.MOST_NAMED))
     now = seen(deals=("a", "b", "c"), revision_count=1235, revision_texts=texts)
     deal, revision = changes(AlertState(seen=seen(revision_count=1)), now)
     assert (deal.event, deal.title) == (AlertEvent.DEAL_ADDED, "2 deals added to the registry")
@@ -191,12 +188,12 @@ def test_state_of_a_clock_that_was_ahead_holds_nothing_back() -> None:
     left = state_after_stop(AlertState(seen=seen(ahead), late=ahead), error, ahead)
     today = seen(date(2026, 2, 4), "capitulation")
     assert changes(left, today) == []
-    state = alerts.by_now(left, now)
+    state = alert_state.by_now(left, now)
     events = {alert.event for alert in changes(state, today)}
     assert events == {AlertEvent.ENTERED, AlertEvent.ON_TIME, AlertEvent.QUALITY_RECOVERED}
     after = state_after(state, today)
     assert (after.seen and after.seen.last_day, after.stopped, after.late) == (date(2026, 2, 4), None, None)
-    assert alerts.by_now(after, now) == after
+    assert alert_state.by_now(after, now) == after
 
 
 def test_supplier_that_stopped_is_sent_once_though_every_day_is_published_in_time() -> None:
@@ -264,14 +261,14 @@ def test_same_thing_is_the_same_event_whoever_sends_it() -> None:
 
 def test_state_is_stored_and_a_broken_file_starts_anew(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
-    assert alerts.read_state(settings, "demo") == AlertState()
+    assert alert_state.read_state(settings, "demo") == AlertState()
     shown = seen(bursts=(DAY,), revised_at=datetime(2026, 2, 3, 1, tzinfo=UTC))
     state = state_after_stop(AlertState(seen=shown, late=DAY), QualityError(["x"]), DAY)
-    alerts.write_state(settings, "demo", state)
+    alert_state.write_state(settings, "demo", state)
     without_texts = state.model_copy(update={"seen": shown.model_copy(update={"deal_texts": {}})})
-    assert alerts.read_state(settings, "demo") == without_texts
+    assert alert_state.read_state(settings, "demo") == without_texts
     settings.alert_state.write_text("{", encoding="utf-8")
-    assert alerts.read_state(settings, "demo") == AlertState()
+    assert alert_state.read_state(settings, "demo") == AlertState()
     assert [entry.name for entry in tmp_path.iterdir()] == ["alerts.json"]
 
 
@@ -279,17 +276,17 @@ def test_run_of_another_profile_hides_nothing(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path)
     error = QualityError(["blocks of a day"])
     failed = state_after_stop(AlertState(seen=seen()), error, days_later(2))
-    alerts.write_state(settings, "stopped", failed)
+    alert_state.write_state(settings, "stopped", failed)
     live = seen(days_later(2), profile="live")
-    assert changes(alerts.read_state(settings, "live"), live) == []
-    assert len(stopped(alerts.read_state(settings, "live"), error, "live", days_later(2))) == 1
-    alerts.write_state(settings, "live", state_after(alerts.read_state(settings, "live"), live))
-    assert alerts.read_state(settings, "stopped").stopped == failed.stopped
+    assert changes(alert_state.read_state(settings, "live"), live) == []
+    assert len(stopped(alert_state.read_state(settings, "live"), error, "live", days_later(2))) == 1
+    alert_state.write_state(settings, "live", state_after(alert_state.read_state(settings, "live"), live))
+    assert alert_state.read_state(settings, "stopped").stopped == failed.stopped
     for profile in ("demo", "files"):
         shown = seen().model_copy(update={"profile": profile})
-        alerts.write_state(settings, profile, state_after(alerts.read_state(settings, profile), shown))
+        alert_state.write_state(settings, profile, state_after(alert_state.read_state(settings, profile), shown))
     now = seen(days_later(1), "capitulation")
-    assert [alert.event for alert in changes(alerts.read_state(settings, "demo"), now)] == [AlertEvent.ENTERED]
+    assert [alert.event for alert in changes(alert_state.read_state(settings, "demo"), now)] == [AlertEvent.ENTERED]
 
 
 def test_snapshot_shows_the_publication(published_demo: Path) -> None:
@@ -321,5 +318,5 @@ def test_revision_is_described_in_one_line(
     before: float | None, after: float | None, difference_pct: float | None, detail: str | None, text: str
 ) -> None:
     revision = {"source": "x", "item": "item", "day": DAY, "value_before": before, "value_after": after}
-    described = alerts.revision_text(revision | {"difference_pct": difference_pct, "detail": detail})
+    described = alert_state.revision_text(revision | {"difference_pct": difference_pct, "detail": detail})
     assert described == f"x, item of {DAY}: {text}"

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from flows.reports.alerts import AlertEvent, AlertState, Snapshot, state_after
+from flows.reports.alert_state import AlertState, Snapshot
+from flows.reports.alerts import AlertEvent, state_after
 from flows.reports.target_alerts import state_after_targets, target_alerts
 from tests.reports.test_alerts import DAY, days_later, seen
 

@@ -20,7 +20,7 @@ import duckdb
 import msgspec
 import pytest
 
-from flows.reports.alerts import AlertState, read_state, write_state
+from flows.reports.alert_state import AlertState, read_state, write_state
 from flows.run import pipeline, plan
 from flows.settings import Settings, read_profile
 from schemas.errors import WarehouseError

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from flows.reports import alerts
+from flows.reports.alert_state import AlertState, read_reached
 from tests.invocation import invoke, last_final_day
 from tests.replay import ReplayServer
 from tests.replay.sites.coinmetrics import FIRST_DAY, ONLY_COINMETRICS, CoinMetricsReplay
@@ -102,10 +103,10 @@ def test_doctor_and_a_program_that_reads_the_result_are_given_it(stopped: Stoppe
 
 def test_alert_looks_at_the_data_and_not_at_the_day_of_the_run(stopped: Stopped) -> None:
     now, limit = datetime.now(UTC), timedelta(hours=240)
-    reached = alerts.read_reached(stopped.folder / "data" / "published", "mine", now)
+    reached = read_reached(stopped.folder / "data" / "published", "mine", now)
     assert reached is not None
-    (alert,) = alerts.late(alerts.AlertState(), reached, now, limit)
+    (alert,) = alerts.late(AlertState(), reached, now, limit)
     assert alert.title == "Data is late"
     assert f"data up to {stopped.last_day}" in alert.text
-    after = alerts.state_after_late(alerts.AlertState(), reached, now, limit)
+    after = alerts.state_after_late(AlertState(), reached, now, limit)
     assert alerts.late(after, reached, now, limit) == []
