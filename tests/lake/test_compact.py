@@ -27,3 +27,8 @@ def test_field_of_each_type_is_read_and_written_as_specified(content: bytes) -> 
     whole = content + b"\x00"
     assert Reader(whole).struct() == {1: SPECIFIED[content]}
     assert written({1: SPECIFIED[content]}) == whole
+
+
+def test_map_which_no_footer_has_is_named() -> None:
+    with pytest.raises(ValueError, match="a field of type MAP at byte 1"):
+        Reader(b"\x1b\x00\x00").struct()

@@ -96,7 +96,12 @@ def test_copy_has_the_wanted_columns_as_two_other_readers_see_them(
     path = copies.find(found.transactions[0])
     copy, by_polars = pq.read_table(path), pl.read_parquet(path)
     assert set(copy.column_names) == {*WANTED, "inputs", "outputs"}
-    assert pq.ParquetFile(path).metadata.num_row_groups > 2
+    stated = pq.ParquetFile(path).metadata
+    assert stated.num_row_groups > 2
+    for group in map(stated.row_group, range(stated.num_row_groups)):
+        sizes = [group.column(n).total_uncompressed_size for n in range(group.num_columns)]
+        assert group.total_byte_size == sum(sizes)
+        assert any(group.column(n).total_compressed_size != size for n, size in enumerate(sizes))
     for name in WANTED:
         assert copy[name].to_pylist() == original[name].to_pylist() == by_polars[name].to_list()
     for side in ("inputs", "outputs"):
