@@ -415,6 +415,10 @@ def test_commands_print_what_a_backup_holds_and_refuse_what_they_cannot_do(
     stated = json.loads(done.stdout)
     assert (stated["publication"], stated["file"]) == (version, "kept.tar")
     assert [part["part"] for part in stated["parts"]] == ["warehouse", "published", "alerts.json"]
+    with tarfile.open(tmp_path / "kept.tar") as tar:
+        files = [member for member in tar if member.isfile() and "/" in member.name]
+    published = [member.size for member in files if member.name.startswith("published/")]
+    assert stated["parts"][1] == {"part": "published", "file_count": len(published), "bytes": sum(published)}
     read_backup(tmp_path / "kept.tar")
     done = hashpivot("restore", "kept.tar", "--home", "other")
     assert done.returncode == 0, done.stderr
