@@ -530,6 +530,24 @@ def test_probe_of_esplora_is_one_request_for_the_newest_block(
     assert len(server.log) == 1
 
 
+def test_plan_of_esplora_counts_the_tip_pages_of_ten_and_each_block(
+    esplora: tuple[ReplayServer, EsploraReplay], tmp_path: Path
+) -> None:
+    server, site = esplora
+    home = Home(tmp_path, "esplora")
+    plans = []
+    for _ in range(2):
+        source: Any = source_named("esplora", home.settings)
+        before, estimate = len(server.log), source.plan(home.request(site.now))
+        home.read(site.now)
+        assert len(server.log) - before <= estimate.requests_count
+        plans.append(estimate.requests_count)
+        site.now += timedelta(days=1)
+    # At a block in ten minutes. The first run has two requests more, to find where to begin, and 57 hours: two days,
+    # six hours of the third, and three before all of them, as times in headers may be early.
+    assert plans == [1 + 2 + 35 + 342, 1 + 15 + 144]
+
+
 def test_esplora_states_pools_and_fees_of_small_blocks_only(
     esplora: tuple[ReplayServer, EsploraReplay], tmp_path: Path
 ) -> None:

@@ -205,6 +205,15 @@ def test_changes_name_state_score_past_days_deals_and_verdicts(given: Given) -> 
     assert any(what.startswith("Verdict: ") for what in listed)
 
 
+def test_parties_come_by_their_power_then_by_name() -> None:
+    power = {"b": (3.0, 5.0), "a": (3.0, 5.0), "c": (9.0, 5.0), "d": (0.0, 7.0), "none": (0.0, 0.0)}
+    first, second = date(2026, 11, 1), date(2026, 11, 2)
+    rows = [(day, name, mw[n]) for name, mw in power.items() for n, day in enumerate((first, second))]
+    days = pl.DataFrame(rows, schema=["day", "miner", "mw"], orient="row")
+    axis = series.Axis.of(days)
+    assert list(computed.by_party(days, "miner", "mw", {}, axis)) == ["d", "c", "a", "b"]
+
+
 def test_publication_of_another_profile_is_not_compared_with(published_demo: Path) -> None:
     shown = shown_before(published_demo, "demo")
     assert shown is not None
