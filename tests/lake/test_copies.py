@@ -5,6 +5,7 @@ from datetime import date
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
+from stat import S_IMODE
 from typing import Any
 
 import polars as pl
@@ -94,6 +95,7 @@ def test_copy_has_the_wanted_columns_as_two_other_readers_see_them(
     found = copies.fetch(DAY)
     original = pq.read_table(BytesIO(files[key_of(files)]))
     path = copies.find(found.transactions[0])
+    assert S_IMODE(path.parent.stat().st_mode) == 0o700
     copy, by_polars = pq.read_table(path), pl.read_parquet(path)
     assert set(copy.column_names) == {*WANTED, "inputs", "outputs"}
     stated = pq.ParquetFile(path).metadata
