@@ -401,6 +401,12 @@ def test_ranges_hold_every_deal_and_few_that_are_off_by_a_digit(plausible, digit
     assert off.sum() == 0 or (plausible.what, digit) == ("capex_usd over megawatts", 0.1)
 
 
+def test_steps_of_a_deal_that_states_no_power_are_taken(folder: Path) -> None:
+    before = load_registry(folder)["deal_delivery"]
+    set_cell(folder, "conversion_deal", "GLXY-CRWV-P1", "critical_it_mw", "")
+    assert load_registry(folder)["deal_delivery"].equals(before)
+
+
 @pytest.mark.parametrize("table", REGISTRY)
 def test_missing_column_is_named(folder: Path, table: str) -> None:
     rewrite(folder, table, lambda rows: [row.pop(2) for row in rows])
