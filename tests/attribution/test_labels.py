@@ -14,6 +14,7 @@ from schemas.node_block import Transaction
 from tests.attribution.recorded_chain import DECODER, RECORDED
 from transforms.attribution.pool_names import PoolNames, slug
 from warehouse.labels import (
+    CONFIDENCE_OF_RANK,
     Labels,
     exchange_scripts,
     label_set,
@@ -291,3 +292,13 @@ def test_public_lists_and_a_real_block_agree(shared_data):
     for name in ("pools-v2.json", "pools.json"):
         assert PoolNames(read_pool_list(shared_data / "pools" / name)).pool(block.tx[0]) == "binancepool"
     assert PoolNames(read_pool_list()).pool(block.tx[0]) == "binancepool"
+
+
+def test_confidence_of_a_rank_is_a_probability_and_falls_from_what_is_proven_to_what_is_guessed() -> None:
+    ranked = [
+        CONFIDENCE_OF_RANK[rank] for rank in ("ownership", "service_api", "trusted_provider", "forensic", "web_crawl")
+    ]
+    assert ranked == sorted(ranked, reverse=True)
+    assert ranked[0] == 1
+    assert all(CONFIDENCE_OF_RANK["unknown"] <= each <= 1 for each in CONFIDENCE_OF_RANK.values())
+    assert 0 < CONFIDENCE_OF_RANK["unknown"] < CONFIDENCE_OF_RANK["heuristic"]
