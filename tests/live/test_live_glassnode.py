@@ -211,7 +211,11 @@ def test_any_split_gives_flows_or_an_error_of_ours(rows: list[Split], whole: boo
     Batch(table=ObservedTable.EXCHANGE_FLOW, rows=flows, **facts)  # type: ignore[arg-type]
 
 
-@given(body=st.binary(max_size=300), status=st.integers(200, 599), typed=st.sampled_from(["text/plain", "text/html"]))
+@given(
+    body=st.binary(max_size=300),
+    status=st.sampled_from([403, 404, 405]) | st.integers(200, 599),
+    typed=st.sampled_from(["text/plain", "text/html"]),
+)
 def test_any_bytes_are_explained_or_not_but_never_break(body: bytes, status: int, typed: str) -> None:
     problem = classify(RawResponse(status, {"content-type": typed}, body))
     assert (problem is not None) is (status in (403, 404) and typed == "text/plain")
