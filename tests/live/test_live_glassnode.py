@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from flows.settings import Settings
@@ -222,6 +222,8 @@ def test_any_bytes_are_explained_or_not_but_never_break(body: bytes, status: int
 
 
 @given(day=st.dates(date(1970, 1, 1)), off=st.integers(1, 86_399))
+@example(day=date(1970, 1, 1), off=1)
+@example(day=date.max, off=1)
 def test_midnight_is_a_day_and_any_other_time_is_not(day: date, off: int) -> None:
     assert day_text(midnight_seconds(day)) == str(day)
     assert day_text(midnight_seconds(day) + off) == str(midnight_seconds(day) + off)
