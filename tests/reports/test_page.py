@@ -22,6 +22,7 @@ from flows.reports.page.file import published_report, write_report
 from flows.reports.page.given import Before, Given, of_folder, shown_before
 from schemas.errors import WarehouseError
 from tests.invocation import REPOSITORY
+from transforms.catalog import TABLES
 
 ATTACK = "</script><script>document.title='planted'</script><img src=x onerror=alert(1)>\u202e"
 MOST_BYTES = 5_000_000
@@ -203,6 +204,14 @@ def test_changes_name_state_score_past_days_deals_and_verdicts(given: Given) -> 
     assert listed["Days already published"] == "score or state of 2 is another now: 2026-11-01 to 2026-11-06"
     assert listed["New deal"].startswith(newest["miner_name"])
     assert any(what.startswith("Verdict: ") for what in listed)
+
+
+def test_dictionary_states_of_each_column_when_it_is_null_or_never(given: Given) -> None:
+    page = dictionary.table_pages(given)["capitulation_daily"]
+    entries = {entry.row["column_name"]: entry for _, of_topic in page.topics for entry in of_topic}
+    never = {name for name, entry in entries.items() if entry.null_rule == "never"}
+    assert never == {metric.name for metric in TABLES["capitulation_daily"].metrics if metric.null_rule is None}
+    assert all(entry.null_rule or entry.null_notes for entry in entries.values())
 
 
 def test_parties_come_by_their_power_then_by_name() -> None:
