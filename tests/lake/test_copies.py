@@ -113,6 +113,11 @@ def test_copy_has_the_wanted_columns_as_two_other_readers_see_them(
         assert by_polars[side].to_list() == copy[side].to_pylist()
 
 
+def test_temporary_folder_is_for_its_owner_alone(tmp_path: Path, server: ReplayServer) -> None:
+    with copies_of(server, tmp_path).temporary_folder() as made:
+        assert [S_IMODE(path.stat().st_mode) for path in (Path(made), Path(made).parent)] == [0o700, 0o700]
+
+
 def test_every_range_is_of_one_version_and_none_is_more_than_the_plan(
     tmp_path: Path, server: ReplayServer, site: LakeReplay, files: dict[str, bytes]
 ) -> None:
