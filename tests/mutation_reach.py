@@ -98,7 +98,7 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
 
 
 def _set_current(test: str) -> None:
-    # Its folder is in the path of that tree only.
+    # That tree alone has it.
     import_module(MODULE).current = test  # type: ignore[attr-defined]
 
 

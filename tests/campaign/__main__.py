@@ -38,7 +38,8 @@ AREAS: Final[dict[str, tuple[Area, int]]] = {
     "processes at once": (users.try_several_processes, 2),
 }
 """By name, one try and the share of the tries that the area gets: more where a try takes a moment."""
-QUICK_TRIES: Final = 12
+QUICK_TRIES: Final = len(AREAS)
+"""Each area gets one at least, so that a few more are made."""
 NEED_DATA: Final = ("kills", "exports change", "other files change", "clock")
 """Areas that start from real data, which the project holds no copy of."""
 
@@ -50,7 +51,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the random numbers (%(default)s)")
     parser.add_argument("--area", action="append", choices=sorted(AREAS), help="only this area; repeat for more")
     parser.add_argument("--only", metavar="AREA/NUMBER", help="repeat one try, and keep its files")
-    parser.add_argument("--quick", action="store_true", help=f"{QUICK_TRIES} tries")
+    parser.add_argument("--quick", action="store_true", help="one try or a few an area")
     parser.add_argument("--jobs", type=int, default=2, help="tries at once (%(default)s)")
     parser.add_argument("--verbose", action="store_true", help="print every try")
     parser.add_argument("--data", type=Path, default=REPOSITORY.parent / "shared" / "data", help="folder of real data")
